@@ -1,0 +1,59 @@
+import { z } from 'zod';
+
+const shape = z.array(z.number().int().nonnegative());
+const triple = z.tuple([z.number(), z.number(), z.number()]);
+
+export const preprocessingSchema = z.object({
+  width: z.number().int().positive(),
+  height: z.number().int().positive(),
+  resize: z.enum(['squash', 'crop']),
+  mean: triple,
+  std: triple,
+});
+
+const optimizerSchema = z.discriminatedUnion('name', [
+  z.object({ name: z.literal('sgd'), momentum: z.number(), weightDecay: z.number() }),
+  z.object({ name: z.literal('adamw'), beta1: z.number(), beta2: z.number(), epsilon: z.number(), weightDecay: z.number() }),
+]);
+
+/** `manifest.json`: what the artifacts in its folder are. */
+export const manifestSchema = z.object({
+  format: z.literal(1),
+  version: z.string(),
+  source: z.object({ file: z.string(), sha256: z.string(), opset: z.number() }),
+  policy: z.string(),
+  classes: z.array(z.string()).min(2),
+  preprocessing: preprocessingSchema,
+  /** Images a step; the training graph takes exactly so many. */
+  batch: z.number().int().positive(),
+  labelSmoothing: z.number(),
+  optimizer: optimizerSchema,
+  opset: z.number(),
+  layers: z.array(z.object({ kind: z.enum(['fc', 'conv']), name: z.string(), parameters: z.array(z.string()) })),
+  /** In the order of the training graph: each is an input `name` and an output `name` + NEXT, and so are its moments. */
+  parameters: z.array(z.object({ name: z.string(), shape, moments: z.array(z.string()) })),
+  /** What the frozen part hands to the trained part, shapes for one image. */
+  boundary: z.array(z.object({ name: z.string(), dtype: z.enum(['float32', 'uint8']), shape })),
+  cost: z.object({
+    parameters: z.number(),
+    trainableParameters: z.number(),
+    boundaryBytes: z.number(),
+    frozenMultiplyAdds: z.number(),
+    forwardMultiplyAdds: z.number(),
+    backwardMultiplyAdds: z.number(),
+    trainingMemoryBytes: z.number(),
+  }),
+  /** SHA-256 of every other file of the folder. */
+  files: z.record(z.string(), z.string()),
+});
+
+export type Manifest = z.infer<typeof manifestSchema>;
+export type Preprocessing = z.infer<typeof preprocessingSchema>;
+
+/** What an updated parameter or moment is called as an output of the training graph. */
+export const NEXT = '/next';
+/** Names of the training graph's other inputs and outputs. */
+export const STEP_INPUTS = { labels: 'labels', weights: 'image_weights', learningRate: 'learning_rate', step: 'step' } as const;
+export const STEP_OUTPUTS = { loss: 'loss', logits: 'logits' } as const;
+/** The frozen part's and the whole model's input: uint8 RGB pixels [N, H, W, 3]. */
+export const PIXELS = 'pixels';

@@ -1,0 +1,128 @@
+import { UserError } from '../errors.js';
+import { canonicalize } from '../graph/canonical.js';
+import { type Graph, int, ints, Node, showShape, Value } from '../graph/graph.js';
+import { ancestors } from '../graph/order.js';
+import { graphOfModel } from '../graph/proto.js';
+import { simplify } from '../graph/simplify.js';
+import { inferGraph } from '../graph/shapes.js';
+import { dtypeCode, floatTensor, type Tensor } from '../onnx/tensor.js';
+import type { ModelFile } from '../onnx/model.js';
+import { findLayers, type LayerTable } from '../policy/layers.js';
+import { Random } from '../random.js';
+import { PIXELS, type Preprocessing } from './manifest.js';
+
+/** A pretrained classifier, understood: its graph in canonical form, its layers, and where its logits are. */
+export interface Classifier {
+  readonly graph: Graph;
+  readonly image: Value;
+  readonly logits: Value;
+  readonly layers: LayerTable;
+  /** Height and width of the images it takes. */
+  readonly imageSize: readonly [number, number];
+}
+
+/**
+ * Understands a model file as an image classifier.
+ * @throws UserError where it is none; see {@link graphOfModel} and {@link findLayers}.
+ */
+export function classifierOf({ proto, path }: ModelFile, size?: number): Classifier {
+  const graph = graphOfModel(proto, size ? [size, size] : undefined);
+  const [image, ...others] = graph.inputs;
+  if (!image || others.length > 0) {
+    throw new UserError('unsupported-input', `${path} has ${graph.inputs.length} inputs (${graph.inputs.map(({ name }) => name).join(', ')}); ort-tl needs exactly one, the image`);
+  }
+  canonicalize(graph);
+  graph.outputs = [classifierOutput(graph, path)];
+  simplify(graph);
+  const [output] = graph.outputs;
+  if (!output) throw new Error('unreachable');
+  const logits = beforeSoftmax(output);
+  graph.outputs = [logits];
+  graph.nodes = ancestors(graph.nodes, graph.outputs);
+  if (image.dtype !== 'float32') {
+    throw new UserError('unsupported-dtype', `input "${image.name}" of ${path} has element type ${image.dtype ?? 'unknown'}; ort-tl trains float32 models`);
+  }
+  const [, a, b, c] = image.shape ?? [];
+  if (image.shape?.length === 4 && a === 3 && typeof b === 'number' && typeof c === 'number') {
+    return { graph, image, logits, layers: findLayers(graph, logits), imageSize: [b, c] };
+  }
+  if (image.shape?.length === 4 && c === 3 && typeof a === 'number' && typeof b === 'number') {
+    return { graph, image, logits, layers: findLayers(graph, logits), imageSize: [a, b] };
+  }
+  throw new UserError('unsupported-input', `input "${image.name}" of ${path} has shape ${showShape(image.shape)}; ort-tl needs colour images, [N, 3, H, W] or [N, H, W, 3]`);
+}
+
+/** The output that holds the classes: of several, the one that no other output is computed from. */
+function classifierOutput(graph: Graph, path: string): Value {
+  const last = graph.outputs.filter((output) =>
+    graph.outputs.every((other) => other === output || !ancestors(graph.nodes, [other]).some((node) => node.inputs.includes(output))),
+  );
+  const [output] = last;
+  if (!output || last.length > 1) {
+    const names = last.map(({ name }) => `"${name}"`).join(', ');
+    throw new UserError('several-outputs', `${path} has several results (${names}), and ort-tl cannot tell which are the classes; export it with one output`);
+  }
+  return output;
+}
+
+/** A model that ends in Softmax trains on what goes into it. */
+function beforeSoftmax(output: Value): Value {
+  const node = output.producer;
+  return node && (node.op === 'Softmax' || node.op === 'LogSoftmax') ? node.input(0) : output;
+}
+
+/**
+ * Gives the classifier's last FC layer `classes` outputs, with fresh weights: uniform in ±1/√(inputs) from `seed`, biases
+ * zero (PyTorch's default for a linear layer's weights). A head that has as many outputs already is replaced too.
+ */
+export function replaceHead({ graph, layers, logits }: Classifier, classes: number, seed: number): void {
+  const head = layers.fcs.at(-1);
+  if (!head) throw new Error('unreachable');
+  const [weight, bias] = head.parameters;
+  if (!weight?.constant) throw new Error('unreachable');
+  const [first = 0, second = 0] = weight.constant.dims;
+  const transposed = head.node.op === 'Gemm' && head.node.int('transB', 0) === 1;
+  const inputs = transposed ? second : first;
+  const random = new Random(seed).fork('head');
+  const bound = 1 / Math.sqrt(inputs);
+  const values = Array.from({ length: classes * inputs }, () => (2 * random.next() - 1) * bound);
+  setConstant(weight, floatTensor(transposed ? [classes, inputs] : [inputs, classes], values));
+  if (bias) setConstant(bias, floatTensor([classes], new Float32Array(classes)));
+  inferGraph(graph);
+  const got = logits.shape;
+  if (got?.length !== 2 || got[1] !== classes) {
+    throw new UserError('no-classifier', `with ${classes} classes the model's result has shape ${showShape(got)}, not [N, ${classes}]: something after "${head.name}" expects the old number of classes`);
+  }
+}
+
+function setConstant(value: Value, constant: Tensor): void {
+  value.constant = constant;
+  value.shape = constant.dims;
+}
+
+/**
+ * Puts the preprocessing before the model: its input becomes `pixels`, uint8 RGB [N, H, W, 3], so that photos travel as
+ * bytes and the runtime does the arithmetic.
+ */
+export function prependPreprocessing({ graph, image, imageSize }: Classifier, { mean, std }: Preprocessing): void {
+  const pixels = new Value(PIXELS, 'uint8', [{ batch: 1 }, ...imageSize, 3]);
+  const channelsFirst = image.shape?.[1] === 3;
+  const perChannel = channelsFirst ? [1, 3, 1, 1] : [3];
+  const constant = (name: string, numbers: readonly number[]): Value => {
+    const value = new Value(`${PIXELS}/${name}`, 'float32', perChannel);
+    value.constant = floatTensor(perChannel, numbers);
+    return value;
+  };
+  const nodes: Node[] = [];
+  const append = (op: string, inputs: Value[], attributes: Node['attributes'] = new Map(), output = new Value(`${PIXELS}/${op}`)): Value => {
+    nodes.push(new Node(op, '', `${PIXELS}/${op}`, inputs, [output], attributes));
+    return output;
+  };
+  let value = append('Cast', [pixels], new Map([['to', int(dtypeCode('float32'))]]));
+  if (channelsFirst) value = append('Transpose', [value], new Map([['perm', ints([0, 3, 1, 2])]]));
+  value = append('Mul', [value, constant('scale', std.map((deviation) => 1 / (255 * deviation)))]);
+  append('Add', [value, constant('shift', mean.map((m, channel) => -m / (std[channel] ?? 1)))], new Map(), image);
+  graph.inputs = [pixels];
+  graph.nodes = [...nodes, ...graph.nodes];
+  inferGraph(graph);
+}

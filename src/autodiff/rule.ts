@@ -1,0 +1,26 @@
+import type { Builder } from '../graph/builder.js';
+import type { Node, Value } from '../graph/graph.js';
+
+/** What a rule is given: the node, its values in the training graph, and the builder that appends to that graph. */
+export interface RuleContext {
+  readonly node: Node;
+  /** Omitted optional inputs are `undefined`; `input(i)` is the one that must be there. */
+  readonly inputs: readonly (Value | undefined)[];
+  readonly outputs: readonly (Value | undefined)[];
+  input(index: number): Value;
+  output(index?: number): Value;
+  /** The gradient of the loss with respect to output 0, of that output's shape. */
+  readonly dy: Value;
+  readonly g: Builder;
+}
+
+/** A gradient for one input, built only when that input needs one. */
+export type GradientThunk = () => Value;
+
+export interface GradientRule {
+  readonly op: string;
+  /** `''`, the standard operators, unless said. */
+  readonly domain?: string;
+  /** One thunk for each input, in order; `undefined` where the operator has no gradient (a shape, indices). */
+  gradients(context: RuleContext): readonly (GradientThunk | undefined)[];
+}

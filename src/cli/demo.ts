@@ -1,0 +1,75 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { CommandModule } from 'yargs';
+import { openImageFolder } from '../data/imageFolder.js';
+import { decodePixels } from '../data/decode.js';
+import { drawPictures } from '../data/pictures.js';
+import { readModel } from '../onnx/model.js';
+import { ImageClassifier } from '../runtime/classifier.js';
+import { argMax } from '../runtime/stepper.js';
+import { type Summary, train } from '../train/trainer.js';
+import { shared, wholeNumber } from './options.js';
+import { reportTraining } from './report.js';
+import { showBytes, showDuration, showPercent, table, Terminal } from './terminal.js';
+
+interface Arguments {
+  out: string;
+  epochs: number;
+  seed: number;
+  json: boolean;
+}
+
+/** The small CNN that comes with ort-tl. */
+export const EMBEDDED_MODEL = fileURLToPath(new URL('../../models/small_cnn.onnx', import.meta.url));
+
+export const demoVerb: CommandModule<object, Arguments> = {
+  command: 'demo',
+  describe: 'train the embedded model on drawn pictures: no other file, no network',
+  builder: (yargs) =>
+    yargs
+      .option('out', { type: 'string', default: join('runs', 'demo'), requiresArg: true, describe: 'folder for pictures and runs' })
+      .option('epochs', { type: 'number', default: 15, requiresArg: true, describe: 'passes over the pictures' })
+      .option('seed', shared.seed)
+      .option('json', shared.json),
+  handler: async (args) => {
+    const terminal = new Terminal(args);
+    const seed = wholeNumber('seed', args.seed, 0);
+    const epochs = wholeNumber('epochs', args.epochs, 1);
+    const pictures = join(args.out, 'pictures');
+    terminal.print(`drawing pictures into ${pictures}`);
+    await drawPictures(pictures, { set: 'demo', trainPerClass: 100, valPerClass: 50, size: 48, seed });
+    const dataset = await openImageFolder(pictures, { valFraction: 0.2, seed });
+    const model = readModel(EMBEDDED_MODEL);
+    const summaries: Summary[] = [];
+    for (const policy of ['F1C0', 'F1C1']) {
+      terminal.print();
+      summaries.push(await reportTraining(terminal, dataset, train({ model, dataset, policy, out: join(args.out, policy), epochs, seed })));
+    }
+    const [, tuned] = summaries;
+    if (!tuned) throw new Error('unreachable');
+
+    terminal.print();
+    terminal.print(`predictions of ${tuned.model}`);
+    const classifier = await ImageClassifier.open(tuned.model);
+    for (const label of dataset.classes) {
+      const folder = join(pictures, 'val', label);
+      const [file] = (await readdir(folder)).sort();
+      if (!file) continue;
+      const scores = await classifier.run(await decodePixels(join(folder, file), classifier.preprocessing), 1);
+      terminal.print(`  ${join(label, file)}  ${classifier.labels[argMax(scores, 0, scores.length)] ?? '?'}`);
+    }
+    await classifier.close();
+
+    terminal.print();
+    const rows = summaries.map((summary) => [
+      summary.policy,
+      showPercent(summary.top1),
+      showPercent(summary.cost.trainableParameters / summary.cost.parameters),
+      showDuration(summary.elapsedMs),
+      showBytes(summary.cost.boundaryBytes),
+    ]);
+    for (const line of table([['policy', 'top-1', 'trained', 'time', 'boundary'], ...rows])) terminal.print(line);
+    terminal.json(summaries);
+  },
+};

@@ -1,0 +1,60 @@
+import { UserError } from '../errors.js';
+import { decodePixels } from './decode.js';
+import type { Photo } from './imageFolder.js';
+import type { Preprocessing } from './preprocessing.js';
+
+export interface ReadOptions {
+  /** How many photos may be decoding, or decoded and not yet taken. */
+  readonly concurrency: number;
+  onSkipped(photo: Photo, error: UserError): void;
+}
+
+export interface ReadPhoto {
+  /** Place in the list that was read. */
+  readonly index: number;
+  readonly photo: Photo;
+  /** uint8 RGB [height, width, 3] */
+  readonly pixels: Uint8Array;
+}
+
+/** Decodes many photos at once, in bounded memory. */
+export class PhotoReader {
+  constructor(private readonly decode: typeof decodePixels = decodePixels) {}
+
+  /** The photos in the order given; those that cannot be read go to `onSkipped`, at their place in the order. */
+  async *read(
+    photos: readonly Photo[],
+    preprocessing: Preprocessing,
+    { concurrency, onSkipped }: ReadOptions,
+  ): AsyncGenerator<ReadPhoto> {
+    const start = (index: number, photo: Photo) => ({
+      index,
+      photo,
+      // Settled into a value: a rejection that waits for its turn would count as unhandled.
+      outcome: this.decode(photo.path, preprocessing).then(
+        (pixels) => ({ pixels }),
+        (error: unknown) => ({ error }),
+      ),
+    });
+    const waiting = photos.entries();
+    const ahead: ReturnType<typeof start>[] = [];
+    try {
+      while (true) {
+        while (ahead.length < Math.max(1, concurrency)) {
+          const next = waiting.next();
+          if (next.done) break;
+          ahead.push(start(...next.value));
+        }
+        const first = ahead.shift();
+        if (!first) return;
+        const { index, photo } = first;
+        const outcome = await first.outcome;
+        if ('pixels' in outcome) yield { index, photo, pixels: outcome.pixels };
+        else if (outcome.error instanceof UserError) onSkipped(photo, outcome.error);
+        else throw outcome.error;
+      }
+    } finally {
+      await Promise.all(ahead.map(({ outcome }) => outcome));
+    }
+  }
+}

@@ -1,0 +1,186 @@
+import { type DType, floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
+import { type Attribute, concreteShape, float, type Graph, int, ints, Node, type Shape, Value } from './graph.js';
+import { inferNode } from './shapes.js';
+
+export interface ConvAttributes {
+  strides?: readonly number[];
+  /** Begins of every spatial axis, then ends. */
+  pads?: readonly number[];
+  dilations?: readonly number[];
+  group?: number;
+}
+
+/**
+ * Appends operators to a graph. Its verbs are the operators' own names; every verb infers its result's type and shape at
+ * once, so a mistake fails where it is made.
+ */
+export class Builder {
+  readonly graph: Graph;
+  private readonly names = new Set<string>();
+  private readonly scalars = new Map<string, Value>();
+
+  constructor(opset: number) {
+    this.graph = { opset, inputs: [], outputs: [], nodes: [] };
+  }
+
+  /** A name that no value of the graph has, from `base`. */
+  uniqueName(base: string): string {
+    let name = base;
+    for (let count = 1; this.names.has(name); count++) name = `${base}_${count}`;
+    this.names.add(name);
+    return name;
+  }
+
+  input(name: string, dtype: DType, shape: Shape): Value {
+    const value = new Value(this.uniqueName(name), dtype, shape);
+    this.graph.inputs.push(value);
+    return value;
+  }
+
+  /** Makes `value` an output called `name`, through an Identity where it has another name already. */
+  output(name: string, value: Value): Value {
+    const named = value.name === name ? value : this.op('Identity', [value], {}, { outputName: name });
+    this.graph.outputs.push(named);
+    return named;
+  }
+
+  constant(base: string, tensor: Tensor): Value {
+    const value = new Value(this.uniqueName(base), tensor.dtype, tensor.dims);
+    value.constant = tensor;
+    return value;
+  }
+
+  /** A float32 scalar; one constant for each number. */
+  scalar(number: number): Value {
+    return this.cached(`scalar_${number}`, () => floatTensor([], [number]));
+  }
+
+  /** An int64 vector, such as axes or a target shape. */
+  vector(numbers: readonly number[]): Value {
+    return this.cached(`ints_${numbers.join('_')}`, () => intTensor([numbers.length], numbers));
+  }
+
+  private cached(key: string, make: () => Tensor): Value {
+    let value = this.scalars.get(key);
+    if (!value) this.scalars.set(key, (value = this.constant(key, make())));
+    return value;
+  }
+
+  /** Appends any operator that has one output, and gives that output. */
+  op(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Record<string, Attribute> = {},
+    options: { domain?: string; outputName?: string; name?: string } = {},
+  ): Value {
+    const [output] = this.ops(op, inputs, 1, attributes, options);
+    if (!output) throw new Error(`${op} has no output`);
+    return output;
+  }
+
+  /** Appends any operator with `count` outputs. */
+  ops(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    count: number,
+    attributes: Record<string, Attribute> = {},
+    options: { domain?: string; outputName?: string; name?: string } = {},
+  ): Value[] {
+    const name = options.name ?? this.uniqueName(`${op}_node`);
+    const outputs = Array.from(
+      { length: count },
+      (_, index) => new Value(this.uniqueName(options.outputName ?? (count === 1 ? op : `${op}_${index}`))),
+    );
+    const node = new Node(op, options.domain ?? '', name, [...inputs], outputs, new Map(Object.entries(attributes)));
+    inferNode(node);
+    this.graph.nodes.push(node);
+    return outputs;
+  }
+
+  // Elementwise; binary operators broadcast.
+  abs = (x: Value) => this.op('Abs', [x]);
+  add = (a: Value, b: Value) => this.op('Add', [a, b]);
+  sub = (a: Value, b: Value) => this.op('Sub', [a, b]);
+  mul = (a: Value, b: Value) => this.op('Mul', [a, b]);
+  div = (a: Value, b: Value) => this.op('Div', [a, b]);
+  neg = (x: Value) => this.op('Neg', [x]);
+  exp = (x: Value) => this.op('Exp', [x]);
+  log = (x: Value) => this.op('Log', [x]);
+  pow = (a: Value, b: Value) => this.op('Pow', [a, b]);
+  sqrt = (x: Value) => this.op('Sqrt', [x]);
+  sigmoid = (x: Value) => this.op('Sigmoid', [x]);
+  tanh = (x: Value) => this.op('Tanh', [x]);
+  relu = (x: Value) => this.op('Relu', [x]);
+  equal = (a: Value, b: Value) => this.op('Equal', [a, b]);
+  greater = (a: Value, b: Value) => this.op('Greater', [a, b]);
+  less = (a: Value, b: Value) => this.op('Less', [a, b]);
+  and = (a: Value, b: Value) => this.op('And', [a, b]);
+  where = (condition: Value, a: Value, b: Value) => this.op('Where', [condition, a, b]);
+  /** `to` is an element type of ort-tl; see {@link dtypeCode} for its number. */
+  cast = (x: Value, to: number) => this.op('Cast', [x], { to: int(to) });
+
+  // Linear algebra.
+  matmul = (a: Value, b: Value) => this.op('MatMul', [a, b]);
+  gemm = (a: Value, b: Value, options: { transA?: boolean; transB?: boolean; alpha?: number; c?: Value; beta?: number } = {}) =>
+    this.op('Gemm', [a, b, ...(options.c ? [options.c] : [])], {
+      transA: int(options.transA ? 1 : 0),
+      transB: int(options.transB ? 1 : 0),
+      alpha: float(options.alpha ?? 1),
+      beta: float(options.beta ?? 1),
+    });
+
+  conv = (x: Value, w: Value, attributes: ConvAttributes = {}, bias?: Value) =>
+    this.op('Conv', bias ? [x, w, bias] : [x, w], convAttributes(attributes));
+
+  convTranspose = (x: Value, w: Value, attributes: ConvAttributes & { outputPadding?: readonly number[] } = {}) => {
+    const { outputPadding, ...rest } = attributes;
+    return this.op('ConvTranspose', [x, w], { ...convAttributes(rest), ...(outputPadding ? { output_padding: ints(outputPadding) } : {}) });
+  };
+
+  // Reductions: over `axes`, or over all when there are none.
+  reduceSum = (x: Value, axes?: readonly number[], keepDims = true) => this.reduce('ReduceSum', x, axes, keepDims);
+  reduceMean = (x: Value, axes?: readonly number[], keepDims = true) => this.reduce('ReduceMean', x, axes, keepDims);
+  reduceMax = (x: Value, axes?: readonly number[], keepDims = true) => this.reduce('ReduceMax', x, axes, keepDims);
+  private reduce(op: string, x: Value, axes: readonly number[] | undefined, keepDims: boolean): Value {
+    return this.op(op, axes ? [x, this.vector(axes)] : [x], { keepdims: int(keepDims ? 1 : 0) });
+  }
+
+  softmax = (x: Value, axis: number) => this.op('Softmax', [x], { axis: int(axis) });
+  logSoftmax = (x: Value, axis: number) => this.op('LogSoftmax', [x], { axis: int(axis) });
+
+  // Shapes.
+  reshape = (x: Value, shape: readonly number[]) =>
+    x.shape && x.shape.length === shape.length && shape.every((dim, axis) => x.shape?.[axis] === dim)
+      ? x
+      : this.op('Reshape', [x, this.vector(shape)]);
+  transpose = (x: Value, permutation: readonly number[]) => this.op('Transpose', [x], { perm: ints(permutation) });
+  expand = (x: Value, shape: readonly number[]) => this.op('Expand', [x, this.vector(shape)]);
+  squeeze = (x: Value, axes: readonly number[]) => this.op('Squeeze', [x, this.vector(axes)]);
+  unsqueeze = (x: Value, axes: readonly number[]) => this.op('Unsqueeze', [x, this.vector(axes)]);
+  concat = (xs: readonly Value[], axis: number) => this.op('Concat', xs, { axis: int(axis) });
+  slice = (x: Value, starts: readonly number[], ends: readonly number[], axes: readonly number[], steps?: readonly number[]) =>
+    this.op('Slice', [x, this.vector(starts), this.vector(ends), this.vector(axes), ...(steps ? [this.vector(steps)] : [])]);
+  /** Zero padding: `pads` holds the begins of every axis, then the ends. */
+  pad = (x: Value, pads: readonly number[]) => this.op('Pad', [x, this.vector(pads)]);
+  gather = (x: Value, indices: Value, axis: number) => this.op('Gather', [x, indices], { axis: int(axis) });
+  /** Rows of `indices` [..] as one-hot vectors of length `depth`, float32. */
+  oneHot = (indices: Value, depth: number) =>
+    this.op('OneHot', [indices, this.vector([depth]), this.cached('off_on', () => floatTensor([2], [0, 1]))], { axis: int(-1) });
+
+  /** Sums `x` over the axes that broadcasting added or stretched, so that it gets `shape` again. */
+  unbroadcast(x: Value, shape: readonly number[]): Value {
+    const from = concreteShape(x);
+    const added = from.length - shape.length;
+    const axes = from.flatMap((dim, axis) => (axis < added || (shape[axis - added] === 1 && dim !== 1) ? [axis] : []));
+    return axes.length === 0 ? this.reshape(x, shape) : this.reshape(this.reduceSum(x, axes), shape);
+  }
+}
+
+function convAttributes({ strides, pads, dilations, group }: ConvAttributes): Record<string, Attribute> {
+  return {
+    ...(strides ? { strides: ints(strides) } : {}),
+    ...(pads ? { pads: ints(pads) } : {}),
+    ...(dilations ? { dilations: ints(dilations) } : {}),
+    ...(group && group !== 1 ? { group: int(group) } : {}),
+  };
+}

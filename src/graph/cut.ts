@@ -1,0 +1,143 @@
+import { bytesPerElement, elementCount } from '../onnx/tensor.js';
+import { bindShape, type Graph, type Node, type Value } from './graph.js';
+import { multiplyAdds } from './cost.js';
+import { ancestors, descendants } from './order.js';
+
+/**
+ * What one multiply-add of recomputing frozen work in every step is worth, in bytes of boundary. Two cores reach some
+ * 5·10¹⁰ multiply-adds a second and read a cache at 10⁹ bytes a second.
+ */
+const BYTES_PER_MULTIPLY_ADD = 1 / 50;
+
+export interface Cut {
+  /** Values that the frozen part hands to the trained part. */
+  readonly boundary: readonly Value[];
+  readonly frozen: readonly Node[];
+  readonly trained: readonly Node[];
+  /** What the boundary holds for one image. */
+  readonly bytesPerImage: number;
+}
+
+/**
+ * Parts a graph before everything that depends on a trainable value, by a minimum cut: each value that crosses costs its
+ * bytes an image once, each frozen node left to the trained part its multiply-adds.
+ */
+export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
+  const nodes = ancestors(graph.nodes, graph.outputs);
+  const trainedNodes = new Set(descendants(nodes, trainable).nodes);
+  const data = (value: Value | undefined): value is Value => value !== undefined && !value.constant && !trainable.has(value);
+
+  // Every value is two vertices joined by an edge of its bytes; a node joins its inputs' second to its outputs' first.
+  const network = new FlowNetwork();
+  const source = network.vertex();
+  const sink = network.vertex();
+  const before = new Map<Value, number>();
+  const after = new Map<Value, number>();
+  const values = new Set([...graph.inputs, ...nodes.flatMap((node) => (trainedNodes.has(node) ? [] : node.outputs))].filter(data));
+  for (const value of values) {
+    const [a, b] = [network.vertex(), network.vertex()];
+    before.set(value, a);
+    after.set(value, b);
+    network.edge(a, b, bytesOf(value));
+  }
+  const at = (map: Map<Value, number>, value: Value): number => {
+    const vertex = map.get(value);
+    if (vertex === undefined) throw new Error(`value "${value.name}" is on neither side of the cut`);
+    return vertex;
+  };
+  for (const input of graph.inputs) if (values.has(input)) network.edge(source, at(before, input), Infinity);
+  for (const node of nodes) {
+    const inputs = node.inputs.filter(data);
+    if (trainedNodes.has(node)) {
+      for (const input of inputs) if (values.has(input)) network.edge(at(after, input), sink, Infinity);
+      continue;
+    }
+    // On the sink's side a frozen node is computed again in every step, and needs its inputs there.
+    const vertex = network.vertex();
+    network.edge(source, vertex, multiplyAdds(node) * BYTES_PER_MULTIPLY_ADD);
+    for (const input of inputs) network.edge(at(after, input), vertex, Infinity);
+    for (const output of node.outputs.filter(data)) network.edge(vertex, at(before, output), Infinity);
+  }
+  for (const output of graph.outputs) if (values.has(output)) network.edge(at(after, output), sink, Infinity);
+
+  const frozenSide = network.sourceSideOfMinimumCut(source, sink);
+  const boundary = [...values].filter((value) => frozenSide.has(at(before, value)) && !frozenSide.has(at(after, value)));
+  return {
+    boundary,
+    frozen: ancestors(nodes, boundary),
+    trained: neededFrom(nodes, boundary, graph.outputs),
+    bytesPerImage: boundary.reduce((sum, value) => sum + bytesOf(value), 0),
+  };
+}
+
+/** Those of `nodes` that the outputs need when the boundary is given. */
+function neededFrom(nodes: readonly Node[], boundary: readonly Value[], outputs: readonly Value[]): Node[] {
+  const given = new Set(boundary);
+  const needed = new Set<Value>(outputs);
+  return nodes
+    .toReversed()
+    .filter((node) => {
+      if (!node.outputs.some((output) => output && needed.has(output) && !given.has(output))) return false;
+      for (const input of node.inputs) if (input) needed.add(input);
+      return true;
+    })
+    .reverse();
+}
+
+/** A value's bytes for one image. */
+function bytesOf(value: Value): number {
+  if (!value.shape || !value.dtype) return Number.MAX_SAFE_INTEGER;
+  return elementCount(bindShape(value.shape, 1)) * bytesPerElement(value.dtype);
+}
+
+/** Maximum flow by shortest augmenting paths (Edmonds and Karp 1972); graphs here have a few hundred vertices. */
+class FlowNetwork {
+  private readonly heads: number[] = [];
+  private readonly room: number[] = [];
+  private readonly edges: number[][] = [];
+
+  vertex(): number {
+    return this.edges.push([]) - 1;
+  }
+
+  edge(from: number, to: number, capacity: number): void {
+    this.edges[from]?.push(this.heads.push(to) - 1);
+    this.room.push(capacity);
+    this.edges[to]?.push(this.heads.push(from) - 1);
+    this.room.push(0);
+  }
+
+  sourceSideOfMinimumCut(source: number, sink: number): Set<number> {
+    for (;;) {
+      const arrivedBy = this.search(source);
+      if (!arrivedBy.has(sink)) return new Set([source, ...arrivedBy.keys()]);
+      const path: number[] = [];
+      for (let vertex = sink; vertex !== source; ) {
+        const edge = arrivedBy.get(vertex) ?? 0;
+        path.push(edge);
+        vertex = this.heads[edge ^ 1] ?? source;
+      }
+      const flow = Math.min(...path.map((edge) => this.room[edge] ?? 0));
+      if (!Number.isFinite(flow)) throw new Error('the trained part reads the input through a path that cannot be cut');
+      for (const edge of path) {
+        this.room[edge] = (this.room[edge] ?? 0) - flow;
+        this.room[edge ^ 1] = (this.room[edge ^ 1] ?? 0) + flow;
+      }
+    }
+  }
+
+  /** Breadth first, through edges that have room: by which edge each vertex was reached. */
+  private search(source: number): Map<number, number> {
+    const arrivedBy = new Map<number, number>();
+    const queue = [source];
+    for (const vertex of queue) {
+      for (const edge of this.edges[vertex] ?? []) {
+        const head = this.heads[edge] ?? source;
+        if (head === source || arrivedBy.has(head) || (this.room[edge] ?? 0) <= 1e-6) continue;
+        arrivedBy.set(head, edge);
+        queue.push(head);
+      }
+    }
+    return arrivedBy;
+  }
+}

@@ -1,0 +1,96 @@
+import { type Tensor, floats, floatTensor } from '../onnx/tensor.js';
+import type { Builder } from './builder.js';
+import { consumersOf, float, type Node, Value } from './graph.js';
+
+/**
+ * Appends `nodes` to `g`, where `given` says what stands there for some of their inputs (boundary, parameters). On the way
+ * BatchNormalization with frozen statistics moves to its convolution's weights, W·γ/σ being small where activations are
+ * large, and x·σ(x) becomes one node.
+ * @returns what stands in `g` for any value of `nodes`.
+ */
+export function lower(g: Builder, nodes: readonly Node[], given: ReadonlyMap<Value, Value>): (value: Value) => Value {
+  const lowered = new Map(given);
+  const consumers = consumersOf(nodes);
+  const at = (value: Value): Value => {
+    const known = lowered.get(value);
+    if (known) return known;
+    if (!value.constant) throw new Error(`"${value.name}" is neither computed nor given`);
+    const constant = g.constant(value.name, value.constant);
+    lowered.set(value, constant);
+    return constant;
+  };
+  const onlyReader = (value: Value): Node | undefined => {
+    const readers = consumers.get(value);
+    return readers?.length === 1 ? readers[0] : undefined;
+  };
+  const done = new Set<Node>();
+  for (const node of nodes) {
+    if (done.has(node)) continue;
+    const reader = node.outputs.length === 1 ? onlyReader(node.output()) : undefined;
+    if (node.op === 'Conv' && reader?.op === 'BatchNormalization' && reader.inputs[0] === node.output() && isFrozen(reader, given)) {
+      lowered.set(reader.output(), convWithNorm(g, node, reader, at));
+      done.add(reader);
+    } else if (node.op === 'Sigmoid' && reader?.op === 'Mul' && reader.inputs.includes(node.inputs[0]) && reader.inputs.includes(node.output())) {
+      lowered.set(reader.output(), g.op('QuickGelu', [at(node.input(0))], { alpha: float(1) }, { domain: 'com.microsoft' }));
+      done.add(reader);
+    } else {
+      const outputs = g.ops(
+        node.op,
+        node.inputs.map((input) => input && at(input)),
+        node.outputs.length,
+        Object.fromEntries(node.attributes),
+        { domain: node.domain, name: g.uniqueName(node.name) },
+      );
+      node.outputs.forEach((output, index) => {
+        const result = outputs[index];
+        if (output && result) lowered.set(output, result);
+      });
+    }
+  }
+  return at;
+}
+
+/** Whether a BatchNormalization's mean and variance are constants. */
+function isFrozen(norm: Node, given: ReadonlyMap<Value, Value>): boolean {
+  return [3, 4].every((index) => norm.inputs[index]?.constant && !given.has(norm.input(index)));
+}
+
+/** y = conv(x, W)·s + (β − μ·s) with s = γ/√(variance + ε), computed as conv(x, W·s) + (β + (b − μ)·s). */
+function convWithNorm(g: Builder, conv: Node, norm: Node, at: (value: Value) => Value): Value {
+  const constantOf = (index: number): Tensor => {
+    const { constant } = norm.input(index);
+    if (!constant) throw new Error('unreachable');
+    return constant;
+  };
+  const mean = constantOf(3);
+  const variance = floats(constantOf(4));
+  const epsilon = norm.float('epsilon', 1e-5);
+  const inverseDeviation = floatTensor(
+    mean.dims,
+    variance.map((v) => 1 / Math.sqrt(v + epsilon)),
+  );
+  const [weight, gamma, beta] = [at(conv.input(1)), at(norm.input(1)), at(norm.input(2))];
+  const bias = conv.inputs[2] && at(conv.inputs[2]);
+  const perChannel = [mean.dims[0] ?? 0, ...conv.input(1).shape?.slice(1).map(() => 1) ?? []];
+
+  const scale = product(g, gamma, g.constant(`${norm.name}/inverse_deviation`, inverseDeviation));
+  const scaledWeight = product(g, weight, reshaped(g, scale, perChannel));
+  const negativeMean = g.constant(`${norm.name}/negative_mean`, floatTensor(mean.dims, floats(mean).map((m) => -m)));
+  const shift = sum(g, beta, product(g, bias ? sum(g, bias, negativeMean) : negativeMean, scale));
+  return g.op('Conv', [at(conv.input(0)), scaledWeight, shift], Object.fromEntries(conv.attributes), { name: g.uniqueName(conv.name) });
+}
+
+const product = (g: Builder, a: Value, b: Value) => folded(g, a, b, (x, y) => x * y) ?? g.mul(a, b);
+const sum = (g: Builder, a: Value, b: Value) => folded(g, a, b, (x, y) => x + y) ?? g.add(a, b);
+
+function reshaped(g: Builder, value: Value, dims: readonly number[]): Value {
+  return value.constant ? g.constant(value.name, { ...value.constant, dims }) : g.reshape(value, dims);
+}
+
+/** `a` and `b` combined at compile time when both are constants; `b` holds one number for each of a's first dimension. */
+function folded(g: Builder, a: Value, b: Value, combine: (x: number, y: number) => number): Value | undefined {
+  if (!a.constant || !b.constant) return undefined;
+  const [x, y] = [floats(a.constant), floats(b.constant)];
+  const each = x.length / y.length;
+  return g.constant(a.name, floatTensor(a.constant.dims, x.map((value, index) => combine(value, y[Math.floor(index / each)] ?? 0))));
+}

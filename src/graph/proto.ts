@@ -1,0 +1,218 @@
+import { create } from '@bufbuild/protobuf';
+import { UserError } from '../errors.js';
+import {
+  type AttributeProto,
+  AttributeProtoSchema,
+  type GraphProto,
+  GraphProtoSchema,
+  type ModelProto,
+  ModelProtoSchema,
+  NodeProtoSchema,
+  type TensorProto,
+  type ValueInfoProto,
+  ValueInfoProtoSchema,
+} from '../onnx/onnx_pb.js';
+import { opsetOf } from '../onnx/model.js';
+import { dtypeCode, dtypeName, dtypeOfCode, protoOfTensor, tensorOfProto } from '../onnx/tensor.js';
+import { type Attribute, type Attributes, describe, type Graph, Node, type Shape, Value } from './graph.js';
+import { sortTopologically } from './order.js';
+
+/** `AttributeProto.AttributeType` (onnx.proto). */
+const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7, strings: 8 } as const;
+
+/**
+ * The graph of a model. The first dimension of every input is taken for the batch, whatever the file says of it.
+ * `imageSize` [height, width] stands in for spatial dimensions that the file leaves open.
+ * @throws UserError for a cyclic graph, inputs that are no tensors, or tensors of types that cannot be trained with.
+ */
+export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, number]): Graph {
+  const source = proto.graph;
+  if (!source) throw new Error('the model has no graph');
+  const values = new Map<string, Value>();
+  for (const initializer of source.initializer) values.set(initializer.name, constantOfProto(initializer.name, initializer));
+
+  const inputs: Value[] = [];
+  for (const info of source.input) {
+    if (values.has(info.name)) continue;
+    const value = new Value(info.name, ...typeOf(info, imageSize));
+    values.set(info.name, value);
+    inputs.push(value);
+  }
+
+  const valueOf = (name: string): Value => {
+    let value = values.get(name);
+    if (!value) values.set(name, (value = new Value(name)));
+    return value;
+  };
+  const nodes: Node[] = [];
+  for (const node of source.node) {
+    const domain = node.domain === 'ai.onnx' ? '' : node.domain;
+    const constant = node.attribute.find(({ name }) => name === 'value');
+    if (node.opType === 'Constant' && domain === '' && constant?.t) {
+      const name = node.output[0] ?? '';
+      const value = valueOf(name);
+      value.constant = tensorOfProto(constant.t);
+      value.dtype = value.constant.dtype;
+      value.shape = value.constant.dims;
+      continue;
+    }
+    const outputs = node.output.map((name) => (name === '' ? undefined : valueOf(name)));
+    for (const output of outputs) {
+      if (output && (output.producer || output.constant || inputs.includes(output))) {
+        throw new UserError('not-onnx', `two nodes of the model write "${output.name}"; the file is damaged`);
+      }
+    }
+    const name = node.name || (node.output[0] ?? '');
+    const graphNode = new Node(
+      node.opType,
+      domain,
+      name,
+      node.input.map((input) => (input === '' ? undefined : valueOf(input))),
+      outputs,
+      attributesOf(node.attribute),
+    );
+    nodes.push(graphNode);
+  }
+  for (const node of nodes) {
+    for (const input of node.inputs) {
+      if (input && !input.producer && !input.constant && !inputs.includes(input)) {
+        throw new UserError('not-onnx', `${describe(node)} reads "${input.name}", which nothing writes; the file is damaged`);
+      }
+    }
+  }
+  const outputs = source.output.map(({ name }) => {
+    const value = values.get(name);
+    if (!value) throw new UserError('not-onnx', `output "${name}" of the model is written by no node; the file is damaged`);
+    return value;
+  });
+  return { opset: opsetOf(proto), inputs, outputs, nodes: sortTopologically(nodes) };
+}
+
+function constantOfProto(name: string, proto: TensorProto): Value {
+  const tensor = tensorOfProto(proto);
+  const value = new Value(name, tensor.dtype, tensor.dims);
+  value.constant = tensor;
+  return value;
+}
+
+function typeOf(info: ValueInfoProto, imageSize?: readonly [number, number]): [Value['dtype'], Shape | undefined] {
+  const type = info.type?.tensorType;
+  if (!type) throw new UserError('unsupported-input', `input "${info.name}" of the model is no tensor; ort-tl needs one image tensor`);
+  const dtype = dtypeOfCode(type.elemType);
+  if (!dtype) throw new UserError('unsupported-dtype', `input "${info.name}" has element type ${dtypeName(type.elemType)}; ort-tl needs float32`);
+  const dims = type.shape?.dim;
+  const shape = dims?.map(({ value }, axis) => {
+    if (axis === 0) return { batch: 1 };
+    if (value.case === 'dimValue' && value.value > 0n) return Number(value.value);
+    const stated = imageSize?.[axis - 2];
+    if (dims.length === 4 && axis >= 2 && stated) return stated;
+    throw new UserError('image-size', `input "${info.name}" leaves its dimension ${axis} open; say the image size (--size 224)`);
+  });
+  return [dtype, shape];
+}
+
+function attributesOf(protos: readonly AttributeProto[]): Attributes {
+  return new Map(protos.map((proto) => [proto.name, attributeOf(proto)]));
+}
+
+function attributeOf(proto: AttributeProto): Attribute {
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  switch (proto.type) {
+    case attributeTypes.float:
+      return { kind: 'float', value: proto.f };
+    case attributeTypes.int:
+      return { kind: 'int', value: Number(proto.i) };
+    case attributeTypes.string:
+      return { kind: 'string', value: decode(proto.s) };
+    case attributeTypes.tensor:
+      return proto.t ? { kind: 'tensor', value: tensorOfProto(proto.t) } : { kind: 'raw', value: proto };
+    case attributeTypes.floats:
+      return { kind: 'floats', value: proto.floats };
+    case attributeTypes.ints:
+      return { kind: 'ints', value: proto.ints.map(Number) };
+    case attributeTypes.strings:
+      return { kind: 'strings', value: proto.strings.map(decode) };
+    default:
+      return { kind: 'raw', value: proto };
+  }
+}
+
+function protoOfAttribute(name: string, attribute: Attribute): AttributeProto {
+  const encode = (value: string) => new TextEncoder().encode(value);
+  switch (attribute.kind) {
+    case 'float':
+      return create(AttributeProtoSchema, { name, type: attributeTypes.float, f: attribute.value });
+    case 'int':
+      return create(AttributeProtoSchema, { name, type: attributeTypes.int, i: BigInt(attribute.value) });
+    case 'string':
+      return create(AttributeProtoSchema, { name, type: attributeTypes.string, s: encode(attribute.value) });
+    case 'tensor':
+      return create(AttributeProtoSchema, { name, type: attributeTypes.tensor, t: protoOfTensor('', attribute.value) });
+    case 'floats':
+      return create(AttributeProtoSchema, { name, type: attributeTypes.floats, floats: [...attribute.value] });
+    case 'ints':
+      return create(AttributeProtoSchema, { name, type: attributeTypes.ints, ints: attribute.value.map(BigInt) });
+    case 'strings':
+      return create(AttributeProtoSchema, { name, type: attributeTypes.strings, strings: attribute.value.map(encode) });
+    case 'raw':
+      return attribute.value as AttributeProto;
+  }
+}
+
+function protoOfValue(value: Value): ValueInfoProto {
+  const dim = value.shape?.map((d) =>
+    typeof d === 'number'
+      ? { value: { case: 'dimValue' as const, value: BigInt(d) } }
+      : { value: { case: 'dimParam' as const, value: d.batch === 1 ? 'N' : `${d.batch}N` } },
+  );
+  const elemType = dtypeCode(value.dtype ?? 'float32');
+  return create(ValueInfoProtoSchema, {
+    name: value.name,
+    type: { tensorType: { elemType, ...(dim ? { shape: { dim } } : {}) } },
+  });
+}
+
+/** A graph as a model file that ONNX Runtime loads; constants that the nodes read become initializers. */
+export function modelOfGraph(graph: Graph, name: string): ModelProto {
+  return create(ModelProtoSchema, {
+    irVersion: irVersionFor(graph.opset),
+    producerName: 'ort-tl',
+    graph: graphProtoOf(graph, name),
+    opsetImport: [...new Set(['', ...graph.nodes.map(({ domain }) => domain)])].map((domain) => ({
+      domain,
+      version: BigInt(domain === '' ? graph.opset : 1),
+    })),
+  });
+}
+
+function graphProtoOf(graph: Graph, name: string): GraphProto {
+  const constants = new Map<string, Value>();
+  for (const value of [...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs]) {
+    if (value?.constant) constants.set(value.name, value);
+  }
+  return create(GraphProtoSchema, {
+    name,
+    input: graph.inputs.map(protoOfValue),
+    output: graph.outputs.map(protoOfValue),
+    initializer: [...constants.values()].map((value) => {
+      if (!value.constant) throw new Error('unreachable');
+      return protoOfTensor(value.name, value.constant);
+    }),
+    node: graph.nodes.map((node) =>
+      create(NodeProtoSchema, {
+        name: node.name,
+        opType: node.op,
+        domain: node.domain,
+        input: node.inputs.map((input) => input?.name ?? ''),
+        output: node.outputs.map((output) => output?.name ?? ''),
+        attribute: [...node.attributes].map(([key, attribute]) => protoOfAttribute(key, attribute)),
+      }),
+    ),
+  });
+}
+
+/** The file-format version that came with an operator set (onnx/docs/Versioning.md). */
+function irVersionFor(opset: number): bigint {
+  if (opset <= 18) return 8n;
+  return opset <= 20 ? 9n : opset <= 22 ? 10n : opset === 23 ? 11n : 12n;
+}

@@ -1,0 +1,81 @@
+import { intTensor } from '../onnx/tensor.js';
+import { type Dim, type Graph, type Node, Value } from './graph.js';
+import { ancestors } from './order.js';
+import { inferGraph, knownDims } from './shapes.js';
+
+/**
+ * The passes that leave a classifier's result as it is: Identity and Dropout go, integer arithmetic on shapes becomes
+ * constants, and what no output needs is dropped. Every value that remains has its shape.
+ */
+export function simplify(graph: Graph): void {
+  bypass(graph);
+  inferGraph(graph);
+  fixShapes(graph);
+  graph.nodes = ancestors(graph.nodes, graph.outputs);
+}
+
+/**
+ * Takes out nodes that pass their input on. An Identity on a constant is how torch.onnx shares equal initial values
+ * between parameters: each gets a constant of its own again, under its own name.
+ */
+function bypass(graph: Graph): void {
+  const replacement = new Map<Value, Value>();
+  const resolve = (value: Value): Value => replacement.get(value) ?? value;
+  graph.nodes = graph.nodes.filter((node) => {
+    node.inputs = node.inputs.map((input) => input && resolve(input));
+    if (node.domain !== '' || (node.op !== 'Identity' && node.op !== 'Dropout')) return true;
+    const [input] = node.inputs;
+    const [output] = node.outputs;
+    if (!input || !output) return true;
+    if (input.constant) {
+      output.producer = undefined;
+      output.constant = input.constant;
+      output.dtype = input.dtype;
+      output.shape = input.shape;
+    } else {
+      replacement.set(output, input);
+    }
+    return false;
+  });
+  graph.outputs = graph.outputs.map(resolve);
+}
+
+/** Operators, and the input that tells a shape (opset 13 and later). */
+const shapeInputs: Record<string, number> = { Reshape: 1, Expand: 1, ConstantOfShape: 0 };
+
+/** Replaces computed shape arguments by constants; the batch becomes 0 (kept from the input) or -1 (what remains). */
+function fixShapes(graph: Graph): void {
+  const known = knownDims(graph);
+  for (const node of graph.nodes) {
+    const index = shapeInputs[node.op];
+    if (index === undefined || node.domain !== '') continue;
+    const value = node.inputs[index];
+    const dims = value && known.get(value);
+    const target = dims && (node.op === 'Reshape' ? reshapeTarget(dims) : dims.every(isNumber) ? [...dims] : undefined);
+    if (!value || !target) continue;
+    const fixed = new Value(`${value.name}/fixed/${node.name}`, 'int64', [target.length]);
+    fixed.constant = intTensor([target.length], target);
+    node.inputs[index] = fixed;
+  }
+  for (const node of graph.nodes) freeBatch(node);
+}
+
+const isNumber = (dim: Dim): dim is number => typeof dim === 'number';
+
+function reshapeTarget(dims: readonly Dim[]): number[] | undefined {
+  const symbolic = dims.filter((dim) => !isNumber(dim)).length;
+  if (symbolic > 1 || (symbolic === 1 && dims.includes(-1))) return undefined;
+  return dims.map((dim) => (isNumber(dim) ? dim : -1));
+}
+
+/** A file exported for a batch of 1 reshapes to [1, …]: where the batch has no other place, that 1 means the batch. */
+function freeBatch(node: Node): void {
+  const target = node.inputs[1];
+  const from = node.inputs[0]?.shape;
+  if (node.op !== 'Reshape' || !target?.constant || !from || from.every(isNumber)) return;
+  const dims = Array.from(target.constant.data as BigInt64Array, Number);
+  if (dims[0] !== 1 || dims.includes(-1) || dims.includes(0)) return;
+  const fixed = new Value(`${target.name}/batch/${node.name}`, 'int64', [dims.length]);
+  fixed.constant = intTensor([dims.length], [-1, ...dims.slice(1)]);
+  node.inputs[1] = fixed;
+}

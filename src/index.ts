@@ -1,0 +1,12 @@
+export { compile, type Compiled, type CompileOptions, writeArtifacts } from './artifacts/compile.js';
+export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspect.js';
+export { type Artifacts, loadArtifacts } from './artifacts/load.js';
+export type { Manifest, Preprocessing } from './artifacts/manifest.js';
+export { type Dataset, openImageFolder, type Photo } from './data/imageFolder.js';
+export { drawPictures } from './data/pictures.js';
+export { UserError } from './errors.js';
+export { tunedModel } from './export/inference.js';
+export { type ModelFile, readModel, writeModel } from './onnx/model.js';
+export { type AdamW, type Optimizer, optimizers, type Sgd } from './optim/optimizer.js';
+export { ImageClassifier } from './runtime/classifier.js';
+export { type EpochResult, type Summary, train, type TrainEvent, type TrainOptions } from './train/trainer.js';

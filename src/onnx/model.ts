@@ -1,0 +1,139 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { closeSync, openSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs';
+import { dirname, resolve, sep } from 'node:path';
+import { messageOf, UserError } from '../errors.js';
+import { fileErrorCode, sha256, writeFileAtomically } from '../files.js';
+import { type ModelProto, ModelProtoSchema, StringStringEntryProtoSchema, type TensorProto } from './onnx_pb.js';
+import { protoOfTensor, tensorOfProto } from './tensor.js';
+
+/** The oldest operator set that ort-tl reads. */
+export const OLDEST_OPSET = 9;
+/** Protocol buffers hold less than 2 GiB; a larger model keeps its tensors in a file beside it. */
+const LARGEST_FILE_BYTES = 2 ** 31 - 1;
+
+export interface ModelFile {
+  readonly path: string;
+  readonly sha256: string;
+  readonly proto: ModelProto;
+}
+
+/**
+ * Reads an ONNX file, with the tensors that it stores outside itself, and checks that it is one.
+ * @throws UserError `no-such-file`, `not-onnx`, `unsupported-opset`, `external-data`.
+ */
+export function readModel(path: string): ModelFile {
+  const bytes = readBytes(path);
+  const proto = decodeModel(bytes, path);
+  inlineExternalData(proto, path);
+  return { path, sha256: sha256(bytes), proto };
+}
+
+function readBytes(path: string): Uint8Array {
+  try {
+    const { size } = statSync(path);
+    if (size > LARGEST_FILE_BYTES) {
+      throw new UserError('not-onnx', `${path} holds ${size} bytes, but an ONNX file is smaller than 2 GiB; save its tensors as external data`);
+    }
+    return readFileSync(path);
+  } catch (thrown) {
+    if (thrown instanceof UserError) throw thrown;
+    const code = fileErrorCode(thrown);
+    if (code === 'ENOENT') throw new UserError('no-such-file', `no model at ${path}; check the path`);
+    if (code === 'EISDIR') throw new UserError('no-such-file', `${path} is a folder; expected an ONNX file`);
+    throw new UserError('no-such-file', `cannot read ${path}: ${messageOf(thrown)}`);
+  }
+}
+
+/** Decodes the bytes of an ONNX model; `path` is for messages. */
+export function decodeModel(bytes: Uint8Array, path: string): ModelProto {
+  const refuse = (reason: string) => new UserError('not-onnx', `${path} is not a whole ONNX model: ${reason}; export or download it again`);
+  if (bytes.byteLength === 0) throw refuse('it is empty');
+  let proto: ModelProto;
+  try {
+    proto = fromBinary(ModelProtoSchema, bytes);
+  } catch (thrown) {
+    throw refuse(`its bytes do not decode (${messageOf(thrown)})`);
+  }
+  if (!proto.graph || proto.graph.node.length === 0 || proto.opsetImport.length === 0) throw refuse('it has no graph of operators');
+  if (proto.graph.input.length === 0 || proto.graph.output.length === 0) throw refuse('its graph has no inputs or no outputs');
+  if (proto.functions.length > 0) {
+    throw new UserError('model-functions', `${path} defines functions of its own ("${proto.functions[0]?.name ?? ''}"), which ort-tl does not read; export it with functions inlined`);
+  }
+  if (proto.graph.sparseInitializer.length > 0) {
+    throw new UserError('unsupported-dtype', `${path} has sparse initializers, which ort-tl does not read; export it with dense weights`);
+  }
+  const opset = opsetOf(proto);
+  if (opset < OLDEST_OPSET) {
+    throw new UserError('unsupported-opset', `${path} uses operator set ${opset}; ort-tl reads ${OLDEST_OPSET} and later, so export it anew`);
+  }
+  return proto;
+}
+
+/** The version of the standard operator set that a model imports; 0 when it imports none. */
+export function opsetOf(proto: ModelProto): number {
+  return Number(proto.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version ?? 0n);
+}
+
+/** Encodes a model. */
+export function encodeModel(proto: ModelProto): Uint8Array {
+  return toBinary(ModelProtoSchema, proto);
+}
+
+/** Writes a model atomically and gives the hash of its bytes. @throws UserError `write-failed`. */
+export async function writeModel(proto: ModelProto, path: string): Promise<string> {
+  const bytes = encodeModel(proto);
+  await writeFileAtomically(path, bytes);
+  return sha256(bytes);
+}
+
+/** A model's metadata properties. */
+export function metadataOf(proto: ModelProto): Map<string, string> {
+  return new Map(proto.metadataProps.map(({ key, value }) => [key, value]));
+}
+
+/** Sets metadata properties, replacing those of the same key. */
+export function setMetadata(proto: ModelProto, entries: ReadonlyMap<string, string>): void {
+  const kept = proto.metadataProps.filter(({ key }) => !entries.has(key));
+  const added = [...entries].map(([key, value]) => create(StringStringEntryProtoSchema, { key, value }));
+  proto.metadataProps = [...kept, ...added];
+}
+
+/** Replaces each initializer that points to another file by its content. */
+function inlineExternalData(proto: ModelProto, modelPath: string): void {
+  const graph = proto.graph;
+  if (!graph?.initializer.some(({ dataLocation }) => dataLocation === 1)) return;
+  graph.initializer = graph.initializer.map((initializer) =>
+    initializer.dataLocation === 1
+      ? protoOfTensor(initializer.name, tensorOfProto(initializer, (t) => readExternal(t, modelPath)))
+      : initializer,
+  );
+}
+
+/** Reads a tensor's bytes from the file that it names, which must lie in the model's folder. */
+function readExternal(proto: TensorProto, modelPath: string): Uint8Array {
+  const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
+  const location = entries.get('location') ?? '';
+  const refuse = (reason: string) =>
+    new UserError('external-data', `tensor "${proto.name}" of ${modelPath} is stored in "${location}", ${reason}`);
+  const folder = realpathSync(dirname(modelPath));
+  const path = resolve(folder, location);
+  if (!path.startsWith(folder + sep)) throw refuse("which lies outside the model's folder; ort-tl does not follow it");
+  try {
+    if (!realpathSync(path).startsWith(folder + sep)) throw refuse("a link out of the model's folder; ort-tl does not follow it");
+    const { size } = statSync(path);
+    const offset = Number(entries.get('offset') ?? 0);
+    const length = Number(entries.get('length') ?? size - offset);
+    if (!(offset >= 0 && length >= 0 && offset + length <= size)) throw refuse(`which ends at byte ${size}, before the tensor does`);
+    const bytes = new Uint8Array(length);
+    const file = openSync(path, 'r');
+    try {
+      readSync(file, bytes, 0, length, offset);
+    } finally {
+      closeSync(file);
+    }
+    return bytes;
+  } catch (thrown) {
+    if (thrown instanceof UserError) throw thrown;
+    throw refuse(`which cannot be read (${messageOf(thrown)}); put it beside the model`);
+  }
+}

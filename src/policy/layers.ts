@@ -1,0 +1,123 @@
+import { UserError } from '../errors.js';
+import { consumersOf, type Graph, type Node, type Value } from '../graph/graph.js';
+import { ancestors } from '../graph/order.js';
+
+/** A layer that a policy can choose: its operator, and the parameters that train with it. */
+export interface Layer {
+  readonly kind: 'fc' | 'conv';
+  readonly name: string;
+  readonly node: Node;
+  /** What it writes, its bias and its BatchNormalization included. */
+  readonly output: Value;
+  readonly parameters: readonly Value[];
+}
+
+export interface LayerTable {
+  /** On the main path, from input to head. */
+  readonly convs: readonly Layer[];
+  /** From the first FC layer to the classifier. */
+  readonly fcs: readonly Layer[];
+  /** Every layer with parameters, squeeze-excite gates included, as `full` trains them. */
+  readonly all: readonly Layer[];
+}
+
+/**
+ * Finds a classifier's layers. Convolutions that only scale the main path from a globally pooled map (squeeze-excite) are
+ * in `all`, not in `convs`.
+ * @throws UserError `no-classifier` when no FC layer leads to the output, `no-conv` when there is no convolution.
+ */
+export function findLayers(graph: Graph, logits: Value): LayerTable {
+  const nodes = ancestors(graph.nodes, [logits]);
+  const consumers = consumersOf(nodes);
+  const pooled = pooledValues(nodes);
+  const onGate = gateNodes(nodes, pooled);
+
+  const all: Layer[] = [];
+  for (const node of nodes) {
+    const layer = layerOf(node, consumers);
+    if (layer) all.push(layer);
+  }
+  const fcs = all.filter(({ kind, node }) => kind === 'fc' && !onGate.has(node));
+  const convs = all.filter(({ kind, node }) => kind === 'conv' && !onGate.has(node));
+  const head = fcs.at(-1);
+  if (!head || ancestors(nodes.slice(nodes.indexOf(head.node) + 1), [logits]).some(({ op }) => op === 'Conv')) {
+    throw new UserError('no-classifier', 'the model does not end in a fully connected layer (Gemm, or MatMul and Add), so there is no head to replace; ort-tl trains image classifiers');
+  }
+  if (convs.length === 0) throw new UserError('no-conv', 'the model has no convolution; ort-tl trains convolutional image classifiers');
+  return { convs, fcs, all };
+}
+
+function layerOf(node: Node, consumers: Map<Value, Node[]>): Layer | undefined {
+  const isConstant = (value: Value | undefined): value is Value => value?.constant?.dtype === 'float32';
+  const only = (value: Value): Node | undefined => {
+    const list = consumers.get(value);
+    return list?.length === 1 ? list[0] : undefined;
+  };
+  if (node.domain !== '') return undefined;
+  let output = node.output();
+  if (node.op === 'Conv' && isConstant(node.inputs[1])) {
+    const parameters = [node.inputs[1], ...(isConstant(node.inputs[2]) ? [node.inputs[2]] : [])];
+    const norm = only(output);
+    if (norm?.op === 'BatchNormalization' && isConstant(norm.inputs[1]) && isConstant(norm.inputs[2])) {
+      parameters.push(norm.inputs[1], norm.inputs[2]);
+      output = norm.output();
+    }
+    return { kind: 'conv', name: node.name, node, output, parameters };
+  }
+  if (node.op === 'Gemm' && isConstant(node.inputs[1])) {
+    const parameters = [node.inputs[1], ...(isConstant(node.inputs[2]) ? [node.inputs[2]] : [])];
+    return { kind: 'fc', name: node.name, node, output, parameters };
+  }
+  if (node.op === 'MatMul' && isConstant(node.inputs[1])) {
+    const add = only(output);
+    const bias = add?.op === 'Add' ? add.inputs.find(isConstant) : undefined;
+    if (add && bias) output = add.output();
+    return { kind: 'fc', name: node.name, node, output, parameters: bias ? [node.inputs[1], bias] : [node.inputs[1]] };
+  }
+  return undefined;
+}
+
+/** Values that a global pooling has reduced, and all that is computed from them alone. */
+function pooledValues(nodes: readonly Node[]): Set<Value> {
+  const pooled = new Set<Value>();
+  for (const node of nodes) {
+    const data = node.inputs.filter((input): input is Value => input !== undefined && !input.constant);
+    const derived = data.length > 0 && data.every((value) => pooled.has(value));
+    if (derived || isGlobalPool(node)) for (const output of node.outputs) if (output) pooled.add(output);
+  }
+  return pooled;
+}
+
+function isGlobalPool(node: Node): boolean {
+  if (node.op === 'GlobalAveragePool' || node.op === 'GlobalMaxPool') return true;
+  const from = node.inputs[0]?.shape;
+  if (from?.length !== 4) return false;
+  if (node.op === 'AveragePool') {
+    const kernel = node.ints('kernel_shape');
+    return kernel?.every((size, axis) => size === from[axis + 2]) === true && (from[2] !== 1 || from[3] !== 1);
+  }
+  if (node.op !== 'ReduceMean') return false;
+  const axes = node.inputs[1]?.constant ? Array.from(node.inputs[1].constant.data as BigInt64Array, Number) : node.ints('axes');
+  const spatial = axes?.map((axis) => (axis < 0 ? axis + 4 : axis)).sort((a, b) => a - b);
+  return spatial?.join() === '2,3';
+}
+
+/** The nodes between a global pooling and the place where their result joins a map that was not pooled. */
+function gateNodes(nodes: readonly Node[], pooled: ReadonlySet<Value>): Set<Node> {
+  const joins = nodes.flatMap((node) => {
+    if (node.outputs[0] && pooled.has(node.outputs[0])) return [];
+    return node.inputs.filter((input): input is Value => input !== undefined && pooled.has(input));
+  });
+  return new Set(ancestors(nodes, joins).filter((node) => node.outputs.some((output) => output && pooled.has(output))).filter((node) => feeds(node, joins, nodes)));
+}
+
+/** Whether all of a pooled node's results end in a join: what also leads to the output is the classifier's head. */
+function feeds(node: Node, joins: readonly Value[], nodes: readonly Node[]): boolean {
+  const joined = new Set(joins);
+  const reached = new Set(node.outputs);
+  for (const next of nodes) {
+    if (next === node || !next.inputs.some((input) => input && reached.has(input) && !joined.has(input))) continue;
+    for (const output of next.outputs) reached.add(output);
+  }
+  return joins.some((value) => reached.has(value));
+}

@@ -1,0 +1,92 @@
+import { Worker } from 'node:worker_threads';
+import type { Tensor } from '../onnx/tensor.js';
+import { UserError } from '../errors.js';
+import type { Answer, Call, Operations } from './worker.js';
+import type { EvaluationResult, StepperOptions, StepPlan, StepResult } from './stepper.js';
+
+/**
+ * A {@link Stepper} in a worker thread: ONNX Runtime's `run` blocks its thread, and decoding and display go on in this one.
+ * Calls are carried out in the order in which they were made.
+ */
+export class Engine {
+  private readonly waiting = new Map<number, { resolve(value: unknown): void; reject(reason: unknown): void }>();
+  /** One flag, seen by the worker between steps. */
+  private readonly stopped = new Int32Array(new SharedArrayBuffer(4));
+  private calls = 0;
+
+  private constructor(private readonly worker: Worker) {
+    worker.on('message', ({ id, result, error }: Answer) => {
+      const call = this.waiting.get(id);
+      this.waiting.delete(id);
+      if (error) call?.reject(error.code === undefined ? new Error(error.message) : new UserError(error.code, error.message));
+      else call?.resolve(result);
+    });
+    const fail = (reason: Error) => {
+      for (const { reject } of this.waiting.values()) reject(reason);
+      this.waiting.clear();
+    };
+    worker.on('error', fail);
+    worker.on('exit', (code) => fail(new Error(`the worker ended with exit code ${code}`)));
+  }
+
+  /** Loads the artifacts in `folder`, verified, and opens their sessions. */
+  static async start(folder: string, options: StepperOptions): Promise<Engine> {
+    // Under a TypeScript test runner this file is source, and the worker is the built one.
+    const url = new URL(import.meta.url.endsWith('.ts') ? '../../dist/runtime/worker.js' : './worker.js', import.meta.url);
+    const engine = new Engine(new Worker(url));
+    try {
+      await engine.call('open', [folder, options, engine.stopped]);
+    } catch (thrown) {
+      await engine.worker.terminate();
+      throw thrown;
+    }
+    return engine;
+  }
+
+  /** See {@link Stepper.store}; `pixels` is handed over. */
+  store(firstSlot: number, labels: readonly number[], pixels: Uint8Array<ArrayBuffer>): Promise<void> {
+    return this.call('store', [firstSlot, labels, pixels], [pixels.buffer]);
+  }
+
+  releaseFrozen(): Promise<void> {
+    return this.call('releaseFrozen', []);
+  }
+
+  steps(plan: StepPlan): Promise<StepResult> {
+    return this.call('steps', [plan]);
+  }
+
+  evaluate(slots: Int32Array): Promise<EvaluationResult> {
+    return this.call('evaluate', [slots]);
+  }
+
+  getState(): Promise<Map<string, Tensor>> {
+    return this.call('getState', []);
+  }
+
+  setState(state: ReadonlyMap<string, Tensor>): Promise<void> {
+    return this.call('setState', [state]);
+  }
+
+  /** Lets the steps under way end after the current one. */
+  stop(): void {
+    Atomics.store(this.stopped, 0, 1);
+  }
+
+  async close(): Promise<void> {
+    await this.call('close', []);
+    await this.worker.terminate();
+  }
+
+  private call<Name extends keyof Operations>(
+    name: Name,
+    args: Parameters<Operations[Name]>,
+    transfer: ArrayBuffer[] = [],
+  ): Promise<Awaited<ReturnType<Operations[Name]>>> {
+    const id = ++this.calls;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      this.worker.postMessage({ id, name, args } satisfies Call, transfer);
+    });
+  }
+}

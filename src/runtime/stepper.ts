@@ -1,0 +1,252 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as ort from 'onnxruntime-node';
+import { type Artifacts } from '../artifacts/load.js';
+import { FILES } from '../artifacts/compile.js';
+import { NEXT, PIXELS, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
+import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
+
+export interface StepperOptions {
+  /** Photos whose boundary can be kept at once. */
+  readonly slots: number;
+  /** Threads of ONNX Runtime; 0 lets it choose. */
+  readonly threads: number;
+}
+
+/** Consecutive training steps, all decided beforehand. */
+export interface StepPlan {
+  /** The slot of every image, a batch after another; -1 fills up a batch and has no influence. */
+  readonly slots: Int32Array;
+  readonly learningRates: Float32Array;
+  /** The number of the first of these steps, 1 for the first of a training. */
+  readonly firstStep: number;
+}
+
+export interface StepResult {
+  /** Mean loss of each step's images. */
+  readonly losses: Float32Array;
+  /** Images whose class was right before the step that used them. */
+  readonly correct: number;
+  readonly images: number;
+}
+
+export interface EvaluationResult {
+  /** [images, classes], in the order of the slots. */
+  readonly logits: Float32Array;
+}
+
+type Row = Float32Array | Uint8Array;
+
+/** Images a run of the evaluation graph. */
+const EVALUATION_BATCH = 64;
+
+/**
+ * Runs artifacts: keeps the boundary of photos in slots, and parameters and moments in two sets of tensors that swap roles
+ * at every step, so that a step allocates nothing. Its runs block the thread; see {@link Engine} for the worker round it.
+ */
+export class Stepper {
+  private frozen: ort.InferenceSession | undefined;
+  private readonly stores: { name: string; dtype: 'float32' | 'uint8'; shape: readonly number[]; size: number; rows: Row }[];
+  private readonly labels: Int32Array;
+  private readonly batchRows: Row[];
+  private readonly labelData: BigInt64Array;
+  private readonly weightData: Float32Array;
+  private readonly rateData = new Float32Array(1);
+  private readonly stepData = new Float32Array(1);
+  private readonly lossData = new Float32Array(1);
+  private readonly logitData: Float32Array;
+  private readonly state: readonly [Map<string, ort.Tensor>, Map<string, ort.Tensor>];
+  private readonly feeds: readonly Record<string, ort.Tensor>[];
+  private readonly fetches: readonly Record<string, ort.Tensor>[];
+  /** Which set holds the current state. */
+  private current: 0 | 1 = 0;
+
+  private constructor(
+    private readonly artifacts: Artifacts,
+    slots: number,
+    frozen: ort.InferenceSession | undefined,
+    private readonly training: ort.InferenceSession,
+    private readonly evaluation: ort.InferenceSession,
+  ) {
+    this.frozen = frozen;
+    const { batch, boundary, classes, parameters } = artifacts.manifest;
+    const rows = (dtype: 'float32' | 'uint8', count: number): Row => (dtype === 'uint8' ? new Uint8Array(count) : new Float32Array(count));
+    this.stores = boundary.map(({ name, dtype, shape }) => {
+      const size = elementCount(shape);
+      return { name, dtype, shape, size, rows: rows(dtype, size * slots) };
+    });
+    this.labels = new Int32Array(slots);
+    this.batchRows = this.stores.map(({ dtype, size }) => rows(dtype, size * batch));
+    this.labelData = new BigInt64Array(batch);
+    this.weightData = new Float32Array(batch);
+    this.logitData = new Float32Array(batch * classes.length);
+    const stateSet = () =>
+      new Map(
+        parameters.flatMap(({ name, shape, moments }) =>
+          [name, ...moments].map((each) => [each, new ort.Tensor('float32', new Float32Array(elementCount(shape)), shape)] as const),
+        ),
+      );
+    this.state = [stateSet(), stateSet()];
+    const shared: Record<string, ort.Tensor> = {
+      [STEP_INPUTS.labels]: new ort.Tensor('int64', this.labelData, [batch]),
+      [STEP_INPUTS.weights]: new ort.Tensor('float32', this.weightData, [batch]),
+      [STEP_INPUTS.learningRate]: new ort.Tensor('float32', this.rateData, []),
+      [STEP_INPUTS.step]: new ort.Tensor('float32', this.stepData, []),
+    };
+    this.stores.forEach(({ name, dtype, shape }, index) => {
+      shared[name] = asTensor(dtype, this.batchRows[index], [batch, ...shape]);
+    });
+    this.feeds = this.state.map((set) => ({ ...shared, ...Object.fromEntries(set) }));
+    this.fetches = [1, 0].map((other) => ({
+      [STEP_OUTPUTS.loss]: new ort.Tensor('float32', this.lossData, []),
+      [STEP_OUTPUTS.logits]: new ort.Tensor('float32', this.logitData, [batch, classes.length]),
+      ...Object.fromEntries([...(this.state[other === 1 ? 1 : 0] ?? [])].map(([name, value]) => [name + NEXT, value])),
+    }));
+    this.setState(artifacts.state);
+  }
+
+  static async create(artifacts: Artifacts, { slots, threads }: StepperOptions): Promise<Stepper> {
+    const options = sessionOptions(threads);
+    const open = (name: string) => ort.InferenceSession.create(readFileSync(join(artifacts.folder, name)), options);
+    const frozen = artifacts.manifest.files[FILES.frozen] === undefined ? undefined : await open(FILES.frozen);
+    return new Stepper(artifacts, slots, frozen, await open(FILES.training), await open(FILES.evaluation));
+  }
+
+  /** Runs the frozen part on `pixels`, uint8 [count, H, W, 3], and keeps the results and labels in consecutive slots. */
+  async store(firstSlot: number, labels: readonly number[], pixels: Uint8Array): Promise<void> {
+    this.labels.set(labels, firstSlot);
+    const count = labels.length;
+    if (!this.frozen) {
+      const [store] = this.stores;
+      store?.rows.set(pixels, firstSlot * store.size);
+      return;
+    }
+    const { height, width } = this.artifacts.manifest.preprocessing;
+    const fetches: Record<string, ort.Tensor> = {};
+    for (const { name, dtype, shape, size, rows } of this.stores) {
+      fetches[name] = asTensor(dtype, rows.subarray(firstSlot * size, (firstSlot + count) * size), [count, ...shape]);
+    }
+    await this.frozen.run({ [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) }, fetches);
+  }
+
+  /** Gives back the frozen part's memory: every photo's boundary is stored. */
+  async releaseFrozen(): Promise<void> {
+    await this.frozen?.release();
+    this.frozen = undefined;
+  }
+
+  /** Takes the steps of `plan`, until `isStopped` or a loss that is no number (the last one returned). */
+  async steps(plan: StepPlan, isStopped: () => boolean = () => false): Promise<StepResult> {
+    const { batch, classes } = this.artifacts.manifest;
+    const losses = new Float32Array(plan.learningRates.length);
+    let correct = 0;
+    let images = 0;
+    let taken = 0;
+    for (; taken < losses.length && !isStopped(); taken++) {
+      const slots = plan.slots.subarray(taken * batch, (taken + 1) * batch);
+      this.gather(slots, this.batchRows);
+      slots.forEach((slot, n) => {
+        this.labelData[n] = BigInt(slot < 0 ? 0 : (this.labels[slot] ?? 0));
+        this.weightData[n] = slot < 0 ? 0 : 1;
+      });
+      this.rateData[0] = plan.learningRates[taken] ?? 0;
+      this.stepData[0] = plan.firstStep + taken;
+      const [feeds, fetches] = [this.feeds[this.current], this.fetches[this.current]];
+      if (!feeds || !fetches) throw new Error('unreachable');
+      await this.training.run(feeds, fetches);
+      this.current = this.current === 0 ? 1 : 0;
+      slots.forEach((slot, n) => {
+        if (slot < 0) return;
+        images++;
+        if (argMax(this.logitData, n * classes.length, classes.length) === this.labels[slot]) correct++;
+      });
+      losses[taken] = this.lossData[0] ?? NaN;
+      if (!Number.isFinite(losses[taken])) {
+        taken++;
+        break;
+      }
+    }
+    return { losses: losses.subarray(0, taken), correct, images };
+  }
+
+  /** The logits of stored photos under the current parameters. */
+  async evaluate(slots: Int32Array): Promise<EvaluationResult> {
+    const { classes, parameters } = this.artifacts.manifest;
+    const logits = new Float32Array(slots.length * classes.length);
+    const set = this.state[this.current];
+    const feeds: Record<string, ort.Tensor> = {};
+    for (const { name } of parameters) {
+      const value = set.get(name);
+      if (value) feeds[name] = value;
+    }
+    const buffers = this.stores.map(({ dtype, size }) =>
+      dtype === 'uint8' ? new Uint8Array(size * EVALUATION_BATCH) : new Float32Array(size * EVALUATION_BATCH),
+    );
+    for (let first = 0; first < slots.length; first += EVALUATION_BATCH) {
+      const some = slots.subarray(first, first + EVALUATION_BATCH);
+      this.gather(some, buffers);
+      this.stores.forEach(({ name, dtype, shape, size }, index) => {
+        feeds[name] = asTensor(dtype, buffers[index]?.subarray(0, size * some.length), [some.length, ...shape]);
+      });
+      const results = logits.subarray(first * classes.length, (first + some.length) * classes.length);
+      await this.evaluation.run(feeds, { [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [some.length, classes.length]) });
+    }
+    return { logits };
+  }
+
+  /** A copy of the parameters and moments. */
+  getState(): Map<string, Tensor> {
+    return new Map([...this.state[this.current]].map(([name, value]) => [name, floatTensor(value.dims, (value.data as Float32Array).slice())]));
+  }
+
+  /** Replaces parameters and moments by those of the same names. */
+  setState(state: ReadonlyMap<string, Tensor>): void {
+    for (const [name, value] of this.state[this.current]) {
+      const from = state.get(name);
+      if (from) (value.data as Float32Array).set(from.data as Float32Array);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.releaseFrozen();
+    await this.training.release();
+    await this.evaluation.release();
+  }
+
+  /** Copies the slots' rows one after another; a slot of -1 gets zeros. */
+  private gather(slots: Int32Array, into: readonly Row[]): void {
+    this.stores.forEach(({ rows, size }, index) => {
+      const target = into[index];
+      if (!target) return;
+      slots.forEach((slot, n) => {
+        if (slot < 0) target.fill(0, n * size, (n + 1) * size);
+        else target.set(rows.subarray(slot * size, (slot + 1) * size), n * size);
+      });
+    });
+  }
+}
+
+function asTensor(dtype: 'float32' | 'uint8', data: Row | undefined, dims: readonly number[]): ort.Tensor {
+  if (dtype === 'uint8' && data instanceof Uint8Array) return new ort.Tensor('uint8', data, dims);
+  if (dtype === 'float32' && data instanceof Float32Array) return new ort.Tensor('float32', data, dims);
+  throw new Error(`expected ${dtype}`);
+}
+
+function sessionOptions(threads: number): ort.InferenceSession.SessionOptions {
+  return {
+    executionProviders: ['cpu'],
+    executionMode: 'sequential',
+    interOpNumThreads: 1,
+    ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
+    logSeverityLevel: 3,
+  };
+}
+
+/** The index of the largest of `count` values from `start`, the first of equals. */
+export function argMax(values: Float32Array, start: number, count: number): number {
+  let best = 0;
+  for (let index = 1; index < count; index++) {
+    if ((values[start + index] ?? NaN) > (values[start + best] ?? NaN)) best = index;
+  }
+  return best;
+}

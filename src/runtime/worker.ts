@@ -1,0 +1,56 @@
+import { parentPort } from 'node:worker_threads';
+import { loadArtifacts } from '../artifacts/load.js';
+import { messageOf, UserError } from '../errors.js';
+import type { Tensor } from '../onnx/tensor.js';
+import { type EvaluationResult, Stepper, type StepperOptions, type StepPlan, type StepResult } from './stepper.js';
+
+export interface Call {
+  readonly id: number;
+  readonly name: string;
+  readonly args: readonly unknown[];
+}
+
+export interface Answer {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly error?: { readonly message: string; readonly code?: string };
+}
+
+let stepper: Stepper | undefined;
+let stopped: Int32Array<SharedArrayBuffer> | undefined;
+
+function open(): Stepper {
+  if (!stepper) throw new Error('no artifacts are open');
+  return stepper;
+}
+
+/** What the worker does for {@link Engine}, by the names in its calls. */
+const operations = {
+  async open(folder: string, options: StepperOptions, flag: Int32Array<SharedArrayBuffer>): Promise<void> {
+    stopped = flag;
+    stepper = await Stepper.create(loadArtifacts(folder), options);
+  },
+  store: (firstSlot: number, labels: readonly number[], pixels: Uint8Array): Promise<void> => open().store(firstSlot, labels, pixels),
+  releaseFrozen: (): Promise<void> => open().releaseFrozen(),
+  steps: (plan: StepPlan): Promise<StepResult> => open().steps(plan, () => stopped !== undefined && Atomics.load(stopped, 0) === 1),
+  evaluate: (slots: Int32Array): Promise<EvaluationResult> => open().evaluate(slots),
+  getState: (): Promise<Map<string, Tensor>> => Promise.resolve(open().getState()),
+  setState: (state: ReadonlyMap<string, Tensor>): Promise<void> => Promise.resolve(open().setState(state)),
+  close: (): Promise<void> => open().close(),
+};
+
+export type Operations = typeof operations;
+
+async function carryOut({ id, name, args }: Call): Promise<Answer> {
+  try {
+    const operation = operations[name as keyof Operations] as (...args: readonly unknown[]) => Promise<unknown>;
+    return { id, result: await operation(...args) };
+  } catch (thrown) {
+    return { id, error: { message: messageOf(thrown), ...(thrown instanceof UserError ? { code: thrown.code } : {}) } };
+  }
+}
+
+let last = Promise.resolve();
+parentPort?.on('message', (call: Call) => {
+  last = last.then(async () => parentPort?.postMessage(await carryOut(call)));
+});
