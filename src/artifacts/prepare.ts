@@ -21,12 +21,15 @@ export interface Classifier {
   readonly imageSize: readonly [number, number];
 }
 
+/** The side of ImageNet's pictures in pixels, for a model that takes any. */
+const USUAL_SIZE = 224;
+
 /**
- * Understands a model file as an image classifier.
+ * Understands a model file as an image classifier. `size` is the side of its images where the file leaves that open.
  * @throws UserError where it is none; see {@link graphOfModel} and {@link findLayers}.
  */
-export function classifierOf({ proto, path }: ModelFile, size?: number): Classifier {
-  const graph = graphOfModel(proto, size ? [size, size] : undefined);
+export function classifierOf({ proto, path }: ModelFile, size = USUAL_SIZE): Classifier {
+  const graph = graphOfModel(proto, [size, size]);
   const [image, ...others] = graph.inputs;
   if (!image || others.length > 0) {
     throw new UserError('unsupported-input', `${path} has ${graph.inputs.length} inputs (${graph.inputs.map(({ name }) => name).join(', ')}); ort-tl needs exactly one, the image`);

@@ -8,7 +8,7 @@ export const shared = {
   optimizer: { type: 'string', choices: ['adamw', 'sgd'], default: 'adamw', describe: 'how parameters are updated' },
   labelSmoothing: { type: 'number', default: 0, describe: 'softens the targets; 0.1 is usual', requiresArg: true },
   seed: { type: 'number', default: 0, describe: 'of the new head, the order of photos and the split', requiresArg: true },
-  size: { type: 'number', describe: 'side of the images in pixels, where the model leaves it open', requiresArg: true },
+  size: { type: 'number', describe: 'side of the images in pixels, where the model takes any (default 224)', requiresArg: true },
   json: { type: 'boolean', default: false, describe: 'print the result as JSON' },
   quiet: { type: 'boolean', default: false, describe: 'print nothing but errors' },
 } as const;

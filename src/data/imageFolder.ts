@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
-import { Random } from './random.js';
+import { Random } from '../random.js';
 
 export interface Photo {
   readonly path: string;
@@ -28,7 +28,8 @@ export interface OpenOptions {
 /** What sharp's published binaries read, by extension. */
 const EXTENSIONS = ['.jpg', '.jpeg', '.png', '.webp', '.avif', '.tif', '.tiff', '.gif'];
 const VAL_NAMES = ['val', 'valid', 'validation', 'test'];
-const LAYOUT = 'expected one folder for each class, <folder>/<class>/*.jpg, or <folder>/train/<class>/*.jpg and <folder>/val/<class>/*.jpg';
+const LAYOUT =
+  'expected one folder for each class, <folder>/<class>/*.jpg, or <folder>/train/<class>/*.jpg and <folder>/val/<class>/*.jpg';
 
 /**
  * Finds the photos of a folder: `train/` and `val/` (or `valid/`, `validation/`, `test/`) with a folder for each class, or the
@@ -51,11 +52,17 @@ export async function openImageFolder(folder: string, { valFraction = 0.2, seed 
   const [first] = classes;
   if ([...found.values()].every((paths) => paths.length === 0)) throw noPhotos(trainFolder);
   if (first !== undefined && classes.length === 1) {
-    throw new UserError('one-class', `${trainFolder} has one class only, "${first}"; a classifier needs two or more folders of photos`);
+    throw new UserError(
+      'one-class',
+      `${trainFolder} has one class only, "${first}"; a classifier needs two or more folders of photos`,
+    );
   }
   for (const [name, paths] of found) {
     if (paths.length > 0) continue;
-    throw new UserError('class-without-photos', `class "${name}" has no photos in ${trainFolder}; add some (${EXTENSIONS.join(' ')}), or remove its folder`);
+    throw new UserError(
+      'class-without-photos',
+      `class "${name}" has no photos in ${trainFolder}; add some (${EXTENSIONS.join(' ')}), or remove its folder`,
+    );
   }
 
   if (valName !== undefined) {
@@ -64,7 +71,10 @@ export async function openImageFolder(folder: string, { valFraction = 0.2, seed 
     if ([...val.values()].every((paths) => paths.length === 0)) throw noPhotos(valFolder);
     for (const name of val.keys()) {
       if (found.has(name)) continue;
-      throw new UserError('unknown-class', `class "${name}" of ${valFolder} is not in ${trainFolder} (${some(classes)}); rename or remove its folder`);
+      throw new UserError(
+        'unknown-class',
+        `class "${name}" of ${valFolder} is not in ${trainFolder} (${some(classes)}); rename or remove its folder`,
+      );
     }
     return { classes, train: labelled(classes, found), val: labelled(classes, val), folder };
   }
@@ -73,12 +83,26 @@ export async function openImageFolder(folder: string, { valFraction = 0.2, seed 
   const val = new Map<string, string[]>();
   for (const [name, paths] of found) {
     const count = Math.min(paths.length - 1, Math.max(1, Math.round(paths.length * valFraction)));
-    const chosen = new Set(new Random(seed).fork(name).shuffle([...paths]).slice(0, count));
-    train.set(name, paths.filter((path) => !chosen.has(path)));
-    val.set(name, paths.filter((path) => chosen.has(path)));
+    const chosen = new Set(
+      new Random(seed)
+        .fork(name)
+        .shuffle([...paths])
+        .slice(0, count),
+    );
+    train.set(
+      name,
+      paths.filter((path) => !chosen.has(path)),
+    );
+    val.set(
+      name,
+      paths.filter((path) => chosen.has(path)),
+    );
   }
   if ([...val.values()].every((paths) => paths.length === 0)) {
-    throw new UserError('too-few-photos', `every class of ${trainFolder} has one photo, so none is left to validate with; add photos, or a val folder`);
+    throw new UserError(
+      'too-few-photos',
+      `every class of ${trainFolder} has one photo, so none is left to validate with; add photos, or a val folder`,
+    );
   }
   return { classes, train: labelled(classes, train), val: labelled(classes, val), folder };
 }
@@ -108,7 +132,8 @@ async function photosBelow(folder: string): Promise<string[]> {
 async function subfolders(folder: string): Promise<string[]> {
   const names: string[] = [];
   for (const entry of await entries(folder)) {
-    if (entry.isDirectory() || (entry.isSymbolicLink() && (await isFolder(join(folder, entry.name))))) names.push(entry.name);
+    if (entry.isDirectory() || (entry.isSymbolicLink() && (await isFolder(join(folder, entry.name)))))
+      names.push(entry.name);
   }
   return names.sort();
 }
@@ -124,7 +149,9 @@ async function entries(folder: string): Promise<Dirent[]> {
     const all = await readdir(folder, { withFileTypes: true });
     return all.filter(({ name }) => !name.startsWith('.'));
   } catch (cause) {
-    throw new UserError('no-such-folder', `cannot open the folder ${folder}: ${messageOf(cause)}; ${LAYOUT}`, { cause });
+    throw new UserError('no-such-folder', `cannot open the folder ${folder}: ${messageOf(cause)}; ${LAYOUT}`, {
+      cause,
+    });
   }
 }
 

@@ -6,7 +6,7 @@ import type { Preprocessing } from './preprocessing.js';
 export interface ReadOptions {
   /** How many photos may be decoding, or decoded and not yet taken. */
   readonly concurrency: number;
-  onSkipped(photo: Photo, error: UserError): void;
+  readonly onSkipped: (photo: Photo, error: UserError) => void;
 }
 
 export interface ReadPhoto {

@@ -106,7 +106,7 @@ function typeOf(info: ValueInfoProto, imageSize?: readonly [number, number]): [V
     if (value.case === 'dimValue' && value.value > 0n) return Number(value.value);
     const stated = imageSize?.[axis - 2];
     if (dims.length === 4 && axis >= 2 && stated) return stated;
-    throw new UserError('image-size', `input "${info.name}" leaves its dimension ${axis} open; say the image size (--size 224)`);
+    throw new UserError('unsupported-input', `input "${info.name}" leaves its dimension ${axis} open; export the model with a fixed one`);
   });
   return [dtype, shape];
 }

@@ -123,7 +123,7 @@ export function bytesOf(t: Tensor): Uint8Array {
 
 /** A tensor over little-endian `bytes`; copies only when they are not aligned. */
 export function tensorOfBytes(dtype: DType, dims: readonly number[], bytes: Uint8Array): Tensor {
-  const aligned = bytes.byteOffset % bytesPerElement(dtype) === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % bytesPerElement(dtype) === 0 ? bytes : new Uint8Array(bytes);
   const count = bytes.byteLength / bytesPerElement(dtype);
   return tensor(dtype, dims, new constructors[dtype](aligned.buffer as ArrayBuffer, aligned.byteOffset, count));
 }

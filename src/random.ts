@@ -1,4 +1,4 @@
-import { sha256 } from '../files.js';
+import { sha256 } from './files.js';
 
 /**
  * A seeded stream of random numbers: xoshiro128** (Blackman and Vigna, https://prng.di.unimi.it/xoshiro128starstar.c), its

@@ -1,0 +1,135 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Dataset, openImageFolder } from '../../src/data/imageFolder.js';
+
+let folder: string;
+beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'ort-tl-folder-'))));
+afterEach(() => rm(folder, { recursive: true }));
+
+/** Empty files: a data set is opened without reading its photos. */
+async function put(...paths: string[]): Promise<void> {
+  for (const path of paths) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), '');
+  }
+}
+
+const many = (name: string, count: number) =>
+  Array.from({ length: count }, (_, at) => `${name}/${String(at).padStart(2, '0')}.jpg`);
+const open = (seed = 0, valFraction?: number) =>
+  openImageFolder(folder, { seed, ...(valFraction === undefined ? {} : { valFraction }) });
+const inside = (photos: Dataset['train']) =>
+  photos.map(({ path, label }) => `${label} ${path.slice(folder.length + 1)}`);
+
+describe('openImageFolder', () => {
+  it.each(['val', 'valid', 'validation', 'test', 'Val'])('takes train and %s as they are', async (name) => {
+    await put('train/b/1.jpg', 'train/a/2.jpg', 'train/a/1.jpg', `${name}/a/9.jpg`);
+    expect(await open()).toMatchObject({ classes: ['a', 'b'], folder });
+    const { train, val } = await open();
+    expect(inside(train)).toEqual(['0 train/a/1.jpg', '0 train/a/2.jpg', '1 train/b/1.jpg']);
+    expect(inside(val)).toEqual([`0 ${name}/a/9.jpg`]);
+  });
+
+  it('validates with val, not test, where there are both', async () => {
+    await put('train/a/1.jpg', 'train/b/1.jpg', 'val/b/2.jpg', 'test/a/3.jpg');
+    expect(inside((await open()).val)).toEqual(['1 val/b/2.jpg']);
+  });
+
+  it('splits train where it stands alone', async () => {
+    await put(...many('train/a', 10), ...many('train/b', 10));
+    const { classes, train, val } = await open();
+    expect([classes, train.length, val.length]).toEqual([['a', 'b'], 16, 4]);
+  });
+
+  it('splits each class by its share, and never takes its last photo', async () => {
+    await put(...many('a', 20), ...many('b', 3), ...many('c', 2), ...many('d', 1));
+    const { train, val } = await open();
+    const count = (photos: Dataset['train']) =>
+      [0, 1, 2, 3].map((label) => photos.filter((photo) => photo.label === label).length);
+    expect(count(train)).toEqual([16, 2, 1, 1]);
+    expect(count(val)).toEqual([4, 1, 1, 0]);
+    expect(new Set([...train, ...val].map(({ path }) => path)).size).toBe(26);
+    expect(count((await open(0, 0.9)).train)).toEqual([2, 1, 1, 1]);
+  });
+
+  it('splits the same by the same seed, otherwise by another', async () => {
+    await put(...many('a', 20), ...many('b', 20));
+    expect(await open(1)).toEqual(await open(1));
+    expect((await open(1)).val).not.toEqual((await open(2)).val);
+  });
+
+  it('leaves the split of a class as it was when another class comes', async () => {
+    await put(...many('b', 20), ...many('c', 20));
+    const names = (data: Dataset) => data.val.map(({ path }) => path).filter((path) => !path.includes('/a/'));
+    const before = names(await open());
+    await put(...many('a', 5));
+    expect(names(await open())).toEqual(before);
+  });
+
+  it('sorts by code unit: capitals, then small letters, then accents', async () => {
+    await put('é/1.jpg', 'b/1.jpg', 'B/1.jpg', 'a/1.jpg', 'a/10.jpg', 'a/2.jpg');
+    const { classes, train, val } = await open();
+    expect(classes).toEqual(['B', 'a', 'b', 'é']);
+    expect([...train, ...val].map(({ path }) => path.slice(folder.length + 1)).sort()).toContain('a/10.jpg');
+    expect(train.map(({ path }) => path)).toEqual(train.map(({ path }) => path).sort());
+  });
+
+  it('looks into subfolders, and past hidden and other files', async () => {
+    await put(
+      'a/1.JPG',
+      'a/deep/er/2.png',
+      'a/.hidden.jpg',
+      'a/.thumbs/3.jpg',
+      'a/notes.txt',
+      'a/photo.heic',
+      'readme.md',
+      '.git/x.jpg',
+      'b/1.webp',
+      'b/2.tiff',
+    );
+    const { classes, train, val } = await open();
+    expect(classes).toEqual(['a', 'b']);
+    expect([...inside(train), ...inside(val)].sort()).toEqual([
+      '0 a/1.JPG',
+      '0 a/deep/er/2.png',
+      '1 b/1.webp',
+      '1 b/2.tiff',
+    ]);
+  });
+
+  it('follows a link to a class, not a link below one', async () => {
+    await put('a/1.jpg', 'a/2.jpg', 'b/1.jpg');
+    await symlink(join(folder, 'b'), join(folder, 'c'));
+    await symlink(folder, join(folder, 'a', 'round'));
+    const { classes, train, val } = await open();
+    expect(classes).toEqual(['a', 'b', 'c']);
+    expect(train.length + val.length).toBe(4);
+  });
+
+  it.each([
+    ['no-photos', 'an empty folder', [], '<folder>/<class>/*.jpg'],
+    ['no-photos', 'photos that stand in no class', ['1.jpg', '2.jpg'], '<folder>/<class>/*.jpg'],
+    ['no-photos', 'classes of files that are no photos', ['a/1.txt', 'b/1.bmp'], '<folder>/<class>/*.jpg'],
+    ['no-photos', 'a val without photos', ['train/a/1.jpg', 'train/b/1.jpg', 'val/a/x.txt'], 'val'],
+    ['one-class', 'one class', ['a/1.jpg', 'a/2.jpg'], '"a"'],
+    ['class-without-photos', 'a class without photos', ['a/1.jpg', 'b/x.txt', 'c/1.jpg'], '"b"'],
+    ['unknown-class', 'a class in val alone', ['train/a/1.jpg', 'train/b/1.jpg', 'val/c/1.jpg'], '"c"'],
+    ['too-few-photos', 'one photo a class and no val', ['a/1.jpg', 'b/1.jpg'], 'val folder'],
+  ])('says %s of %s', async (code, _, paths, words) => {
+    await put(...paths);
+    await expect(open()).rejects.toMatchObject({ code, message: expect.stringContaining(words) as string });
+  });
+
+  it('says that there is no such folder, also of a file', async () => {
+    await put('file');
+    for (const name of ['missing', 'file']) {
+      await expect(openImageFolder(join(folder, name), { seed: 0 })).rejects.toMatchObject({ code: 'no-such-folder' });
+    }
+  });
+
+  it.each([0, 1, -0.1, NaN])('refuses the share %d for validation', async (share) => {
+    await expect(open(0, share)).rejects.toMatchObject({ code: 'bad-val-fraction' });
+  });
+});
