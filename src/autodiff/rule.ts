@@ -4,13 +4,13 @@ import type { Node, Value } from '../graph/graph.js';
 /** What a rule is given: the node, its values in the training graph, and the builder that appends to that graph. */
 export interface RuleContext {
   readonly node: Node;
-  /** Omitted optional inputs are `undefined`; `input(i)` is the one that must be there. */
-  readonly inputs: readonly (Value | undefined)[];
-  readonly outputs: readonly (Value | undefined)[];
+  /** Input `index`, which the operator requires. */
   input(index: number): Value;
   output(index?: number): Value;
   /** The gradient of the loss with respect to output 0, of that output's shape. */
   readonly dy: Value;
+  /** Gradients with respect to every output; `undefined` where none flows. */
+  readonly dOutputs: readonly (Value | undefined)[];
   readonly g: Builder;
 }
 
