@@ -1,2 +1,103 @@
-import type { Graph } from './graph.js';
-export function canonicalize(g: Graph): void { g.opset=Math.max(18,g.opset); }
+import { UserError } from '../errors.js';
+import { floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
+import { type Attribute, describe, type Graph, type Node, Value } from './graph.js';
+
+/** The oldest operator set of a canonical graph: since 18 every reduction takes its axes as an input. */
+const CANONICAL_OPSET = 18;
+
+/**
+ * Rewrites a graph of operator set 9 or later so that its nodes are valid, and mean the same, in operator set 18 or later.
+ * @throws UserError `unsupported-operator` for the few operators that cannot be carried over.
+ */
+export function canonicalize(graph: Graph): void {
+  const from = graph.opset;
+  graph.opset = Math.max(CANONICAL_OPSET, from);
+  for (const node of graph.nodes) {
+    if (node.domain === '') upgrade(node, from);
+  }
+}
+
+/** Operators that took their axes as an attribute, and the set in which these became an input. */
+const axesInputSince = new Map([
+  ['ReduceSum', 13],
+  ['Squeeze', 13],
+  ['Unsqueeze', 13],
+  ...['ReduceL1', 'ReduceL2', 'ReduceLogSum', 'ReduceLogSumExp', 'ReduceMax', 'ReduceMean', 'ReduceMin', 'ReduceProd', 'ReduceSumSquare'].map(
+    (op) => [op, 18] as const,
+  ),
+]);
+
+function upgrade(node: Node, from: number): void {
+  const since = axesInputSince.get(node.op);
+  if (since !== undefined && from < since) return attributesToInputs(node, ['axes']);
+  switch (node.op) {
+    case 'Clip':
+      if (from < 11) attributesToInputs(node, ['min', 'max']);
+      return;
+    case 'Pad':
+      if (from < 11) attributesToInputs(node, ['pads', 'value']);
+      return;
+    case 'Slice':
+      if (from < 10) attributesToInputs(node, ['starts', 'ends', 'axes']);
+      return;
+    case 'TopK':
+      if (from < 10) attributesToInputs(node, ['k']);
+      return;
+    case 'Split':
+      if (from < 13) attributesToInputs(node, ['split']);
+      if (from < 18 && !node.inputs[1]) setAttribute(node, 'num_outputs', { kind: 'int', value: node.outputs.length });
+      return;
+    case 'Dropout':
+      // Removed by simplify; only its first input matters.
+      node.inputs = node.inputs.slice(0, 1);
+      return;
+    case 'BatchNormalization':
+      // The statistics that older sets wrote out beside the result are training's business.
+      node.outputs = node.outputs.slice(0, 1);
+      return;
+    case 'Softmax':
+    case 'LogSoftmax':
+      // Before 13 the default axis was 1, and all axes from it on counted as one: the same thing for [N, classes].
+      if (from < 13 && !node.attributes.has('axis')) setAttribute(node, 'axis', { kind: 'int', value: 1 });
+      return;
+    case 'Upsample':
+      throw new UserError('unsupported-operator', `${describe(node)} is an operator that ONNX has withdrawn; export the model with operator set 11 or later`);
+    default:
+      return;
+  }
+}
+
+/** Appends attributes as inputs, in this order; what is missing is omitted. */
+function attributesToInputs(node: Node, names: readonly string[]): void {
+  const inputs = names.map((name) => {
+    const attribute = node.attributes.get(name);
+    return attribute && constantOf(`${node.name || (node.outputs[0]?.name ?? '')}/${name}`, attribute);
+  });
+  while (inputs.length > 0 && inputs.at(-1) === undefined) inputs.pop();
+  node.inputs = [...node.inputs.slice(0, 1), ...inputs];
+  node.attributes = new Map([...node.attributes].filter(([name]) => !names.includes(name)));
+}
+
+function constantOf(name: string, attribute: Attribute): Value {
+  const tensor = tensorOf(attribute);
+  const value = new Value(name, tensor.dtype, tensor.dims);
+  value.constant = tensor;
+  return value;
+}
+
+function tensorOf(attribute: Attribute): Tensor {
+  switch (attribute.kind) {
+    case 'int':
+      return intTensor([1], [attribute.value]);
+    case 'ints':
+      return intTensor([attribute.value.length], attribute.value);
+    case 'float':
+      return floatTensor([], [attribute.value]);
+    default:
+      throw new Error(`an attribute of kind ${attribute.kind} cannot become an input`);
+  }
+}
+
+function setAttribute(node: Node, name: string, attribute: Attribute): void {
+  node.attributes = new Map([...node.attributes, [name, attribute]]);
+}

@@ -1,47 +1,437 @@
-import { elementCount } from '../onnx/tensor.js';
-import type { DType } from '../onnx/tensor.js';
-import { type Dim, type Graph, type Node, type Shape, sameDim, describe, showShape, type Value } from './graph.js';
+import { type DType, dtypeOfCode, toNumbers } from '../onnx/tensor.js';
+import { type Dim, describe, type Graph, type Node, type Shape, sameDim, showShape, type Value } from './graph.js';
 
-const rules: Record<string, (n: Node) => Shape> = {
-  Conv: conv, MaxPool: pool, AveragePool: pool,
-  ConvTranspose: (n) => { const x=S(n,0),w=C(n,1);const k=w.slice(2);const g=convGeometry(n);const op=n.ints('output_padding')??k.map(()=>0);
-    return [x[0]!, w[1]!*g.group, ...k.map((kk,i)=>((x[i+2] as number)-1)*g.strides[i]!+(kk-1)*g.dilations[i]!+1-g.pads[i]!-g.pads[i+k.length]!+op[i]!)]; },
-  GlobalAveragePool: (n) => [...S(n,0).slice(0,2), ...S(n,0).slice(2).map(()=>1)],
-  Gemm: (n) => { const a=S(n,0), b=S(n,1); return [n.int('transA',0)?a[1]!:a[0]!, n.int('transB',0)?b[0]!:b[1]!]; },
-  MatMul: (n) => { const a=S(n,0), b=S(n,1); return [...a.slice(0,-1), b.at(-1)!]; },
-  Flatten: (n) => { const x=S(n,0); return [x[0]!, prod(x.slice(1))]; },
-  Reshape: (n) => { const x=S(n,0); const t=V(n,1).map((d,i)=>d===0?x[i]!:d); const i=t.indexOf(-1); if(i<0) return t;
-    const rest=prod(t.filter((_,j)=>j!==i)); const total=prod(x); return t.map((d,j)=>j===i?div(total,rest):d); },
-  Transpose: (n) => { const x=S(n,0); return (n.ints('perm')??[]).map((p)=>x[p]!); },
-  Expand: (n) => V(n,1),
-  Concat: (n) => { const ax=(n.int('axis',0)+S(n,0).length)%S(n,0).length; return S(n,0).map((d,i)=>i===ax? n.inputs.reduce((s,v)=>s+(v!.shape![i] as number),0):d); },
-  Squeeze: (n) => { const ax=V(n,1); return S(n,0).filter((_,i)=>!ax.includes(i)); },
-  Unsqueeze: (n) => { const r=[...S(n,0)]; for(const a of [...V(n,1)].sort()) r.splice(a,0,1); return r; },
-  Slice: (n) => { const r=[...S(n,0)]; const st=V(n,1),en=V(n,2),ax=V(n,3),sp=n.inputs[4]?V(n,4):ax.map(()=>1);
-    ax.forEach((a,i)=>{const d=r[a] as number; const c=(v:number)=>v<0?Math.max(v+d,sp[i]!<0?-1:0):Math.min(v,sp[i]!<0?d-1:d); r[a]=Math.max(0,Math.ceil((c(en[i]!)-c(st[i]!))/sp[i]!));}); return r; },
-  Pad: (n) => { const p=V(n,1); const x=S(n,0); return x.map((d,i)=>(p[i]!+p[i+x.length]!)===0?d:(d as number)+p[i]!+p[i+x.length]!); },
-  OneHot: (n) => [...S(n,0), V(n,1)[0]!],
-  ReduceSum: reduce, ReduceMean: reduce, ReduceMax: reduce,
-  ScatterElements: (n)=>S(n,0),
-};
-function S(n: Node, i: number): Shape { const s=n.input(i).shape; if(!s) throw new Error(`${describe(n)}: no shape of ${n.input(i).name}`); return s; }
-function C(n: Node, i: number): number[] { return S(n,i) as number[]; }
-function V(n: Node, i: number): number[] { return Array.from(n.input(i).constant!.data as BigInt64Array, Number); }
-function prod(s: Shape): Dim { let b=0,k=1; for(const d of s){ if(typeof d==='number') k*=d; else {k*=d.batch;b++;} } return b?{batch:k}:k; }
-function div(a: Dim, b: Dim): Dim { if(typeof a==='number'&&typeof b==='number') return a/b; if(typeof a!=='number'&&typeof b==='number') return {batch:a.batch/b}; if(typeof a!=='number'&&typeof b!=='number') return a.batch/b.batch; throw new Error('dim'); }
-function reduce(n: Node): Shape { const x=S(n,0); const ax=(n.inputs[1]?V(n,1):n.ints('axes')??x.map((_,i)=>i)).map((a)=>a<0?a+x.length:a); const k=n.int('keepdims',1); return x.flatMap((d,i)=>ax.includes(i)?(k?[1]:[]):[d]); }
-function pool(n: Node): Shape { const x=S(n,0); const g=convGeometry(n); return [x[0]!,x[1]!,...g.kernel.map((k,i)=>Math.floor(((x[i+2] as number)+g.pads[i]!+g.pads[i+g.kernel.length]!-g.dilations[i]!*(k-1)-1)/g.strides[i]!)+1)]; }
-function conv(n: Node): Shape { const p=pool(n); return [p[0]!, S(n,1)[0]!, ...p.slice(2)]; }
-export function convGeometry(n: Node) { const kernel=[...(n.ints('kernel_shape')??C(n,1).slice(2))]; const one=kernel.map(()=>1);
-  return { kernel, strides:[...(n.ints('strides')??one)], dilations:[...(n.ints('dilations')??one)], pads:[...(n.ints('pads')??[...kernel,...kernel].map(()=>0))], group:n.int('group',1) }; }
-const binary=new Set(['Add','Sub','Mul','Div','Pow','Equal','Greater','Less','And','Where','Min','Max','GreaterOrEqual','LessOrEqual']);
-const bool=new Set(['Equal','Greater','Less','And','Or','Not','GreaterOrEqual','LessOrEqual']);
-function broadcast(n: Node): Shape { const ss=n.inputs.map((v)=>v!.shape!); const r=Math.max(...ss.map((s)=>s.length)); return Array.from({length:r},(_,i)=>{ let d:Dim=1; for(const s of ss){const e=s[i-(r-s.length)]; if(e===undefined||e===1)continue; if(d===1)d=e; else if(!sameDim(d,e)) throw new Error(`${describe(n)}: ${ss.map(showShape).join()}`);} return d;}); }
-export function inferNode(n: Node): void {
-  const shape = n.inputs.some((v)=>v&&!v.shape)? undefined : binary.has(n.op)?broadcast(n):(rules[n.op]?.(n) ?? n.inputs[0]?.shape);
-  n.outputs.forEach((o,i)=>{ if(!o)return; if (shape) o.shape=shape; const from=n.op==='Where'?n.inputs[1]:n.op==='OneHot'?n.inputs[2]:n.inputs[0];
-    o.dtype = bool.has(n.op)?'bool':i===1&&n.op==='MaxPool'?'int64':n.op==='Cast'?(({1:'float32',7:'int64',9:'bool'} as Record<number,DType>)[n.int('to',1)]):from?.dtype; });
+/** The static geometry of a convolution or a pooling. */
+export interface ConvGeometry {
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  /** Begins of every spatial axis, then ends; `auto_pad` is resolved. */
+  readonly pads: readonly number[];
+  readonly group: number;
 }
-export function inferGraph(g: Graph): void { for(const n of g.nodes) inferNode(n); }
-export function knownDims(_: Graph): Map<Value, readonly Dim[]> { return new Map(); }
-export { elementCount };
+
+/** Integers that are known while shapes are inferred: constants, and arithmetic on shapes. */
+type Known = ReadonlyMap<Value, readonly Dim[]>;
+
+interface ShapeRule {
+  /** The shape of output 0; undefined where it cannot be told. */
+  shape(context: Context): Shape | undefined;
+  /** The element type of output 0; that of input 0 unless said. */
+  dtype?(node: Node): DType | undefined;
+  /** Further outputs' element types; they have output 0's shape. */
+  others?: readonly DType[];
+}
+
+interface Context {
+  readonly node: Node;
+  /** The shape of input `index`. @throws when it is unknown. */
+  shape(index: number): Shape;
+  /** The integers of input `index`, or undefined when they are not known. */
+  numbers(index: number): readonly Dim[] | undefined;
+}
+
+const sameAsInput: ShapeRule = { shape: ({ shape }) => shape(0) };
+const toBoolean = () => 'bool' as const;
+const broadcasting: ShapeRule = { shape: broadcast };
+const comparing: ShapeRule = { shape: broadcast, dtype: toBoolean };
+const reducing: ShapeRule = { shape: reduced };
+
+const sameShapeOps = 'Abs BatchNormalization Celu Ceil Clip Cos CumSum Dropout Elu Erf Exp Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LogSoftmax Mish Neg PRelu QuickGelu FastGelu Reciprocal Relu Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu';
+const broadcastOps = 'Add Div Max Mean Min Mod Mul Pow Sub Sum';
+const comparisonOps = 'And Equal Greater GreaterOrEqual Less LessOrEqual Or Xor';
+const reductionOps = 'ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare';
+
+const named = (names: string, rule: ShapeRule) => names.split(' ').map((name) => [name, rule] as const);
+
+const rules = new Map<string, ShapeRule>([
+  ...named(sameShapeOps, sameAsInput),
+  ...named(broadcastOps, broadcasting),
+  ...named(comparisonOps, comparing),
+  ...named(reductionOps, reducing),
+  ['Not', { shape: ({ shape }) => shape(0), dtype: toBoolean }],
+  ['Where', { shape: broadcast, dtype: (node) => node.inputs[1]?.dtype }],
+  ['Cast', { shape: ({ shape }) => shape(0), dtype: (node) => dtypeOfCode(node.int('to', 1)) }],
+  ['Conv', { shape: (context) => withChannels(pooled(context), context.shape(1)[0]) }],
+  ['ConvTranspose', { shape: convTransposed }],
+  ['AveragePool', { shape: pooled }],
+  ['MaxPool', { shape: pooled, others: ['int64'] }],
+  ['GlobalAveragePool', { shape: ({ shape }) => shape(0).map((dim, axis) => (axis < 2 ? dim : 1)) }],
+  ['GlobalMaxPool', { shape: ({ shape }) => shape(0).map((dim, axis) => (axis < 2 ? dim : 1)) }],
+  ['Gemm', { shape: gemm }],
+  ['MatMul', { shape: matmul }],
+  ['Flatten', { shape: flattened }],
+  ['Reshape', { shape: reshaped }],
+  ['Transpose', { shape: transposed }],
+  ['Squeeze', { shape: squeezed }],
+  ['Unsqueeze', { shape: unsqueezed }],
+  ['Concat', { shape: concatenated }],
+  ['Slice', { shape: sliced }],
+  ['Pad', { shape: padded }],
+  ['Expand', { shape: ({ shape, numbers }) => numbers(1) && broadcastShapes([shape(0), numbers(1) ?? []]) }],
+  ['Gather', { shape: gathered }],
+  ['OneHot', { shape: oneHot, dtype: (node) => node.inputs[2]?.dtype }],
+  ['Shape', { shape: ({ node, shape }) => [shapeWindow(node, shape(0)).length], dtype: () => 'int64' }],
+  ['ConstantOfShape', { shape: ({ numbers }) => numbers(0), dtype: constantType }],
+]);
+
+/**
+ * Sets the types and shapes of a node's outputs, as far as its inputs tell; an operator that ort-tl does not know leaves
+ * them open.
+ * @throws Error when the inputs' shapes do not fit the operator.
+ */
+export function inferNode(node: Node, known: Known = new Map()): void {
+  const rule = rules.get(node.op);
+  if (!rule || (node.domain !== '' && node.domain !== 'com.microsoft')) return;
+  const dtype = rule.dtype ? rule.dtype(node) : node.inputs[0]?.dtype;
+  const isKnown = node.inputs.every((input) => !input || input.shape);
+  const shape = isKnown ? rule.shape(contextOf(node, known)) : undefined;
+  node.outputs.forEach((output, index) => {
+    if (!output) return;
+    output.dtype = index === 0 ? dtype : (rule.others?.[index - 1] ?? dtype);
+    output.shape = shape;
+  });
+}
+
+/** Infers all of a graph, and follows the integers that its nodes compute from shapes. */
+export function inferGraph(graph: Graph): void {
+  knownDims(graph);
+}
+
+/** The integers that are known of a graph's values, once its shapes are inferred. */
+export function knownDims(graph: Graph): Known {
+  const known = new Map<Value, readonly Dim[]>();
+  for (const node of graph.nodes) {
+    inferNode(node, known);
+    const dims = computed(node, known);
+    if (dims && node.outputs[0]) known.set(node.outputs[0], dims);
+  }
+  return known;
+}
+
+/** A convolution's or pooling's geometry, `auto_pad` resolved for its input's size. */
+export function convGeometry(node: Node): ConvGeometry {
+  const size = (node.input(0).shape ?? []).slice(2);
+  const kernel = node.ints('kernel_shape') ?? (node.input(1).shape ?? []).slice(2).map((dim) => (typeof dim === 'number' ? dim : 0));
+  const ones = kernel.map(() => 1);
+  const strides = node.ints('strides') ?? ones;
+  const dilations = node.ints('dilations') ?? ones;
+  const group = node.int('group', 1);
+  const automatic = node.string('auto_pad', 'NOTSET');
+  if (automatic !== 'SAME_UPPER' && automatic !== 'SAME_LOWER') {
+    return { kernel, strides, dilations, group, pads: automatic === 'VALID' ? [...ones, ...ones].map(() => 0) : (node.ints('pads') ?? [...ones, ...ones].map(() => 0)) };
+  }
+  const totals = kernel.map((k, axis) => {
+    const length = size[axis];
+    const stride = at(strides, axis);
+    if (typeof length !== 'number') throw new Error(`${describe(node)} pads by the size of its input, which is not known`);
+    return Math.max(0, (Math.ceil(length / stride) - 1) * stride + at(dilations, axis) * (k - 1) + 1 - length);
+  });
+  const small = totals.map((total) => Math.floor(total / 2));
+  const large = totals.map((total) => Math.ceil(total / 2));
+  return { kernel, strides, dilations, group, pads: automatic === 'SAME_UPPER' ? [...small, ...large] : [...large, ...small] };
+}
+
+function contextOf(node: Node, known: Known): Context {
+  return {
+    node,
+    shape: (index) => {
+      const { shape } = node.input(index);
+      if (!shape) throw new Error(`the shape of input ${index} of ${describe(node)} is not known`);
+      return shape;
+    },
+    numbers: (index) => integersOf(node.inputs[index], known),
+  };
+}
+
+/** Vectors longer than this are data, not shapes. */
+const LONGEST_VECTOR = 64;
+
+function integersOf(value: Value | undefined, known: Known): readonly Dim[] | undefined {
+  const constant = value?.constant;
+  if (!constant) return value && known.get(value);
+  return (constant.dtype === 'int64' || constant.dtype === 'int32') && constant.data.length <= LONGEST_VECTOR ? toNumbers(constant) : undefined;
+}
+
+/** The integers that a node computes, where ort-tl can follow it. */
+function computed(node: Node, known: Known): readonly Dim[] | undefined {
+  const a = integersOf(node.inputs[0], known);
+  const b = integersOf(node.inputs[1], known);
+  switch (node.op) {
+    case 'Shape':
+      return node.inputs[0]?.shape && shapeWindow(node, node.inputs[0].shape);
+    case 'Identity':
+    case 'Cast':
+    case 'Squeeze':
+    case 'Unsqueeze':
+    case 'Reshape':
+      return a;
+    case 'Gather':
+      return a && b?.every(isNumber) ? b.map((index) => at(a, index < 0 ? index + a.length : index)) : undefined;
+    case 'Concat': {
+      const parts = node.inputs.map((input) => integersOf(input, known));
+      return parts.every((part) => part !== undefined) ? parts.flat() : undefined;
+    }
+    case 'Slice': {
+      const [start, end] = [b?.[0], integersOf(node.inputs[2], known)?.[0]];
+      const step = node.inputs[4] ? integersOf(node.inputs[4], known)?.[0] : 1;
+      return a && isNumber(start) && isNumber(end) && step === 1 ? a.slice(start, end) : undefined;
+    }
+    case 'Add':
+    case 'Sub':
+    case 'Mul':
+    case 'Div':
+      return a && b && arithmetic(node.op, a, b);
+    default:
+      return undefined;
+  }
+}
+
+function arithmetic(op: 'Add' | 'Sub' | 'Mul' | 'Div', a: readonly Dim[], b: readonly Dim[]): Dim[] | undefined {
+  const results = Array.from({ length: Math.max(a.length, b.length) }, (_, index): Dim | undefined => {
+    const [x, y] = [at(a, a.length === 1 ? 0 : index), at(b, b.length === 1 ? 0 : index)];
+    if (op === 'Mul') return product([x, y]);
+    if (op === 'Div') return quotient(x, y);
+    if (!isNumber(x) || !isNumber(y)) return undefined;
+    return op === 'Add' ? x + y : x - y;
+  });
+  return results.every((dim) => dim !== undefined) ? results : undefined;
+}
+
+const isNumber = (dim: Dim | undefined): dim is number => typeof dim === 'number';
+
+/** Element `index` of a list that has one. */
+function at<T>(list: readonly T[], index: number): T {
+  const item = list[index];
+  if (item === undefined) throw new Error(`there is no item ${index} of ${list.length}`);
+  return item;
+}
+
+const wrap = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
+
+function whole(node: Node, dim: Dim | undefined): number {
+  if (isNumber(dim)) return dim;
+  throw new Error(`${describe(node)} works along the batch, which ort-tl cannot follow`);
+}
+
+/** Undefined when two factors depend on the batch. */
+function product(dims: readonly Dim[]): Dim | undefined {
+  const factor = dims.reduce<number>((total, dim) => total * (isNumber(dim) ? dim : dim.batch), 1);
+  const symbols = dims.filter((dim) => !isNumber(dim)).length;
+  return symbols === 0 ? factor : symbols === 1 ? { batch: factor } : undefined;
+}
+
+function quotient(a: Dim, b: Dim): Dim | undefined {
+  if (isNumber(b)) return isNumber(a) ? Math.floor(a / b) : Number.isInteger(a.batch / b) ? { batch: a.batch / b } : undefined;
+  return !isNumber(a) && Number.isInteger(a.batch / b.batch) ? a.batch / b.batch : undefined;
+}
+
+function broadcast({ node, shape }: Context): Shape {
+  const shapes = node.inputs.flatMap((input, index) => (input ? [shape(index)] : []));
+  const result = broadcastShapes(shapes);
+  if (!result) throw new Error(`${describe(node)} cannot broadcast ${shapes.map(showShape).join(' and ')}`);
+  return result;
+}
+
+function broadcastShapes(shapes: readonly Shape[]): Shape | undefined {
+  const rank = Math.max(...shapes.map(({ length }) => length));
+  const result: Dim[] = Array.from({ length: rank }, () => 1);
+  for (const shape of shapes) {
+    for (const [index, dim] of shape.entries()) {
+      const axis = index + rank - shape.length;
+      if (dim === 1) continue;
+      if (result[axis] !== 1 && !sameDim(at(result, axis), dim)) return undefined;
+      result[axis] = dim;
+    }
+  }
+  return result;
+}
+
+function withChannels(shape: Shape, channels: Dim | undefined): Shape {
+  return shape.map((dim, axis) => (axis === 1 && channels !== undefined ? channels : dim));
+}
+
+function pooled({ node, shape }: Context): Shape {
+  const from = shape(0);
+  const { kernel, strides, dilations, pads, group } = convGeometry(node);
+  const weight = node.op === 'Conv' ? shape(1) : undefined;
+  if (weight && (weight.length !== from.length || from[1] !== whole(node, weight[1]) * group)) {
+    throw new Error(`${describe(node)} cannot convolve ${showShape(from)} with ${showShape(weight)} in ${group} groups`);
+  }
+  const round = node.int('ceil_mode', 0) === 1 ? Math.ceil : Math.floor;
+  const spatial = kernel.map((k, axis) => {
+    const length = whole(node, from[axis + 2]);
+    const [begin, end] = [at(pads, axis), at(pads, axis + kernel.length)];
+    const count = round((length + begin + end - at(dilations, axis) * (k - 1) - 1) / at(strides, axis)) + 1;
+    // A window that would begin in the padding after the input is dropped (ceil_mode).
+    const result = round === Math.ceil && (count - 1) * at(strides, axis) >= length + begin ? count - 1 : count;
+    if (result < 1) throw new Error(`${describe(node)} leaves nothing of ${showShape(from)}; larger images are needed`);
+    return result;
+  });
+  return [...from.slice(0, 2), ...spatial];
+}
+
+function convTransposed({ node, shape }: Context): Shape {
+  const from = shape(0);
+  const { kernel, strides, dilations, pads, group } = convGeometry(node);
+  const extra = node.ints('output_padding') ?? kernel.map(() => 0);
+  const spatial =
+    node.ints('output_shape') ??
+    kernel.map((k, axis) => {
+      const reach = (whole(node, from[axis + 2]) - 1) * at(strides, axis) + at(dilations, axis) * (k - 1) + 1;
+      return reach - at(pads, axis) - at(pads, axis + kernel.length) + at(extra, axis);
+    });
+  return [at(from, 0), whole(node, shape(1)[1]) * group, ...spatial];
+}
+
+function gemm({ node, shape }: Context): Shape {
+  const [a, b] = [shape(0), shape(1)];
+  const [rows, inner] = node.int('transA', 0) === 1 ? [a[1], a[0]] : [a[0], a[1]];
+  const [other, columns] = node.int('transB', 0) === 1 ? [b[1], b[0]] : [b[0], b[1]];
+  if (rows === undefined || columns === undefined || inner === undefined || other === undefined || !sameDim(inner, other)) {
+    throw new Error(`${describe(node)} cannot multiply ${showShape(a)} by ${showShape(b)}`);
+  }
+  return [rows, columns];
+}
+
+function matmul({ node, shape }: Context): Shape {
+  const [a, b] = [shape(0), shape(1)];
+  const [left, right] = [a.length === 1 ? [1, ...a] : a, b.length === 1 ? [...b, 1] : b];
+  const lead = broadcastShapes([left.slice(0, -2), right.slice(0, -2)]);
+  if (!lead || !sameDim(at(left, left.length - 1), at(right, right.length - 2))) throw new Error(`${describe(node)} cannot multiply ${showShape(a)} by ${showShape(b)}`);
+  return [...lead, ...(a.length === 1 ? [] : [at(left, left.length - 2)]), ...(b.length === 1 ? [] : [at(right, right.length - 1)])];
+}
+
+function flattened({ node, shape }: Context): Shape | undefined {
+  const from = shape(0);
+  const axis = wrap(node.int('axis', 1), from.length);
+  const [rows, columns] = [product(from.slice(0, axis)), product(from.slice(axis))];
+  return rows === undefined || columns === undefined ? undefined : [rows, columns];
+}
+
+function reshaped({ node, shape, numbers }: Context): Shape | undefined {
+  const from = shape(0);
+  const keepsZero = node.int('allowzero', 0) === 1;
+  const target = numbers(1)?.map((dim, axis) => (dim === 0 && !keepsZero ? (from[axis] ?? 0) : dim));
+  const total = product(from);
+  if (!target || total === undefined) return undefined;
+  const open = target.indexOf(-1);
+  const given = product(target.filter((_, axis) => axis !== open));
+  if (given === undefined) return undefined;
+  const refuse = () => new Error(`${describe(node)} cannot give ${showShape(from)} the shape ${showShape(target)}`);
+  if (open >= 0) {
+    const rest = quotient(total, given);
+    const back = rest === undefined ? undefined : product([rest, given]);
+    if (rest === undefined || back === undefined || !sameDim(back, total)) throw refuse();
+    return target.map((dim, axis) => (axis === open ? rest : dim));
+  }
+  if (sameDim(given, total)) return target;
+  // A file that was exported for a batch of 1 says 1 where the batch belongs.
+  if (target[0] === 1 && !isNumber(total) && isNumber(given) && total.batch === given) return [{ batch: 1 }, ...target.slice(1)];
+  throw refuse();
+}
+
+function transposed({ node, shape }: Context): Shape {
+  const from = shape(0);
+  const permutation = node.ints('perm') ?? from.map((_, axis) => from.length - 1 - axis);
+  return permutation.map((axis) => at(from, axis));
+}
+
+function squeezed({ node, shape, numbers }: Context): Shape | undefined {
+  const from = shape(0);
+  if (!node.inputs[1]) return from.filter((dim) => dim !== 1);
+  const axes = numbers(1)?.map((axis) => wrap(whole(node, axis), from.length));
+  return axes && from.filter((_, axis) => !axes.includes(axis));
+}
+
+function unsqueezed({ node, shape, numbers }: Context): Shape | undefined {
+  const from = shape(0);
+  const axes = numbers(1);
+  if (!axes) return undefined;
+  const result: Dim[] = [...from];
+  const places = axes.map((axis) => wrap(whole(node, axis), from.length + axes.length)).sort((a, b) => a - b);
+  for (const place of places) result.splice(place, 0, 1);
+  return result;
+}
+
+function concatenated({ node, shape }: Context): Shape {
+  const shapes = node.inputs.map((_, index) => shape(index));
+  const first = at(shapes, 0);
+  const along = wrap(node.int('axis', 0), first.length);
+  return first.map((dim, axis) => {
+    if (axis !== along) {
+      if (shapes.some((other) => other.length !== first.length || !sameDim(at(other, axis), dim))) throw new Error(`${describe(node)} cannot join ${shapes.map(showShape).join(' and ')} along axis ${along}`);
+      return dim;
+    }
+    return shapes.reduce((sum, other) => sum + whole(node, other[axis]), 0);
+  });
+}
+
+function sliced({ node, shape, numbers }: Context): Shape | undefined {
+  const from = shape(0);
+  const [starts, ends] = [numbers(1), numbers(2)];
+  const axes = node.inputs[3] ? numbers(3) : starts?.map((_, index) => index);
+  const steps = node.inputs[4] ? numbers(4) : starts?.map(() => 1);
+  if (!starts || !ends || !axes || !steps) return undefined;
+  const result: Dim[] = [...from];
+  axes.forEach((each, index) => {
+    const axis = wrap(whole(node, each), from.length);
+    const [start, end, step] = [whole(node, starts[index]), whole(node, ends[index]), whole(node, steps[index])];
+    const dim = at(from, axis);
+    if (!isNumber(dim) && start === 0 && end >= 2 ** 31 - 1 && step === 1) return;
+    const length = whole(node, dim);
+    const [lowest, highest] = step < 0 ? [-1, length - 1] : [0, length];
+    const clamp = (place: number) => Math.min(highest, Math.max(lowest, place < 0 ? place + length : place));
+    result[axis] = Math.max(0, Math.ceil((clamp(end) - clamp(start)) / step));
+  });
+  return result;
+}
+
+function padded({ node, shape, numbers }: Context): Shape | undefined {
+  const from = shape(0);
+  const pads = numbers(1);
+  const axes = node.inputs[3] ? numbers(3) : from.map((_, axis) => axis);
+  if (!pads || !axes) return undefined;
+  const result: Dim[] = [...from];
+  axes.forEach((each, index) => {
+    const axis = wrap(whole(node, each), from.length);
+    const added = whole(node, pads[index]) + whole(node, pads[index + axes.length]);
+    if (added !== 0) result[axis] = whole(node, from[axis]) + added;
+  });
+  return result;
+}
+
+function gathered({ node, shape }: Context): Shape {
+  const from = shape(0);
+  const axis = wrap(node.int('axis', 0), from.length);
+  return [...from.slice(0, axis), ...shape(1), ...from.slice(axis + 1)];
+}
+
+function oneHot({ node, shape, numbers }: Context): Shape | undefined {
+  const depth = numbers(1)?.[0];
+  const from: Dim[] = [...shape(0)];
+  if (depth === undefined) return undefined;
+  from.splice(wrap(node.int('axis', -1), from.length + 1), 0, depth);
+  return from;
+}
+
+function reduced({ node, shape, numbers }: Context): Shape | undefined {
+  const from = shape(0);
+  const axes = node.inputs[1] ? numbers(1) : (node.ints('axes') ?? []);
+  if (!axes) return undefined;
+  if (axes.length === 0 && node.int('noop_with_empty_axes', 0) === 1) return from;
+  const chosen = axes.map((axis) => wrap(whole(node, axis), from.length));
+  const isReduced = (axis: number) => axes.length === 0 || chosen.includes(axis);
+  const keeps = node.int('keepdims', 1) === 1;
+  return from.flatMap((dim, axis) => (isReduced(axis) ? (keeps ? [1] : []) : [dim]));
+}
+
+/** The part of a shape that a Shape operator gives (opset 15: `start`, `end`). */
+function shapeWindow(node: Node, shape: Shape): Shape {
+  return shape.slice(node.int('start', 0), node.int('end', shape.length));
+}
+
+function constantType(node: Node): DType {
+  const value = node.attributes.get('value');
+  return value?.kind === 'tensor' ? value.value.dtype : 'float32';
+}
