@@ -38,7 +38,7 @@ export const demoVerb: CommandModule<object, Arguments> = {
     const epochs = wholeNumber('epochs', args.epochs, 1);
     const pictures = join(args.out, 'pictures');
     terminal.print(`drawing pictures into ${pictures}`);
-    await drawPictures(pictures, { set: 'demo', trainPerClass: 100, valPerClass: 50, size: 48, seed });
+    await drawPictures(pictures, { set: 'demo', trainPerClass: 200, valPerClass: 100, size: 48, seed });
     const dataset = await openImageFolder(pictures, { valFraction: 0.2, seed });
     const model = readModel(EMBEDDED_MODEL);
     const summaries: Summary[] = [];
