@@ -1,7 +1,8 @@
+import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'src/onnx/onnx_pb.ts', 'runs/', 'artifacts/', '**/*.py'] },
+export default defineConfig(
+  { ignores: ['dist/', 'node_modules/', 'src/onnx/onnx_pb.ts', 'runs/', 'artifacts/', 'bench/*.js', 'models/*.js'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['*.js'] } } },

@@ -27,8 +27,22 @@ const rows = [];
 for (const policy of values.policies.split(',')) {
   const runs = seeds.map((seed) => {
     const out = mkdtempSync(join(tmpdir(), 'ort-tl-bench-'));
-    const flags = ['--model', values.model, '--data', values.data, '--policy', policy, '--epochs', values.epochs, '--seed', seed];
-    const json = execFileSync(process.execPath, [cli, 'train', ...flags, '--out', out, '--json', ...positionals], { encoding: 'utf8', maxBuffer: 1e9 });
+    const flags = [
+      '--model',
+      values.model,
+      '--data',
+      values.data,
+      '--policy',
+      policy,
+      '--epochs',
+      values.epochs,
+      '--seed',
+      seed,
+    ];
+    const json = execFileSync(process.execPath, [cli, 'train', ...flags, '--out', out, '--json', ...positionals], {
+      encoding: 'utf8',
+      maxBuffer: 1e9,
+    });
     const [heading, ...lines] = readFileSync(join(out, 'results.csv'), 'utf8').trim().split('\n');
     const column = heading.split(',').indexOf('elapsedMs');
     const epochMs = lines.map((line) => Number(line.split(',')[column]));
@@ -50,10 +64,22 @@ for (const policy of values.policies.split(',')) {
     runs.map((run) => `${run.verified.agreeing}/${run.verified.photos}`).join(', '),
   ]);
 }
-const headings = ['policy', 'top-1 % by seed', 'mean', 'whole run s', 'first epoch s', 'later epoch s', 'first/later', 'peak memory MB', 'exported model agrees'];
+const headings = [
+  'policy',
+  'top-1 % by seed',
+  'mean',
+  'whole run s',
+  'first epoch s',
+  'later epoch s',
+  'first/later',
+  'peak memory MB',
+  'exported model agrees',
+];
 const line = (cells) => `| ${cells.join(' | ')} |`;
 const command = `node bench/first-run.js --model ${basename(values.model)} --data ${basename(values.data)} --policies ${values.policies} --seeds ${values.seeds} --epochs ${values.epochs}${positionals.length ? ` -- ${positionals.join(' ')}` : ''}`;
-const versions = JSON.parse(readFileSync(new URL('../node_modules/onnxruntime-node/package.json', import.meta.url), 'utf8')).version;
+const versions = JSON.parse(
+  readFileSync(new URL('../node_modules/onnxruntime-node/package.json', import.meta.url), 'utf8'),
+).version;
 const text = `# ${values.title}
 
 Made by \`${command}\` on ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.version}, onnxruntime-node ${versions},

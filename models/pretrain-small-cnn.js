@@ -18,7 +18,10 @@ const random = new Random(2024);
 /** @param {number[]} dims @param {number} inputs of one output, for He initialization */
 function weights(dims, inputs) {
   const count = dims.reduce((a, b) => a * b, 1);
-  return floatTensor(dims, Array.from({ length: count }, () => random.normal() * Math.sqrt(2 / inputs)));
+  return floatTensor(
+    dims,
+    Array.from({ length: count }, () => random.normal() * Math.sqrt(2 / inputs)),
+  );
 }
 
 function smallCnn() {
@@ -27,7 +30,12 @@ function smallCnn() {
   const conv = (name, channels, kernels) => {
     const w = g.constant(`${name}.weight`, weights([kernels, channels, 3, 3], channels * 9));
     const b = g.constant(`${name}.bias`, floatTensor([kernels], new Float32Array(kernels)));
-    x = g.op('Conv', [x, w, b], { kernel_shape: ints([3, 3]), pads: ints([1, 1, 1, 1]), strides: ints([1, 1]) }, { name });
+    x = g.op(
+      'Conv',
+      [x, w, b],
+      { kernel_shape: ints([3, 3]), pads: ints([1, 1, 1, 1]), strides: ints([1, 1]) },
+      { name },
+    );
     x = g.op('Relu', [x], {}, { name: `${name}.relu` });
   };
   const pool = (name) => {
@@ -55,7 +63,13 @@ function smallCnn() {
 
 await mkdir(work, { recursive: true });
 await writeModel(smallCnn(), `${work}/random.onnx`);
-await drawPictures(`${work}/pictures`, { set: 'pretrain', trainPerClass: perClass, valPerClass: 50, size: 48, seed: 1 });
+await drawPictures(`${work}/pictures`, {
+  set: 'pretrain',
+  trainPerClass: perClass,
+  valPerClass: 50,
+  size: 48,
+  seed: 1,
+});
 const dataset = await openImageFolder(`${work}/pictures`, { valFraction: 0.2, seed: 0 });
 const run = train({
   model: readModel(`${work}/random.onnx`),

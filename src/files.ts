@@ -21,9 +21,13 @@ export async function writeFileAtomically(path: string, ...parts: (Uint8Array | 
     await rename(beside, path);
   } catch (cause) {
     await rm(beside, { force: true }).catch(() => undefined);
-    throw new UserError('write-failed', `cannot write ${path}: ${messageOf(cause)}; free some space or choose another folder (--out)`, {
-      cause,
-    });
+    throw new UserError(
+      'write-failed',
+      `cannot write ${path}: ${messageOf(cause)}; free some space or choose another folder (--out)`,
+      {
+        cause,
+      },
+    );
   }
 }
 

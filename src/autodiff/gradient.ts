@@ -10,9 +10,16 @@ import { ruleFor } from './registry.js';
  * @returns the gradient of each trainable value, of its shape.
  * @throws UserError `no-gradient-rule` when an operator between a trainable value and the loss has no rule.
  */
-export function differentiate(g: Builder, nodes: readonly Node[], loss: Value, trainable: readonly Value[]): Map<Value, Value> {
+export function differentiate(
+  g: Builder,
+  nodes: readonly Node[],
+  loss: Value,
+  trainable: readonly Value[],
+): Map<Value, Value> {
   const depending = descendants(nodes, trainable).values;
-  const path = ancestors(nodes, [loss]).filter((node) => node.outputs.some((output) => output && depending.has(output)));
+  const path = ancestors(nodes, [loss]).filter((node) =>
+    node.outputs.some((output) => output && depending.has(output)),
+  );
   const gradients = new Map<Value, Value>([[loss, g.scalar(1)]]);
   for (const node of path.toReversed()) {
     const dOutputs = node.outputs.map((output) => output && gradients.get(output));
@@ -36,10 +43,16 @@ export function differentiate(g: Builder, nodes: readonly Node[], loss: Value, t
     node.inputs.forEach((input, index) => {
       if (!input || !depending.has(input)) return;
       const thunk = thunks[index];
-      if (!thunk) throw new UserError('no-gradient-rule', `${describe(node)} has no gradient for its input "${input.name}", which depends on a trainable layer; choose a policy that stops after it`);
+      if (!thunk)
+        throw new UserError(
+          'no-gradient-rule',
+          `${describe(node)} has no gradient for its input "${input.name}", which depends on a trainable layer; choose a policy that stops after it`,
+        );
       const gradient = thunk();
       if (concreteShape(gradient).join() !== concreteShape(input).join()) {
-        throw new Error(`the gradient for input ${index} of ${describe(node)} has shape [${concreteShape(gradient).join()}], not [${concreteShape(input).join()}]`);
+        throw new Error(
+          `the gradient for input ${index} of ${describe(node)} has shape [${concreteShape(gradient).join()}], not [${concreteShape(input).join()}]`,
+        );
       }
       const sum = gradients.get(input);
       gradients.set(input, sum ? g.add(sum, gradient) : gradient);

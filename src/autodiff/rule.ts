@@ -5,8 +5,8 @@ import type { Node, Value } from '../graph/graph.js';
 export interface RuleContext {
   readonly node: Node;
   /** Input `index`, which the operator requires. */
-  input(index: number): Value;
-  output(index?: number): Value;
+  readonly input: (index: number) => Value;
+  readonly output: (index?: number) => Value;
   /** The gradient of the loss with respect to output 0, of that output's shape. */
   readonly dy: Value;
   /** Gradients with respect to every output; `undefined` where none flows. */
@@ -22,5 +22,5 @@ export interface GradientRule {
   /** `''`, the standard operators, unless said. */
   readonly domain?: string;
   /** One thunk for each input, in order; `undefined` where the operator has no gradient (a shape, indices). */
-  gradients(context: RuleContext): readonly (GradientThunk | undefined)[];
+  readonly gradients: (context: RuleContext) => readonly (GradientThunk | undefined)[];
 }

@@ -30,23 +30,42 @@ export const compileVerb: CommandModule<object, Arguments> = {
     yargs
       .option('model', shared.model)
       .option('policy', shared.policy)
-      .option('classes', { type: 'string', requiresArg: true, describe: 'names of the classes, with commas between them' })
-      .option('data', { type: 'string', requiresArg: true, describe: 'folder of photos that gives the classes instead' })
+      .option('classes', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'names of the classes, with commas between them',
+      })
+      .option('data', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'folder of photos that gives the classes instead',
+      })
       .conflicts('classes', 'data')
       .option('batch', shared.batch)
       .option('optimizer', shared.optimizer)
       .option('label-smoothing', shared.labelSmoothing)
       .option('seed', shared.seed)
       .option('size', shared.size)
-      .option('out', { type: 'string', requiresArg: true, describe: 'folder for the artifacts (default: artifacts/<model>-<policy>)' })
+      .option('out', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'folder for the artifacts (default: artifacts/<model>-<policy>)',
+      })
       .option('json', shared.json)
       .example('$0 compile --model net.onnx --policy F1C2 --classes cat,dog,bird', ''),
   handler: async (args) => {
     const terminal = new Terminal(args);
     const named = args.classes?.split(',').map((name) => name.trim());
-    const classes = named ?? (args.data ? (await openImageFolder(args.data, { valFraction: 0.2, seed: args.seed })).classes : undefined);
-    if (!classes) throw new UserError('bad-arguments', 'expected the classes: --classes cat,dog, or --data with a folder of photos');
-    if (new Set(classes).size < classes.length || classes.includes('')) throw new UserError('bad-arguments', `expected each class once, got \`${args.classes ?? ''}\` (--classes)`);
+    const classes =
+      named ??
+      (args.data ? (await openImageFolder(args.data, { valFraction: 0.2, seed: args.seed })).classes : undefined);
+    if (!classes)
+      throw new UserError(
+        'bad-arguments',
+        'expected the classes: --classes cat,dog, or --data with a folder of photos',
+      );
+    if (new Set(classes).size < classes.length || classes.includes(''))
+      throw new UserError('bad-arguments', `expected each class once, got \`${args.classes ?? ''}\` (--classes)`);
     const began = performance.now();
     const compiled = compile(readModel(args.model), {
       policy: args.policy,
@@ -61,8 +80,12 @@ export const compileVerb: CommandModule<object, Arguments> = {
     const out = args.out ?? join('artifacts', `${basename(args.model, '.onnx')}-${args.policy}`);
     const manifest = await writeArtifacts(compiled, out);
     const { cost } = manifest;
-    terminal.print(`${out}: policy ${manifest.policy}, ${showCount(cost.trainableParameters)} parameters train (${showPercent(cost.trainableParameters / cost.parameters)})`);
-    terminal.print(`boundary ${showBytes(cost.boundaryBytes)} an image; compiled in ${Math.round(performance.now() - began)} ms`);
+    terminal.print(
+      `${out}: policy ${manifest.policy}, ${showCount(cost.trainableParameters)} parameters train (${showPercent(cost.trainableParameters / cost.parameters)})`,
+    );
+    terminal.print(
+      `boundary ${showBytes(cost.boundaryBytes)} an image; compiled in ${Math.round(performance.now() - began)} ms`,
+    );
     terminal.json(manifest);
   },
 };

@@ -28,7 +28,12 @@ export const demoVerb: CommandModule<object, Arguments> = {
   describe: 'train the embedded model on drawn pictures: no other file, no network',
   builder: (yargs) =>
     yargs
-      .option('out', { type: 'string', default: join('runs', 'demo'), requiresArg: true, describe: 'folder for pictures and runs' })
+      .option('out', {
+        type: 'string',
+        default: join('runs', 'demo'),
+        requiresArg: true,
+        describe: 'folder for pictures and runs',
+      })
       .option('epochs', { type: 'number', default: 15, requiresArg: true, describe: 'passes over the pictures' })
       .option('seed', shared.seed)
       .option('json', shared.json),
@@ -44,7 +49,13 @@ export const demoVerb: CommandModule<object, Arguments> = {
     const summaries: Summary[] = [];
     for (const policy of ['F1C0', 'F1C1']) {
       terminal.print();
-      summaries.push(await reportTraining(terminal, dataset, train({ model, dataset, policy, out: join(args.out, policy), epochs, seed })));
+      summaries.push(
+        await reportTraining(
+          terminal,
+          dataset,
+          train({ model, dataset, policy, out: join(args.out, policy), epochs, seed }),
+        ),
+      );
     }
     const [, tuned] = summaries;
     if (!tuned) throw new Error('unreachable');

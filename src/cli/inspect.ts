@@ -21,7 +21,11 @@ export const inspectVerb: CommandModule<object, Arguments> = {
       .positional('model', { type: 'string', demandOption: true, describe: 'an ONNX file' })
       .option('policy', { ...shared.policy, default: undefined })
       .option('batch', shared.batch)
-      .option('classes', { type: 'number', requiresArg: true, describe: 'number of new classes (default: as many as the model has)' })
+      .option('classes', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'number of new classes (default: as many as the model has)',
+      })
       .option('size', shared.size)
       .option('json', shared.json)
       .example('$0 inspect efficientnet_b0.onnx', 'the layers that a policy counts')
@@ -46,13 +50,23 @@ export const inspectVerb: CommandModule<object, Arguments> = {
     const headings = ['layer', 'operator', 'name', 'output', 'parameters', 'multiply-adds'];
     for (const line of table([args.policy === undefined ? headings : ['', ...headings], ...rows])) terminal.print(line);
     terminal.print();
-    terminal.print(`${showCount(report.parameters)} parameters, ${showCount(report.multiplyAdds)} multiply-adds an image of ${report.imageSize.join('×')}, ${report.classes} classes`);
+    terminal.print(
+      `${showCount(report.parameters)} parameters, ${showCount(report.multiplyAdds)} multiply-adds an image of ${report.imageSize.join('×')}, ${report.classes} classes`,
+    );
     const { policy } = report;
     if (policy) {
-      terminal.print(`policy ${policy.name}: ${showCount(policy.trainableParameters)} parameters train, ${showPercent(policy.trainableParameters / report.parameters)}`);
-      terminal.print(`multiply-adds an image: frozen ${showCount(policy.frozenMultiplyAdds)} once; then forward ${showCount(policy.forwardMultiplyAdds)}, backward ${showCount(policy.backwardMultiplyAdds)} a step`);
-      terminal.print(`boundary: ${policy.boundary.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join(', ')}, ${showBytes(policy.boundaryBytes)} an image`);
-      terminal.print(`training memory, estimated at ${report.batch} images a step: ${showBytes(policy.trainingMemoryBytes)}, and the boundary of every photo beside it`);
+      terminal.print(
+        `policy ${policy.name}: ${showCount(policy.trainableParameters)} parameters train, ${showPercent(policy.trainableParameters / report.parameters)}`,
+      );
+      terminal.print(
+        `multiply-adds an image: frozen ${showCount(policy.frozenMultiplyAdds)} once; then forward ${showCount(policy.forwardMultiplyAdds)}, backward ${showCount(policy.backwardMultiplyAdds)} a step`,
+      );
+      terminal.print(
+        `boundary: ${policy.boundary.map(({ name, shape }) => `${name} [${shape.join(', ')}]`).join(', ')}, ${showBytes(policy.boundaryBytes)} an image`,
+      );
+      terminal.print(
+        `training memory, estimated at ${report.batch} images a step: ${showBytes(policy.trainingMemoryBytes)}, and the boundary of every photo beside it`,
+      );
     }
     terminal.json(report);
   },

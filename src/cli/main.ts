@@ -18,7 +18,10 @@ function fail(thrown: unknown): never {
   const isUserError = thrown instanceof UserError;
   if (debug) console.error(thrown);
   else if (isUserError) console.error(`ort-tl: ${messageOf(thrown).replaceAll('\n', ' ')}`);
-  else console.error(`ort-tl: something broke that should not: ${messageOf(thrown).split('\n')[0] ?? ''} (run again with --debug for the details)`);
+  else
+    console.error(
+      `ort-tl: something broke that should not: ${messageOf(thrown).split('\n')[0] ?? ''} (run again with --debug for the details)`,
+    );
   process.exit(isUserError ? EXIT.user : EXIT.failure);
 }
 
@@ -34,7 +37,13 @@ const parser = yargs(hideBin(process.argv))
   .demandCommand(1, 'expected a command; see ort-tl --help')
   .recommendCommands()
   .strict()
-  .parserConfiguration({ 'duplicate-arguments-array': false })
+  .check((argv) => {
+    const repeated = Object.entries(argv).find(
+      ([name, value]) => Array.isArray(value) && name !== '_' && name !== 'photos',
+    );
+    if (repeated) throw new UserError('bad-arguments', `--${repeated[0]} is given more than once`);
+    return true;
+  })
   .version(packageVersion)
   .epilogue('Exit codes: 0 done, 1 failure, 2 an error that you can mend, 130 stopped.')
   .wrap(Math.min(110, process.stdout.columns || 110))

@@ -3,12 +3,26 @@ import { UserError } from '../errors.js';
 /** Options that several verbs share; each verb picks what it needs. */
 export const shared = {
   model: { type: 'string', demandOption: true, describe: 'pretrained classifier, an ONNX file', requiresArg: true },
-  policy: { type: 'string', default: 'F1C1', describe: 'what to train: F1C0, F1C1, F2C3, FxC1, … or full', requiresArg: true },
+  policy: {
+    type: 'string',
+    default: 'F1C1',
+    describe: 'what to train: F1C0, F1C1, F2C3, FxC1, … or full',
+    requiresArg: true,
+  },
   batch: { type: 'number', default: 32, describe: 'images a step', requiresArg: true },
   optimizer: { type: 'string', choices: ['adamw', 'sgd'], default: 'adamw', describe: 'how parameters are updated' },
   labelSmoothing: { type: 'number', default: 0, describe: 'softens the targets; 0.1 is usual', requiresArg: true },
-  seed: { type: 'number', default: 0, describe: 'of the new head, the order of photos and the split', requiresArg: true },
-  size: { type: 'number', describe: 'side of the images in pixels, where the model takes any (default 224)', requiresArg: true },
+  seed: {
+    type: 'number',
+    default: 0,
+    describe: 'of the new head, the order of photos and the split',
+    requiresArg: true,
+  },
+  size: {
+    type: 'number',
+    describe: 'side of the images in pixels, where the model takes any (default 224)',
+    requiresArg: true,
+  },
   json: { type: 'boolean', default: false, describe: 'print the result as JSON' },
   quiet: { type: 'boolean', default: false, describe: 'print nothing but errors' },
 } as const;

@@ -26,7 +26,11 @@ export const predictVerb: CommandModule<object, Arguments> = {
     const terminal = new Terminal(args);
     const top = wholeNumber('top', args.top, 1);
     const photos = args.photos ?? [];
-    if (photos.length === 0) throw new UserError('no-photos', 'expected the photos to classify, as in: ort-tl predict --model model.onnx some.jpg');
+    if (photos.length === 0)
+      throw new UserError(
+        'no-photos',
+        'expected the photos to classify, as in: ort-tl predict --model model.onnx some.jpg',
+      );
     const classifier = await ImageClassifier.open(args.model);
     const results: { file: string; classes?: { label: string; probability: number }[]; error?: string }[] = [];
     for (const file of photos) {
@@ -44,7 +48,9 @@ export const predictVerb: CommandModule<object, Arguments> = {
         .sort((a, b) => b.probability - a.probability)
         .slice(0, top);
       results.push({ file, classes: ranked });
-      terminal.print(`${file}  ${ranked.map(({ label, probability }) => `${label} ${showPercent(probability)}`).join(', ')}`);
+      terminal.print(
+        `${file}  ${ranked.map(({ label, probability }) => `${label} ${showPercent(probability)}`).join(', ')}`,
+      );
     }
     await classifier.close();
     terminal.json(results);

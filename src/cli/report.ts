@@ -3,7 +3,11 @@ import type { Summary, TrainEvent } from '../train/trainer.js';
 import { showBytes, showCount, showDuration, showPercent, type Terminal } from './terminal.js';
 
 /** Shows a training's events as they come, and gives its summary. */
-export async function reportTraining(terminal: Terminal, dataset: Dataset, events: AsyncGenerator<TrainEvent, Summary>): Promise<Summary> {
+export async function reportTraining(
+  terminal: Terminal,
+  dataset: Dataset,
+  events: AsyncGenerator<TrainEvent, Summary>,
+): Promise<Summary> {
   terminal.print(
     `${showCount(dataset.train.length)} photos to train with, ${showCount(dataset.val.length)} to validate, ${dataset.classes.length} classes: ${dataset.classes.join(', ')}`,
   );
@@ -40,7 +44,9 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
     case 'done': {
       const { top1, bestEpoch, elapsedMs, peakRssBytes, model, verified, skipped } = event.summary;
       if (skipped.length > 0) terminal.print(`${skipped.length} unreadable photos were left out`);
-      terminal.print(`top-1 ${showPercent(top1)} at epoch ${bestEpoch}, in ${showDuration(elapsedMs)}, with ${showBytes(peakRssBytes)} of memory at most`);
+      terminal.print(
+        `top-1 ${showPercent(top1)} at epoch ${bestEpoch}, in ${showDuration(elapsedMs)}, with ${showBytes(peakRssBytes)} of memory at most`,
+      );
       terminal.print(`${model}: the exported model agrees on ${verified.agreeing} of ${verified.photos} photos`);
       break;
     }

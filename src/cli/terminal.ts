@@ -4,7 +4,9 @@ export class Terminal {
   private lastProgress = 0;
   private readonly began = new Map<string, number>();
 
-  constructor(private readonly options: { readonly quiet?: boolean | undefined; readonly json?: boolean | undefined } = {}) {}
+  constructor(
+    private readonly options: { readonly quiet?: boolean | undefined; readonly json?: boolean | undefined } = {},
+  ) {}
 
   /** A line of the result. */
   print(line = ''): void {

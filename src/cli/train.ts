@@ -35,21 +35,57 @@ export const trainVerb: CommandModule<object, Arguments> = {
   builder: (yargs) =>
     yargs
       .option('model', shared.model)
-      .option('data', { type: 'string', demandOption: true, requiresArg: true, describe: 'folder of photos: one folder a class, or train/ and val/' })
+      .option('data', {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: 'folder of photos: one folder a class, or train/ and val/',
+      })
       .option('policy', shared.policy)
       .option('epochs', { type: 'number', default: 10, requiresArg: true, describe: 'passes over the photos' })
       .option('batch', shared.batch)
-      .option('lr', { type: 'number', requiresArg: true, describe: 'peak learning rate (default: by optimizer and policy)' })
+      .option('lr', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'peak learning rate (default: by optimizer and policy)',
+      })
       .option('optimizer', shared.optimizer)
       .option('label-smoothing', shared.labelSmoothing)
       .option('seed', shared.seed)
       .option('size', shared.size)
-      .option('resize', { choices: ['crop', 'squash'] as const, default: 'crop' as const, describe: 'fit photos by cutting their edges, or by changing their aspect' })
-      .option('val-fraction', { type: 'number', default: 0.2, requiresArg: true, describe: 'share kept for validation where the folder has no val/' })
-      .option('max-bad', { type: 'number', default: 0.05, requiresArg: true, describe: 'share of unreadable photos that stops the run' })
-      .option('threads', { type: 'number', default: 0, requiresArg: true, describe: 'threads of ONNX Runtime; 0: one for each core' })
-      .option('verify', { type: 'number', requiresArg: true, describe: 'validation photos to run the exported model on again (default: all)' })
-      .option('out', { type: 'string', requiresArg: true, describe: 'folder for the run (default: runs/<model>-<policy>)' })
+      .option('resize', {
+        choices: ['crop', 'squash'] as const,
+        default: 'crop' as const,
+        describe: 'fit photos by cutting their edges, or by changing their aspect',
+      })
+      .option('val-fraction', {
+        type: 'number',
+        default: 0.2,
+        requiresArg: true,
+        describe: 'share kept for validation where the folder has no val/',
+      })
+      .option('max-bad', {
+        type: 'number',
+        default: 0.05,
+        requiresArg: true,
+        describe: 'share of unreadable photos that stops the run',
+      })
+      .option('threads', {
+        type: 'number',
+        default: 0,
+        requiresArg: true,
+        describe: 'threads of ONNX Runtime; 0: one for each core',
+      })
+      .option('verify', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'validation photos to run the exported model on again (default: all)',
+      })
+      .option('out', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'folder for the run (default: runs/<model>-<policy>)',
+      })
       .option('json', shared.json)
       .option('quiet', shared.quiet)
       .example('$0 train --model efficientnet_b0.onnx --data photos/', 'the last FC layer and the last convolution')
@@ -59,11 +95,17 @@ export const trainVerb: CommandModule<object, Arguments> = {
     const terminal = new Terminal(args);
     const seed = wholeNumber('seed', args.seed, 0);
     const dataset = await openImageFolder(args.data, {
-      valFraction: number('val-fraction', args['val-fraction'], 'a share between 0 and 1', (value) => value > 0 && value < 1),
+      valFraction: number(
+        'val-fraction',
+        args['val-fraction'],
+        'a share between 0 and 1',
+        (value) => value > 0 && value < 1,
+      ),
       seed,
     });
     const optional: { -readonly [Key in keyof TrainOptions]?: TrainOptions[Key] } = {};
-    if (args.lr !== undefined) optional.learningRate = number('lr', args.lr, 'the learning rate to be a positive number', (value) => value > 0);
+    if (args.lr !== undefined)
+      optional.learningRate = number('lr', args.lr, 'the learning rate to be a positive number', (value) => value > 0);
     if (args.size !== undefined) optional.size = wholeNumber('size', args.size, 1);
     if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);
     const threads = wholeNumber('threads', args.threads, 0);
@@ -89,7 +131,12 @@ export const trainVerb: CommandModule<object, Arguments> = {
           epochs: wholeNumber('epochs', args.epochs, 1),
           batch: wholeNumber('batch', args.batch, 1),
           optimizer: optimizerCalled(args.optimizer),
-          labelSmoothing: number('label-smoothing', args['label-smoothing'], 'a number from 0 up to, not including, 1', (value) => value >= 0 && value < 1),
+          labelSmoothing: number(
+            'label-smoothing',
+            args['label-smoothing'],
+            'a number from 0 up to, not including, 1',
+            (value) => value >= 0 && value < 1,
+          ),
           seed,
           resize: args.resize,
           maxBad: number('max-bad', args['max-bad'], 'a share from 0 to 1', (value) => value >= 0 && value <= 1),

@@ -6,14 +6,24 @@ import { type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
 import { protoOfTensor, type Tensor } from '../onnx/tensor.js';
 
 /** Keys of an exported model's metadata. */
-export const METADATA = { labels: 'labels', preprocessing: 'preprocessing', policy: 'ort_tl.policy', source: 'ort_tl.source_sha256', version: 'ort_tl.version' } as const;
+export const METADATA = {
+  labels: 'labels',
+  preprocessing: 'preprocessing',
+  policy: 'ort_tl.policy',
+  source: 'ort_tl.source_sha256',
+  version: 'ort_tl.version',
+} as const;
 
 /**
  * The source model with `parameters` in place of its own, and what a program needs to use it in its metadata: `labels` and
  * `preprocessing`, both JSON.
  * @throws UserError `unsupported-model` when a parameter cannot be found in the source.
  */
-export function tunedModel(source: ModelProto, manifest: Manifest, parameters: ReadonlyMap<string, Tensor>): ModelProto {
+export function tunedModel(
+  source: ModelProto,
+  manifest: Manifest,
+  parameters: ReadonlyMap<string, Tensor>,
+): ModelProto {
   const model = clone(ModelProtoSchema, source);
   const { graph } = model;
   if (!graph) throw new Error('the model has no graph');
@@ -26,7 +36,9 @@ export function tunedModel(source: ModelProto, manifest: Manifest, parameters: R
       continue;
     }
     // A Constant node, or an Identity that shared one initializer between parameters that were equal at first.
-    const producer = graph.node.findIndex((node) => node.output[0] === name && (node.opType === 'Constant' || node.opType === 'Identity'));
+    const producer = graph.node.findIndex(
+      (node) => node.output[0] === name && (node.opType === 'Constant' || node.opType === 'Identity'),
+    );
     if (producer < 0) throw new UserError('unsupported-model', `the source model holds no parameter "${name}"`);
     graph.node.splice(producer, 1);
     graph.initializer.push(protoOfTensor(name, value));

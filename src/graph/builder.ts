@@ -121,7 +121,11 @@ export class Builder {
 
   // Linear algebra.
   matmul = (a: Value, b: Value) => this.op('MatMul', [a, b]);
-  gemm = (a: Value, b: Value, options: { transA?: boolean; transB?: boolean; alpha?: number; c?: Value; beta?: number } = {}) =>
+  gemm = (
+    a: Value,
+    b: Value,
+    options: { transA?: boolean; transB?: boolean; alpha?: number; c?: Value; beta?: number } = {},
+  ) =>
     this.op('Gemm', [a, b, ...(options.c ? [options.c] : [])], {
       transA: int(options.transA ? 1 : 0),
       transB: int(options.transB ? 1 : 0),
@@ -134,7 +138,10 @@ export class Builder {
 
   convTranspose = (x: Value, w: Value, attributes: ConvAttributes & { outputPadding?: readonly number[] } = {}) => {
     const { outputPadding, ...rest } = attributes;
-    return this.op('ConvTranspose', [x, w], { ...convAttributes(rest), ...(outputPadding ? { output_padding: ints(outputPadding) } : {}) });
+    return this.op('ConvTranspose', [x, w], {
+      ...convAttributes(rest),
+      ...(outputPadding ? { output_padding: ints(outputPadding) } : {}),
+    });
   };
 
   // Reductions: over `axes`, or over all when there are none.
@@ -158,14 +165,28 @@ export class Builder {
   squeeze = (x: Value, axes: readonly number[]) => this.op('Squeeze', [x, this.vector(axes)]);
   unsqueeze = (x: Value, axes: readonly number[]) => this.op('Unsqueeze', [x, this.vector(axes)]);
   concat = (xs: readonly Value[], axis: number) => this.op('Concat', xs, { axis: int(axis) });
-  slice = (x: Value, starts: readonly number[], ends: readonly number[], axes: readonly number[], steps?: readonly number[]) =>
-    this.op('Slice', [x, this.vector(starts), this.vector(ends), this.vector(axes), ...(steps ? [this.vector(steps)] : [])]);
+  slice = (
+    x: Value,
+    starts: readonly number[],
+    ends: readonly number[],
+    axes: readonly number[],
+    steps?: readonly number[],
+  ) =>
+    this.op('Slice', [
+      x,
+      this.vector(starts),
+      this.vector(ends),
+      this.vector(axes),
+      ...(steps ? [this.vector(steps)] : []),
+    ]);
   /** Zero padding: `pads` holds the begins of every axis, then the ends. */
   pad = (x: Value, pads: readonly number[]) => this.op('Pad', [x, this.vector(pads)]);
   gather = (x: Value, indices: Value, axis: number) => this.op('Gather', [x, indices], { axis: int(axis) });
   /** Rows of `indices` [..] as one-hot vectors of length `depth`, float32. */
   oneHot = (indices: Value, depth: number) =>
-    this.op('OneHot', [indices, this.vector([depth]), this.cached('off_on', () => floatTensor([2], [0, 1]))], { axis: int(-1) });
+    this.op('OneHot', [indices, this.vector([depth]), this.cached('off_on', () => floatTensor([2], [0, 1]))], {
+      axis: int(-1),
+    });
 
   /** Sums `x` over the axes that broadcasting added or stretched, so that it gets `shape` again. */
   unbroadcast(x: Value, shape: readonly number[]): Value {

@@ -22,14 +22,22 @@ const axesInputSince = new Map([
   ['ReduceSum', 13],
   ['Squeeze', 13],
   ['Unsqueeze', 13],
-  ...['ReduceL1', 'ReduceL2', 'ReduceLogSum', 'ReduceLogSumExp', 'ReduceMax', 'ReduceMean', 'ReduceMin', 'ReduceProd', 'ReduceSumSquare'].map(
-    (op) => [op, 18] as const,
-  ),
+  ...[
+    'ReduceL1',
+    'ReduceL2',
+    'ReduceLogSum',
+    'ReduceLogSumExp',
+    'ReduceMax',
+    'ReduceMean',
+    'ReduceMin',
+    'ReduceProd',
+    'ReduceSumSquare',
+  ].map((op) => [op, 18] as const),
 ]);
 
 function upgrade(node: Node, from: number): void {
   const since = axesInputSince.get(node.op);
-  if (since !== undefined && from < since) return attributesToInputs(node, ['axes']);
+  if (since !== undefined && from < since) attributesToInputs(node, ['axes']);
   switch (node.op) {
     case 'Clip':
       if (from < 11) attributesToInputs(node, ['min', 'max']);
@@ -61,7 +69,10 @@ function upgrade(node: Node, from: number): void {
       if (from < 13 && !node.attributes.has('axis')) setAttribute(node, 'axis', { kind: 'int', value: 1 });
       return;
     case 'Upsample':
-      throw new UserError('unsupported-operator', `${describe(node)} is an operator that ONNX has withdrawn; export the model with operator set 11 or later`);
+      throw new UserError(
+        'unsupported-operator',
+        `${describe(node)} is an operator that ONNX has withdrawn; export the model with operator set 11 or later`,
+      );
     default:
       return;
   }

@@ -25,7 +25,8 @@ export interface Cut {
 export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
   const nodes = ancestors(graph.nodes, graph.outputs);
   const trainedNodes = new Set(descendants(nodes, trainable).nodes);
-  const data = (value: Value | undefined): value is Value => value !== undefined && !value.constant && !trainable.has(value);
+  const data = (value: Value | undefined): value is Value =>
+    value !== undefined && !value.constant && !trainable.has(value);
 
   // Every value is two vertices joined by an edge of its bytes; a node joins its inputs' second to its outputs' first.
   const network = new FlowNetwork();
@@ -33,7 +34,9 @@ export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
   const sink = network.vertex();
   const before = new Map<Value, number>();
   const after = new Map<Value, number>();
-  const values = new Set([...graph.inputs, ...nodes.flatMap((node) => (trainedNodes.has(node) ? [] : node.outputs))].filter(data));
+  const values = new Set(
+    [...graph.inputs, ...nodes.flatMap((node) => (trainedNodes.has(node) ? [] : node.outputs))].filter(data),
+  );
   for (const value of values) {
     const [a, b] = [network.vertex(), network.vertex()];
     before.set(value, a);
@@ -61,7 +64,9 @@ export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
   for (const output of graph.outputs) if (values.has(output)) network.edge(at(after, output), sink, Infinity);
 
   const frozenSide = network.sourceSideOfMinimumCut(source, sink);
-  const boundary = [...values].filter((value) => frozenSide.has(at(before, value)) && !frozenSide.has(at(after, value)));
+  const boundary = [...values].filter(
+    (value) => frozenSide.has(at(before, value)) && !frozenSide.has(at(after, value)),
+  );
   return {
     boundary,
     frozen: ancestors(nodes, boundary),
@@ -112,7 +117,7 @@ class FlowNetwork {
       const arrivedBy = this.search(source);
       if (!arrivedBy.has(sink)) return new Set([source, ...arrivedBy.keys()]);
       const path: number[] = [];
-      for (let vertex = sink; vertex !== source; ) {
+      for (let vertex = sink; vertex !== source;) {
         const edge = arrivedBy.get(vertex) ?? 0;
         path.push(edge);
         vertex = this.heads[edge ^ 1] ?? source;

@@ -29,8 +29,8 @@ export class Value {
 
   constructor(
     readonly name: string,
-    public dtype: DType | undefined = undefined,
-    public shape: Shape | undefined = undefined,
+    public dtype?: DType | undefined,
+    public shape?: Shape | undefined,
   ) {}
 }
 

@@ -27,11 +27,24 @@ export function lower(g: Builder, nodes: readonly Node[], given: ReadonlyMap<Val
   for (const node of nodes) {
     if (done.has(node)) continue;
     const reader = node.outputs.length === 1 ? onlyReader(node.output()) : undefined;
-    if (node.op === 'Conv' && reader?.op === 'BatchNormalization' && reader.inputs[0] === node.output() && isFrozen(reader, given)) {
+    if (
+      node.op === 'Conv' &&
+      reader?.op === 'BatchNormalization' &&
+      reader.inputs[0] === node.output() &&
+      isFrozen(reader, given)
+    ) {
       lowered.set(reader.output(), convWithNorm(g, node, reader, at));
       done.add(reader);
-    } else if (node.op === 'Sigmoid' && reader?.op === 'Mul' && reader.inputs.includes(node.inputs[0]) && reader.inputs.includes(node.output())) {
-      lowered.set(reader.output(), g.op('QuickGelu', [at(node.input(0))], { alpha: float(1) }, { domain: 'com.microsoft' }));
+    } else if (
+      node.op === 'Sigmoid' &&
+      reader?.op === 'Mul' &&
+      reader.inputs.includes(node.inputs[0]) &&
+      reader.inputs.includes(node.output())
+    ) {
+      lowered.set(
+        reader.output(),
+        g.op('QuickGelu', [at(node.input(0))], { alpha: float(1) }, { domain: 'com.microsoft' }),
+      );
       done.add(reader);
     } else {
       const outputs = g.ops(
@@ -71,13 +84,27 @@ function convWithNorm(g: Builder, conv: Node, norm: Node, at: (value: Value) => 
   );
   const [weight, gamma, beta] = [at(conv.input(1)), at(norm.input(1)), at(norm.input(2))];
   const bias = conv.inputs[2] && at(conv.inputs[2]);
-  const perChannel = [mean.dims[0] ?? 0, ...conv.input(1).shape?.slice(1).map(() => 1) ?? []];
+  const perChannel = [
+    mean.dims[0] ?? 0,
+    ...(conv
+      .input(1)
+      .shape?.slice(1)
+      .map(() => 1) ?? []),
+  ];
 
   const scale = product(g, gamma, g.constant(`${norm.name}/inverse_deviation`, inverseDeviation));
   const scaledWeight = product(g, weight, reshaped(g, scale, perChannel));
-  const negativeMean = g.constant(`${norm.name}/negative_mean`, floatTensor(mean.dims, floats(mean).map((m) => -m)));
+  const negativeMean = g.constant(
+    `${norm.name}/negative_mean`,
+    floatTensor(
+      mean.dims,
+      floats(mean).map((m) => -m),
+    ),
+  );
   const shift = sum(g, beta, product(g, bias ? sum(g, bias, negativeMean) : negativeMean, scale));
-  return g.op('Conv', [at(conv.input(0)), scaledWeight, shift], Object.fromEntries(conv.attributes), { name: g.uniqueName(conv.name) });
+  return g.op('Conv', [at(conv.input(0)), scaledWeight, shift], Object.fromEntries(conv.attributes), {
+    name: g.uniqueName(conv.name),
+  });
 }
 
 const product = (g: Builder, a: Value, b: Value) => folded(g, a, b, (x, y) => x * y) ?? g.mul(a, b);
@@ -92,5 +119,11 @@ function folded(g: Builder, a: Value, b: Value, combine: (x: number, y: number) 
   if (!a.constant || !b.constant) return undefined;
   const [x, y] = [floats(a.constant), floats(b.constant)];
   const each = x.length / y.length;
-  return g.constant(a.name, floatTensor(a.constant.dims, x.map((value, index) => combine(value, y[Math.floor(index / each)] ?? 0))));
+  return g.constant(
+    a.name,
+    floatTensor(
+      a.constant.dims,
+      x.map((value, index) => combine(value, y[Math.floor(index / each)] ?? 0)),
+    ),
+  );
 }

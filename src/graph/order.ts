@@ -7,7 +7,9 @@ export function sortTopologically(nodes: readonly Node[]): Node[] {
   const missing = new Map<Node, number>();
   const readers = new Map<Node, Node[]>();
   for (const node of nodes) {
-    const sources = new Set(node.inputs.flatMap((input) => (input?.producer && inside.has(input.producer) ? [input.producer] : [])));
+    const sources = new Set(
+      node.inputs.flatMap((input) => (input?.producer && inside.has(input.producer) ? [input.producer] : [])),
+    );
     missing.set(node, sources.size);
     for (const source of sources) readers.set(source, [...(readers.get(source) ?? []), node]);
   }
@@ -28,7 +30,8 @@ export function sortTopologically(nodes: readonly Node[]): Node[] {
     }
   }
   const stuck = nodes.find((node) => (missing.get(node) ?? 0) > 0);
-  if (stuck) throw new UserError('cyclic-graph', `${describe(stuck)} depends on its own output; the model file is damaged`);
+  if (stuck)
+    throw new UserError('cyclic-graph', `${describe(stuck)} depends on its own output; the model file is damaged`);
   return sorted;
 }
 

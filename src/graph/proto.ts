@@ -29,7 +29,8 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
   const source = proto.graph;
   if (!source) throw new Error('the model has no graph');
   const values = new Map<string, Value>();
-  for (const initializer of source.initializer) values.set(initializer.name, constantOfProto(initializer.name, initializer));
+  for (const initializer of source.initializer)
+    values.set(initializer.name, constantOfProto(initializer.name, initializer));
 
   const inputs: Value[] = [];
   for (const info of source.input) {
@@ -76,13 +77,17 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
   for (const node of nodes) {
     for (const input of node.inputs) {
       if (input && !input.producer && !input.constant && !inputs.includes(input)) {
-        throw new UserError('not-onnx', `${describe(node)} reads "${input.name}", which nothing writes; the file is damaged`);
+        throw new UserError(
+          'not-onnx',
+          `${describe(node)} reads "${input.name}", which nothing writes; the file is damaged`,
+        );
       }
     }
   }
   const outputs = source.output.map(({ name }) => {
     const value = values.get(name);
-    if (!value) throw new UserError('not-onnx', `output "${name}" of the model is written by no node; the file is damaged`);
+    if (!value)
+      throw new UserError('not-onnx', `output "${name}" of the model is written by no node; the file is damaged`);
     return value;
   });
   return { opset: opsetOf(proto), inputs, outputs, nodes: sortTopologically(nodes) };
@@ -97,16 +102,27 @@ function constantOfProto(name: string, proto: TensorProto): Value {
 
 function typeOf(info: ValueInfoProto, imageSize?: readonly [number, number]): [Value['dtype'], Shape | undefined] {
   const type = info.type?.tensorType;
-  if (!type) throw new UserError('unsupported-input', `input "${info.name}" of the model is no tensor; ort-tl needs one image tensor`);
+  if (!type)
+    throw new UserError(
+      'unsupported-input',
+      `input "${info.name}" of the model is no tensor; ort-tl needs one image tensor`,
+    );
   const dtype = dtypeOfCode(type.elemType);
-  if (!dtype) throw new UserError('unsupported-dtype', `input "${info.name}" has element type ${dtypeName(type.elemType)}; ort-tl needs float32`);
+  if (!dtype)
+    throw new UserError(
+      'unsupported-dtype',
+      `input "${info.name}" has element type ${dtypeName(type.elemType)}; ort-tl needs float32`,
+    );
   const dims = type.shape?.dim;
   const shape = dims?.map(({ value }, axis) => {
     if (axis === 0) return { batch: 1 };
     if (value.case === 'dimValue' && value.value > 0n) return Number(value.value);
     const stated = imageSize?.[axis - 2];
     if (dims.length === 4 && axis >= 2 && stated) return stated;
-    throw new UserError('unsupported-input', `input "${info.name}" leaves its dimension ${axis} open; export the model with a fixed one`);
+    throw new UserError(
+      'unsupported-input',
+      `input "${info.name}" leaves its dimension ${axis} open; export the model with a fixed one`,
+    );
   });
   return [dtype, shape];
 }

@@ -16,19 +16,19 @@ type Known = ReadonlyMap<Value, readonly Dim[]>;
 
 interface ShapeRule {
   /** The shape of output 0; undefined where it cannot be told. */
-  shape(context: Context): Shape | undefined;
+  readonly shape: (context: Context) => Shape | undefined;
   /** The element type of output 0; that of input 0 unless said. */
-  dtype?(node: Node): DType | undefined;
+  readonly dtype?: (node: Node) => DType | undefined;
   /** Further outputs' element types; they have output 0's shape. */
-  others?: readonly DType[];
+  readonly others?: readonly DType[];
 }
 
 interface Context {
   readonly node: Node;
   /** The shape of input `index`. @throws when it is unknown. */
-  shape(index: number): Shape;
+  readonly shape: (index: number) => Shape;
   /** The integers of input `index`, or undefined when they are not known. */
-  numbers(index: number): readonly Dim[] | undefined;
+  readonly numbers: (index: number) => readonly Dim[] | undefined;
 }
 
 const sameAsInput: ShapeRule = { shape: ({ shape }) => shape(0) };
@@ -37,10 +37,12 @@ const broadcasting: ShapeRule = { shape: broadcast };
 const comparing: ShapeRule = { shape: broadcast, dtype: toBoolean };
 const reducing: ShapeRule = { shape: reduced };
 
-const sameShapeOps = 'Abs BatchNormalization Celu Ceil Clip Cos CumSum Dropout Elu Erf Exp Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LogSoftmax Mish Neg PRelu QuickGelu FastGelu Reciprocal Relu Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu';
+const sameShapeOps =
+  'Abs BatchNormalization Celu Ceil Clip Cos CumSum Dropout Elu Erf Exp Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LogSoftmax Mish Neg PRelu QuickGelu FastGelu Reciprocal Relu Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu';
 const broadcastOps = 'Add Div Max Mean Min Mod Mul Pow Sub Sum';
 const comparisonOps = 'And Equal Greater GreaterOrEqual Less LessOrEqual Or Xor';
-const reductionOps = 'ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare';
+const reductionOps =
+  'ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare';
 
 const named = (names: string, rule: ShapeRule) => names.split(' ').map((name) => [name, rule] as const);
 
@@ -112,24 +114,41 @@ export function knownDims(graph: Graph): Known {
 /** A convolution's or pooling's geometry, `auto_pad` resolved for its input's size. */
 export function convGeometry(node: Node): ConvGeometry {
   const size = (node.input(0).shape ?? []).slice(2);
-  const kernel = node.ints('kernel_shape') ?? (node.input(1).shape ?? []).slice(2).map((dim) => (typeof dim === 'number' ? dim : 0));
+  const kernel =
+    node.ints('kernel_shape') ?? (node.input(1).shape ?? []).slice(2).map((dim) => (typeof dim === 'number' ? dim : 0));
   const ones = kernel.map(() => 1);
   const strides = node.ints('strides') ?? ones;
   const dilations = node.ints('dilations') ?? ones;
   const group = node.int('group', 1);
   const automatic = node.string('auto_pad', 'NOTSET');
   if (automatic !== 'SAME_UPPER' && automatic !== 'SAME_LOWER') {
-    return { kernel, strides, dilations, group, pads: automatic === 'VALID' ? [...ones, ...ones].map(() => 0) : (node.ints('pads') ?? [...ones, ...ones].map(() => 0)) };
+    return {
+      kernel,
+      strides,
+      dilations,
+      group,
+      pads:
+        automatic === 'VALID'
+          ? [...ones, ...ones].map(() => 0)
+          : (node.ints('pads') ?? [...ones, ...ones].map(() => 0)),
+    };
   }
   const totals = kernel.map((k, axis) => {
     const length = size[axis];
     const stride = at(strides, axis);
-    if (typeof length !== 'number') throw new Error(`${describe(node)} pads by the size of its input, which is not known`);
+    if (typeof length !== 'number')
+      throw new Error(`${describe(node)} pads by the size of its input, which is not known`);
     return Math.max(0, (Math.ceil(length / stride) - 1) * stride + at(dilations, axis) * (k - 1) + 1 - length);
   });
   const small = totals.map((total) => Math.floor(total / 2));
   const large = totals.map((total) => Math.ceil(total / 2));
-  return { kernel, strides, dilations, group, pads: automatic === 'SAME_UPPER' ? [...small, ...large] : [...large, ...small] };
+  return {
+    kernel,
+    strides,
+    dilations,
+    group,
+    pads: automatic === 'SAME_UPPER' ? [...small, ...large] : [...large, ...small],
+  };
 }
 
 function contextOf(node: Node, known: Known): Context {
@@ -150,7 +169,9 @@ const LONGEST_VECTOR = 64;
 function integersOf(value: Value | undefined, known: Known): readonly Dim[] | undefined {
   const constant = value?.constant;
   if (!constant) return value && known.get(value);
-  return (constant.dtype === 'int64' || constant.dtype === 'int32') && constant.data.length <= LONGEST_VECTOR ? toNumbers(constant) : undefined;
+  return (constant.dtype === 'int64' || constant.dtype === 'int32') && constant.data.length <= LONGEST_VECTOR
+    ? toNumbers(constant)
+    : undefined;
 }
 
 /** The integers that a node computes, where ort-tl can follow it. */
@@ -222,7 +243,8 @@ function product(dims: readonly Dim[]): Dim | undefined {
 }
 
 function quotient(a: Dim, b: Dim): Dim | undefined {
-  if (isNumber(b)) return isNumber(a) ? Math.floor(a / b) : Number.isInteger(a.batch / b) ? { batch: a.batch / b } : undefined;
+  if (isNumber(b))
+    return isNumber(a) ? Math.floor(a / b) : Number.isInteger(a.batch / b) ? { batch: a.batch / b } : undefined;
   return !isNumber(a) && Number.isInteger(a.batch / b.batch) ? a.batch / b.batch : undefined;
 }
 
@@ -256,7 +278,9 @@ function pooled({ node, shape }: Context): Shape {
   const { kernel, strides, dilations, pads, group } = convGeometry(node);
   const weight = node.op === 'Conv' ? shape(1) : undefined;
   if (weight && (weight.length !== from.length || from[1] !== whole(node, weight[1]) * group)) {
-    throw new Error(`${describe(node)} cannot convolve ${showShape(from)} with ${showShape(weight)} in ${group} groups`);
+    throw new Error(
+      `${describe(node)} cannot convolve ${showShape(from)} with ${showShape(weight)} in ${group} groups`,
+    );
   }
   const round = node.int('ceil_mode', 0) === 1 ? Math.ceil : Math.floor;
   const spatial = kernel.map((k, axis) => {
@@ -288,7 +312,13 @@ function gemm({ node, shape }: Context): Shape {
   const [a, b] = [shape(0), shape(1)];
   const [rows, inner] = node.int('transA', 0) === 1 ? [a[1], a[0]] : [a[0], a[1]];
   const [other, columns] = node.int('transB', 0) === 1 ? [b[1], b[0]] : [b[0], b[1]];
-  if (rows === undefined || columns === undefined || inner === undefined || other === undefined || !sameDim(inner, other)) {
+  if (
+    rows === undefined ||
+    columns === undefined ||
+    inner === undefined ||
+    other === undefined ||
+    !sameDim(inner, other)
+  ) {
     throw new Error(`${describe(node)} cannot multiply ${showShape(a)} by ${showShape(b)}`);
   }
   return [rows, columns];
@@ -298,8 +328,13 @@ function matmul({ node, shape }: Context): Shape {
   const [a, b] = [shape(0), shape(1)];
   const [left, right] = [a.length === 1 ? [1, ...a] : a, b.length === 1 ? [...b, 1] : b];
   const lead = broadcastShapes([left.slice(0, -2), right.slice(0, -2)]);
-  if (!lead || !sameDim(at(left, left.length - 1), at(right, right.length - 2))) throw new Error(`${describe(node)} cannot multiply ${showShape(a)} by ${showShape(b)}`);
-  return [...lead, ...(a.length === 1 ? [] : [at(left, left.length - 2)]), ...(b.length === 1 ? [] : [at(right, right.length - 1)])];
+  if (!lead || !sameDim(at(left, left.length - 1), at(right, right.length - 2)))
+    throw new Error(`${describe(node)} cannot multiply ${showShape(a)} by ${showShape(b)}`);
+  return [
+    ...lead,
+    ...(a.length === 1 ? [] : [at(left, left.length - 2)]),
+    ...(b.length === 1 ? [] : [at(right, right.length - 1)]),
+  ];
 }
 
 function flattened({ node, shape }: Context): Shape | undefined {
@@ -327,7 +362,8 @@ function reshaped({ node, shape, numbers }: Context): Shape | undefined {
   }
   if (sameDim(given, total)) return target;
   // A file that was exported for a batch of 1 says 1 where the batch belongs.
-  if (target[0] === 1 && !isNumber(total) && isNumber(given) && total.batch === given) return [{ batch: 1 }, ...target.slice(1)];
+  if (target[0] === 1 && !isNumber(total) && isNumber(given) && total.batch === given)
+    return [{ batch: 1 }, ...target.slice(1)];
   throw refuse();
 }
 
@@ -360,7 +396,8 @@ function concatenated({ node, shape }: Context): Shape {
   const along = wrap(node.int('axis', 0), first.length);
   return first.map((dim, axis) => {
     if (axis !== along) {
-      if (shapes.some((other) => other.length !== first.length || !sameDim(at(other, axis), dim))) throw new Error(`${describe(node)} cannot join ${shapes.map(showShape).join(' and ')} along axis ${along}`);
+      if (shapes.some((other) => other.length !== first.length || !sameDim(at(other, axis), dim)))
+        throw new Error(`${describe(node)} cannot join ${shapes.map(showShape).join(' and ')} along axis ${along}`);
       return dim;
     }
     return shapes.reduce((sum, other) => sum + whole(node, other[axis]), 0);

@@ -32,7 +32,10 @@ function readBytes(path: string): Uint8Array {
   try {
     const { size } = statSync(path);
     if (size > LARGEST_FILE_BYTES) {
-      throw new UserError('not-onnx', `${path} holds ${size} bytes, but an ONNX file is smaller than 2 GiB; save its tensors as external data`);
+      throw new UserError(
+        'not-onnx',
+        `${path} holds ${size} bytes, but an ONNX file is smaller than 2 GiB; save its tensors as external data`,
+      );
     }
     return readFileSync(path);
   } catch (thrown) {
@@ -46,7 +49,8 @@ function readBytes(path: string): Uint8Array {
 
 /** Decodes the bytes of an ONNX model; `path` is for messages. */
 export function decodeModel(bytes: Uint8Array, path: string): ModelProto {
-  const refuse = (reason: string) => new UserError('not-onnx', `${path} is not a whole ONNX model: ${reason}; export or download it again`);
+  const refuse = (reason: string) =>
+    new UserError('not-onnx', `${path} is not a whole ONNX model: ${reason}; export or download it again`);
   if (bytes.byteLength === 0) throw refuse('it is empty');
   let proto: ModelProto;
   try {
@@ -54,17 +58,28 @@ export function decodeModel(bytes: Uint8Array, path: string): ModelProto {
   } catch (thrown) {
     throw refuse(`its bytes do not decode (${messageOf(thrown)})`);
   }
-  if (!proto.graph || proto.graph.node.length === 0 || proto.opsetImport.length === 0) throw refuse('it has no graph of operators');
-  if (proto.graph.input.length === 0 || proto.graph.output.length === 0) throw refuse('its graph has no inputs or no outputs');
+  if (!proto.graph || proto.graph.node.length === 0 || proto.opsetImport.length === 0)
+    throw refuse('it has no graph of operators');
+  if (proto.graph.input.length === 0 || proto.graph.output.length === 0)
+    throw refuse('its graph has no inputs or no outputs');
   if (proto.functions.length > 0) {
-    throw new UserError('model-functions', `${path} defines functions of its own ("${proto.functions[0]?.name ?? ''}"), which ort-tl does not read; export it with functions inlined`);
+    throw new UserError(
+      'model-functions',
+      `${path} defines functions of its own ("${proto.functions[0]?.name ?? ''}"), which ort-tl does not read; export it with functions inlined`,
+    );
   }
   if (proto.graph.sparseInitializer.length > 0) {
-    throw new UserError('unsupported-dtype', `${path} has sparse initializers, which ort-tl does not read; export it with dense weights`);
+    throw new UserError(
+      'unsupported-dtype',
+      `${path} has sparse initializers, which ort-tl does not read; export it with dense weights`,
+    );
   }
   const opset = opsetOf(proto);
   if (opset < OLDEST_OPSET) {
-    throw new UserError('unsupported-opset', `${path} uses operator set ${opset}; ort-tl reads ${OLDEST_OPSET} and later, so export it anew`);
+    throw new UserError(
+      'unsupported-opset',
+      `${path} uses operator set ${opset}; ort-tl reads ${OLDEST_OPSET} and later, so export it anew`,
+    );
   }
   return proto;
 }
@@ -104,7 +119,10 @@ function inlineExternalData(proto: ModelProto, modelPath: string): void {
   if (!graph?.initializer.some(({ dataLocation }) => dataLocation === 1)) return;
   graph.initializer = graph.initializer.map((initializer) =>
     initializer.dataLocation === 1
-      ? protoOfTensor(initializer.name, tensorOfProto(initializer, (t) => readExternal(t, modelPath)))
+      ? protoOfTensor(
+          initializer.name,
+          tensorOfProto(initializer, (t) => readExternal(t, modelPath)),
+        )
       : initializer,
   );
 }
@@ -119,11 +137,13 @@ function readExternal(proto: TensorProto, modelPath: string): Uint8Array {
   const path = resolve(folder, location);
   if (!path.startsWith(folder + sep)) throw refuse("which lies outside the model's folder; ort-tl does not follow it");
   try {
-    if (!realpathSync(path).startsWith(folder + sep)) throw refuse("a link out of the model's folder; ort-tl does not follow it");
+    if (!realpathSync(path).startsWith(folder + sep))
+      throw refuse("a link out of the model's folder; ort-tl does not follow it");
     const { size } = statSync(path);
     const offset = Number(entries.get('offset') ?? 0);
     const length = Number(entries.get('length') ?? size - offset);
-    if (!(offset >= 0 && length >= 0 && offset + length <= size)) throw refuse(`which ends at byte ${size}, before the tensor does`);
+    if (!(offset >= 0 && length >= 0 && offset + length <= size))
+      throw refuse(`which ends at byte ${size}, before the tensor does`);
     const bytes = new Uint8Array(length);
     const file = openSync(path, 'r');
     try {

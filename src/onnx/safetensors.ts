@@ -4,7 +4,14 @@ import { sha256, writeFileAtomically } from '../files.js';
 import { bytesOf, bytesPerElement, type DType, elementCount, type Tensor, tensorOfBytes } from './tensor.js';
 
 /** Names of element types in the safetensors format (https://huggingface.co/docs/safetensors). */
-const formatNames: Partial<Record<DType, string>> = { float32: 'F32', float16: 'F16', int64: 'I64', int32: 'I32', uint8: 'U8', bool: 'BOOL' };
+const formatNames: Partial<Record<DType, string>> = {
+  float32: 'F32',
+  float16: 'F16',
+  int64: 'I64',
+  int32: 'I32',
+  uint8: 'U8',
+  bool: 'BOOL',
+};
 const dtypes = new Map(Object.entries(formatNames).map(([dtype, name]) => [name, dtype as DType]));
 
 export interface Checkpoint {
@@ -13,7 +20,11 @@ export interface Checkpoint {
 }
 
 /** Writes named tensors as a safetensors file, atomically, and gives its SHA-256. @throws UserError `write-failed`. */
-export async function writeSafetensors(path: string, tensors: ReadonlyMap<string, Tensor>, metadata: Record<string, string> = {}): Promise<string> {
+export async function writeSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, Tensor>,
+  metadata: Record<string, string> = {},
+): Promise<string> {
   const header: Record<string, unknown> = { __metadata__: metadata };
   let offset = 0;
   for (const [name, t] of tensors) {
@@ -33,7 +44,8 @@ export async function writeSafetensors(path: string, tensors: ReadonlyMap<string
 
 /** Reads a safetensors file. @throws UserError `bad-checkpoint` when it is missing, cut off or of another format. */
 export function readSafetensors(path: string): Checkpoint {
-  const refuse = (reason: string) => new UserError('bad-checkpoint', `${path} is not a whole safetensors checkpoint: ${reason}`);
+  const refuse = (reason: string) =>
+    new UserError('bad-checkpoint', `${path} is not a whole safetensors checkpoint: ${reason}`);
   let bytes: Uint8Array;
   try {
     bytes = readFileSync(path);
@@ -60,7 +72,8 @@ export function readSafetensors(path: string): Checkpoint {
     }
     const { dtype: dtypeText, shape, data_offsets: offsets } = (entry ?? {}) as Record<string, unknown>;
     const dtype = dtypes.get(String(dtypeText));
-    if (!dtype || !isNumbers(shape) || !isNumbers(offsets)) throw refuse(`tensor "${name}" is not described as the format says`);
+    if (!dtype || !isNumbers(shape) || !isNumbers(offsets))
+      throw refuse(`tensor "${name}" is not described as the format says`);
     const [begin = -1, end = -1] = offsets;
     if (begin < 0 || end > body.byteLength || end - begin !== elementCount(shape) * bytesPerElement(dtype)) {
       throw refuse(`tensor "${name}" does not fit its shape or the file`);

@@ -87,7 +87,8 @@ export function allocate(dtype: DType, count: number): TensorData {
 }
 
 export function tensor(dtype: DType, dims: readonly number[], data: TensorData): Tensor {
-  if (data.length !== elementCount(dims)) throw new Error(`a tensor of shape [${dims.join(', ')}] has not ${data.length} elements`);
+  if (data.length !== elementCount(dims))
+    throw new Error(`a tensor of shape [${dims.join(', ')}] has not ${data.length} elements`);
   return { dtype, dims, data };
 }
 
@@ -135,20 +136,30 @@ export function tensorOfBytes(dtype: DType, dims: readonly number[], bytes: Uint
 export function tensorOfProto(proto: TensorProto, externalBytes?: (proto: TensorProto) => Uint8Array): Tensor {
   const dtype = names.get(proto.dataType);
   if (!dtype) {
-    throw new UserError('unsupported-dtype', `tensor "${proto.name}" has element type ${dtypeName(proto.dataType)}, which ort-tl cannot train with; convert the model to float32`);
+    throw new UserError(
+      'unsupported-dtype',
+      `tensor "${proto.name}" has element type ${dtypeName(proto.dataType)}, which ort-tl cannot train with; convert the model to float32`,
+    );
   }
   const dims = proto.dims.map(Number);
   const count = elementCount(dims);
   const bad = (got: number) =>
-    new UserError('bad-model', `tensor "${proto.name}" should hold ${count} elements of ${dtype} for its shape [${dims.join(', ')}], but holds ${got}; the model file is damaged`);
+    new UserError(
+      'bad-model',
+      `tensor "${proto.name}" should hold ${count} elements of ${dtype} for its shape [${dims.join(', ')}], but holds ${got}; the model file is damaged`,
+    );
   if (dims.some((dim) => dim < 0 || !Number.isSafeInteger(dim)) || !Number.isSafeInteger(count)) throw bad(0);
 
   if (proto.dataLocation === 1 || proto.rawData.byteLength > 0) {
     if (proto.dataLocation === 1 && !externalBytes) {
-      throw new UserError('external-data', `tensor "${proto.name}" is stored outside the model file, where it cannot be read; save the model as one file`);
+      throw new UserError(
+        'external-data',
+        `tensor "${proto.name}" is stored outside the model file, where it cannot be read; save the model as one file`,
+      );
     }
     const raw = proto.dataLocation === 1 && externalBytes ? externalBytes(proto) : proto.rawData;
-    if (raw.byteLength !== count * bytesPerElement(dtype)) throw bad(Math.floor(raw.byteLength / bytesPerElement(dtype)));
+    if (raw.byteLength !== count * bytesPerElement(dtype))
+      throw bad(Math.floor(raw.byteLength / bytesPerElement(dtype)));
     return tensorOfBytes(dtype, dims, raw);
   }
   const typed = typedElements(proto, dtype);

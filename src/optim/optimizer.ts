@@ -29,7 +29,11 @@ export const optimizers: { readonly [Name in Optimizer['name']]: Extract<Optimiz
 /** The optimizer called `name`. @throws UserError `bad-optimizer`. */
 export function optimizerCalled(name: string): Optimizer {
   const optimizer = Object.values(optimizers).find((known) => known.name === name);
-  if (!optimizer) throw new UserError('bad-optimizer', `expected one of ${Object.keys(optimizers).join(', ')}, got "${name}" (--optimizer)`);
+  if (!optimizer)
+    throw new UserError(
+      'bad-optimizer',
+      `expected one of ${Object.keys(optimizers).join(', ')}, got "${name}" (--optimizer)`,
+    );
   return optimizer;
 }
 
@@ -67,7 +71,8 @@ export function update(
   };
   switch (optimizer.name) {
     case 'sgd': {
-      const decayed = optimizer.weightDecay === 0 ? gradient : g.add(gradient, g.mul(parameter, g.scalar(optimizer.weightDecay)));
+      const decayed =
+        optimizer.weightDecay === 0 ? gradient : g.add(gradient, g.mul(parameter, g.scalar(optimizer.weightDecay)));
       const momentum = g.add(g.mul(moment(0), g.scalar(optimizer.momentum)), decayed);
       return { parameter: g.sub(parameter, g.mul(momentum, learningRate)), moments: [momentum] };
     }

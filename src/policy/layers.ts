@@ -41,9 +41,13 @@ export function findLayers(graph: Graph, logits: Value): LayerTable {
   const convs = all.filter(({ kind, node }) => kind === 'conv' && !onGate.has(node));
   const head = fcs.at(-1);
   if (!head || ancestors(nodes.slice(nodes.indexOf(head.node) + 1), [logits]).some(({ op }) => op === 'Conv')) {
-    throw new UserError('no-classifier', 'the model does not end in a fully connected layer (Gemm, or MatMul and Add), so there is no head to replace; ort-tl trains image classifiers');
+    throw new UserError(
+      'no-classifier',
+      'the model does not end in a fully connected layer (Gemm, or MatMul and Add), so there is no head to replace; ort-tl trains image classifiers',
+    );
   }
-  if (convs.length === 0) throw new UserError('no-conv', 'the model has no convolution; ort-tl trains convolutional image classifiers');
+  if (convs.length === 0)
+    throw new UserError('no-conv', 'the model has no convolution; ort-tl trains convolutional image classifiers');
   return { convs, fcs, all };
 }
 
@@ -97,7 +101,9 @@ function isGlobalPool(node: Node): boolean {
     return kernel?.every((size, axis) => size === from[axis + 2]) === true && (from[2] !== 1 || from[3] !== 1);
   }
   if (node.op !== 'ReduceMean') return false;
-  const axes = node.inputs[1]?.constant ? Array.from(node.inputs[1].constant.data as BigInt64Array, Number) : node.ints('axes');
+  const axes = node.inputs[1]?.constant
+    ? Array.from(node.inputs[1].constant.data as BigInt64Array, Number)
+    : node.ints('axes');
   const spatial = axes?.map((axis) => (axis < 0 ? axis + 4 : axis)).sort((a, b) => a - b);
   return spatial?.join() === '2,3';
 }
@@ -108,7 +114,11 @@ function gateNodes(nodes: readonly Node[], pooled: ReadonlySet<Value>): Set<Node
     if (node.outputs[0] && pooled.has(node.outputs[0])) return [];
     return node.inputs.filter((input): input is Value => input !== undefined && pooled.has(input));
   });
-  return new Set(ancestors(nodes, joins).filter((node) => node.outputs.some((output) => output && pooled.has(output))).filter((node) => feeds(node, joins, nodes)));
+  return new Set(
+    ancestors(nodes, joins)
+      .filter((node) => node.outputs.some((output) => output && pooled.has(output)))
+      .filter((node) => feeds(node, joins, nodes)),
+  );
 }
 
 /** Whether all of a pooled node's results end in a join: what also leads to the output is the classifier's head. */

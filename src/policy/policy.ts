@@ -2,7 +2,8 @@ import { UserError } from '../errors.js';
 import type { Layer, LayerTable } from './layers.js';
 
 /** Which layers train: the last `fcs` FC layers and the last `convs` conv layers, or all of them. */
-export type Policy = { readonly kind: 'last'; readonly fcs: number | 'all'; readonly convs: number } | { readonly kind: 'full' };
+export type Policy =
+  { readonly kind: 'last'; readonly fcs: number | 'all'; readonly convs: number } | { readonly kind: 'full' };
 
 /**
  * Reads a policy: `F1C2` (the last FC layer and the last two convolutions), `FxC1` (all FC layers and one), `full`.
@@ -13,7 +14,10 @@ export function parsePolicy(source: string): Policy {
   const match = /^f(\d+|x)c(\d+)$/i.exec(source);
   const fcs = match?.[1]?.toLowerCase() === 'x' ? 'all' : Number(match?.[1] ?? 0);
   if (!match || fcs === 0) {
-    throw new UserError('bad-policy', `expected a policy such as F1C0, F1C1, F2C3, FxC1 or full, got "${source}" (--policy)`);
+    throw new UserError(
+      'bad-policy',
+      `expected a policy such as F1C0, F1C1, F2C3, FxC1 or full, got "${source}" (--policy)`,
+    );
   }
   return { kind: 'last', fcs, convs: Number(match[2]) };
 }
@@ -30,7 +34,11 @@ export function chooseLayers(policy: Policy, { convs, fcs, all }: LayerTable): L
   if (policy.kind === 'full') return [...all];
   const fcCount = policy.fcs === 'all' ? fcs.length : policy.fcs;
   if (fcCount > fcs.length || policy.convs > convs.length) {
-    const nearest = showPolicy({ kind: 'last', fcs: Math.min(fcCount, fcs.length), convs: Math.min(policy.convs, convs.length) });
+    const nearest = showPolicy({
+      kind: 'last',
+      fcs: Math.min(fcCount, fcs.length),
+      convs: Math.min(policy.convs, convs.length),
+    });
     throw new UserError(
       'bad-policy',
       `policy ${showPolicy(policy)} asks for ${fcCount} FC and ${policy.convs} conv layers, but the model has ${fcs.length} and ${convs.length}; choose ${nearest} or full (--policy)`,

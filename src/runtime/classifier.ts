@@ -24,20 +24,29 @@ export class ImageClassifier {
       try {
         return schema.parse(JSON.parse(metadata.get(key) ?? 'null'));
       } catch {
-        throw new UserError('no-metadata', `${path} says nothing of its ${key} in its metadata; give a model that ort-tl has exported`);
+        throw new UserError(
+          'no-metadata',
+          `${path} says nothing of its ${key} in its metadata; give a model that ort-tl has exported`,
+        );
       }
     };
     const labels = read(METADATA.labels, z.array(z.string()));
     const preprocessing = read(METADATA.preprocessing, preprocessingSchema);
     let session: ort.InferenceSession;
     try {
-      session = await ort.InferenceSession.create(path, { logSeverityLevel: 3, ...(threads > 0 ? { intraOpNumThreads: threads } : {}) });
+      session = await ort.InferenceSession.create(path, {
+        logSeverityLevel: 3,
+        ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
+      });
     } catch (thrown) {
       throw new UserError('not-loadable', `ONNX Runtime cannot load ${path}: ${messageOf(thrown)}`);
     }
     const [input] = session.inputMetadata;
-    const output = session.outputMetadata.find((each) => each.isTensor && each.shape.length === 2 && each.shape[1] === labels.length);
-    if (!input?.isTensor || !output) throw new UserError('not-loadable', `${path} does not map an image to ${labels.length} classes`);
+    const output = session.outputMetadata.find(
+      (each) => each.isTensor && each.shape.length === 2 && each.shape[1] === labels.length,
+    );
+    if (!input?.isTensor || !output)
+      throw new UserError('not-loadable', `${path} does not map an image to ${labels.length} classes`);
     return new ImageClassifier(labels, preprocessing, session, input.name, output.name, input.shape[1] === 3);
   }
 

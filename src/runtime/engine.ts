@@ -9,7 +9,10 @@ import type { EvaluationResult, StepperOptions, StepPlan, StepResult } from './s
  * Calls are carried out in the order in which they were made.
  */
 export class Engine {
-  private readonly waiting = new Map<number, { resolve(value: unknown): void; reject(reason: unknown): void }>();
+  private readonly waiting = new Map<
+    number,
+    { resolve: (value: unknown) => void; reject: (reason: unknown) => void }
+  >();
   /** One flag, seen by the worker between steps. */
   private readonly stopped = new Int32Array(new SharedArrayBuffer(4));
   private calls = 0;
@@ -18,7 +21,8 @@ export class Engine {
     worker.on('message', ({ id, result, error }: Answer) => {
       const call = this.waiting.get(id);
       this.waiting.delete(id);
-      if (error) call?.reject(error.code === undefined ? new Error(error.message) : new UserError(error.code, error.message));
+      if (error)
+        call?.reject(error.code === undefined ? new Error(error.message) : new UserError(error.code, error.message));
       else call?.resolve(result);
     });
     const fail = (reason: Error) => {
@@ -32,7 +36,10 @@ export class Engine {
   /** Loads the artifacts in `folder`, verified, and opens their sessions. */
   static async start(folder: string, options: StepperOptions): Promise<Engine> {
     // Under a TypeScript test runner this file is source, and the worker is the built one.
-    const url = new URL(import.meta.url.endsWith('.ts') ? '../../dist/runtime/worker.js' : './worker.js', import.meta.url);
+    const url = new URL(
+      import.meta.url.endsWith('.ts') ? '../../dist/runtime/worker.js' : './worker.js',
+      import.meta.url,
+    );
     const engine = new Engine(new Worker(url));
     try {
       await engine.call('open', [folder, options, engine.stopped]);
@@ -84,9 +91,11 @@ export class Engine {
     transfer: ArrayBuffer[] = [],
   ): Promise<Awaited<ReturnType<Operations[Name]>>> {
     const id = ++this.calls;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+    const answer = new Promise<unknown>((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
       this.worker.postMessage({ id, name, args } satisfies Call, transfer);
     });
+    // The worker answers a call with what the operation of that name returns.
+    return answer as Promise<Awaited<ReturnType<Operations[Name]>>>;
   }
 }

@@ -46,7 +46,13 @@ const EVALUATION_BATCH = 64;
  */
 export class Stepper {
   private frozen: ort.InferenceSession | undefined;
-  private readonly stores: { name: string; dtype: 'float32' | 'uint8'; shape: readonly number[]; size: number; rows: Row }[];
+  private readonly stores: {
+    name: string;
+    dtype: 'float32' | 'uint8';
+    shape: readonly number[];
+    size: number;
+    rows: Row;
+  }[];
   private readonly labels: Int32Array;
   private readonly batchRows: Row[];
   private readonly labelData: BigInt64Array;
@@ -70,7 +76,8 @@ export class Stepper {
   ) {
     this.frozen = frozen;
     const { batch, boundary, classes, parameters } = artifacts.manifest;
-    const rows = (dtype: 'float32' | 'uint8', count: number): Row => (dtype === 'uint8' ? new Uint8Array(count) : new Float32Array(count));
+    const rows = (dtype: 'float32' | 'uint8', count: number): Row =>
+      dtype === 'uint8' ? new Uint8Array(count) : new Float32Array(count);
     this.stores = boundary.map(({ name, dtype, shape }) => {
       const size = elementCount(shape);
       return { name, dtype, shape, size, rows: rows(dtype, size * slots) };
@@ -83,7 +90,9 @@ export class Stepper {
     const stateSet = () =>
       new Map(
         parameters.flatMap(({ name, shape, moments }) =>
-          [name, ...moments].map((each) => [each, new ort.Tensor('float32', new Float32Array(elementCount(shape)), shape)] as const),
+          [name, ...moments].map(
+            (each) => [each, new ort.Tensor('float32', new Float32Array(elementCount(shape)), shape)] as const,
+          ),
         ),
       );
     this.state = [stateSet(), stateSet()];
@@ -100,7 +109,7 @@ export class Stepper {
     this.fetches = [1, 0].map((other) => ({
       [STEP_OUTPUTS.loss]: new ort.Tensor('float32', this.lossData, []),
       [STEP_OUTPUTS.logits]: new ort.Tensor('float32', this.logitData, [batch, classes.length]),
-      ...Object.fromEntries([...(this.state[other === 1 ? 1 : 0] ?? [])].map(([name, value]) => [name + NEXT, value])),
+      ...Object.fromEntries([...this.state[other === 1 ? 1 : 0]].map(([name, value]) => [name + NEXT, value])),
     }));
     this.setState(artifacts.state);
   }
@@ -189,14 +198,21 @@ export class Stepper {
         feeds[name] = asTensor(dtype, buffers[index]?.subarray(0, size * some.length), [some.length, ...shape]);
       });
       const results = logits.subarray(first * classes.length, (first + some.length) * classes.length);
-      await this.evaluation.run(feeds, { [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [some.length, classes.length]) });
+      await this.evaluation.run(feeds, {
+        [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [some.length, classes.length]),
+      });
     }
     return { logits };
   }
 
   /** A copy of the parameters and moments. */
   getState(): Map<string, Tensor> {
-    return new Map([...this.state[this.current]].map(([name, value]) => [name, floatTensor(value.dims, (value.data as Float32Array).slice())]));
+    return new Map(
+      [...this.state[this.current]].map(([name, value]) => [
+        name,
+        floatTensor(value.dims, (value.data as Float32Array).slice()),
+      ]),
+    );
   }
 
   /** Replaces parameters and moments by those of the same names. */

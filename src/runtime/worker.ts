@@ -26,16 +26,21 @@ function open(): Stepper {
 
 /** What the worker does for {@link Engine}, by the names in its calls. */
 const operations = {
-  async open(folder: string, options: StepperOptions, flag: Int32Array<SharedArrayBuffer>): Promise<void> {
+  open: async (folder: string, options: StepperOptions, flag: Int32Array<SharedArrayBuffer>): Promise<void> => {
     stopped = flag;
     stepper = await Stepper.create(loadArtifacts(folder), options);
   },
-  store: (firstSlot: number, labels: readonly number[], pixels: Uint8Array): Promise<void> => open().store(firstSlot, labels, pixels),
+  store: (firstSlot: number, labels: readonly number[], pixels: Uint8Array): Promise<void> =>
+    open().store(firstSlot, labels, pixels),
   releaseFrozen: (): Promise<void> => open().releaseFrozen(),
-  steps: (plan: StepPlan): Promise<StepResult> => open().steps(plan, () => stopped !== undefined && Atomics.load(stopped, 0) === 1),
+  steps: (plan: StepPlan): Promise<StepResult> =>
+    open().steps(plan, () => stopped !== undefined && Atomics.load(stopped, 0) === 1),
   evaluate: (slots: Int32Array): Promise<EvaluationResult> => open().evaluate(slots),
   getState: (): Promise<Map<string, Tensor>> => Promise.resolve(open().getState()),
-  setState: (state: ReadonlyMap<string, Tensor>): Promise<void> => Promise.resolve(open().setState(state)),
+  setState: (state: ReadonlyMap<string, Tensor>): Promise<void> => {
+    open().setState(state);
+    return Promise.resolve();
+  },
   close: (): Promise<void> => open().close(),
 };
 

@@ -89,7 +89,13 @@ export interface Summary {
 export type TrainEvent =
   | { readonly type: 'compiled'; readonly manifest: Manifest; readonly elapsedMs: number }
   | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
-  | { readonly type: 'progress'; readonly phase: 'reading photos' | 'training' | 'verifying'; readonly epoch: number; readonly done: number; readonly total: number }
+  | {
+      readonly type: 'progress';
+      readonly phase: 'reading photos' | 'training' | 'verifying';
+      readonly epoch: number;
+      readonly done: number;
+      readonly total: number;
+    }
   | { readonly type: 'epoch'; readonly result: EpochResult; readonly epochs: number }
   | { readonly type: 'done'; readonly summary: Summary };
 
@@ -110,7 +116,16 @@ export function defaultLearningRate(optimizer: Optimizer, policy: string): numbe
  * @throws UserError for a policy that does not fit, too many unreadable photos, a loss that is no number, a full disk.
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
-  const { dataset, out, epochs = 10, batch = 32, optimizer = optimizers.adamw, labelSmoothing = 0, seed = 0, signal } = options;
+  const {
+    dataset,
+    out,
+    epochs = 10,
+    batch = 32,
+    optimizer = optimizers.adamw,
+    labelSmoothing = 0,
+    seed = 0,
+    signal,
+  } = options;
   const { warmupEpochs = 0.5, maxBad = 0.05, threads = availableParallelism() } = options;
   const learningRate = options.learningRate ?? defaultLearningRate(optimizer, options.policy);
   const began = performance.now();
@@ -123,7 +138,13 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     labelSmoothing,
     seed,
     ...(options.size ? { size: options.size } : {}),
-    preprocessing: ([height, width]) => ({ height, width, resize: options.resize ?? 'crop', mean: IMAGENET_MEAN, std: IMAGENET_STD }),
+    preprocessing: ([height, width]) => ({
+      height,
+      width,
+      resize: options.resize ?? 'crop',
+      mean: IMAGENET_MEAN,
+      std: IMAGENET_STD,
+    }),
   });
   const artifacts = join(out, 'artifacts');
   const manifest = await writeArtifacts(compiled, artifacts);
@@ -139,7 +160,11 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     const readable = yield* readPhotos(engine, photos, manifest.preprocessing, { skipped, maxBad, signal });
     const trainSlots = readable.filter((slot) => slot < dataset.train.length);
     const valSlots = readable.filter((slot) => slot >= dataset.train.length);
-    if (trainSlots.length === 0 || valSlots.length === 0) throw new UserError('no-photos', `${dataset.folder} has no readable photos to ${trainSlots.length === 0 ? 'train' : 'validate'} with`);
+    if (trainSlots.length === 0 || valSlots.length === 0)
+      throw new UserError(
+        'no-photos',
+        `${dataset.folder} has no readable photos to ${trainSlots.length === 0 ? 'train' : 'validate'} with`,
+      );
     await engine.releaseFrozen();
 
     const run = new Run(engine, out, manifest, photos);
@@ -152,7 +177,9 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       const slots = new Int32Array(stepsPerEpoch * batch).fill(-1);
       slots.set(order);
       const before = (epoch - 1) * stepsPerEpoch;
-      const learningRates = Float32Array.from({ length: stepsPerEpoch }, (_, step) => cosineWithWarmup(learningRate, before + step, total, warmup));
+      const learningRates = Float32Array.from({ length: stepsPerEpoch }, (_, step) =>
+        cosineWithWarmup(learningRate, before + step, total, warmup),
+      );
       let [lossSum, correct, images] = [0, 0, 0];
       for (let step = 0; step < stepsPerEpoch && !signal?.aborted; step += STEPS_PER_CALL) {
         const until = Math.min(stepsPerEpoch, step + STEPS_PER_CALL);
@@ -168,7 +195,13 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         }
         correct += result.correct;
         images += result.images;
-        yield { type: 'progress', phase: 'training', epoch, done: Math.min(until * batch, trainSlots.length), total: trainSlots.length };
+        yield {
+          type: 'progress',
+          phase: 'training',
+          epoch,
+          done: Math.min(until * batch, trainSlots.length),
+          total: trainSlots.length,
+        };
       }
       if (images === 0) break;
       const evaluation = await run.evaluate(valSlots);
@@ -185,11 +218,18 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       await run.finishEpoch(result);
       yield { type: 'epoch', result, epochs };
     }
-    if (!run.best) throw new UserError('stopped', 'stopped before the first step was taken; nothing was written but the artifacts');
+    if (!run.best)
+      throw new UserError('stopped', 'stopped before the first step was taken; nothing was written but the artifacts');
 
     const model = join(out, 'model.onnx');
     await writeModel(tunedModel(options.model.proto, manifest, run.best.parameters), model);
-    const verified = yield* verify(model, run.best.predictions, photos, valSlots.slice(0, options.verify ?? valSlots.length), threads);
+    const verified = yield* verify(
+      model,
+      run.best.predictions,
+      photos,
+      valSlots.slice(0, options.verify ?? valSlots.length),
+      threads,
+    );
     const summary: Summary = {
       policy: manifest.policy,
       seed,
@@ -250,7 +290,10 @@ async function* readPhotos(
     skipped.check(photos.length, maxBad);
     events.push({ type: 'skipped', path: photo.path, reason: error.message });
   };
-  for await (const { index, photo, pixels } of reader.read(photos, preprocessing, { concurrency: 2 * FROZEN_BATCH, onSkipped })) {
+  for await (const { index, photo, pixels } of reader.read(photos, preprocessing, {
+    concurrency: 2 * FROZEN_BATCH,
+    onSkipped,
+  })) {
     if (signal?.aborted) throw new UserError('stopped', 'stopped while reading the photos; nothing was trained');
     // Slots of a batch are consecutive; an unreadable photo leaves a gap.
     const last = pending.at(-1);
@@ -258,7 +301,8 @@ async function* readPhotos(
     pending.push({ slot: index, label: photo.label, pixels });
     filled.push(index);
     yield* events.splice(0);
-    if (filled.length % FROZEN_BATCH === 0) yield { type: 'progress', phase: 'reading photos', epoch: 1, done: index + 1, total: photos.length };
+    if (filled.length % FROZEN_BATCH === 0)
+      yield { type: 'progress', phase: 'reading photos', epoch: 1, done: index + 1, total: photos.length };
   }
   await flush();
   await stored;
@@ -269,7 +313,9 @@ async function* readPhotos(
 /** What one training accumulates on disk. */
 class Run {
   readonly results: EpochResult[] = [];
-  best: { epoch: number; top1: number; parameters: ReadonlyMap<string, Tensor>; predictions: ReadonlyMap<number, number> } | undefined;
+  best:
+    | { epoch: number; top1: number; parameters: ReadonlyMap<string, Tensor>; predictions: ReadonlyMap<number, number> }
+    | undefined;
   private predictions = new Map<number, number>();
 
   constructor(
@@ -304,11 +350,22 @@ class Run {
     const metadata = { epoch: String(result.epoch), top1: String(result.top1), source: this.manifest.source.sha256 };
     await writeSafetensors(join(this.out, 'last', FILES.checkpoint), state, metadata);
     if (!this.best || result.top1 > this.best.top1) {
-      const parameters = new Map(this.manifest.parameters.flatMap(({ name }) => [...state].filter(([key]) => key === name)));
+      const parameters = new Map(
+        this.manifest.parameters.flatMap(({ name }) => [...state].filter(([key]) => key === name)),
+      );
       await writeSafetensors(join(this.out, 'best', FILES.checkpoint), parameters, metadata);
       this.best = { epoch: result.epoch, top1: result.top1, parameters, predictions: this.predictions };
     }
-    const columns = ['epoch', 'learningRate', 'trainLoss', 'trainTop1', 'valLoss', 'top1', 'elapsedMs', 'imagesPerSecond'] as const;
+    const columns = [
+      'epoch',
+      'learningRate',
+      'trainLoss',
+      'trainTop1',
+      'valLoss',
+      'top1',
+      'elapsedMs',
+      'imagesPerSecond',
+    ] as const;
     const lines = this.results.map((line) => columns.map((column) => String(line[column])).join(','));
     await writeFileAtomically(join(this.out, 'results.csv'), `${[columns.join(','), ...lines].join('\n')}\n`);
   }
@@ -316,7 +373,10 @@ class Run {
 
 function diverged(epoch: number, step: number, learningRate: number, bestEpoch: number | undefined): UserError {
   const kept = bestEpoch === undefined ? 'no epoch was finished' : `the weights of epoch ${bestEpoch} are in best/`;
-  return new UserError('diverged', `the loss is no longer a number at epoch ${epoch}, step ${step}; ${kept}; try a smaller learning rate than ${learningRate} (--lr)`);
+  return new UserError(
+    'diverged',
+    `the loss is no longer a number at epoch ${epoch}, step ${step}; ${kept}; try a smaller learning rate than ${learningRate} (--lr)`,
+  );
 }
 
 /** Runs the exported model again, as a program that deploys it would, and compares its classes with the chosen evaluation's. */
@@ -332,10 +392,14 @@ async function* verify(
   let [done, agreeing] = [0, 0];
   try {
     const ignore = () => undefined;
-    for await (const { index, pixels } of new PhotoReader().read(chosen, classifier.preprocessing, { concurrency: FROZEN_BATCH, onSkipped: ignore })) {
+    for await (const { index, pixels } of new PhotoReader().read(chosen, classifier.preprocessing, {
+      concurrency: FROZEN_BATCH,
+      onSkipped: ignore,
+    })) {
       const scores = await classifier.run(pixels, 1);
       if (argMax(scores, 0, scores.length) === predictions.get(slots[index] ?? -1)) agreeing++;
-      if (++done % FROZEN_BATCH === 0) yield { type: 'progress', phase: 'verifying', epoch: 0, done, total: chosen.length };
+      if (++done % FROZEN_BATCH === 0)
+        yield { type: 'progress', phase: 'verifying', epoch: 0, done, total: chosen.length };
     }
   } finally {
     await classifier.close();

@@ -78,7 +78,12 @@ describe('readModel', () => {
   it('refuses what is no model, in one line', () => {
     const path = join(folder(), 'm.onnx');
     const whole = encodeModel(model({ name: 'w', dims: [2n], dataType: 1, floatData: [1, 2] }));
-    for (const bytes of [Buffer.from('hello, this is a text'), Buffer.alloc(0), whole.subarray(0, whole.length - 5), Buffer.alloc(100, 0xff)]) {
+    for (const bytes of [
+      Buffer.from('hello, this is a text'),
+      Buffer.alloc(0),
+      whole.subarray(0, whole.length - 5),
+      Buffer.alloc(100, 0xff),
+    ]) {
       writeFileSync(path, bytes);
       expect(() => readModel(path)).toThrow(/^[^\n]*not a whole ONNX model[^\n]*$/);
     }

@@ -26,7 +26,10 @@ describe('safetensors files', () => {
     const bytes = readFileSync(path);
     const length = Number(bytes.readBigUInt64LE(0));
     expect(length % 8).toBe(0);
-    expect(JSON.parse(bytes.subarray(8, 8 + length).toString())).toEqual({ __metadata__: {}, x: { dtype: 'F32', shape: [1], data_offsets: [0, 4] } });
+    expect(JSON.parse(bytes.subarray(8, 8 + length).toString())).toEqual({
+      __metadata__: {},
+      x: { dtype: 'F32', shape: [1], data_offsets: [0, 4] },
+    });
     expect(bytes.readFloatLE(8 + length)).toBe(1);
   });
 

@@ -25,7 +25,10 @@ const fixtureSchema = z.object({
   batch: z.number(),
   classes: z.number(),
   losses: z.array(z.number()),
-  parameters: z.record(z.string(), z.object({ l2: z.number(), changeL2: z.number(), samples: z.array(z.tuple([z.number(), z.number()])) })),
+  parameters: z.record(
+    z.string(),
+    z.object({ l2: z.number(), changeL2: z.number(), samples: z.array(z.tuple([z.number(), z.number()])) }),
+  ),
 });
 type Fixture = z.infer<typeof fixtureSchema>;
 
@@ -88,14 +91,22 @@ describe.each([
     });
     await writeArtifacts(compiled, folder);
     expect(compiled.manifest.optimizer).toEqual(fixture.optimizer);
-    expect(new Set(compiled.manifest.parameters.map((each) => each.name))).toEqual(new Set(Object.keys(fixture.parameters)));
+    expect(new Set(compiled.manifest.parameters.map((each) => each.name))).toEqual(
+      new Set(Object.keys(fixture.parameters)),
+    );
 
     const stepper = await Stepper.create(loadArtifacts(folder), { slots: batch * losses.length, threads: 2 });
     const [weight, bias] = compiled.manifest.layers.at(-1)?.parameters ?? [];
     const initial = new Map(compiled.state);
     const next = generator(1);
     const headShape = initial.get(weight ?? '')?.dims ?? [];
-    initial.set(weight ?? '', floatTensor(headShape, Array.from({ length: elementCount(headShape) }, () => next() * 0.1 - 0.05)));
+    initial.set(
+      weight ?? '',
+      floatTensor(
+        headShape,
+        Array.from({ length: elementCount(headShape) }, () => next() * 0.1 - 0.05),
+      ),
+    );
     initial.set(bias ?? '', floatTensor([classes], new Float32Array(classes)));
     stepper.setState(initial);
 
@@ -103,14 +114,20 @@ describe.each([
     const imageBytes = size * size * 3;
     for (let step = 0; step < losses.length; step++) {
       const labels = Array.from({ length: batch }, (_, image) => labelOf(fixture, step, image));
-      await stepper.store(step * batch, labels, pixels.slice(step * batch * imageBytes, (step + 1) * batch * imageBytes));
+      await stepper.store(
+        step * batch,
+        labels,
+        pixels.slice(step * batch * imageBytes, (step + 1) * batch * imageBytes),
+      );
     }
     const result = await stepper.steps({
       slots: Int32Array.from({ length: batch * losses.length }, (_, slot) => slot),
       learningRates: new Float32Array(losses.length).fill(fixture.learningRate),
       firstStep: 1,
     });
-    losses.forEach((loss, step) => expect(Math.abs((result.losses[step] ?? NaN) / loss - 1), `loss of step ${step}`).toBeLessThan(1e-4));
+    losses.forEach((loss, step) =>
+      expect(Math.abs((result.losses[step] ?? NaN) / loss - 1), `loss of step ${step}`).toBeLessThan(1e-4),
+    );
 
     const state = stepper.getState();
     for (const [parameter, { l2, samples }] of Object.entries(fixture.parameters)) {
@@ -121,7 +138,10 @@ describe.each([
       const scale = Math.max(norm(values) / Math.sqrt(values.length), 1e-3);
       expect(Math.abs(norm(values) - l2) / Math.max(l2, 1e-3), `norm of ${parameter}`).toBeLessThan(1e-4);
       for (const [index, value] of samples) {
-        expect(Math.abs((values[index] ?? NaN) - value) / Math.max(Math.abs(value), scale), `${parameter}[${index}]`).toBeLessThan(1e-4);
+        expect(
+          Math.abs((values[index] ?? NaN) - value) / Math.max(Math.abs(value), scale),
+          `${parameter}[${index}]`,
+        ).toBeLessThan(1e-4);
       }
     }
     await stepper.close();

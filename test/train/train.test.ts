@@ -12,7 +12,8 @@ import { type Summary, train, type TrainEvent, type TrainOptions } from '../../s
 import { SMALL_CNN } from '../models.js';
 
 async function exhaust(events: AsyncIterable<unknown>): Promise<void> {
-  for await (const event of events) void event;
+  const iterator = events[Symbol.asyncIterator]();
+  while (!(await iterator.next()).done);
 }
 
 const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
@@ -29,7 +30,8 @@ describe('train, on drawn pictures', () => {
   async function run(options: Partial<TrainOptions>): Promise<{ summary: Summary; events: TrainEvent[]; out: string }> {
     const out = folder();
     const events: TrainEvent[] = [];
-    for await (const event of train({ model, dataset, policy: 'F1C1', out, epochs: 3, threads: 2, ...options })) events.push(event);
+    for await (const event of train({ model, dataset, policy: 'F1C1', out, epochs: 3, threads: 2, ...options }))
+      events.push(event);
     const last = events.at(-1);
     if (last?.type !== 'done') throw new Error('the training did not end with a summary');
     return { summary: last.summary, events, out };
@@ -43,7 +45,12 @@ describe('train, on drawn pictures', () => {
     expect(losses.at(-1)).toBeLessThan((losses[0] ?? 0) * 0.8);
     expect(readdirSync(out).sort()).toEqual(['artifacts', 'best', 'last', 'model.onnx', 'results.csv', 'summary.json']);
     expect(readFileSync(join(out, 'results.csv'), 'utf8').trim().split('\n')).toHaveLength(7);
-    expect(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8'))).toMatchObject({ policy: 'F1C1', seed: 0, epochs: 6, top1: summary.top1 });
+    expect(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8'))).toMatchObject({
+      policy: 'F1C1',
+      seed: 0,
+      epochs: 6,
+      top1: summary.top1,
+    });
     const metadata = metadataOf(readModel(summary.model).proto);
     expect(JSON.parse(metadata.get('labels') ?? '')).toEqual(dataset.classes);
     expect(JSON.parse(metadata.get('preprocessing') ?? '')).toMatchObject({ width: 32, height: 32 });
@@ -51,14 +58,16 @@ describe('train, on drawn pictures', () => {
 
   it.each(['F1C0', 'F1C1', 'full'])('changes the parameters of %s and no others', async (policy) => {
     const { summary, out } = await run({ policy, epochs: 1 });
-    const weights = (path: string) => new Map(readModel(path).proto.graph?.initializer.map(({ name, rawData }) => [name, Buffer.from(rawData)]));
+    const weights = (path: string) =>
+      new Map(readModel(path).proto.graph?.initializer.map(({ name, rawData }) => [name, Buffer.from(rawData)]));
     const [before, after] = [weights(SMALL_CNN), weights(summary.model)];
     const trained = new Set(readSafetensors(join(out, 'best', 'checkpoint.safetensors')).tensors.keys());
     for (const [name, value] of after) expect(before.get(name)?.equals(value), name).toBe(!trained.has(name));
   });
 
   it('gives the same bits for the same seed, and others for another', async () => {
-    const weights = async (seed: number) => readFileSync(join((await run({ seed, optimizer: optimizers.sgd })).out, 'last', 'checkpoint.safetensors'));
+    const weights = async (seed: number) =>
+      readFileSync(join((await run({ seed, optimizer: optimizers.sgd })).out, 'last', 'checkpoint.safetensors'));
     const [a, b, c] = [await weights(3), await weights(3), await weights(4)];
     expect(a.equals(b)).toBe(true);
     expect(a.equals(c)).toBe(false);
@@ -66,7 +75,16 @@ describe('train, on drawn pictures', () => {
 
   it('stops with the last good weights when the loss is no number', async () => {
     const out = folder();
-    const events = train({ model, dataset, policy: 'full', out, epochs: 3, learningRate: 1e30, warmupEpochs: 0, optimizer: optimizers.sgd });
+    const events = train({
+      model,
+      dataset,
+      policy: 'full',
+      out,
+      epochs: 3,
+      learningRate: 1e30,
+      warmupEpochs: 0,
+      optimizer: optimizers.sgd,
+    });
     await expect(exhaust(events)).rejects.toThrow(/no longer a number at epoch 1.*--lr/);
     expect(existsSync(join(out, 'model.onnx'))).toBe(false);
   });
@@ -86,7 +104,10 @@ describe('train, on drawn pictures', () => {
   it('leaves out what cannot be read, and stops when that is too much', async () => {
     const some = (share: number): Dataset => {
       const bad = Math.round(dataset.train.length * share);
-      return { ...dataset, train: dataset.train.map((photo, index) => (index < bad ? { ...photo, path: SMALL_CNN } : photo)) };
+      return {
+        ...dataset,
+        train: dataset.train.map((photo, index) => (index < bad ? { ...photo, path: SMALL_CNN } : photo)),
+      };
     };
     const { summary } = await run({ dataset: some(0.02), epochs: 1 });
     expect(summary.skipped).toHaveLength(4);

@@ -45,7 +45,10 @@ function geometryOf({ node, input, dy }: RuleContext): Geometry {
   const [images = 0, channels = 0, ...size] = concreteShape(input(0));
   const [, kernels = 0, ...outSize] = concreteShape(dy);
   const unsupported = (what: string) =>
-    new UserError('no-gradient-rule', `${describe(node)} is ${what}, which has no gradient rule; choose a policy that stops after it`);
+    new UserError(
+      'no-gradient-rule',
+      `${describe(node)} is ${what}, which has no gradient rule; choose a policy that stops after it`,
+    );
   if (kernel.length !== 2) throw unsupported(`a ${kernel.length}-D convolution`);
   const pair = (numbers: readonly number[], from = 0): Pair => [numbers[from] ?? 0, numbers[from + 1] ?? 0];
   const isUnit = [...kernel, ...strides].every((n) => n === 1) && pads.every((n) => n === 0);
@@ -71,7 +74,10 @@ function inputGradient({ input, dy, g }: RuleContext, geometry: Geometry): Value
   const weight = input(1);
   switch (kind) {
     case 'pointwise':
-      return g.conv(dy, g.reshape(g.transpose(g.reshape(weight, [kernels, channels]), [1, 0]), [channels, kernels, 1, 1]));
+      return g.conv(
+        dy,
+        g.reshape(g.transpose(g.reshape(weight, [kernels, channels]), [1, 0]), [channels, kernels, 1, 1]),
+      );
     case 'depthwise': {
       // A full convolution of dy, spread out by the strides, with the flipped kernel.
       const spread = spreadOut(g, dy, geometry);
@@ -85,7 +91,8 @@ function inputGradient({ input, dy, g }: RuleContext, geometry: Geometry): Value
     }
     case 'dense': {
       const reached = each(
-        (axis) => (outSize[axis] - 1) * strides[axis] + dilations[axis] * (kernel[axis] - 1) + 1 - begins[axis] - ends[axis],
+        (axis) =>
+          (outSize[axis] - 1) * strides[axis] + dilations[axis] * (kernel[axis] - 1) + 1 - begins[axis] - ends[axis],
       );
       const outputPadding = each((axis) => size[axis] - reached[axis]);
       return g.convTranspose(dy, weight, { strides, dilations, pads: [...begins, ...ends], outputPadding });
@@ -114,7 +121,8 @@ function weightGradient({ input, dy, g }: RuleContext, geometry: Geometry): Valu
       });
       // Rows and columns that no stride reached give further, meaningless taps.
       const [, , height = 0, width = 0] = concreteShape(correlated);
-      const taps = height === kernel[0] && width === kernel[1] ? correlated : g.slice(correlated, [0, 0], [...kernel], [2, 3]);
+      const taps =
+        height === kernel[0] && width === kernel[1] ? correlated : g.slice(correlated, [0, 0], [...kernel], [2, 3]);
       return g.reshape(g.reduceSum(g.reshape(taps, [images, channels, ...kernel]), [0]), [channels, 1, ...kernel]);
     }
     case 'dense': {
@@ -124,11 +132,17 @@ function weightGradient({ input, dy, g }: RuleContext, geometry: Geometry): Valu
         for (let column = 0; column < kernel[1]; column++) {
           const starts = each((axis) => (axis === 0 ? row : column) * dilations[axis]);
           const stops = each((axis) => starts[axis] + (outSize[axis] - 1) * strides[axis] + 1);
-          taps.push(g.reshape(g.slice(padded, [...starts], [...stops], [2, 3], [...strides]), [channels, images * area]));
+          taps.push(
+            g.reshape(g.slice(padded, [...starts], [...stops], [2, 3], [...strides]), [channels, images * area]),
+          );
         }
       }
       const product = g.gemm(dyMatrix(), g.concat(taps, 0), { transB: true });
-      return g.reshape(g.transpose(g.reshape(product, [kernels, taps.length, channels]), [0, 2, 1]), [kernels, channels, ...kernel]);
+      return g.reshape(g.transpose(g.reshape(product, [kernels, taps.length, channels]), [0, 2, 1]), [
+        kernels,
+        channels,
+        ...kernel,
+      ]);
     }
   }
 }

@@ -19,7 +19,10 @@ export const maxPool: GradientRule = {
       }
       const zeros = g.constant('zeros', floatTensor([count], new Float32Array(count)));
       const places = g.reshape(output(1), [-1]);
-      const scattered = g.op('ScatterElements', [zeros, places, g.reshape(dy, [-1])], { axis: int(0), reduction: text('add') });
+      const scattered = g.op('ScatterElements', [zeros, places, g.reshape(dy, [-1])], {
+        axis: int(0),
+        reduction: text('add'),
+      });
       return g.reshape(scattered, shape);
     },
   ],

@@ -12,7 +12,8 @@ export const reduceSum: GradientRule = {
 export const reduceMean: GradientRule = {
   op: 'ReduceMean',
   gradients: (context) => [
-    () => stretched(context, elementCount(concreteShape(context.output())) / elementCount(concreteShape(context.input(0)))),
+    () =>
+      stretched(context, elementCount(concreteShape(context.output())) / elementCount(concreteShape(context.input(0)))),
     undefined,
   ],
 };

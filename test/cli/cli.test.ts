@@ -1,0 +1,188 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { drawPictures } from '../../src/data/pictures.js';
+import { SMALL_CNN } from '../models.js';
+
+/** The built command line, as a user runs it. */
+const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
+
+function cli(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', cwd: folder(), timeout: 100_000 });
+}
+
+describe('ort-tl', () => {
+  let pictures: string;
+  beforeAll(async () => {
+    pictures = join(folder(), 'pictures');
+    await drawPictures(pictures, { set: 'demo', trainPerClass: 10, valPerClass: 5, size: 48, seed: 1 });
+  });
+
+  it('shows help with examples for each verb, and its version', () => {
+    for (const verb of ['train', 'predict', 'inspect', 'compile']) {
+      const { status, stdout } = cli(verb, '--help');
+      expect(status).toBe(0);
+      expect(stdout).toContain('Examples:');
+    }
+    expect(cli('--help').stdout).toContain('Exit codes');
+    expect(cli('--version').stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it('trains, and predicts with the model that it exported', () => {
+    const out = join(folder(), 'run');
+    const trained = cli(
+      'train',
+      '--model',
+      SMALL_CNN,
+      '--data',
+      pictures,
+      '--policy',
+      'F1C1',
+      '--epochs',
+      '2',
+      '--out',
+      out,
+      '--json',
+    );
+    expect(trained.stderr).toBe('');
+    expect(trained.status).toBe(0);
+    expect(JSON.parse(trained.stdout)).toEqual(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')));
+
+    const photo = join(pictures, 'val', 'boat', '0000.jpg');
+    const predicted = cli('predict', '--model', join(out, 'model.onnx'), photo, photo, '--top', '2', '--json');
+    expect(predicted.status).toBe(0);
+    const results = JSON.parse(predicted.stdout) as {
+      file: string;
+      classes: { label: string; probability: number }[];
+    }[];
+    expect(results.map(({ file }) => file)).toEqual([photo, photo]);
+    expect(results[0]?.classes).toHaveLength(2);
+    expect(results[0]?.classes).toEqual(results[1]?.classes);
+    expect(cli('predict', '--model', join(out, 'model.onnx'), photo).stdout).toMatch(/0000\.jpg {2}\w+ \d+\.\d %\n$/);
+  });
+
+  it('inspects a model and a policy', () => {
+    const { status, stdout } = cli('inspect', SMALL_CNN, '--policy', 'F1C1');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/trained +C1 +Conv 3×3 +conv4 +128×8×8 +147,584 +9,437,184/);
+    expect(stdout).toContain('policy F1C1: 150,564 parameters train, 27.5 %');
+  });
+
+  describe('answers bad input with one clear line and exit code 2', () => {
+    const text = (content: string | Uint8Array, name = 'model.onnx') => {
+      const path = join(folder(), name);
+      writeFileSync(path, content);
+      return path;
+    };
+    const train = (flag: string, value: string) => {
+      const flags = new Map([
+        ['--model', SMALL_CNN],
+        ['--data', pictures],
+        [flag, value],
+      ]);
+      return ['train', ...[...flags].flat()];
+    };
+    const oneClass = () => {
+      const data = folder();
+      cpSync(join(pictures, 'train', 'boat'), join(data, 'boat'), { recursive: true });
+      return data;
+    };
+    const spoiled = () => {
+      const data = join(folder(), 'pictures');
+      cpSync(pictures, data, { recursive: true });
+      for (let index = 0; index < 10; index++)
+        writeFileSync(join(data, 'train', 'boat', `000${index}.jpg`), 'no picture');
+      return data;
+    };
+    const empty = () => {
+      const data = join(folder(), 'empty');
+      mkdirSync(data);
+      return data;
+    };
+
+    it.each<[string, () => string[], RegExp]>([
+      [
+        'a model that is cut off',
+        () => ['inspect', text(readFileSync(SMALL_CNN).subarray(0, 100_000))],
+        /not a whole ONNX model/,
+      ],
+      ['a model that is a text', () => ['inspect', text('hello')], /not a whole ONNX model/],
+      [
+        'a model that is a photo',
+        () => ['inspect', join(pictures, 'val', 'boat', '0000.jpg')],
+        /not a whole ONNX model/,
+      ],
+      ['a model that is missing', () => ['inspect', 'no.onnx'], /no model at no\.onnx/],
+      ['a folder without photos', () => train('--data', empty()), /photo/],
+      ['a folder that is missing', () => train('--data', 'no-such-folder'), /no-such-folder/],
+      ['one class', () => train('--data', oneClass()), /class/],
+      ['photos that are text', () => train('--data', spoiled()), /5 of 90 photos could not be read.*--max-bad/],
+      ['more layers than there are', () => train('--policy', 'F1C9'), /has 2 and 4; choose F1C4/],
+      ['a policy that is none', () => train('--policy', 'C1F1'), /expected a policy such as F1C0/],
+      ['a learning rate below zero', () => train('--lr', '-0.1'), /positive number, got `-0.1` \(--lr\)/],
+      [
+        'a flag that takes a number',
+        () => train('--epochs', 'ten'),
+        /expected a whole number from 1 up, got `NaN` \(--epochs\)/,
+      ],
+      ['a flag given twice', () => [...train('--seed', '1'), '--seed', '2'], /--seed is given more than once/],
+      ['a flag that is none', () => train('--epoch', '3'), /epoch/],
+      ['a verb that is none', () => ['trian'], /train/],
+      ['no verb', () => [], /expected a command/],
+      ['no classes', () => ['compile', '--model', SMALL_CNN], /--classes/],
+      [
+        'a model without labels',
+        () => ['predict', '--model', SMALL_CNN.replace('small_cnn.onnx', 'none.onnx'), 'a.jpg'],
+        /no model at/,
+      ],
+      ['a folder that cannot be written', () => train('--out', join(text('', 'file'), 'run')), /cannot write/],
+    ])('%s', (_, args, message) => {
+      const { status, stderr } = cli(...args());
+      const lines = stderr
+        .trim()
+        .split('\n')
+        .filter((line) => !line.startsWith('skipped: '));
+      expect(lines).toHaveLength(1);
+      expect(lines[0]).toMatch(/^ort-tl: /);
+      expect(lines[0]).toMatch(message);
+      expect(status).toBe(2);
+    });
+  });
+
+  it('names the photo that it cannot read, and classifies the others', () => {
+    const out = join(folder(), 'run');
+    expect(
+      cli(
+        'train',
+        '--model',
+        SMALL_CNN,
+        '--data',
+        pictures,
+        '--policy',
+        'F1C0',
+        '--epochs',
+        '1',
+        '--out',
+        out,
+        '--quiet',
+      ).status,
+    ).toBe(0);
+    const bad = join(out, 'bad.jpg');
+    writeFileSync(bad, 'no picture');
+    const { status, stdout, stderr } = cli(
+      'predict',
+      '--model',
+      join(out, 'model.onnx'),
+      bad,
+      join(pictures, 'val', 'cup', '0000.jpg'),
+    );
+    expect(status).toBe(2);
+    expect(stderr).toContain('bad.jpg');
+    expect(stdout.trim().split('\n')).toHaveLength(1);
+    rmSync(out, { recursive: true });
+  });
+});
