@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { basename, join } from 'node:path';
 import { compile, FILES, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest, Preprocessing } from '../artifacts/manifest.js';
@@ -104,7 +104,7 @@ const FROZEN_BATCH = 16;
 /** Steps asked of the worker at a time: progress is told between them. */
 const STEPS_PER_CALL = 16;
 
-/** The paper's rates are for hours on a GPU; these reach the same accuracy in ten epochs (bench/results). */
+/** Peak learning rates for some ten epochs; training every layer disturbs more, so it goes slower. */
 export function defaultLearningRate(optimizer: Optimizer, policy: string): number {
   const base = optimizer.name === 'sgd' ? 0.01 : 1e-3;
   return policy.toLowerCase() === 'full' ? base / 4 : base;
@@ -151,6 +151,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   yield { type: 'compiled', manifest, elapsedMs: performance.now() - began };
 
   const photos = [...dataset.train, ...dataset.val];
+  checkMemory(manifest, photos.length);
   const engine = await Engine.start(artifacts, { slots: photos.length, threads });
   const abort = () => engine.stop();
   signal?.addEventListener('abort', abort);
@@ -258,6 +259,19 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     signal?.removeEventListener('abort', abort);
     await engine.close();
   }
+}
+
+/** Share of the machine's memory that the photos' boundary may take. */
+const LARGEST_SHARE = 0.7;
+
+function checkMemory({ cost, policy }: Manifest, photos: number): void {
+  const [needed, largest] = [photos * cost.boundaryBytes, LARGEST_SHARE * totalmem()];
+  if (needed <= largest) return;
+  const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
+  throw new UserError(
+    'too-little-memory',
+    `policy ${policy} keeps ${megabytes(needed)} for ${photos} photos, and this machine allows ${megabytes(largest)}; choose a policy that trains fewer layers, or fewer photos`,
+  );
 }
 
 /** Reads every photo once and keeps its boundary in the slot of its place in `photos`. Gives the slots that are filled. */
