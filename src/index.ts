@@ -5,7 +5,7 @@ export type { Manifest, Preprocessing } from './artifacts/manifest.js';
 export { type Dataset, openImageFolder, type Photo } from './data/imageFolder.js';
 export { drawPictures } from './data/pictures.js';
 export { UserError } from './errors.js';
-export { tunedModel } from './export/inference.js';
+export { tunedModel } from './artifacts/tunedModel.js';
 export { type ModelFile, readModel, writeModel } from './onnx/model.js';
 export { type AdamW, type Optimizer, optimizers, type Sgd } from './optim/optimizer.js';
 export { ImageClassifier } from './runtime/classifier.js';

@@ -16,7 +16,6 @@ import { writeSafetensors } from '../onnx/safetensors.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import { crossEntropy } from '../optim/loss.js';
 import { momentsOf, type Optimizer, optimizers, update } from '../optim/optimizer.js';
-import { type Layer } from '../policy/layers.js';
 import { chooseLayers, parsePolicy, showPolicy } from '../policy/policy.js';
 import { type Manifest, NEXT, type Preprocessing, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import { classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
@@ -228,5 +227,3 @@ export async function writeArtifacts(compiled: Compiled, folder: string): Promis
 
 /** The version in ort-tl's package.json. */
 export const packageVersion: string = (createRequire(import.meta.url)('../../package.json') as { version: string }).version;
-
-export type { Layer };

@@ -7,7 +7,7 @@ import type { Dataset, Photo } from '../data/imageFolder.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from '../data/preprocessing.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
-import { tunedModel } from '../export/inference.js';
+import { tunedModel } from '../artifacts/tunedModel.js';
 import { writeFileAtomically } from '../files.js';
 import { type ModelFile, writeModel } from '../onnx/model.js';
 import { writeSafetensors } from '../onnx/safetensors.js';

@@ -1,6 +1,6 @@
 import { clone } from '@bufbuild/protobuf';
 import { UserError } from '../errors.js';
-import type { Manifest } from '../artifacts/manifest.js';
+import type { Manifest } from './manifest.js';
 import { setMetadata } from '../onnx/model.js';
 import { type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
 import { protoOfTensor, type Tensor } from '../onnx/tensor.js';
