@@ -1,5 +1,5 @@
 import { UserError } from '../errors.js';
-import { canonicalize } from '../graph/canonical.js';
+import { canonicalize, refuseFlattenedSoftmax } from '../graph/canonical.js';
 import { type Graph, int, ints, Node, showShape, Value } from '../graph/graph.js';
 import { ancestors } from '../graph/order.js';
 import { graphOfModel } from '../graph/proto.js';
@@ -34,9 +34,11 @@ export function classifierOf({ proto, path }: ModelFile, size = USUAL_SIZE): Cla
   if (!image || others.length > 0) {
     throw new UserError('unsupported-input', `${path} has ${graph.inputs.length} inputs (${graph.inputs.map(({ name }) => name).join(', ')}); ort-tl needs exactly one, the image`);
   }
+  const sourceOpset = graph.opset;
   canonicalize(graph);
   graph.outputs = [classifierOutput(graph, path)];
   simplify(graph);
+  refuseFlattenedSoftmax(graph, sourceOpset);
   const [output] = graph.outputs;
   if (!output) throw new Error('unreachable');
   const logits = beforeSoftmax(output);

@@ -65,7 +65,7 @@ function upgrade(node: Node, from: number): void {
       return;
     case 'Softmax':
     case 'LogSoftmax':
-      // Before 13 the default axis was 1, and all axes from it on counted as one: the same thing for [N, classes].
+      // Before 13 the default axis was 1; see also refuseFlattenedSoftmax.
       if (from < 13 && !node.attributes.has('axis')) setAttribute(node, 'axis', { kind: 'int', value: 1 });
       return;
     case 'Upsample':
@@ -75,6 +75,25 @@ function upgrade(node: Node, from: number): void {
       );
     default:
       return;
+  }
+}
+
+/**
+ * Before operator set 13, Softmax counted its axis and all after it as one; only for the last axis is that today's meaning.
+ * @throws UserError `unsupported-operator` where it is not; the graph's shapes must be known.
+ */
+export function refuseFlattenedSoftmax(graph: Graph, from: number): void {
+  if (from >= 13) return;
+  for (const node of graph.nodes) {
+    if (node.op !== 'Softmax' && node.op !== 'LogSoftmax') continue;
+    const rank = node.input(0).shape?.length;
+    const axis = node.int('axis', 1);
+    if (rank !== undefined && axis !== -1 && axis !== rank - 1) {
+      throw new UserError(
+        'unsupported-operator',
+        `${describe(node)} normalizes several axes at once, as it did before operator set 13; export the model with a later one`,
+      );
+    }
   }
 }
 

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { Builder } from '../../src/graph/builder.js';
-import { canonicalize } from '../../src/graph/canonical.js';
+import { canonicalize, refuseFlattenedSoftmax } from '../../src/graph/canonical.js';
 import { cutGraph } from '../../src/graph/cut.js';
 import { concreteShape, float, int, ints, type Shape, text, type Value } from '../../src/graph/graph.js';
 import { graphOfModel, modelOfGraph } from '../../src/graph/proto.js';
@@ -235,6 +235,25 @@ describe('canonicalize', () => {
     const [before, after] = [await run(proto), await run(modelOfGraph(graph, 'g'))];
     expect(after?.dims).toEqual(before?.dims);
     expect(after?.data).toEqual(before?.data);
+  });
+});
+
+describe('refuseFlattenedSoftmax', () => {
+  const graphWith = (opset: number, axis?: number) => {
+    const attributes = axis === undefined ? [] : [attribute.int('axis', axis)];
+    const graph = graphOfModel(
+      model(opset, [{ opType: 'Softmax', input: ['x'], output: ['y'], attribute: attributes }]),
+    );
+    canonicalize(graph);
+    simplify(graph);
+    return graph;
+  };
+
+  it('refuses what meant several axes, and lets the last one pass', () => {
+    expect(() => refuseFlattenedSoftmax(graphWith(11), 11)).toThrow(/normalizes several axes at once/);
+    expect(() => refuseFlattenedSoftmax(graphWith(11, 2), 11)).toThrow(/normalizes several axes at once/);
+    expect(() => refuseFlattenedSoftmax(graphWith(11, 3), 11)).not.toThrow();
+    expect(() => refuseFlattenedSoftmax(graphWith(13, 2), 13)).not.toThrow();
   });
 });
 
