@@ -61,7 +61,8 @@ export const FILES = {
  */
 export function compile(model: ModelFile, options: CompileOptions): Compiled {
   const { classes, batch = 32, optimizer = optimizers.adamw, labelSmoothing = 0, seed = 0 } = options;
-  if (classes.length < 2) throw new UserError('one-class', `a classifier needs two classes or more, got ${classes.length}`);
+  if (classes.length < 2)
+    throw new UserError('one-class', `a classifier needs two classes or more, got ${classes.length}`);
   const policy = parsePolicy(options.policy);
   const classifier = classifierOf(model, options.size);
   const preprocessing = options.preprocessing(classifier.imageSize);
@@ -75,7 +76,8 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   const step = trainingGraph(graph, cut, parameters, { batch, optimizer, labelSmoothing, policy: showPolicy(policy) });
   const state = initialState(parameters, optimizer);
   const boundary = cut.boundary.map((value) => {
-    if (value.dtype !== 'float32' && value.dtype !== 'uint8') throw new Error(`the boundary "${value.name}" is ${value.dtype ?? 'untyped'}`);
+    if (value.dtype !== 'float32' && value.dtype !== 'uint8')
+      throw new Error(`the boundary "${value.name}" is ${value.dtype ?? 'untyped'}`);
     return { name: value.name, dtype: value.dtype, shape: imageShape(value) };
   });
   const macs = (nodes: readonly Node[]) => nodes.reduce((total, node) => total + multiplyAdds(node), 0);
@@ -86,7 +88,11 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
     manifest: {
       format: 1,
       version: packageVersion,
-      source: { file: basename(model.path), sha256: model.sha256, opset: Number(model.proto.opsetImport[0]?.version ?? 0) },
+      source: {
+        file: basename(model.path),
+        sha256: model.sha256,
+        opset: Number(model.proto.opsetImport[0]?.version ?? 0),
+      },
       policy: showPolicy(policy),
       classes: [...classes],
       preprocessing,
@@ -94,7 +100,11 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
       labelSmoothing,
       optimizer,
       opset: graph.opset,
-      layers: layers.map(({ kind, name, parameters: own }) => ({ kind, name, parameters: own.map((value) => value.name) })),
+      layers: layers.map(({ kind, name, parameters: own }) => ({
+        kind,
+        name,
+        parameters: own.map((value) => value.name),
+      })),
       parameters: parameters.map((value) => ({
         name: value.name,
         shape: bindShape(value.shape ?? [], 1),
@@ -107,25 +117,38 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
         boundaryBytes: cut.bytesPerImage,
         frozenMultiplyAdds: macs(cut.frozen),
         forwardMultiplyAdds: forward,
-        backwardMultiplyAdds: Math.max(0, Math.round(macs(ancestors(step.nodes, [step.loss, ...step.gradients])) / batch) - forward),
+        backwardMultiplyAdds: Math.max(
+          0,
+          Math.round(macs(ancestors(step.nodes, [step.loss, ...step.gradients])) / batch) - forward,
+        ),
         trainingMemoryBytes: 2 * stateBytes + peakActivationBytes(step.nodes, step.outputs) + batch * cut.bytesPerImage,
       },
     },
-    frozen: cut.frozen.length === 0 ? undefined : modelOfGraph({ opset: graph.opset, inputs: graph.inputs, outputs: [...cut.boundary], nodes: [...cut.frozen] }, 'frozen'),
+    frozen:
+      cut.frozen.length === 0
+        ? undefined
+        : modelOfGraph(
+            { opset: graph.opset, inputs: graph.inputs, outputs: [...cut.boundary], nodes: [...cut.frozen] },
+            'frozen',
+          ),
     training: modelOfGraph(step, 'training'),
     evaluation: modelOfGraph(evaluationGraph(graph, cut, parameters), 'evaluation'),
     state,
   };
 }
 
-const sizeOf = (values: Iterable<Value>) => [...values].reduce((total, value) => total + elementCount(bindShape(value.shape ?? [], 1)), 0);
+const sizeOf = (values: Iterable<Value>) =>
+  [...values].reduce((total, value) => total + elementCount(bindShape(value.shape ?? [], 1)), 0);
 const momentName = (parameter: string, moment: string) => `${parameter}/${moment}`;
 
 /** The shape of one image's share of a boundary value. */
 function imageShape(value: Value): number[] {
   const [first, ...rest] = value.shape ?? [];
   if (first === undefined || typeof first === 'number' || first.batch !== 1) {
-    throw new UserError('unsupported-model', `"${value.name}", where the trained part begins, does not have the batch as its first dimension; choose another policy`);
+    throw new UserError(
+      'unsupported-model',
+      `"${value.name}", where the trained part begins, does not have the batch as its first dimension; choose another policy`,
+    );
   }
   return bindShape(rest, 1);
 }
@@ -145,7 +168,8 @@ function trainingGraph(
   const { batch, optimizer } = options;
   const g = new Builder(source.opset);
   const given = new Map<Value, Value>();
-  for (const value of cut.boundary) given.set(value, g.input(value.name, value.dtype ?? 'float32', [batch, ...imageShape(value)]));
+  for (const value of cut.boundary)
+    given.set(value, g.input(value.name, value.dtype ?? 'float32', [batch, ...imageShape(value)]));
   const labels = g.input(STEP_INPUTS.labels, 'int64', [batch]);
   const weights = g.input(STEP_INPUTS.weights, 'float32', [batch]);
   const learningRate = g.input(STEP_INPUTS.learningRate, 'float32', []);
@@ -187,7 +211,8 @@ function lookUp(map: ReadonlyMap<Value, Value>, key: Value): Value {
 function evaluationGraph(source: Graph, cut: Cut, parameters: readonly Value[]): Graph {
   const g = new Builder(source.opset);
   const given = new Map<Value, Value>();
-  for (const value of [...cut.boundary, ...parameters]) given.set(value, g.input(value.name, value.dtype ?? 'float32', value.shape ?? []));
+  for (const value of [...cut.boundary, ...parameters])
+    given.set(value, g.input(value.name, value.dtype ?? 'float32', value.shape ?? []));
   const at = lower(g, cut.trained, given);
   source.outputs.forEach((output) => g.output(STEP_OUTPUTS.logits, at(output)));
   return g.graph;
@@ -226,4 +251,5 @@ export async function writeArtifacts(compiled: Compiled, folder: string): Promis
 }
 
 /** The version in ort-tl's package.json. */
-export const packageVersion: string = (createRequire(import.meta.url)('../../package.json') as { version: string }).version;
+export const packageVersion: string = (createRequire(import.meta.url)('../../package.json') as { version: string })
+  .version;

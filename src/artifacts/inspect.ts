@@ -69,7 +69,10 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
     return index < 0 ? '' : `${layer.kind === 'fc' ? 'F' : 'C'}${among.length - index}`;
   };
   const parametersOf = (list: readonly Layer[]) =>
-    [...new Set(list.flatMap(({ parameters }) => parameters))].reduce((sum, { shape }) => sum + elementCount(bindShape(shape ?? [], 1)), 0);
+    [...new Set(list.flatMap(({ parameters }) => parameters))].reduce(
+      (sum, { shape }) => sum + elementCount(bindShape(shape ?? [], 1)),
+      0,
+    );
   const macs = (nodes: readonly Node[]) => nodes.reduce((sum, node) => sum + multiplyAdds(node), 0);
   return {
     layers: layers.all.map((layer) => ({
@@ -86,7 +89,9 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
     imageSize,
     classes,
     batch: options.batch,
-    ...(compiled ? { policy: { name: compiled.manifest.policy, ...compiled.manifest.cost, boundary: compiled.manifest.boundary } } : {}),
+    ...(compiled
+      ? { policy: { name: compiled.manifest.policy, ...compiled.manifest.cost, boundary: compiled.manifest.boundary } }
+      : {}),
   };
 }
 

@@ -18,7 +18,8 @@ export interface Artifacts {
  * @throws UserError `bad-artifacts` when a file is missing, damaged or does not belong.
  */
 export function loadArtifacts(folder: string): Artifacts {
-  const refuse = (reason: string) => new UserError('bad-artifacts', `${folder} does not hold whole training artifacts: ${reason}; compile them again`);
+  const refuse = (reason: string) =>
+    new UserError('bad-artifacts', `${folder} does not hold whole training artifacts: ${reason}; compile them again`);
   const read = (name: string): Uint8Array => {
     try {
       return readFileSync(join(folder, name));

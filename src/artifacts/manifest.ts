@@ -13,7 +13,13 @@ export const preprocessingSchema = z.object({
 
 const optimizerSchema = z.discriminatedUnion('name', [
   z.object({ name: z.literal('sgd'), momentum: z.number(), weightDecay: z.number() }),
-  z.object({ name: z.literal('adamw'), beta1: z.number(), beta2: z.number(), epsilon: z.number(), weightDecay: z.number() }),
+  z.object({
+    name: z.literal('adamw'),
+    beta1: z.number(),
+    beta2: z.number(),
+    epsilon: z.number(),
+    weightDecay: z.number(),
+  }),
 ]);
 
 /** `manifest.json`: what the artifacts in its folder are. */
@@ -53,7 +59,12 @@ export type Preprocessing = z.infer<typeof preprocessingSchema>;
 /** What an updated parameter or moment is called as an output of the training graph. */
 export const NEXT = '/next';
 /** Names of the training graph's other inputs and outputs. */
-export const STEP_INPUTS = { labels: 'labels', weights: 'image_weights', learningRate: 'learning_rate', step: 'step' } as const;
+export const STEP_INPUTS = {
+  labels: 'labels',
+  weights: 'image_weights',
+  learningRate: 'learning_rate',
+  step: 'step',
+} as const;
 export const STEP_OUTPUTS = { loss: 'loss', logits: 'logits' } as const;
 /** The frozen part's and the whole model's input: uint8 RGB pixels [N, H, W, 3]. */
 export const PIXELS = 'pixels';

@@ -28,11 +28,14 @@ const USUAL_SIZE = 224;
  * Understands a model file as an image classifier. `size` is the side of its images where the file leaves that open.
  * @throws UserError where it is none; see {@link graphOfModel} and {@link findLayers}.
  */
-export function classifierOf({ proto, path }: ModelFile, size = USUAL_SIZE): Classifier {
-  const graph = graphOfModel(proto, [size, size]);
+export function classifierOf({ proto, path }: ModelFile, size?: number): Classifier {
+  const graph = graphOfModel(proto, [size ?? USUAL_SIZE, size ?? USUAL_SIZE]);
   const [image, ...others] = graph.inputs;
   if (!image || others.length > 0) {
-    throw new UserError('unsupported-input', `${path} has ${graph.inputs.length} inputs (${graph.inputs.map(({ name }) => name).join(', ')}); ort-tl needs exactly one, the image`);
+    throw new UserError(
+      'unsupported-input',
+      `${path} has ${graph.inputs.length} inputs (${graph.inputs.map(({ name }) => name).join(', ')}); ort-tl needs exactly one, the image`,
+    );
   }
   const sourceOpset = graph.opset;
   canonicalize(graph);
@@ -45,27 +48,49 @@ export function classifierOf({ proto, path }: ModelFile, size = USUAL_SIZE): Cla
   graph.outputs = [logits];
   graph.nodes = ancestors(graph.nodes, graph.outputs);
   if (image.dtype !== 'float32') {
-    throw new UserError('unsupported-dtype', `input "${image.name}" of ${path} has element type ${image.dtype ?? 'unknown'}; ort-tl trains float32 models`);
+    throw new UserError(
+      'unsupported-dtype',
+      `input "${image.name}" of ${path} has element type ${image.dtype ?? 'unknown'}; ort-tl trains float32 models`,
+    );
   }
-  const [, a, b, c] = image.shape ?? [];
-  if (image.shape?.length === 4 && a === 3 && typeof b === 'number' && typeof c === 'number') {
-    return { graph, image, logits, layers: findLayers(graph, logits), imageSize: [b, c] };
+  const imageSize = sizeOfImages(image);
+  if (imageSize) {
+    if (size !== undefined && imageSize.some((side) => side !== size)) {
+      throw new UserError(
+        'image-size',
+        `${path} takes images of ${imageSize.join('×')} pixels and no others, got ${size} (--size); leave the flag out`,
+      );
+    }
+    return { graph, image, logits, layers: findLayers(graph, logits), imageSize };
   }
-  if (image.shape?.length === 4 && c === 3 && typeof a === 'number' && typeof b === 'number') {
-    return { graph, image, logits, layers: findLayers(graph, logits), imageSize: [a, b] };
-  }
-  throw new UserError('unsupported-input', `input "${image.name}" of ${path} has shape ${showShape(image.shape)}; ort-tl needs colour images, [N, 3, H, W] or [N, H, W, 3]`);
+  throw new UserError(
+    'unsupported-input',
+    `input "${image.name}" of ${path} has shape ${showShape(image.shape)}; ort-tl needs colour images, [N, 3, H, W] or [N, H, W, 3]`,
+  );
+}
+
+/** Height and width of colour images, [N, 3, H, W] or [N, H, W, 3]; undefined for anything else. */
+function sizeOfImages({ shape }: Value): readonly [number, number] | undefined {
+  const [, a, b, c] = shape ?? [];
+  if (shape?.length !== 4) return undefined;
+  const [height, width] = a === 3 ? [b, c] : c === 3 ? [a, b] : [];
+  return typeof height === 'number' && typeof width === 'number' ? [height, width] : undefined;
 }
 
 /** The output that holds the classes: of several, the one that no other output is computed from. */
 function classifierOutput(graph: Graph, path: string): Value {
   const last = graph.outputs.filter((output) =>
-    graph.outputs.every((other) => other === output || !ancestors(graph.nodes, [other]).some((node) => node.inputs.includes(output))),
+    graph.outputs.every(
+      (other) => other === output || !ancestors(graph.nodes, [other]).some((node) => node.inputs.includes(output)),
+    ),
   );
   const [output] = last;
   if (!output || last.length > 1) {
     const names = last.map(({ name }) => `"${name}"`).join(', ');
-    throw new UserError('several-outputs', `${path} has several results (${names}), and ort-tl cannot tell which are the classes; export it with one output`);
+    throw new UserError(
+      'several-outputs',
+      `${path} has several results (${names}), and ort-tl cannot tell which are the classes; export it with one output`,
+    );
   }
   return output;
 }
@@ -96,7 +121,10 @@ export function replaceHead({ graph, layers, logits }: Classifier, classes: numb
   inferGraph(graph);
   const got = logits.shape;
   if (got?.length !== 2 || got[1] !== classes) {
-    throw new UserError('no-classifier', `with ${classes} classes the model's result has shape ${showShape(got)}, not [N, ${classes}]: something after "${head.name}" expects the old number of classes`);
+    throw new UserError(
+      'no-classifier',
+      `with ${classes} classes the model's result has shape ${showShape(got)}, not [N, ${classes}]: something after "${head.name}" expects the old number of classes`,
+    );
   }
 }
 
@@ -119,14 +147,36 @@ export function prependPreprocessing({ graph, image, imageSize }: Classifier, { 
     return value;
   };
   const nodes: Node[] = [];
-  const append = (op: string, inputs: Value[], attributes: Node['attributes'] = new Map(), output = new Value(`${PIXELS}/${op}`)): Value => {
+  const append = (
+    op: string,
+    inputs: Value[],
+    attributes: Node['attributes'] = new Map(),
+    output = new Value(`${PIXELS}/${op}`),
+  ): Value => {
     nodes.push(new Node(op, '', `${PIXELS}/${op}`, inputs, [output], attributes));
     return output;
   };
   let value = append('Cast', [pixels], new Map([['to', int(dtypeCode('float32'))]]));
   if (channelsFirst) value = append('Transpose', [value], new Map([['perm', ints([0, 3, 1, 2])]]));
-  value = append('Mul', [value, constant('scale', std.map((deviation) => 1 / (255 * deviation)))]);
-  append('Add', [value, constant('shift', mean.map((m, channel) => -m / (std[channel] ?? 1)))], new Map(), image);
+  value = append('Mul', [
+    value,
+    constant(
+      'scale',
+      std.map((deviation) => 1 / (255 * deviation)),
+    ),
+  ]);
+  append(
+    'Add',
+    [
+      value,
+      constant(
+        'shift',
+        mean.map((m, channel) => -m / (std[channel] ?? 1)),
+      ),
+    ],
+    new Map(),
+    image,
+  );
   graph.inputs = [pixels];
   graph.nodes = [...nodes, ...graph.nodes];
   inferGraph(graph);

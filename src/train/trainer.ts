@@ -25,7 +25,9 @@ export interface TrainOptions {
   readonly policy: string;
   /** The run's folder; made if need be. */
   readonly out: string;
+  /** Default 10. */
   readonly epochs?: number;
+  /** Images a step; default 32, at most all. */
   readonly batch?: number;
   readonly optimizer?: Optimizer;
   /** Peak learning rate; the default follows optimizer and policy. */
@@ -116,18 +118,11 @@ export function defaultLearningRate(optimizer: Optimizer, policy: string): numbe
  * @throws UserError for a policy that does not fit, too many unreadable photos, a loss that is no number, a full disk.
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
-  const {
-    dataset,
-    out,
-    epochs = 10,
-    batch = 32,
-    optimizer = optimizers.adamw,
-    labelSmoothing = 0,
-    seed = 0,
-    signal,
-  } = options;
+  const { dataset, out, epochs = 10, optimizer = optimizers.adamw, labelSmoothing = 0, seed = 0, signal } = options;
   const { warmupEpochs = 0.5, maxBad = 0.05, threads = availableParallelism() } = options;
   const learningRate = options.learningRate ?? defaultLearningRate(optimizer, options.policy);
+  // A batch that the photos cannot fill would be nothing but padding.
+  const batch = Math.min(options.batch ?? 32, dataset.train.length);
   const began = performance.now();
 
   const compiled = compile(options.model, {

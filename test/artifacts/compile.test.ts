@@ -13,7 +13,13 @@ const options = (policy: string): CompileOptions => ({
   policy,
   classes: ['a', 'b', 'c'],
   batch: 2,
-  preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] }),
+  preprocessing: ([height, width]) => ({
+    height,
+    width,
+    resize: 'crop',
+    mean: [0.5, 0.5, 0.5],
+    std: [0.25, 0.25, 0.25],
+  }),
 });
 const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
 
@@ -43,30 +49,38 @@ describe('compile, on the small CNN', () => {
     expect(boundary('full').cost.frozenMultiplyAdds).toBe(0);
   });
 
-  it.each(['F1C0', 'F1C1', 'F2C2', 'full'])('gives frozen and trained parts that together are the model (%s)', async (policy) => {
-    // With the source's own head put back, the evaluation graph must give the source's logits.
-    const compiled = compile(model, { ...options(policy), classes: Array.from({ length: 20 }, (_, index) => String(index)) });
-    const source = await ort.InferenceSession.create(encodeModel(model.proto));
-    const pixels = Uint8Array.from({ length: 2 * 32 * 32 * 3 }, (_, index) => (index * 7919) % 256);
-    const input = new Float32Array(pixels.length);
-    pixels.forEach((value, index) => {
-      const [image, place, channel] = [Math.floor(index / 3072), Math.floor((index % 3072) / 3), index % 3];
-      input[image * 3072 + channel * 1024 + place] = (value / 255 - 0.5) / 0.25;
-    });
-    const expected = await source.run({ input: new ort.Tensor('float32', input, [2, 3, 32, 32]) });
+  it.each(['F1C0', 'F1C1', 'F2C2', 'full'])(
+    'gives frozen and trained parts that together are the model (%s)',
+    async (policy) => {
+      // With the source's own head put back, the evaluation graph must give the source's logits.
+      const compiled = compile(model, {
+        ...options(policy),
+        classes: Array.from({ length: 20 }, (_, index) => String(index)),
+      });
+      const source = await ort.InferenceSession.create(encodeModel(model.proto));
+      const pixels = Uint8Array.from({ length: 2 * 32 * 32 * 3 }, (_, index) => (index * 7919) % 256);
+      const input = new Float32Array(pixels.length);
+      pixels.forEach((value, index) => {
+        const [image, place, channel] = [Math.floor(index / 3072), Math.floor((index % 3072) / 3), index % 3];
+        input[image * 3072 + channel * 1024 + place] = (value / 255 - 0.5) / 0.25;
+      });
+      const expected = await source.run({ input: new ort.Tensor('float32', input, [2, 3, 32, 32]) });
 
-    const feeds: Record<string, ort.Tensor> = { pixels: new ort.Tensor('uint8', pixels, [2, 32, 32, 3]) };
-    const boundary = compiled.frozen ? await (await ort.InferenceSession.create(encodeModel(compiled.frozen))).run(feeds) : feeds;
-    const initializers = new Map(model.proto.graph?.initializer.map((each) => [each.name, each]));
-    const parameters = compiled.manifest.parameters.map(({ name, shape }) => {
-      const raw = Uint8Array.from(initializers.get(name)?.rawData ?? []);
-      return [name, new ort.Tensor('float32', new Float32Array(raw.buffer), shape)] as const;
-    });
-    const evaluation = await ort.InferenceSession.create(encodeModel(compiled.evaluation));
-    const got = await evaluation.run({ ...boundary, ...Object.fromEntries(parameters) });
-    const [a, b] = [expected['logits']?.data as Float32Array, got['logits']?.data as Float32Array];
-    expect(Math.max(...a.map((value, index) => Math.abs(value - (b[index] ?? NaN))))).toBeLessThan(1e-4);
-  });
+      const feeds: Record<string, ort.Tensor> = { pixels: new ort.Tensor('uint8', pixels, [2, 32, 32, 3]) };
+      const boundary = compiled.frozen
+        ? await (await ort.InferenceSession.create(encodeModel(compiled.frozen))).run(feeds)
+        : feeds;
+      const initializers = new Map(model.proto.graph?.initializer.map((each) => [each.name, each]));
+      const parameters = compiled.manifest.parameters.map(({ name, shape }) => {
+        const raw = Uint8Array.from(initializers.get(name)?.rawData ?? []);
+        return [name, new ort.Tensor('float32', new Float32Array(raw.buffer), shape)] as const;
+      });
+      const evaluation = await ort.InferenceSession.create(encodeModel(compiled.evaluation));
+      const got = await evaluation.run({ ...boundary, ...Object.fromEntries(parameters) });
+      const [a, b] = [expected['logits']?.data as Float32Array, got['logits']?.data as Float32Array];
+      expect(Math.max(...a.map((value, index) => Math.abs(value - (b[index] ?? NaN))))).toBeLessThan(1e-4);
+    },
+  );
 
   it('writes artifacts that load, and that are refused once they are changed', async () => {
     const out = folder();
@@ -98,7 +112,12 @@ describe('compile, on the small CNN', () => {
   it('counts what a policy costs by the arithmetic of the layers', () => {
     const report = inspect(model, { policy: 'F1C1', batch: 2, classes: 10 });
     const conv4 = report.layers.find(({ name }) => name === 'conv4');
-    expect(conv4).toMatchObject({ policyName: 'C1', parameters: 128 * 128 * 9 + 128, multiplyAdds: 8 * 8 * 128 * 128 * 9, trained: true });
+    expect(conv4).toMatchObject({
+      policyName: 'C1',
+      parameters: 128 * 128 * 9 + 128,
+      multiplyAdds: 8 * 8 * 128 * 128 * 9,
+      trained: true,
+    });
     expect(report.policy?.trainableParameters).toBe(128 * 128 * 9 + 128 + 148 * 10 + 10);
     expect(report.parameters).toBe(544_084 + 148 * 20 + 20);
   });
@@ -116,7 +135,9 @@ describe.skipIf(!existsSync(EFFICIENTNET_B0))('compile, on EfficientNet-B0 (skip
     ['F1C1', [320, 7, 7]],
     ['full', [224, 224, 3]],
   ])('cuts %s at %j', (policy, shape) => {
-    expect(compile(readModel(EFFICIENTNET_B0), options(policy)).manifest.boundary.map((each) => each.shape)).toEqual([shape]);
+    expect(compile(readModel(EFFICIENTNET_B0), options(policy)).manifest.boundary.map((each) => each.shape)).toEqual([
+      shape,
+    ]);
   });
 
   it('trains each convolution with its BatchNormalization', () => {

@@ -129,6 +129,7 @@ describe('ort-tl', () => {
         () => train('--epochs', 'ten'),
         /expected a whole number from 1 up, got `NaN` \(--epochs\)/,
       ],
+      ['a size that the model does not take', () => train('--size', '64'), /takes images of 32×32 pixels.*--size/],
       ['a flag given twice', () => [...train('--seed', '1'), '--seed', '2'], /--seed is given more than once/],
       ['a flag that is none', () => train('--epoch', '3'), /epoch/],
       ['a verb that is none', () => ['trian'], /train/],

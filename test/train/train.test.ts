@@ -73,6 +73,11 @@ describe('train, on drawn pictures', () => {
     expect(a.equals(c)).toBe(false);
   });
 
+  it('takes all photos in one step when the batch is larger than the set', async () => {
+    const { summary } = await run({ batch: 1000, epochs: 1 });
+    expect(summary.batch).toBe(180);
+  });
+
   it('stops with the last good weights when the loss is no number', async () => {
     const out = folder();
     const events = train({
