@@ -41,7 +41,7 @@ export function differentiate(
       g,
     });
     node.inputs.forEach((input, index) => {
-      if (!input || !depending.has(input)) return;
+      if (!input || !depending.has(input) || !isFloating(input)) return;
       const thunk = thunks[index];
       if (!thunk)
         throw new UserError(
@@ -65,4 +65,9 @@ export function differentiate(
       return [value, gradient];
     }),
   );
+}
+
+/** Integers and truth values (positions, conditions) stay the same under small changes: nothing flows through them. */
+function isFloating({ dtype }: Value): boolean {
+  return dtype === undefined || dtype === 'float32' || dtype === 'float64' || dtype === 'float16';
 }

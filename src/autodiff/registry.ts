@@ -1,56 +1,137 @@
 import type { Node } from '../graph/graph.js';
 import type { GradientRule } from './rule.js';
+import { abs } from './rules/abs.js';
 import { add } from './rules/add.js';
+import { batchNormalization } from './rules/batchNormalization.js';
+import { cast } from './rules/cast.js';
 import { clip } from './rules/clip.js';
 import { concat } from './rules/concat.js';
 import { conv } from './rules/conv.js';
 import { div } from './rules/div.js';
+import { dropout } from './rules/dropout.js';
+import { celu, elu, selu } from './rules/elu.js';
+import { erf } from './rules/erf.js';
+import { exp } from './rules/exp.js';
+import { max, min } from './rules/extremum.js';
+import { fastGelu, gelu, microsoftGelu } from './rules/gelu.js';
 import { gemm } from './rules/gemm.js';
 import { globalAveragePool } from './rules/globalAveragePool.js';
+import { hardSigmoid } from './rules/hardSigmoid.js';
+import { hardSwish } from './rules/hardSwish.js';
 import { identity } from './rules/identity.js';
+import { leakyRelu } from './rules/leakyRelu.js';
+import { log } from './rules/log.js';
 import { logSoftmax } from './rules/logSoftmax.js';
+import { lrn } from './rules/lrn.js';
 import { matmul } from './rules/matmul.js';
 import { maxPool } from './rules/maxPool.js';
+import { mish } from './rules/mish.js';
 import { mul } from './rules/mul.js';
 import { neg } from './rules/neg.js';
-import { quickGelu } from './rules/quickGelu.js';
-import { reduceMean, reduceSum } from './rules/reduce.js';
+import { groupNormalization, instanceNormalization, layerNormalization } from './rules/normalization.js';
+import { pow } from './rules/pow.js';
+import { prelu } from './rules/prelu.js';
+import { quickGelu, swish } from './rules/quickGelu.js';
+import { reciprocal } from './rules/reciprocal.js';
+import {
+  reduceL1,
+  reduceL2,
+  reduceLogSum,
+  reduceLogSumExp,
+  reduceMax,
+  reduceMean,
+  reduceMin,
+  reduceSum,
+  reduceSumSquare,
+} from './rules/reduce.js';
 import { relu } from './rules/relu.js';
 import { flatten, reshape, squeeze, unsqueeze } from './rules/reshape.js';
+import { ceil, floor, round, sign } from './rules/rounding.js';
 import { sigmoid } from './rules/sigmoid.js';
 import { softmax } from './rules/softmax.js';
+import { softplus } from './rules/softplus.js';
+import { softsign } from './rules/softsign.js';
+import { sqrt } from './rules/sqrt.js';
 import { sub } from './rules/sub.js';
+import { mean, sum } from './rules/sum.js';
 import { tanh } from './rules/tanh.js';
+import { thresholdedRelu } from './rules/thresholdedRelu.js';
 import { transpose } from './rules/transpose.js';
+import { where } from './rules/where.js';
 
 /** Every operator that a gradient can pass through. */
 export const rules: readonly GradientRule[] = [
+  abs,
   add,
+  batchNormalization,
+  cast,
+  ceil,
+  celu,
   clip,
   concat,
   conv,
   div,
+  dropout,
+  elu,
+  erf,
+  exp,
+  fastGelu,
   flatten,
+  floor,
+  gelu,
   gemm,
   globalAveragePool,
+  groupNormalization,
+  hardSigmoid,
+  hardSwish,
   identity,
+  instanceNormalization,
+  layerNormalization,
+  leakyRelu,
+  log,
   logSoftmax,
+  lrn,
   matmul,
+  max,
   maxPool,
+  mean,
+  microsoftGelu,
+  min,
+  mish,
   mul,
   neg,
+  pow,
+  prelu,
   quickGelu,
+  reciprocal,
+  reduceL1,
+  reduceL2,
+  reduceLogSum,
+  reduceLogSumExp,
+  reduceMax,
   reduceMean,
+  reduceMin,
   reduceSum,
+  reduceSumSquare,
   relu,
   reshape,
+  round,
+  selu,
   sigmoid,
+  sign,
   softmax,
+  softplus,
+  softsign,
+  sqrt,
   squeeze,
   sub,
+  sum,
+  swish,
   tanh,
+  thresholdedRelu,
   transpose,
   unsqueeze,
+  where,
 ];
 
 const byName = new Map(rules.map((rule) => [`${rule.domain ?? ''}:${rule.op}`, rule]));

@@ -38,7 +38,7 @@ const comparing: ShapeRule = { shape: broadcast, dtype: toBoolean };
 const reducing: ShapeRule = { shape: reduced };
 
 const sameShapeOps =
-  'Abs BatchNormalization Celu Ceil Clip Cos CumSum Dropout Elu Erf Exp Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LogSoftmax Mish Neg PRelu QuickGelu FastGelu Reciprocal Relu Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu';
+  'Abs BatchNormalization Celu Ceil Clip Cos CumSum Elu Erf Exp Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LogSoftmax Mish Neg PRelu QuickGelu FastGelu Reciprocal Relu Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu';
 const broadcastOps = 'Add Div Max Mean Min Mod Mul Pow Sub Sum';
 const comparisonOps = 'And Equal Greater GreaterOrEqual Less LessOrEqual Or Xor';
 const reductionOps =
@@ -51,6 +51,7 @@ const rules = new Map<string, ShapeRule>([
   ...named(broadcastOps, broadcasting),
   ...named(comparisonOps, comparing),
   ...named(reductionOps, reducing),
+  ['Dropout', { shape: ({ shape }) => shape(0), others: ['bool'] }],
   ['Not', { shape: ({ shape }) => shape(0), dtype: toBoolean }],
   ['Where', { shape: broadcast, dtype: (node) => node.inputs[1]?.dtype }],
   ['Cast', { shape: ({ shape }) => shape(0), dtype: (node) => dtypeOfCode(node.int('to', 1)) }],

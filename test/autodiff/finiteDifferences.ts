@@ -16,6 +16,8 @@ export interface Case {
   readonly build: (g: Builder, inputs: readonly Value[]) => Value;
   /** Values from `from` up to 1; default from −1. */
   readonly from?: number;
+  /** Of the graph; default 18. */
+  readonly opset?: number;
 }
 
 type Build = (g: Builder, a: Value, b: Value, c: Value) => Value;
@@ -37,13 +39,13 @@ export function one(
 }
 
 /** Checks the gradients of a case's inputs against central finite differences, run by ONNX Runtime. */
-export async function checkGradients({ shapes, build, from = -1 }: Case): Promise<void> {
+export async function checkGradients({ shapes, build, from = -1, opset = 18 }: Case): Promise<void> {
   const random = new Random(7);
   const draw = (count: number) => Float32Array.from({ length: count }, () => from + (1 - from) * random.next());
   const data = shapes.map((shape) => draw(elementCount(shape)));
 
   // loss = Σ y · r for random r, so that every element of y counts for itself.
-  const g = new Builder(18);
+  const g = new Builder(opset);
   const inputs = shapes.map((shape, index) => g.input(`x${index}`, 'float32', shape));
   const y = build(g, inputs);
   const r = g.constant('r', floatTensor(concreteShape(y), draw(elementCount(concreteShape(y)))));

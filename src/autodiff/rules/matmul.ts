@@ -1,14 +1,41 @@
-import { concreteShape, type Value } from '../../graph/graph.js';
 import type { Builder } from '../../graph/builder.js';
+import { concreteShape, type Value } from '../../graph/graph.js';
+import { elementCount } from '../../onnx/tensor.js';
 import type { GradientRule } from '../rule.js';
 
-/** y = a·b over the last two axes, leading axes broadcast  ⇒  da = dy·bᵀ, db = aᵀ·dy. */
+/**
+ * y = a·b over the last two axes, leading axes broadcast  ⇒  da = dy·bᵀ, db = aᵀ·dy. A vector counts as a row on the left
+ * and as a column on the right. Where b is one matrix, all rows of a are multiplied at once: no sum over leading axes.
+ */
 export const matmul: GradientRule = {
   op: 'MatMul',
-  gradients: ({ input, dy, g }) => [
-    () => g.unbroadcast(g.matmul(dy, swapLast(g, input(1))), concreteShape(input(0))),
-    () => g.unbroadcast(g.matmul(swapLast(g, input(0)), dy), concreteShape(input(1))),
-  ],
+  gradients: ({ input, dy, g }) => {
+    const [aShape, bShape] = [concreteShape(input(0)), concreteShape(input(1))];
+    const [left, right] = [
+      aShape.length === 1 ? [1, ...aShape] : aShape,
+      bShape.length === 1 ? [...bShape, 1] : bShape,
+    ];
+    const [rows = 1, inner = 1] = left.slice(-2);
+    const columns = right.at(-1) ?? 1;
+    const [a, b] = [() => g.reshape(input(0), left), () => g.reshape(input(1), right)];
+    if (right.length === 2) {
+      const all = elementCount(left) / inner;
+      const dyRows = () => g.reshape(dy, [all, columns]);
+      return [
+        () => g.reshape(g.gemm(dyRows(), b(), { transB: true }), aShape),
+        () => g.reshape(g.gemm(g.reshape(input(0), [all, inner]), dyRows(), { transA: true }), bShape),
+      ];
+    }
+    const lead = concreteShape(dy).slice(
+      0,
+      (aShape.length === 1 ? 0 : -1) + (bShape.length === 1 ? 0 : -1) || undefined,
+    );
+    const dyMatrix = () => g.reshape(dy, [...lead, rows, columns]);
+    return [
+      () => g.reshape(g.unbroadcast(g.matmul(dyMatrix(), swapLast(g, b())), left), aShape),
+      () => g.reshape(g.unbroadcast(g.matmul(swapLast(g, a()), dyMatrix()), right), bShape),
+    ];
+  },
 };
 
 function swapLast(g: Builder, x: Value): Value {
