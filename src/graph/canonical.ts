@@ -56,8 +56,9 @@ function upgrade(node: Node, from: number): void {
       if (from < 18 && !node.inputs[1]) setAttribute(node, 'num_outputs', { kind: 'int', value: node.outputs.length });
       return;
     case 'Dropout':
-      // Removed by simplify; only its first input matters.
+      // Removed by simplify; only its first input matters. The ratio was an attribute before 12.
       node.inputs = node.inputs.slice(0, 1);
+      node.attributes = new Map();
       return;
     case 'BatchNormalization':
       // The statistics that older sets wrote out beside the result are training's business.
@@ -65,6 +66,7 @@ function upgrade(node: Node, from: number): void {
       return;
     case 'Softmax':
     case 'LogSoftmax':
+    case 'Hardmax':
       // Before 13 the default axis was 1; see also refuseFlattenedSoftmax.
       if (from < 13 && !node.attributes.has('axis')) setAttribute(node, 'axis', { kind: 'int', value: 1 });
       return;
@@ -79,13 +81,13 @@ function upgrade(node: Node, from: number): void {
 }
 
 /**
- * Before operator set 13, Softmax counted its axis and all after it as one; only for the last axis is that today's meaning.
+ * Before operator set 13, Softmax and its kin counted its axis and all after it as one; only for the last axis is that today's meaning.
  * @throws UserError `unsupported-operator` where it is not; the graph's shapes must be known.
  */
 export function refuseFlattenedSoftmax(graph: Graph, from: number): void {
   if (from >= 13) return;
   for (const node of graph.nodes) {
-    if (node.op !== 'Softmax' && node.op !== 'LogSoftmax') continue;
+    if (node.op !== 'Softmax' && node.op !== 'LogSoftmax' && node.op !== 'Hardmax') continue;
     const rank = node.input(0).shape?.length;
     const axis = node.int('axis', 1);
     if (rank !== undefined && axis !== -1 && axis !== rank - 1) {

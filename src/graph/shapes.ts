@@ -19,8 +19,10 @@ interface ShapeRule {
   readonly shape: (context: Context) => Shape | undefined;
   /** The element type of output 0; that of input 0 unless said. */
   readonly dtype?: (node: Node) => DType | undefined;
-  /** Further outputs' element types; they have output 0's shape. */
+  /** Further outputs' element types, where they differ from output 0's. */
   readonly others?: readonly DType[];
+  /** Further outputs' shape, where it differs from output 0's. */
+  readonly otherShape?: (context: Context) => Shape | undefined;
 }
 
 interface Context {
@@ -38,7 +40,7 @@ const comparing: ShapeRule = { shape: broadcast, dtype: toBoolean };
 const reducing: ShapeRule = { shape: reduced };
 
 const sameShapeOps =
-  'Abs BatchNormalization Celu Ceil Clip Cos CumSum Elu Erf Exp Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LogSoftmax Mish Neg PRelu QuickGelu FastGelu Reciprocal Relu Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu';
+  'Abs BatchNormalization Celu Ceil Clip Cos CumSum Elu Erf Exp Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax Mish Neg PRelu QuickGelu FastGelu Reciprocal Relu Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu';
 const broadcastOps = 'Add Div Max Mean Min Mod Mul Pow Sub Sum';
 const comparisonOps = 'And Equal Greater GreaterOrEqual Less LessOrEqual Or Xor';
 const reductionOps =
@@ -53,6 +55,7 @@ const rules = new Map<string, ShapeRule>([
   ...named(reductionOps, reducing),
   ['Dropout', { shape: ({ shape }) => shape(0), others: ['bool'] }],
   ['Not', { shape: ({ shape }) => shape(0), dtype: toBoolean }],
+  ['LayerNormalization', { shape: ({ shape }) => shape(0), otherShape: layerStatistics }],
   ['Where', { shape: broadcast, dtype: (node) => node.inputs[1]?.dtype }],
   ['Cast', { shape: ({ shape }) => shape(0), dtype: (node) => dtypeOfCode(node.int('to', 1)) }],
   ['Conv', { shape: (context) => withChannels(pooled(context), context.shape(1)[0]) }],
@@ -78,6 +81,11 @@ const rules = new Map<string, ShapeRule>([
   ['ConstantOfShape', { shape: ({ numbers }) => numbers(0), dtype: constantType }],
 ]);
 
+/** Whether {@link inferNode} knows an operator. */
+export function infersShapeOf({ op, domain }: Node): boolean {
+  return rules.has(op) && (domain === '' || domain === 'com.microsoft');
+}
+
 /**
  * Sets the types and shapes of a node's outputs, as far as its inputs tell; an operator that ort-tl does not know leaves
  * them open.
@@ -85,14 +93,15 @@ const rules = new Map<string, ShapeRule>([
  */
 export function inferNode(node: Node, known: Known = new Map()): void {
   const rule = rules.get(node.op);
-  if (!rule || (node.domain !== '' && node.domain !== 'com.microsoft')) return;
+  if (!rule || !infersShapeOf(node)) return;
   const dtype = rule.dtype ? rule.dtype(node) : node.inputs[0]?.dtype;
   const isKnown = node.inputs.every((input) => !input || input.shape);
   const shape = isKnown ? rule.shape(contextOf(node, known)) : undefined;
+  const otherShape = isKnown && rule.otherShape ? rule.otherShape(contextOf(node, known)) : shape;
   node.outputs.forEach((output, index) => {
     if (!output) return;
     output.dtype = index === 0 ? dtype : (rule.others?.[index - 1] ?? dtype);
-    output.shape = shape;
+    output.shape = index === 0 ? shape : otherShape;
   });
 }
 
@@ -122,6 +131,9 @@ export function convGeometry(node: Node): ConvGeometry {
   const dilations = node.ints('dilations') ?? ones;
   const group = node.int('group', 1);
   const automatic = node.string('auto_pad', 'NOTSET');
+  if (node.op === 'ConvTranspose' && (automatic.startsWith('SAME') || node.ints('output_shape'))) {
+    return { kernel, strides, dilations, group, pads: transposedPads(node, kernel, strides, dilations, size) };
+  }
   if (automatic !== 'SAME_UPPER' && automatic !== 'SAME_LOWER') {
     return {
       kernel,
@@ -150,6 +162,25 @@ export function convGeometry(node: Node): ConvGeometry {
     group,
     pads: automatic === 'SAME_UPPER' ? [...small, ...large] : [...large, ...small],
   };
+}
+
+/** What a ConvTranspose cuts off so that its output gets the stated size, or else the stride times its input's. */
+function transposedPads(
+  node: Node,
+  kernel: readonly number[],
+  strides: readonly number[],
+  dilations: readonly number[],
+  size: Shape,
+): number[] {
+  const extra = node.ints('output_padding') ?? kernel.map(() => 0);
+  const totals = kernel.map((k, axis) => {
+    const length = whole(node, size[axis]);
+    const reach = (length - 1) * at(strides, axis) + at(dilations, axis) * (k - 1) + 1 + at(extra, axis);
+    return Math.max(0, reach - (node.ints('output_shape')?.[axis] ?? length * at(strides, axis)));
+  });
+  const small = totals.map((total) => Math.floor(total / 2));
+  const large = totals.map((total) => Math.ceil(total / 2));
+  return node.string('auto_pad', 'NOTSET') === 'SAME_UPPER' ? [...small, ...large] : [...large, ...small];
 }
 
 function contextOf(node: Node, known: Known): Context {
@@ -300,9 +331,12 @@ function convTransposed({ node, shape }: Context): Shape {
   const from = shape(0);
   const { kernel, strides, dilations, pads, group } = convGeometry(node);
   const extra = node.ints('output_padding') ?? kernel.map(() => 0);
+  const isSame = node.string('auto_pad', 'NOTSET').startsWith('SAME');
   const spatial =
     node.ints('output_shape') ??
     kernel.map((k, axis) => {
+      // Padded so that the output is as many times larger as the stride says.
+      if (isSame) return whole(node, from[axis + 2]) * at(strides, axis);
       const reach = (whole(node, from[axis + 2]) - 1) * at(strides, axis) + at(dilations, axis) * (k - 1) + 1;
       return reach - at(pads, axis) - at(pads, axis + kernel.length) + at(extra, axis);
     });
@@ -366,6 +400,13 @@ function reshaped({ node, shape, numbers }: Context): Shape | undefined {
   if (target[0] === 1 && !isNumber(total) && isNumber(given) && total.batch === given)
     return [{ batch: 1 }, ...target.slice(1)];
   throw refuse();
+}
+
+/** The shape of a LayerNormalization's means: its input's, with the normalized axes 1. */
+function layerStatistics({ node, shape }: Context): Shape {
+  const from = shape(0);
+  const first = wrap(node.int('axis', -1), from.length);
+  return from.map((dim, axis) => (axis < first ? dim : 1));
 }
 
 function transposed({ node, shape }: Context): Shape {
@@ -446,7 +487,9 @@ function gathered({ node, shape }: Context): Shape {
 }
 
 function oneHot({ node, shape, numbers }: Context): Shape | undefined {
-  const depth = numbers(1)?.[0];
+  // The depth may be of any number type, also floating point.
+  const constant = node.inputs[1]?.constant;
+  const depth = constant ? toNumbers(constant)[0] : numbers(1)?.[0];
   const from: Dim[] = [...shape(0)];
   if (depth === undefined) return undefined;
   from.splice(wrap(node.int('axis', -1), from.length + 1), 0, depth);
