@@ -128,7 +128,13 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
       cut.frozen.length === 0
         ? undefined
         : modelOfGraph(
-            { opset: graph.opset, inputs: graph.inputs, outputs: [...cut.boundary], nodes: [...cut.frozen] },
+            {
+              opset: graph.opset,
+              inputs: graph.inputs,
+              // The pixels may be a part of the boundary, and need no run.
+              outputs: cut.boundary.filter(({ producer }) => producer),
+              nodes: [...cut.frozen],
+            },
             'frozen',
           ),
     training: modelOfGraph(step, 'training'),

@@ -125,17 +125,14 @@ export class Stepper {
   async store(firstSlot: number, labels: readonly number[], pixels: Uint8Array): Promise<void> {
     this.labels.set(labels, firstSlot);
     const count = labels.length;
-    if (!this.frozen) {
-      const [store] = this.stores;
-      store?.rows.set(pixels, firstSlot * store.size);
-      return;
-    }
     const { height, width } = this.artifacts.manifest.preprocessing;
     const fetches: Record<string, ort.Tensor> = {};
     for (const { name, dtype, shape, size, rows } of this.stores) {
-      fetches[name] = asTensor(dtype, rows.subarray(firstSlot * size, (firstSlot + count) * size), [count, ...shape]);
+      if (name === PIXELS) rows.set(pixels, firstSlot * size);
+      else
+        fetches[name] = asTensor(dtype, rows.subarray(firstSlot * size, (firstSlot + count) * size), [count, ...shape]);
     }
-    await this.frozen.run({ [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) }, fetches);
+    await this.frozen?.run({ [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) }, fetches);
   }
 
   /** Gives back the frozen part's memory: every photo's boundary is stored. */
