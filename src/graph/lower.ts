@@ -2,13 +2,21 @@ import { type Tensor, floats, floatTensor } from '../onnx/tensor.js';
 import type { Builder } from './builder.js';
 import { consumersOf, float, type Node, Value } from './graph.js';
 
+/** Writes a node in another form than its own; gives what stands for its first output. */
+export type Rewrite = (node: Node, at: (value: Value) => Value) => Value;
+
 /**
  * Appends `nodes` to `g`, where `given` says what stands there for some of their inputs (boundary, parameters). On the way
  * BatchNormalization with frozen statistics moves to its convolution's weights, W·γ/σ being small where activations are
- * large, and x·σ(x) becomes one node.
+ * large, and x·σ(x) becomes one node. `rewrites` take the place of single nodes.
  * @returns what stands in `g` for any value of `nodes`.
  */
-export function lower(g: Builder, nodes: readonly Node[], given: ReadonlyMap<Value, Value>): (value: Value) => Value {
+export function lower(
+  g: Builder,
+  nodes: readonly Node[],
+  given: ReadonlyMap<Value, Value>,
+  rewrites: ReadonlyMap<Node, Rewrite> = new Map(),
+): (value: Value) => Value {
   const lowered = new Map(given);
   const consumers = consumersOf(nodes);
   const at = (value: Value): Value => {
@@ -27,7 +35,10 @@ export function lower(g: Builder, nodes: readonly Node[], given: ReadonlyMap<Val
   for (const node of nodes) {
     if (done.has(node)) continue;
     const reader = node.outputs.length === 1 ? onlyReader(node.output()) : undefined;
-    if (
+    const rewrite = rewrites.get(node);
+    if (rewrite) {
+      lowered.set(node.output(), rewrite(node, at));
+    } else if (
       node.op === 'Conv' &&
       reader?.op === 'BatchNormalization' &&
       reader.inputs[0] === node.output() &&

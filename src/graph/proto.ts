@@ -7,6 +7,7 @@ import {
   GraphProtoSchema,
   type ModelProto,
   ModelProtoSchema,
+  type NodeProto,
   NodeProtoSchema,
   type TensorProto,
   type ValueInfoProto,
@@ -175,7 +176,7 @@ function protoOfAttribute(name: string, attribute: Attribute): AttributeProto {
   }
 }
 
-function protoOfValue(value: Value): ValueInfoProto {
+export function protoOfValue(value: Value): ValueInfoProto {
   const dim = value.shape?.map((d) =>
     typeof d === 'number'
       ? { value: { case: 'dimValue' as const, value: BigInt(d) } }
@@ -214,16 +215,18 @@ function graphProtoOf(graph: Graph, name: string): GraphProto {
       if (!value.constant) throw new Error('unreachable');
       return protoOfTensor(value.name, value.constant);
     }),
-    node: graph.nodes.map((node) =>
-      create(NodeProtoSchema, {
-        name: node.name,
-        opType: node.op,
-        domain: node.domain,
-        input: node.inputs.map((input) => input?.name ?? ''),
-        output: node.outputs.map((output) => output?.name ?? ''),
-        attribute: [...node.attributes].map(([key, attribute]) => protoOfAttribute(key, attribute)),
-      }),
-    ),
+    node: graph.nodes.map(protoOfNode),
+  });
+}
+
+export function protoOfNode(node: Node): NodeProto {
+  return create(NodeProtoSchema, {
+    name: node.name,
+    opType: node.op,
+    domain: node.domain,
+    input: node.inputs.map((input) => input?.name ?? ''),
+    output: node.outputs.map((output) => output?.name ?? ''),
+    attribute: [...node.attributes].map(([key, attribute]) => protoOfAttribute(key, attribute)),
   });
 }
 
