@@ -7,7 +7,7 @@ import { Builder } from '../graph/builder.js';
 import { multiplyAdds, peakActivationBytes } from '../graph/cost.js';
 import { type Cut, cutGraph } from '../graph/cut.js';
 import { bindShape, type Graph, type Node, type Shape, type Value } from '../graph/graph.js';
-import { lower } from '../graph/lower.js';
+import { lower, type Rewrite } from '../graph/lower.js';
 import { ancestors } from '../graph/order.js';
 import { modelOfGraph } from '../graph/proto.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
@@ -16,7 +16,12 @@ import { writeSafetensors } from '../onnx/safetensors.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import { crossEntropy } from '../optim/loss.js';
 import { momentsOf, type Optimizer, optimizers, update } from '../optim/optimizer.js';
+import { findBlocks } from '../policy/blocks.js';
 import { chooseLayers, parsePolicy, showPolicy } from '../policy/policy.js';
+import { Random } from '../random.js';
+import { normalizeByBatch, normsOf, presenceOf, statisticsOf } from './batchStatistics.js';
+import { dropout } from './dropout.js';
+import { insertHiddenLayers } from './hiddenLayers.js';
 import { type Manifest, NEXT, type Preprocessing, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import { classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
 
@@ -33,6 +38,15 @@ export interface CompileOptions {
   readonly seed?: number;
   /** Side of the images in pixels, where the model leaves it open. */
   readonly size?: number;
+  /** Units of fresh fully connected layers with ReLU before the head, from input to head; default none. */
+  readonly hidden?: readonly number[];
+  /** Share of the inputs of the head, and of each hidden layer, that a step leaves out; default 0. */
+  readonly dropout?: number;
+  /**
+   * Where the BatchNormalizations of trained layers take mean and variance from while training: the model (default), or
+   * the batch, with the model's running averages updated. Evaluation takes the model's in both cases.
+   */
+  readonly batchNorm?: 'frozen' | 'batch';
   readonly preprocessing: (imageSize: readonly [number, number]) => Preprocessing;
 }
 
@@ -61,20 +75,39 @@ export const FILES = {
  */
 export function compile(model: ModelFile, options: CompileOptions): Compiled {
   const { classes, batch = 32, optimizer = optimizers.adamw, labelSmoothing = 0, seed = 0 } = options;
+  const { hidden: units = [], dropout: dropoutRatio = 0, batchNorm = 'frozen' } = options;
   if (classes.length < 2)
     throw new UserError('one-class', `a classifier needs two classes or more, got ${classes.length}`);
   const policy = parsePolicy(options.policy);
   const classifier = classifierOf(model, options.size);
   const preprocessing = options.preprocessing(classifier.imageSize);
-  const layers = chooseLayers(policy, classifier.layers);
+  const { graph } = classifier;
+  const choice = chooseLayers(policy, classifier.layers, findBlocks(graph, classifier.layers));
+  const fresh = insertHiddenLayers(classifier, units, seed);
   replaceHead(classifier, classes.length, seed);
   prependPreprocessing(classifier, preprocessing);
 
-  const { graph } = classifier;
+  // The head stands for all that is new: F1 trains its hidden layers too.
+  const layers = choice.layers.toSpliced(-1, 0, ...fresh.layers);
+  const head = layers.at(-1);
+  if (!head) throw new Error('unreachable');
+  const norms = batchNorm === 'batch' ? normsOf(layers) : [];
+  const warnings = [...choice.warnings];
+  if (batchNorm === 'batch' && norms.length === 0)
+    warnings.push('no trained layer has a BatchNormalization, so --bn batch changes nothing');
+  const statistics = statisticsOf(graph, norms);
   const parameters = [...new Set(layers.flatMap((layer) => layer.parameters))];
   const cut = cutGraph(graph, new Set(parameters));
-  const step = trainingGraph(graph, cut, parameters, { batch, optimizer, labelSmoothing, policy: showPolicy(policy) });
-  const state = initialState(parameters, optimizer);
+  const step = trainingGraph(graph, cut, parameters, statistics, {
+    batch,
+    optimizer,
+    labelSmoothing,
+    norms,
+    dropped: dropoutRatio > 0 ? [...fresh.layers, head].map(({ node }) => node) : [],
+    dropoutRatio,
+    seed,
+  });
+  const state = initialState(parameters, statistics, optimizer);
   const boundary = cut.boundary.map((value) => {
     if (value.dtype !== 'float32' && value.dtype !== 'uint8')
       throw new Error(`the boundary "${value.name}" is ${value.dtype ?? 'untyped'}`);
@@ -83,7 +116,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   const macs = (nodes: readonly Node[]) => nodes.reduce((total, node) => total + multiplyAdds(node), 0);
   const stateBytes = [...state.values()].reduce((total, t) => total + t.data.byteLength, 0);
   const forward = macs(cut.trained);
-  const allParameters = new Set(classifier.layers.all.flatMap((layer) => layer.parameters));
+  const allParameters = new Set([...classifier.layers.all, ...fresh.layers].flatMap((layer) => layer.parameters));
   return {
     manifest: {
       format: 1,
@@ -94,7 +127,11 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
         opset: Number(model.proto.opsetImport[0]?.version ?? 0),
       },
       policy: showPolicy(policy),
+      notes: [...choice.notes],
+      warnings,
       classes: [...classes],
+      hidden: fresh.hidden,
+      dropout: dropoutRatio,
       preprocessing,
       batch,
       labelSmoothing,
@@ -110,6 +147,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
         shape: bindShape(value.shape ?? [], 1),
         moments: momentsOf(optimizer).map((moment) => momentName(value.name, moment)),
       })),
+      statistics: statistics.map((value) => ({ name: value.name, shape: bindShape(value.shape ?? [], 1) })),
       boundary,
       cost: {
         parameters: sizeOf(allParameters),
@@ -138,7 +176,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
             'frozen',
           ),
     training: modelOfGraph(step, 'training'),
-    evaluation: modelOfGraph(evaluationGraph(graph, cut, parameters), 'evaluation'),
+    evaluation: modelOfGraph(evaluationGraph(graph, cut, [...parameters, ...statistics]), 'evaluation'),
     state,
   };
 }
@@ -169,9 +207,20 @@ function trainingGraph(
   source: Graph,
   cut: Cut,
   parameters: readonly Value[],
-  options: { batch: number; optimizer: Optimizer; labelSmoothing: number; policy: string },
+  statistics: readonly Value[],
+  options: {
+    batch: number;
+    optimizer: Optimizer;
+    labelSmoothing: number;
+    /** BatchNormalizations that take their statistics from the batch. */
+    norms: readonly Node[];
+    /** Layers of whose inputs a share is left out. */
+    dropped: readonly Node[];
+    dropoutRatio: number;
+    seed: number;
+  },
 ): StepGraph {
-  const { batch, optimizer } = options;
+  const { batch, optimizer, norms, dropped, dropoutRatio } = options;
   const g = new Builder(source.opset);
   const given = new Map<Value, Value>();
   for (const value of cut.boundary)
@@ -187,7 +236,38 @@ function trainingGraph(
     momentsOf(optimizer).map((moment) => g.input(momentName(parameter.name, moment), 'float32', shapeOf(parameter))),
   );
 
-  const at = lower(g, cut.trained, given);
+  for (const value of statistics) given.set(value, g.input(value.name, 'float32', shapeOf(value)));
+
+  const rewrites = new Map<Node, Rewrite>();
+  const moved = new Map<Value, Value>();
+  if (norms.length > 0) {
+    const presence = presenceOf(g, weights);
+    for (const norm of norms) {
+      rewrites.set(norm, (node, at) => {
+        const [x, scale, shift, mean, variance] = [0, 1, 2, 3, 4].map((index) => at(node.input(index)));
+        if (!x || !scale || !shift || !mean || !variance) throw new Error('unreachable');
+        const normalized = normalizeByBatch(g, node, { x, scale, shift, mean, variance }, presence);
+        moved.set(mean, normalized.mean).set(variance, normalized.variance);
+        return normalized.y;
+      });
+    }
+  }
+  for (const layer of dropped) {
+    const random = new Random(options.seed).fork(`dropout ${layer.name}`);
+    rewrites.set(layer, (node, at) => {
+      const [x, ...others] = node.inputs.map((input) => input && at(input));
+      if (!x) throw new Error('unreachable');
+      return g.op(
+        node.op,
+        [dropout(g, x, dropoutRatio, step, random), ...others],
+        Object.fromEntries(node.attributes),
+        {
+          name: g.uniqueName(node.name),
+        },
+      );
+    });
+  }
+  const at = lower(g, cut.trained, given, rewrites);
   const [output] = source.outputs;
   if (!output) throw new Error('the graph has no output');
   const logits = at(output);
@@ -203,6 +283,7 @@ function trainingGraph(
     g.output(before.name + NEXT, after.parameter);
     own.forEach((moment, m) => after.moments[m] && g.output(moment.name + NEXT, after.moments[m]));
   });
+  for (const [before, after] of moved) g.output(before.name + NEXT, after);
   const nodes = ancestors(g.graph.nodes, g.graph.outputs);
   return { ...g.graph, nodes, loss, gradients: [...gradients.values()] };
 }
@@ -213,19 +294,27 @@ function lookUp(map: ReadonlyMap<Value, Value>, key: Value): Value {
   return value;
 }
 
-/** From the boundary and the parameters to the logits, for any batch. */
-function evaluationGraph(source: Graph, cut: Cut, parameters: readonly Value[]): Graph {
+/** From the boundary and the state that it reads to the logits, for any batch. */
+function evaluationGraph(source: Graph, cut: Cut, state: readonly Value[]): Graph {
   const g = new Builder(source.opset);
   const given = new Map<Value, Value>();
-  for (const value of [...cut.boundary, ...parameters])
+  for (const value of [...cut.boundary, ...state])
     given.set(value, g.input(value.name, value.dtype ?? 'float32', value.shape ?? []));
   const at = lower(g, cut.trained, given);
   source.outputs.forEach((output) => g.output(STEP_OUTPUTS.logits, at(output)));
   return g.graph;
 }
 
-function initialState(parameters: readonly Value[], optimizer: Optimizer): Map<string, Tensor> {
+function initialState(
+  parameters: readonly Value[],
+  statistics: readonly Value[],
+  optimizer: Optimizer,
+): Map<string, Tensor> {
   const state = new Map<string, Tensor>();
+  for (const { name, constant } of statistics) {
+    if (!constant) throw new Error(`statistic "${name}" has no value`);
+    state.set(name, constant);
+  }
   for (const { name, constant } of parameters) {
     if (!constant) throw new Error(`parameter "${name}" has no value`);
     state.set(name, constant);

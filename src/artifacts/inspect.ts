@@ -1,9 +1,10 @@
 import { multiplyAdds } from '../graph/cost.js';
-import { bindShape, type Node } from '../graph/graph.js';
+import { bindShape, type Node, type Value } from '../graph/graph.js';
 import { type ModelFile } from '../onnx/model.js';
 import { elementCount } from '../onnx/tensor.js';
+import { findBlocks } from '../policy/blocks.js';
 import type { Layer } from '../policy/layers.js';
-import { compile } from './compile.js';
+import { compile, type CompileOptions } from './compile.js';
 import { classifierOf } from './prepare.js';
 
 export interface InspectOptions {
@@ -13,17 +14,23 @@ export interface InspectOptions {
   /** New classes; default as many as the model has. */
   readonly classes?: number;
   readonly size?: number;
+  readonly hidden?: CompileOptions['hidden'];
+  readonly batchNorm?: CompileOptions['batchNorm'];
 }
 
 export interface LayerReport {
   /** How a policy counts it, from the end: `F1`, `C2`; empty for a squeeze-excite gate. */
   readonly policyName: string;
+  /** Which block it belongs to, counted from the end as `blocks:2` does; undefined outside of blocks. */
+  readonly block: number | undefined;
   readonly name: string;
   readonly operator: string;
   /** Of one image. */
   readonly outputShape: readonly number[];
   readonly parameters: number;
   readonly multiplyAdds: number;
+  /** How many of them the policy trains. */
+  readonly trainedParameters: number;
   readonly trained: boolean;
 }
 
@@ -33,6 +40,7 @@ export interface InspectReport {
   readonly multiplyAdds: number;
   /** Height and width in pixels. */
   readonly imageSize: readonly [number, number];
+  readonly blocks: number;
   readonly classes: number;
   readonly batch: number;
   readonly policy?: {
@@ -44,12 +52,15 @@ export interface InspectReport {
     readonly boundary: readonly { readonly name: string; readonly shape: readonly number[] }[];
     readonly boundaryBytes: number;
     readonly trainingMemoryBytes: number;
+    readonly notes: readonly string[];
+    readonly warnings: readonly string[];
   };
 }
 
 /** The layers of a classifier and, with a policy, what it would train and cost. @throws UserError as {@link compile} does. */
 export function inspect(model: ModelFile, options: InspectOptions): InspectReport {
   const { graph, layers, imageSize, logits } = classifierOf(model, options.size);
+  const blocks = findBlocks(graph, layers);
   const width = logits.shape?.at(-1);
   const classes = options.classes ?? (typeof width === 'number' ? width : 2);
   const compiled =
@@ -60,37 +71,51 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
           classes: Array.from({ length: classes }, (_, index) => String(index)),
           batch: options.batch,
           ...(options.size ? { size: options.size } : {}),
+          ...(options.hidden ? { hidden: options.hidden } : {}),
+          ...(options.batchNorm ? { batchNorm: options.batchNorm } : {}),
           preprocessing: ([height, w]) => ({ height, width: w, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] }),
         });
-  const trained = new Set(compiled?.manifest.layers.map(({ name }) => name));
+  const trained = new Map(compiled?.manifest.layers.map(({ name, parameters }) => [name, new Set(parameters)]));
+  const blockOf = new Map(
+    blocks.flatMap((block, index) => block.layers.map((layer) => [layer, blocks.length - index] as const)),
+  );
   const nameOf = (layer: Layer): string => {
     const among = layer.kind === 'fc' ? layers.fcs : layers.convs;
     const index = among.indexOf(layer);
     return index < 0 ? '' : `${layer.kind === 'fc' ? 'F' : 'C'}${among.length - index}`;
   };
-  const parametersOf = (list: readonly Layer[]) =>
-    [...new Set(list.flatMap(({ parameters }) => parameters))].reduce(
-      (sum, { shape }) => sum + elementCount(bindShape(shape ?? [], 1)),
-      0,
-    );
+  const sizeOf = (values: readonly Value[]) =>
+    values.reduce((sum, { shape }) => sum + elementCount(bindShape(shape ?? [], 1)), 0);
+  const parametersOf = (list: readonly Layer[]) => sizeOf([...new Set(list.flatMap(({ parameters }) => parameters))]);
   const macs = (nodes: readonly Node[]) => nodes.reduce((sum, node) => sum + multiplyAdds(node), 0);
   return {
     layers: layers.all.map((layer) => ({
       policyName: nameOf(layer),
+      block: blockOf.get(layer),
       name: layer.name,
       operator: operatorOf(layer.node),
       outputShape: bindShape(layer.output.shape?.slice(1) ?? [], 1),
       parameters: parametersOf([layer]),
       multiplyAdds: multiplyAdds(layer.node),
+      trainedParameters: sizeOf(layer.parameters.filter(({ name }) => trained.get(layer.name)?.has(name))),
       trained: trained.has(layer.name),
     })),
     parameters: parametersOf(layers.all),
     multiplyAdds: macs(graph.nodes),
     imageSize,
+    blocks: blocks.length,
     classes,
     batch: options.batch,
     ...(compiled
-      ? { policy: { name: compiled.manifest.policy, ...compiled.manifest.cost, boundary: compiled.manifest.boundary } }
+      ? {
+          policy: {
+            name: compiled.manifest.policy,
+            ...compiled.manifest.cost,
+            boundary: compiled.manifest.boundary,
+            notes: compiled.manifest.notes,
+            warnings: compiled.manifest.warnings,
+          },
+        }
       : {}),
   };
 }

@@ -43,7 +43,8 @@ export function loadArtifacts(folder: string): Artifacts {
     if (sha256(read(name)) !== hash) throw refuse(`${name} is not the file that was compiled`);
   }
   const { tensors } = readSafetensors(join(folder, FILES.checkpoint));
-  for (const { name, moments } of manifest.parameters) {
+  const statistics = manifest.statistics.map(({ name }) => ({ name, moments: [] }));
+  for (const { name, moments } of [...manifest.parameters, ...statistics]) {
     for (const each of [name, ...moments]) if (!tensors.has(each)) throw refuse(`the checkpoint lacks "${each}"`);
   }
   return { folder, manifest, state: tensors };

@@ -28,7 +28,13 @@ export const manifestSchema = z.object({
   version: z.string(),
   source: z.object({ file: z.string(), sha256: z.string(), opset: z.number() }),
   policy: z.string(),
+  /** What the policy does beyond what was asked, and what it had better not do. */
+  notes: z.array(z.string()),
+  warnings: z.array(z.string()),
   classes: z.array(z.string()).min(2),
+  /** Fresh layers before the head, from input to head, and their parameters' names. */
+  hidden: z.array(z.object({ name: z.string(), units: z.number(), weight: z.string(), bias: z.string() })),
+  dropout: z.number(),
   preprocessing: preprocessingSchema,
   /** Images a step; the training graph takes exactly so many. */
   batch: z.number().int().positive(),
@@ -38,6 +44,11 @@ export const manifestSchema = z.object({
   layers: z.array(z.object({ kind: z.enum(['fc', 'conv']), name: z.string(), parameters: z.array(z.string()) })),
   /** In the order of the training graph: each is an input `name` and an output `name` + NEXT, and so are its moments. */
   parameters: z.array(z.object({ name: z.string(), shape, moments: z.array(z.string()) })),
+  /**
+   * Running averages of BatchNormalizations that take their statistics from the batch. They go in and out of the training
+   * graph as parameters do, but nothing descends on them.
+   */
+  statistics: z.array(z.object({ name: z.string(), shape })),
   /** What the frozen part hands to the trained part, shapes for one image. */
   boundary: z.array(z.object({ name: z.string(), dtype: z.enum(['float32', 'uint8']), shape })),
   cost: z.object({

@@ -1,8 +1,11 @@
 import { clone } from '@bufbuild/protobuf';
 import { UserError } from '../errors.js';
+import { Value } from '../graph/graph.js';
+import { protoOfNode, protoOfValue } from '../graph/proto.js';
+import { headOperator, hiddenNodes } from './hiddenLayers.js';
 import type { Manifest } from './manifest.js';
 import { setMetadata } from '../onnx/model.js';
-import { type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
+import { type GraphProto, type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
 import { protoOfTensor, type Tensor } from '../onnx/tensor.js';
 
 /** Keys of an exported model's metadata. */
@@ -27,12 +30,24 @@ export function tunedModel(
   const model = clone(ModelProtoSchema, source);
   const { graph } = model;
   if (!graph) throw new Error('the model has no graph');
-  for (const { name } of manifest.parameters) {
+  // Before format version 4 every initializer is also an input, with its shape.
+  const declare = (name: string, { dtype, dims }: Tensor) => {
+    if (model.irVersion >= 4n && !graph.input.some((input) => input.name === name)) return;
+    graph.input = [...graph.input.filter((input) => input.name !== name), protoOfValue(new Value(name, dtype, dims))];
+  };
+  insertHidden(graph, manifest);
+  const added = new Set(manifest.hidden.flatMap(({ weight, bias }) => [weight, bias]));
+  for (const { name } of [...manifest.parameters, ...manifest.statistics]) {
     const value = parameters.get(name);
     if (!value) throw new Error(`the checkpoint lacks "${name}"`);
+    declare(name, value);
     const index = graph.initializer.findIndex((initializer) => initializer.name === name);
     if (index >= 0) {
       graph.initializer[index] = protoOfTensor(name, value);
+      continue;
+    }
+    if (added.has(name)) {
+      graph.initializer.push(protoOfTensor(name, value));
       continue;
     }
     // A Constant node, or an Identity that shared one initializer between parameters that were equal at first.
@@ -62,6 +77,19 @@ export function tunedModel(
     ]),
   );
   return model;
+}
+
+/** Puts the hidden layers before the node that reads the head's weight. */
+function insertHidden(graph: GraphProto, { hidden, layers }: Manifest): void {
+  if (hidden.length === 0) return;
+  const weight = layers.at(-1)?.parameters[0];
+  const index = graph.node.findIndex(({ input }) => weight !== undefined && input[1] === weight);
+  const head = graph.node[index];
+  if (!head)
+    throw new UserError('unsupported-model', `no node of the source model reads "${weight ?? ''}" as its weight`);
+  const { nodes, output } = hiddenNodes(headOperator(head.opType), new Value(head.input[0] ?? ''), hidden);
+  head.input[0] = output.name;
+  graph.node.splice(index, 0, ...nodes.map(protoOfNode));
 }
 
 /** Whether no node reads the output: features that a model also gives are read by its head. */

@@ -6,7 +6,8 @@ import { openImageFolder } from '../data/imageFolder.js';
 import { UserError } from '../errors.js';
 import { readModel } from '../onnx/model.js';
 import { optimizerCalled } from '../optim/optimizer.js';
-import { shared, wholeNumber } from './options.js';
+import { policyFileName } from '../policy/policy.js';
+import { headOptions, shared, wholeNumber } from './options.js';
 import { showBytes, showCount, showPercent, Terminal } from './terminal.js';
 
 interface Arguments {
@@ -17,6 +18,9 @@ interface Arguments {
   batch: number;
   optimizer: string;
   'label-smoothing': number;
+  hidden: string | undefined;
+  dropout: number;
+  bn: 'frozen' | 'batch';
   seed: number;
   size: number | undefined;
   out: string | undefined;
@@ -44,6 +48,9 @@ export const compileVerb: CommandModule<object, Arguments> = {
       .option('batch', shared.batch)
       .option('optimizer', shared.optimizer)
       .option('label-smoothing', shared.labelSmoothing)
+      .option('hidden', shared.hidden)
+      .option('dropout', shared.dropout)
+      .option('bn', shared.bn)
       .option('seed', shared.seed)
       .option('size', shared.size)
       .option('out', {
@@ -52,7 +59,8 @@ export const compileVerb: CommandModule<object, Arguments> = {
         describe: 'folder for the artifacts (default: artifacts/<model>-<policy>)',
       })
       .option('json', shared.json)
-      .example('$0 compile --model net.onnx --policy F1C2 --classes cat,dog,bird', ''),
+      .example('$0 compile --model net.onnx --policy F1C2 --classes cat,dog,bird', '')
+      .example('$0 compile --model net.onnx --policy blocks:1 --bn batch --classes cat,dog', ''),
   handler: async (args) => {
     const terminal = new Terminal(args);
     const named = args.classes?.split(',').map((name) => name.trim());
@@ -74,10 +82,11 @@ export const compileVerb: CommandModule<object, Arguments> = {
       optimizer: optimizerCalled(args.optimizer),
       labelSmoothing: args['label-smoothing'],
       seed: wholeNumber('seed', args.seed, 0),
+      ...headOptions(args),
       ...(args.size === undefined ? {} : { size: wholeNumber('size', args.size, 1) }),
       preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: IMAGENET_MEAN, std: IMAGENET_STD }),
     });
-    const out = args.out ?? join('artifacts', `${basename(args.model, '.onnx')}-${args.policy}`);
+    const out = args.out ?? join('artifacts', `${basename(args.model, '.onnx')}-${policyFileName(args.policy)}`);
     const manifest = await writeArtifacts(compiled, out);
     const { cost } = manifest;
     terminal.print(
@@ -86,6 +95,8 @@ export const compileVerb: CommandModule<object, Arguments> = {
     terminal.print(
       `boundary ${showBytes(cost.boundaryBytes)} an image; compiled in ${Math.round(performance.now() - began)} ms`,
     );
+    for (const note of manifest.notes) terminal.print(note);
+    for (const warning of manifest.warnings) terminal.warn(`warning: ${warning}`);
     terminal.json(manifest);
   },
 };

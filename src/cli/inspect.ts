@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs';
-import { inspect } from '../artifacts/inspect.js';
+import { inspect, type LayerReport } from '../artifacts/inspect.js';
 import { readModel } from '../onnx/model.js';
-import { shared, wholeNumber } from './options.js';
+import { headOptions, shared, wholeNumber } from './options.js';
 import { showBytes, showCount, showPercent, table, Terminal } from './terminal.js';
 
 interface Arguments {
@@ -10,6 +10,8 @@ interface Arguments {
   batch: number;
   classes: number | undefined;
   size: number | undefined;
+  hidden: string | undefined;
+  bn: 'frozen' | 'batch';
   json: boolean;
 }
 
@@ -27,28 +29,50 @@ export const inspectVerb: CommandModule<object, Arguments> = {
         describe: 'number of new classes (default: as many as the model has)',
       })
       .option('size', shared.size)
+      .option('hidden', shared.hidden)
+      .option('bn', shared.bn)
       .option('json', shared.json)
       .example('$0 inspect efficientnet_b0.onnx', 'the layers that a policy counts')
-      .example('$0 inspect efficientnet_b0.onnx --policy F1C2', 'and what that policy trains and costs'),
+      .example('$0 inspect efficientnet_b0.onnx --policy F1C2', 'and what that policy trains and costs')
+      .example('$0 inspect efficientnet_b0.onnx --policy blocks:2', 'the last two blocks'),
   handler: (args) => {
     const terminal = new Terminal(args);
+    const { hidden, batchNorm } = headOptions({ ...args, dropout: 0 });
     const report = inspect(readModel(args.model), {
+      hidden,
+      batchNorm,
       batch: wholeNumber('batch', args.batch, 1),
       ...(args.policy === undefined ? {} : { policy: args.policy }),
       ...(args.classes === undefined ? {} : { classes: wholeNumber('classes', args.classes, 2) }),
       ...(args.size === undefined ? {} : { size: wholeNumber('size', args.size, 1) }),
     });
-    const rows = report.layers.map(({ policyName, name, operator, outputShape, parameters, multiplyAdds, trained }) => [
-      ...(args.policy === undefined ? [] : [trained ? 'trained' : '']),
-      policyName,
-      operator,
-      name,
-      outputShape.join('×'),
-      showCount(parameters),
-      showCount(multiplyAdds),
+    const trains = ({ trainedParameters, parameters }: LayerReport) =>
+      trainedParameters === 0
+        ? ''
+        : trainedParameters < parameters
+          ? `${showCount(trainedParameters)} train`
+          : 'trained';
+    const rows = report.layers.map((layer) => [
+      ...(args.policy === undefined ? [] : [trains(layer)]),
+      layer.policyName,
+      ...(report.blocks === 0 ? [] : [layer.block === undefined ? '' : String(layer.block)]),
+      layer.operator,
+      layer.name,
+      layer.outputShape.join('×'),
+      showCount(layer.parameters),
+      showCount(layer.multiplyAdds),
     ]);
-    const headings = ['layer', 'operator', 'name', 'output', 'parameters', 'multiply-adds'];
-    for (const line of table([args.policy === undefined ? headings : ['', ...headings], ...rows])) terminal.print(line);
+    const headings = [
+      ...(args.policy === undefined ? [] : ['']),
+      'layer',
+      ...(report.blocks === 0 ? [] : ['block']),
+      'operator',
+      'name',
+      'output',
+      'parameters',
+      'multiply-adds',
+    ];
+    for (const line of table([headings, ...rows])) terminal.print(line);
     terminal.print();
     terminal.print(
       `${showCount(report.parameters)} parameters, ${showCount(report.multiplyAdds)} multiply-adds an image of ${report.imageSize.join('×')}, ${report.classes} classes`,
@@ -68,6 +92,8 @@ export const inspectVerb: CommandModule<object, Arguments> = {
         `training memory, estimated at ${report.batch} images a step: ${showBytes(policy.trainingMemoryBytes)}, and the boundary of every photo beside it`,
       );
     }
+    for (const note of policy?.notes ?? []) terminal.print(note);
+    for (const warning of policy?.warnings ?? []) terminal.warn(`warning: ${warning}`);
     terminal.json(report);
   },
 };

@@ -6,7 +6,7 @@ export const shared = {
   policy: {
     type: 'string',
     default: 'F1C1',
-    describe: 'what to train: F1C0, F1C1, F2C3, FxC1, … or full',
+    describe: 'what to train: F1C0, F1C1, F2C3, FxC1, …, blocks:2, bias, layers:<names>, or full',
     requiresArg: true,
   },
   batch: { type: 'number', default: 32, describe: 'images a step', requiresArg: true },
@@ -23,6 +23,22 @@ export const shared = {
     describe: 'side of the images in pixels, where the model takes any (default 224)',
     requiresArg: true,
   },
+  hidden: {
+    type: 'string',
+    describe: 'units of fresh layers before the head, such as 512,256',
+    requiresArg: true,
+  },
+  dropout: {
+    type: 'number',
+    default: 0,
+    describe: 'share of the inputs of the head and hidden layers that a step leaves out',
+    requiresArg: true,
+  },
+  bn: {
+    choices: ['frozen', 'batch'] as const,
+    default: 'frozen' as const,
+    describe: 'statistics of BatchNormalizations under trained layers: those of the model, or of the batch',
+  },
   json: { type: 'boolean', default: false, describe: 'print the result as JSON' },
   quiet: { type: 'boolean', default: false, describe: 'print nothing but errors' },
 } as const;
@@ -37,4 +53,23 @@ export function wholeNumber(flag: string, value: number, least: number): number 
 export function number(flag: string, value: number, expected: string, accepts: (value: number) => boolean): number {
   if (Number.isFinite(value) && accepts(value)) return value;
   throw new UserError('bad-arguments', `expected ${expected}, got \`${value}\` (--${flag})`);
+}
+
+/** The flags `hidden`, `dropout` and `bn` as `compile` takes them. @throws UserError `bad-arguments`. */
+export function headOptions(args: { hidden: string | undefined; dropout: number; bn: 'frozen' | 'batch' }): {
+  hidden: number[];
+  dropout: number;
+  batchNorm: 'frozen' | 'batch';
+} {
+  return {
+    hidden:
+      args.hidden === undefined ? [] : args.hidden.split(',').map((units) => wholeNumber('hidden', Number(units), 1)),
+    dropout: number(
+      'dropout',
+      args.dropout,
+      'a share from 0 up to, not including, 1',
+      (value) => value >= 0 && value < 1,
+    ),
+    batchNorm: args.bn,
+  };
 }

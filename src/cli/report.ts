@@ -21,11 +21,13 @@ export async function reportTraining(
 function reportEvent(terminal: Terminal, event: TrainEvent): void {
   switch (event.type) {
     case 'compiled': {
-      const { policy, cost } = event.manifest;
+      const { policy, cost, notes, warnings } = event.manifest;
       const share = showPercent(cost.trainableParameters / cost.parameters);
       terminal.print(
         `policy ${policy}: ${showCount(cost.trainableParameters)} parameters train (${share}), boundary ${showBytes(cost.boundaryBytes)} an image; compiled in ${showDuration(event.elapsedMs)}`,
       );
+      for (const note of notes) terminal.print(note);
+      for (const warning of warnings) terminal.warn(`warning: ${warning}`);
       break;
     }
     case 'skipped':

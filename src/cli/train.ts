@@ -4,7 +4,7 @@ import { openImageFolder } from '../data/imageFolder.js';
 import { readModel } from '../onnx/model.js';
 import { optimizerCalled } from '../optim/optimizer.js';
 import { runName, train, type TrainOptions } from '../train/trainer.js';
-import { number, shared, wholeNumber } from './options.js';
+import { headOptions, number, shared, wholeNumber } from './options.js';
 import { reportTraining } from './report.js';
 import { Terminal } from './terminal.js';
 
@@ -17,6 +17,9 @@ interface Arguments {
   lr: number | undefined;
   optimizer: string;
   'label-smoothing': number;
+  hidden: string | undefined;
+  dropout: number;
+  bn: 'frozen' | 'batch';
   seed: number;
   size: number | undefined;
   resize: 'crop' | 'squash';
@@ -51,6 +54,9 @@ export const trainVerb: CommandModule<object, Arguments> = {
       })
       .option('optimizer', shared.optimizer)
       .option('label-smoothing', shared.labelSmoothing)
+      .option('hidden', shared.hidden)
+      .option('dropout', shared.dropout)
+      .option('bn', shared.bn)
       .option('seed', shared.seed)
       .option('size', shared.size)
       .option('resize', {
@@ -90,6 +96,19 @@ export const trainVerb: CommandModule<object, Arguments> = {
       .option('quiet', shared.quiet)
       .example('$0 train --model efficientnet_b0.onnx --data photos/', 'the last FC layer and the last convolution')
       .example('$0 train --model net.onnx --data photos/ --policy F1C0 --epochs 5', 'the last FC layer alone')
+      .example(
+        '$0 train --model net.onnx --data photos/ --policy blocks:2',
+        'the last two blocks and what follows them',
+      )
+      .example(
+        '$0 train --model net.onnx --data photos/ --policy bias',
+        'biases and normalization shifts, and the head',
+      )
+      .example(
+        '$0 train --model net.onnx --data photos/ --policy "layers:*layer4*"',
+        'the layers of that name, and the head',
+      )
+      .example('$0 train --model net.onnx --data photos/ --policy F1C0 --hidden 512', 'a head of two layers')
       .example('$0 train --model net.onnx --data photos/ --policy full --lr 1e-4', 'every layer'),
   handler: async (args) => {
     const terminal = new Terminal(args);
@@ -124,6 +143,7 @@ export const trainVerb: CommandModule<object, Arguments> = {
         dataset,
         train({
           ...optional,
+          ...headOptions(args),
           model: readModel(args.model),
           dataset,
           policy: args.policy,

@@ -1,37 +1,110 @@
 import { UserError } from '../errors.js';
+import type { Value } from '../graph/graph.js';
+import { type Block, describeBlock, layersFromBlock } from './blocks.js';
+import { matchesGlob, nearestNames } from './glob.js';
 import type { Layer, LayerTable } from './layers.js';
 
-/** Which layers train: the last `fcs` FC layers and the last `convs` conv layers, or all of them. */
+/** What trains. */
 export type Policy =
-  { readonly kind: 'last'; readonly fcs: number | 'all'; readonly convs: number } | { readonly kind: 'full' };
+  /** The last `fcs` FC layers and the last `convs` conv layers. */
+  | { readonly kind: 'last'; readonly fcs: number | 'all'; readonly convs: number }
+  | { readonly kind: 'full' }
+  /** Biases and the shifts of normalizations (TinyTL: Cai et al. 2020), and the head. */
+  | { readonly kind: 'bias' }
+  /** What fits one of these globs by its layer's or its parameter's name, and the head. */
+  | { readonly kind: 'layers'; readonly globs: readonly string[] }
+  /** The last `count` blocks and every layer behind them. */
+  | { readonly kind: 'blocks'; readonly count: number };
+
+/** What a policy makes of a model. */
+export interface Choice {
+  /** From input to head, each with those of its parameters that train. */
+  readonly layers: readonly Layer[];
+  /** What the user did not ask for in so many words. */
+  readonly notes: readonly string[];
+  /** What the user may not have wanted. */
+  readonly warnings: readonly string[];
+}
 
 /**
- * Reads a policy: `F1C2` (the last FC layer and the last two convolutions), `FxC1` (all FC layers and one), `full`.
+ * Reads a policy: `F1C2` (the last FC layer and the last two convolutions), `FxC1` (all FC layers and one), `full`, `bias`,
+ * `blocks:2`, `layers:*conv4*,fc1`.
  * @throws UserError `bad-policy`.
  */
 export function parsePolicy(source: string): Policy {
-  if (source.toLowerCase() === 'full') return { kind: 'full' };
-  const match = /^f(\d+|x)c(\d+)$/i.exec(source);
-  const fcs = match?.[1]?.toLowerCase() === 'x' ? 'all' : Number(match?.[1] ?? 0);
+  const name = source.toLowerCase();
+  if (name === 'full' || name === 'bias') return { kind: name };
+  const blocks = /^blocks:(\d+)$/.exec(name);
+  if (blocks && Number(blocks[1]) > 0) return { kind: 'blocks', count: Number(blocks[1]) };
+  if (name.startsWith('layers:')) {
+    const globs = source
+      .slice('layers:'.length)
+      .split(',')
+      .map((glob) => glob.trim());
+    if (globs.every((glob) => glob !== '')) return { kind: 'layers', globs };
+  }
+  const match = /^f(\d+|x)c(\d+)$/.exec(name);
+  const fcs = match?.[1] === 'x' ? 'all' : Number(match?.[1] ?? 0);
   if (!match || fcs === 0) {
     throw new UserError(
       'bad-policy',
-      `expected a policy such as F1C0, F1C1, F2C3, FxC1 or full, got "${source}" (--policy)`,
+      `expected a policy such as F1C0, F1C1, F2C3, FxC1, blocks:2, bias, layers:<names, * for any characters> or full, got "${source}" (--policy)`,
     );
   }
   return { kind: 'last', fcs, convs: Number(match[2]) };
 }
 
 export function showPolicy(policy: Policy): string {
-  return policy.kind === 'full' ? 'full' : `F${policy.fcs === 'all' ? 'x' : policy.fcs}C${policy.convs}`;
+  switch (policy.kind) {
+    case 'last':
+      return `F${policy.fcs === 'all' ? 'x' : policy.fcs}C${policy.convs}`;
+    case 'blocks':
+      return `blocks:${policy.count}`;
+    case 'layers':
+      return `layers:${policy.globs.join(',')}`;
+    default:
+      return policy.kind;
+  }
+}
+
+/** A policy's name where it becomes part of a file's: `layers:/conv4/*` is `layers-conv4-`. */
+export function policyFileName(policy: string): string {
+  return policy.replace(/[^\w.]+/g, '-');
 }
 
 /**
- * The layers that `policy` trains, from input to head.
- * @throws UserError `bad-policy` when it asks for more layers than the model has.
+ * The layers that `policy` trains.
+ * @throws UserError `bad-policy` when it asks for what the model does not have.
  */
-export function chooseLayers(policy: Policy, { convs, fcs, all }: LayerTable): Layer[] {
-  if (policy.kind === 'full') return [...all];
+export function chooseLayers(policy: Policy, table: LayerTable, blocks: readonly Block[]): Choice {
+  const { all } = table;
+  const plain = (layers: readonly Layer[]): Choice => ({
+    layers,
+    notes: [],
+    warnings: cutBlocks(policy, layers, table, blocks),
+  });
+  switch (policy.kind) {
+    case 'full':
+      return plain(all);
+    case 'last':
+      return plain(lastLayers(policy, table));
+    case 'blocks':
+      return plain(layersFromBlock(blocks, policy.count, all));
+    case 'bias':
+      return biases(table);
+    case 'layers': {
+      const head = headOf(table);
+      const named = layersNamed(policy.globs, all);
+      const isWhole = named.some(
+        ({ node, parameters }) => node === head.node && parameters.length === head.parameters.length,
+      );
+      const layers = isWhole ? named : [...named.filter(({ node }) => node !== head.node), head];
+      return { ...plain(layers), notes: isWhole ? [] : [headNote(head)] };
+    }
+  }
+}
+
+function lastLayers(policy: Extract<Policy, { kind: 'last' }>, { convs, fcs, all }: LayerTable): Layer[] {
   const fcCount = policy.fcs === 'all' ? fcs.length : policy.fcs;
   if (fcCount > fcs.length || policy.convs > convs.length) {
     const nearest = showPolicy({
@@ -46,4 +119,87 @@ export function chooseLayers(policy: Policy, { convs, fcs, all }: LayerTable): L
   }
   const chosen = new Set([...convs.slice(convs.length - policy.convs), ...fcs.slice(fcs.length - fcCount)]);
   return all.filter((layer) => chosen.has(layer));
+}
+
+function headOf({ fcs }: LayerTable): Layer {
+  const head = fcs.at(-1);
+  if (!head) throw new Error('unreachable');
+  return head;
+}
+
+const headNote = ({ name }: Layer) => `the head "${name}" trains wholly too: its weights are new`;
+
+/** Every layer's bias, or the shift of its normalization where it has one, which makes a bias redundant. */
+function biases(table: LayerTable): Choice {
+  const head = headOf(table);
+  const layers = table.all.flatMap((layer): Layer[] => {
+    if (layer === head) return [head];
+    const shift = shiftOf(layer);
+    return shift ? [{ ...layer, parameters: [shift] }] : [];
+  });
+  const warnings =
+    layers.length > 1
+      ? []
+      : ['no layer before the head has a bias or a normalization; policy bias trains what F1C0 does'];
+  return { layers, notes: [headNote(head)], warnings };
+}
+
+/** Behind a layer's weight come its bias, its scale and its shift, as far as it has them. */
+function shiftOf({ parameters }: Layer): Value | undefined {
+  return parameters.length > 1 ? parameters.at(-1) : undefined;
+}
+
+/** Layers whose name fits one of the globs, and of others the parameters whose name does. */
+function layersNamed(globs: readonly string[], all: readonly Layer[]): Layer[] {
+  const used = new Set<string>();
+  const fits = (name: string): boolean => {
+    const fitting = globs.filter((glob) => matchesGlob(glob, name));
+    for (const glob of fitting) used.add(glob);
+    return fitting.length > 0;
+  };
+  const layers = all.flatMap((layer): Layer[] => {
+    const named = layer.parameters.filter(({ name }) => fits(name));
+    if (fits(layer.name)) return [layer];
+    return named.length > 0 ? [{ ...layer, parameters: named }] : [];
+  });
+  const unused = globs.find((glob) => !used.has(glob));
+  if (unused !== undefined) {
+    const names = all.flatMap(({ name, parameters }) => [name, ...parameters.map((each) => each.name)]);
+    const near = nearestNames(unused, [...new Set(names)], 3).map((name) => `"${name}"`);
+    throw new UserError(
+      'bad-policy',
+      `no layer or parameter is called "${unused}"; near it are ${near.join(', ')}, and ort-tl inspect lists all layers (--policy)`,
+    );
+  }
+  return layers;
+}
+
+/** A block of which some convolutions train and others do not: its shortcut goes on carrying what its layers no longer expect. */
+function cutBlocks(
+  policy: Policy,
+  layers: readonly Layer[],
+  { convs, fcs }: LayerTable,
+  blocks: readonly Block[],
+): string[] {
+  const trained = new Set(layers.map(({ node }) => node));
+  const onPath = new Set([...convs, ...fcs]);
+  const isCut = (block: Block) => {
+    const count = block.layers.filter((layer) => onPath.has(layer));
+    const training = count.filter(({ node }) => trained.has(node));
+    return training.length > 0 && training.length < count.length;
+  };
+  const index = blocks.findIndex(isCut);
+  const block = blocks[index];
+  if (!block) return [];
+  const nearest = [`blocks:${blocks.length - index} trains it wholly`];
+  if (policy.kind === 'last') {
+    const first = Math.min(...block.layers.map((layer) => convs.indexOf(layer)).filter((at) => at >= 0));
+    const hasGates = block.layers.some((layer) => !onPath.has(layer));
+    nearest.push(
+      `${showPolicy({ ...policy, convs: convs.length - first })}${hasGates ? ' all of it but its gates' : ' too'}`,
+    );
+  }
+  return [
+    `policy ${showPolicy(policy)} trains a part of block ${blocks.length - index} from the end (${describeBlock(block)}), and a block is best trained wholly or not at all; ${nearest.join(', ')}`,
+  ];
 }

@@ -75,7 +75,7 @@ export class Stepper {
     private readonly evaluation: ort.InferenceSession,
   ) {
     this.frozen = frozen;
-    const { batch, boundary, classes, parameters } = artifacts.manifest;
+    const { batch, boundary, classes, parameters, statistics } = artifacts.manifest;
     const rows = (dtype: 'float32' | 'uint8', count: number): Row =>
       dtype === 'uint8' ? new Uint8Array(count) : new Float32Array(count);
     this.stores = boundary.map(({ name, dtype, shape }) => {
@@ -89,7 +89,7 @@ export class Stepper {
     this.logitData = new Float32Array(batch * classes.length);
     const stateSet = () =>
       new Map(
-        parameters.flatMap(({ name, shape, moments }) =>
+        [...parameters, ...statistics.map((each) => ({ ...each, moments: [] }))].flatMap(({ name, shape, moments }) =>
           [name, ...moments].map(
             (each) => [each, new ort.Tensor('float32', new Float32Array(elementCount(shape)), shape)] as const,
           ),
@@ -177,11 +177,11 @@ export class Stepper {
 
   /** The logits of stored photos under the current parameters. */
   async evaluate(slots: Int32Array): Promise<EvaluationResult> {
-    const { classes, parameters } = this.artifacts.manifest;
+    const { classes, parameters, statistics } = this.artifacts.manifest;
     const logits = new Float32Array(slots.length * classes.length);
     const set = this.state[this.current];
     const feeds: Record<string, ort.Tensor> = {};
-    for (const { name } of parameters) {
+    for (const { name } of [...parameters, ...statistics]) {
       const value = set.get(name);
       if (value) feeds[name] = value;
     }

@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { basename, join } from 'node:path';
-import { compile, FILES, writeArtifacts } from '../artifacts/compile.js';
+import { compile, type CompileOptions, FILES, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest, Preprocessing } from '../artifacts/manifest.js';
 import { PhotoReader } from '../data/photoReader.js';
 import type { Dataset, Photo } from '../data/imageFolder.js';
@@ -14,6 +14,7 @@ import { writeSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { type Optimizer, optimizers } from '../optim/optimizer.js';
 import { cosineWithWarmup } from '../optim/schedule.js';
+import { policyFileName } from '../policy/policy.js';
 import { Random } from '../random.js';
 import { Engine } from '../runtime/engine.js';
 import { ImageClassifier } from '../runtime/classifier.js';
@@ -39,6 +40,9 @@ export interface TrainOptions {
   /** Side of the images in pixels, where the model leaves it open. */
   readonly size?: number;
   readonly resize?: Preprocessing['resize'];
+  readonly hidden?: CompileOptions['hidden'];
+  readonly dropout?: CompileOptions['dropout'];
+  readonly batchNorm?: CompileOptions['batchNorm'];
   /** Threads of ONNX Runtime; 0 (default) takes one for each core. */
   readonly threads?: number;
   /** Share of unreadable photos that stops the run; default 0.05. */
@@ -66,6 +70,9 @@ export interface EpochResult {
 /** `summary.json`. */
 export interface Summary {
   readonly policy: string;
+  /** As the manifest has them. */
+  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
   readonly seed: number;
   readonly epochs: number;
   readonly top1: number;
@@ -133,6 +140,9 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     labelSmoothing,
     seed,
     ...(options.size ? { size: options.size } : {}),
+    ...(options.hidden ? { hidden: options.hidden } : {}),
+    ...(options.dropout ? { dropout: options.dropout } : {}),
+    ...(options.batchNorm ? { batchNorm: options.batchNorm } : {}),
     preprocessing: ([height, width]) => ({
       height,
       width,
@@ -228,6 +238,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     );
     const summary: Summary = {
       policy: manifest.policy,
+      notes: manifest.notes,
+      warnings: manifest.warnings,
       seed,
       epochs: run.results.length,
       top1: run.best.top1,
@@ -360,7 +372,9 @@ class Run {
     await writeSafetensors(join(this.out, 'last', FILES.checkpoint), state, metadata);
     if (!this.best || result.top1 > this.best.top1) {
       const parameters = new Map(
-        this.manifest.parameters.flatMap(({ name }) => [...state].filter(([key]) => key === name)),
+        [...this.manifest.parameters, ...this.manifest.statistics].flatMap(({ name }) =>
+          [...state].filter(([key]) => key === name),
+        ),
       );
       await writeSafetensors(join(this.out, 'best', FILES.checkpoint), parameters, metadata);
       this.best = { epoch: result.epoch, top1: result.top1, parameters, predictions: this.predictions };
@@ -418,5 +432,5 @@ async function* verify(
 
 /** A name for a run: the model's and the policy's. */
 export function runName(model: string, policy: string): string {
-  return `${basename(model, '.onnx')}-${policy}`;
+  return `${basename(model, '.onnx')}-${policyFileName(policy)}`;
 }

@@ -7,7 +7,7 @@ import { compile, type CompileOptions, FILES, writeArtifacts } from '../../src/a
 import { inspect } from '../../src/artifacts/inspect.js';
 import { loadArtifacts } from '../../src/artifacts/load.js';
 import { encodeModel, readModel } from '../../src/onnx/model.js';
-import { EFFICIENTNET_B0, MOBILEONE_S0, SMALL_CNN } from '../models.js';
+import { EFFICIENTNET_B0, MOBILEONE_S0, SMALL_CNN, TINY_MBCONV, TINY_RESNET } from '../models.js';
 
 const options = (policy: string): CompileOptions => ({
   policy,
@@ -49,6 +49,16 @@ describe('compile, on the small CNN', () => {
     expect(boundary('full').cost.frozenMultiplyAdds).toBe(0);
   });
 
+  it('keeps the pixels beside what is frozen where both are the boundary', () => {
+    // On a tiny map the pixels are smaller than what the shortcut reads.
+    const { manifest, frozen } = compile(readModel(TINY_RESNET), options('F1C1'));
+    expect(manifest.boundary.map(({ name }) => name)).toEqual([
+      'pixels',
+      '/blocks/blocks.1/second/second.1/BatchNormalization_output_0',
+    ]);
+    expect(frozen?.graph?.output.map(({ name }) => name)).toEqual([manifest.boundary[1]?.name]);
+  });
+
   it.each(['F1C0', 'F1C1', 'F2C2', 'full'])(
     'gives frozen and trained parts that together are the model (%s)',
     async (policy) => {
@@ -81,6 +91,23 @@ describe('compile, on the small CNN', () => {
       expect(Math.max(...a.map((value, index) => Math.abs(value - (b[index] ?? NaN))))).toBeLessThan(1e-4);
     },
   );
+
+  it('lists which layers a policy trains wholly, in part, and in which block', () => {
+    const { layers, blocks, policy } = inspect(readModel(TINY_MBCONV), { policy: 'bias', batch: 2 });
+    expect(blocks).toBe(3);
+    const called = (name: string) => layers.find((layer) => layer.name === name);
+    // Shifts of 24 channels of a 1×1 convolution from 12 channels with scale and shift.
+    expect(called('/blocks/blocks.1/expand/expand.0/Conv')).toMatchObject({
+      policyName: 'C7',
+      block: 2,
+      parameters: 12 * 24 + 2 * 24,
+      trainedParameters: 24,
+    });
+    expect(called('/blocks/blocks.1/gate/reduce/Conv')).toMatchObject({ policyName: '', block: 2 });
+    expect(called('/stem/stem.0/Conv')).toMatchObject({ policyName: 'C11', block: undefined });
+    expect(policy?.notes).toHaveLength(1);
+    expect(inspect(readModel(TINY_MBCONV), { policy: 'F1C2', batch: 2 }).policy?.warnings).toHaveLength(1);
+  });
 
   it('writes artifacts that load, and that are refused once they are changed', async () => {
     const out = folder();

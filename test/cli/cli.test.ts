@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { drawPictures } from '../../src/data/pictures.js';
-import { SMALL_CNN } from '../models.js';
+import { SMALL_CNN, TINY_RESNET } from '../models.js';
 
 /** The built command line, as a user runs it. */
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -20,6 +20,37 @@ describe('ort-tl', () => {
   beforeAll(async () => {
     pictures = join(folder(), 'pictures');
     await drawPictures(pictures, { set: 'demo', trainPerClass: 10, valPerClass: 5, size: 48, seed: 1 });
+  });
+
+  it('warns of a cut block in one line beside the result, and in the result', () => {
+    const out = folder();
+    const compiled = ['compile', '--model', TINY_RESNET, '--classes', 'cat,dog', '--out', out];
+    const { status, stdout, stderr } = cli(...compiled, '--policy', 'F1C1', '--json');
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^warning: policy F1C1 trains a part of block 1 [^\n]*blocks:1[^\n]*\n$/);
+    expect((JSON.parse(stdout) as { warnings: string[] }).warnings).toHaveLength(1);
+    expect(cli('inspect', TINY_RESNET, '--policy', 'F1C1').stderr).toBe(stderr);
+    expect(cli(...compiled, '--policy', 'blocks:1').stderr).toBe('');
+  });
+
+  it('says that a new head trains wholly, and refuses a head that cannot be', () => {
+    const model = ['--model', SMALL_CNN, '--classes', 'cat,dog', '--out', folder()];
+    expect(cli('compile', ...model, '--policy', 'bias').stdout).toContain('the head "fc2" trains wholly');
+    expect(cli('compile', ...model, '--hidden', '64,32', '--dropout', '0.2', '--bn', 'frozen').status).toBe(0);
+    for (const flags of [
+      ['--hidden', '64,x'],
+      ['--hidden', '0'],
+      ['--hidden', '64,'],
+      ['--dropout', '1'],
+      ['--dropout', '-0.1'],
+      ['--bn', 'both'],
+      ['--policy', 'layers:nothing*'],
+      ['--policy', 'blocks:1'],
+    ]) {
+      const { status, stderr } = cli('compile', ...model, ...flags);
+      expect(status, flags.join(' ')).toBe(2);
+      expect(stderr.trim().split('\n'), flags.join(' ')).toHaveLength(1);
+    }
   });
 
   it('shows help with examples for each verb, and its version', () => {

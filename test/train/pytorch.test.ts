@@ -11,7 +11,7 @@ import { readModel } from '../../src/onnx/model.js';
 import { elementCount, floats, floatTensor } from '../../src/onnx/tensor.js';
 import { optimizerCalled } from '../../src/optim/optimizer.js';
 import { Stepper } from '../../src/runtime/stepper.js';
-import { EFFICIENTNET_B0, SMALL_CNN } from '../models.js';
+import { EFFICIENTNET_B0, SMALL_CNN, TINY_RESNET } from '../models.js';
 
 /** Made by test/fixtures/pytorch/make_steps.py. */
 const fixtures = fileURLToPath(new URL('../fixtures/pytorch', import.meta.url));
@@ -21,6 +21,7 @@ const fixtureSchema = z.object({
   optimizer: z.looseObject({ name: z.string() }),
   learningRate: z.number(),
   labelSmoothing: z.number(),
+  batchNorm: z.enum(['frozen', 'batch']).default('frozen'),
   size: z.number(),
   batch: z.number(),
   classes: z.number(),
@@ -66,6 +67,7 @@ const norm = (values: Iterable<number>) => Math.sqrt([...values].reduce((sum, va
 
 describe.each([
   ['small_cnn', SMALL_CNN],
+  ['tiny_resnet', TINY_RESNET],
   ['efficientnet_b0', EFFICIENTNET_B0],
 ])('ten steps on %s', (name, path) => {
   const files = readdirSync(fixtures).filter((file) => file.startsWith(`${name}-`));
@@ -87,11 +89,13 @@ describe.each([
       size,
       optimizer: optimizerCalled(fixture.optimizer.name),
       labelSmoothing: fixture.labelSmoothing,
+      batchNorm: fixture.batchNorm,
       preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: IMAGENET_MEAN, std: IMAGENET_STD }),
     });
     await writeArtifacts(compiled, folder);
     expect(compiled.manifest.optimizer).toEqual(fixture.optimizer);
-    expect(new Set(compiled.manifest.parameters.map((each) => each.name))).toEqual(
+    const { parameters, statistics } = compiled.manifest;
+    expect(new Set([...parameters, ...statistics].map((each) => each.name))).toEqual(
       new Set(Object.keys(fixture.parameters)),
     );
 

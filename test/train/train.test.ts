@@ -9,7 +9,7 @@ import { metadataOf, readModel } from '../../src/onnx/model.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
 import { optimizers } from '../../src/optim/optimizer.js';
 import { type Summary, train, type TrainEvent, type TrainOptions } from '../../src/train/trainer.js';
-import { SMALL_CNN } from '../models.js';
+import { SMALL_CNN, TINY_RESNET } from '../models.js';
 
 async function exhaust(events: AsyncIterable<unknown>): Promise<void> {
   const iterator = events[Symbol.asyncIterator]();
@@ -71,6 +71,43 @@ describe('train, on drawn pictures', () => {
     const [a, b, c] = [await weights(3), await weights(3), await weights(4)];
     expect(a.equals(b)).toBe(true);
     expect(a.equals(c)).toBe(false);
+  });
+
+  it('trains a head with hidden layers and dropout, to the same bits again', async () => {
+    const options = { policy: 'F1C0', hidden: [32], dropout: 0.2, epochs: 4 };
+    const [a, b] = [await run(options), await run(options)];
+    expect(a.summary.verified).toEqual({ photos: 60, agreeing: 60 });
+    expect(a.summary.top1).toBeGreaterThan(1 / 6);
+    const weights = (out: string) => readFileSync(join(out, 'last', 'checkpoint.safetensors'));
+    expect(weights(a.out).equals(weights(b.out))).toBe(true);
+  });
+
+  it.each(['F1C3', 'blocks:1', 'bias', 'layers:*downsample*'])(
+    'trains a residual network by statistics of the batch, and exports what it evaluated (%s)',
+    async (policy) => {
+      const { summary, events, out } = await run({
+        model: readModel(TINY_RESNET),
+        policy,
+        batchNorm: 'batch',
+        // 180 photos leave the last batch of an epoch short.
+        batch: 50,
+        epochs: 5,
+        learningRate: 1e-2,
+      });
+      const losses = events.flatMap((event) => (event.type === 'epoch' ? [event.result.trainLoss] : []));
+      expect(losses.at(-1)).toBeLessThan(losses[0] ?? 0);
+      expect(summary.verified).toEqual({ photos: 60, agreeing: 60 });
+      const { tensors } = readSafetensors(join(out, 'best', 'checkpoint.safetensors'));
+      expect(tensors.has('blocks.1.downsample.1.running_mean')).toBe(true);
+    },
+  );
+
+  it('tells its warnings in the summary', async () => {
+    const { summary } = await run({ model: readModel(TINY_RESNET), policy: 'F1C1', epochs: 1 });
+    expect(summary.warnings.join()).toContain('blocks:1');
+    expect(JSON.parse(readFileSync(join(summary.model, '..', 'summary.json'), 'utf8'))).toMatchObject({
+      warnings: summary.warnings,
+    });
   });
 
   it('takes all photos in one step when the batch is larger than the set', async () => {

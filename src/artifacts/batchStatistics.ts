@@ -1,0 +1,81 @@
+import { UserError } from '../errors.js';
+import type { Builder } from '../graph/builder.js';
+import { concreteShape, describe, type Graph, type Node, type Value } from '../graph/graph.js';
+import { dtypeCode } from '../onnx/tensor.js';
+import type { Layer } from '../policy/layers.js';
+
+/** How far one step moves the running averages: PyTorch's `momentum`. */
+const MOMENTUM = 0.1;
+
+/** The BatchNormalizations of trained layers. */
+export function normsOf(layers: readonly Layer[]): Node[] {
+  return [
+    ...new Set(layers.flatMap(({ output }) => (output.producer?.op === 'BatchNormalization' ? [output.producer] : []))),
+  ];
+}
+
+/**
+ * Running means and variances of `norms`, each of a node's own.
+ * @throws UserError `unsupported-model` where one stands for several, which could not move apart.
+ */
+export function statisticsOf(graph: Graph, norms: readonly Node[]): Value[] {
+  const statistics = norms.flatMap((norm) => [norm.input(3), norm.input(4)]);
+  for (const value of statistics) {
+    const uses = graph.nodes.reduce((sum, node) => sum + node.inputs.filter((input) => input === value).length, 0);
+    if (uses === 1) continue;
+    const [norm] = norms.filter((node) => node.inputs.includes(value));
+    throw new UserError(
+      'unsupported-model',
+      `${norm ? describe(norm) : 'a BatchNormalization'} shares "${value.name}" with other nodes, so its running averages cannot be its own; train with --bn frozen`,
+    );
+  }
+  return statistics;
+}
+
+/** Which images of a batch count, one row [1, B]: each its share, and how many there are (a scalar). */
+export interface Presence {
+  readonly shares: Value;
+  readonly count: Value;
+}
+
+/** Images of weight 0 fill up a batch: they count for nothing. */
+export function presenceOf(g: Builder, weights: Value): Presence {
+  const [batch = 0] = concreteShape(weights);
+  const present = g.reshape(g.cast(g.greater(weights, g.scalar(0)), dtypeCode('float32')), [1, batch]);
+  const count = g.reduceSum(present, undefined, false);
+  return { shares: g.div(present, count), count };
+}
+
+/**
+ * y = (x − μ)·γ/√(v + ε) + β of x [B, C, …], with mean μ and (biased) variance v of each channel over the images present.
+ * The running averages move by a tenth of the way to μ and to the unbiased variance v·m/(m − 1), as in PyTorch.
+ */
+export function normalizeByBatch(
+  g: Builder,
+  norm: Node,
+  { x, scale, shift, mean, variance }: Record<'x' | 'scale' | 'shift' | 'mean' | 'variance', Value>,
+  { shares, count }: Presence,
+): { y: Value; mean: Value; variance: Value } {
+  const [, channels = 0, ...size] = concreteShape(x);
+  const area = size.reduce((product, length) => product * length, 1);
+  const axes = size.map((_, axis) => axis + 2);
+  const perChannel = [1, channels, ...size.map(() => 1)];
+  // Sums over an image first: what is weighted by images is then small.
+  const average = (value: Value) => {
+    const sums = axes.length === 0 ? value : g.reduceSum(value, axes, false);
+    return g.mul(g.matmul(shares, sums), g.scalar(1 / area));
+  };
+  const mu = average(x);
+  const centred = g.sub(x, g.reshape(mu, perChannel));
+  const biased = average(g.mul(centred, centred));
+  const inverseDeviation = g.op('Reciprocal', [g.sqrt(g.add(biased, g.scalar(norm.float('epsilon', 1e-5))))]);
+  const gain = g.mul(g.reshape(scale, [1, channels]), inverseDeviation);
+  const y = g.add(g.mul(centred, g.reshape(gain, perChannel)), g.reshape(shift, perChannel));
+
+  const numbers = g.mul(count, g.scalar(area));
+  // A single number has no unbiased variance; 0 stands for it.
+  const unbiased = g.mul(biased, g.div(numbers, g.op('Max', [g.sub(numbers, g.scalar(1)), g.scalar(1)])));
+  const moved = (average: Value, to: Value) =>
+    g.add(g.mul(average, g.scalar(1 - MOMENTUM)), g.mul(g.reshape(to, [channels]), g.scalar(MOMENTUM)));
+  return { y, mean: moved(mean, mu), variance: moved(variance, unbiased) };
+}

@@ -1,0 +1,139 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { clone } from '@bufbuild/protobuf';
+import * as ort from 'onnxruntime-node';
+import { describe, expect, it } from 'vitest';
+import { compile, type Compiled, type CompileOptions, writeArtifacts } from '../../src/artifacts/compile.js';
+import { loadArtifacts } from '../../src/artifacts/load.js';
+import { tunedModel } from '../../src/artifacts/tunedModel.js';
+import { encodeModel, type ModelFile, readModel } from '../../src/onnx/model.js';
+import { ModelProtoSchema } from '../../src/onnx/onnx_pb.js';
+import { floats } from '../../src/onnx/tensor.js';
+import { optimizers } from '../../src/optim/optimizer.js';
+import { Stepper } from '../../src/runtime/stepper.js';
+import { SMALL_CNN, TINY_MBCONV, TINY_RESNET } from '../models.js';
+
+const SIDE = 16;
+const PHOTOS = 6;
+const pixels = Uint8Array.from(
+  { length: PHOTOS * SIDE * SIDE * 3 },
+  (_, index) => (index * 7919 + (index >> 7) * 31) % 251,
+);
+
+function compiled(path: string, policy: string, more: Partial<CompileOptions> = {}, model = readModel(path)): Compiled {
+  return compile(model, {
+    policy,
+    classes: ['a', 'b', 'c'],
+    batch: 4,
+    batchNorm: 'batch',
+    preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] }),
+    ...more,
+  });
+}
+
+async function open(artifacts: Compiled): Promise<Stepper> {
+  const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
+  await writeArtifacts(artifacts, folder);
+  const stepper = await Stepper.create(loadArtifacts(folder), { slots: PHOTOS, threads: 1 });
+  await stepper.store(0, [0, 1, 2, 0, 1, 2], pixels.slice());
+  return stepper;
+}
+
+const take = (stepper: Stepper, slots: readonly number[], count = 1) =>
+  stepper.steps({
+    slots: Int32Array.from(slots),
+    learningRates: new Float32Array(count).fill(1e-2),
+    firstStep: 1,
+  });
+
+// How far from PyTorch ten steps end is in test/train/pytorch.test.ts.
+describe('--bn batch', () => {
+  it('updates the running averages of trained layers, and of no others', () => {
+    const names = (policy: string) => compiled(TINY_MBCONV, policy).manifest.statistics.map(({ name }) => name);
+    expect(names('F1C1')).toEqual(['head.1.running_mean', 'head.1.running_var']);
+    expect(names('full')).toHaveLength(2 * 11);
+    expect(compiled(TINY_MBCONV, 'full', { batchNorm: 'frozen' }).manifest.statistics).toEqual([]);
+  });
+
+  it('warns where it changes nothing', () => {
+    const warned = /no trained layer has a BatchNormalization/;
+    expect(compiled(TINY_MBCONV, 'F1C0').manifest.warnings.join()).toMatch(warned);
+    expect(compiled(SMALL_CNN, 'full').manifest.warnings.join()).toMatch(warned);
+    expect(compiled(TINY_MBCONV, 'F1C1').manifest.warnings).toEqual([]);
+  });
+
+  it.each(['sgd', 'adamw'] as const)('does not let the filling of a last batch count (%s)', async (name) => {
+    const optimizer = optimizers[name];
+    const whole = await open(compiled(TINY_RESNET, 'full', { batch: 2, optimizer }));
+    const filled = await open(compiled(TINY_RESNET, 'full', { batch: 5, optimizer }));
+    const { losses } = await take(whole, [0, 1, 2, 3], 2);
+    const { losses: others } = await take(filled, [0, 1, -1, -1, -1, 2, 3, -1, -1, -1], 2);
+    losses.forEach((loss, step) => expect(others[step]).toBeCloseTo(loss, 5));
+    const state = filled.getState();
+    for (const [key, value] of whole.getState()) {
+      const got = state.get(key);
+      floats(value).forEach((number, index) => expect(got?.data[index], key).toBeCloseTo(number, 5));
+    }
+    await whole.close();
+    await filled.close();
+  });
+
+  it('takes a single image, whose pooled map has no variance', async () => {
+    const stepper = await open(compiled(TINY_RESNET, 'full', { batch: 2 }));
+    const { losses } = await take(stepper, [0, -1]);
+    expect(Number.isFinite(losses[0])).toBe(true);
+    for (const [key, value] of stepper.getState()) expect(floats(value).every(Number.isFinite), key).toBe(true);
+    await stepper.close();
+  });
+
+  it('evaluates each photo by the running averages, whatever is beside it', async () => {
+    const stepper = await open(compiled(TINY_MBCONV, 'blocks:1'));
+    await take(stepper, [0, 1, 2, 3, 4, 5, 0, 1], 2);
+    const { logits: all } = await stepper.evaluate(Int32Array.from([0, 1, 2, 3]));
+    const { logits: alone } = await stepper.evaluate(Int32Array.from([2]));
+    alone.forEach((value, index) => expect(all[2 * 3 + index]).toBeCloseTo(value, 5));
+    await stepper.close();
+  });
+
+  it.each(['F1C1', 'blocks:2', 'bias', 'full'])(
+    'writes averages into the exported model, which agrees with the evaluation (%s)',
+    async (policy) => {
+      const source = readModel(TINY_MBCONV);
+      const artifacts = compiled(TINY_MBCONV, policy);
+      const stepper = await open(artifacts);
+      await take(stepper, [0, 1, 2, 3, 4, 5, 0, 1], 2);
+      const { logits } = await stepper.evaluate(Int32Array.from([0, 1, 2, 3, 4, 5]));
+      const state = stepper.getState();
+      await stepper.close();
+      const exported = tunedModel(source.proto, { ...artifacts.manifest, files: {} }, state);
+      const bytes = (proto: ModelFile['proto'], name: string) =>
+        Buffer.from(proto.graph?.initializer.find((each) => each.name === name)?.rawData ?? []);
+      for (const { name } of artifacts.manifest.statistics)
+        expect(bytes(exported, name).equals(bytes(source.proto, name)), name).toBe(false);
+
+      const area = SIDE * SIDE;
+      const input = new Float32Array(pixels.length);
+      pixels.forEach((value, index) => {
+        const [image, place, channel] = [Math.floor(index / (3 * area)), Math.floor(index / 3) % area, index % 3];
+        input[(image * 3 + channel) * area + place] = value / 255;
+      });
+      const session = await ort.InferenceSession.create(encodeModel(exported));
+      const results = await session.run({ input: new ort.Tensor('float32', input, [PHOTOS, 3, SIDE, SIDE]) });
+      const got = results['logits']?.data as Float32Array;
+      logits.forEach((value, index) => expect(got[index]).toBeCloseTo(value, 4));
+    },
+  );
+
+  it('refuses averages that several normalizations share', () => {
+    const source = readModel(TINY_RESNET);
+    const proto = clone(ModelProtoSchema, source.proto);
+    const norms = proto.graph?.node.filter(({ opType }) => opType === 'BatchNormalization') ?? [];
+    const [first, second] = norms;
+    if (!first || !second) throw new Error('no normalizations');
+    second.input[3] = first.input[3] ?? '';
+    expect(() => compiled(TINY_RESNET, 'full', {}, { ...source, proto })).toThrow(
+      /shares "stem.1.running_mean".*--bn frozen/,
+    );
+  });
+});
