@@ -13,7 +13,7 @@ import { type ModelFile, writeModel } from '../onnx/model.js';
 import { writeSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { type Optimizer, optimizers } from '../optim/optimizer.js';
-import { cosineWithWarmup } from '../optim/schedule.js';
+import { shareOfPeak } from '../optim/schedule.js';
 import { Random } from '../random.js';
 import { Engine } from '../runtime/engine.js';
 import { ImageClassifier } from '../runtime/classifier.js';
@@ -173,8 +173,9 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       const slots = new Int32Array(stepsPerEpoch * batch).fill(-1);
       slots.set(order);
       const before = (epoch - 1) * stepsPerEpoch;
-      const learningRates = Float32Array.from({ length: stepsPerEpoch }, (_, step) =>
-        cosineWithWarmup(learningRate, before + step, total, warmup),
+      const learningRates = Float32Array.from(
+        { length: stepsPerEpoch },
+        (_, step) => learningRate * shareOfPeak('cosine', { step: before + step, total, warmup }),
       );
       let [lossSum, correct, images] = [0, 0, 0];
       for (let step = 0; step < stepsPerEpoch && !signal?.aborted; step += STEPS_PER_CALL) {
