@@ -5,6 +5,7 @@ import { packageVersion } from '../artifacts/compile.js';
 import { messageOf, UserError } from '../errors.js';
 import { compileVerb } from './compile.js';
 import { demoVerb } from './demo.js';
+import { explainVerb } from './explain.js';
 import { inspectVerb } from './inspect.js';
 import { predictVerb } from './predict.js';
 import { trainVerb } from './train.js';
@@ -30,6 +31,7 @@ const parser = yargs(hideBin(process.argv))
   .usage('$0 <command>\n\nRetrains the last layers of a pretrained ONNX image classifier on your photos.')
   .command(trainVerb)
   .command(predictVerb)
+  .command(explainVerb)
   .command(inspectVerb)
   .command(compileVerb)
   .command(demoVerb)
