@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { differentiate } from '../autodiff/gradient.js';
 import { UserError } from '../errors.js';
@@ -16,6 +15,7 @@ import { writeSafetensors } from '../onnx/safetensors.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import { crossEntropy } from '../optim/loss.js';
 import { momentsOf, type Optimizer, optimizers, update } from '../optim/optimizer.js';
+import { packageVersion } from '../version.js';
 import { chooseLayers, parsePolicy, showPolicy } from '../policy/policy.js';
 import { type Manifest, NEXT, type Preprocessing, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import { classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
@@ -249,7 +249,3 @@ export async function writeArtifacts(compiled: Compiled, folder: string): Promis
   await writeFileAtomically(join(folder, FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
   return manifest;
 }
-
-/** The version in ort-tl's package.json. */
-export const packageVersion: string = (createRequire(import.meta.url)('../../package.json') as { version: string })
-  .version;

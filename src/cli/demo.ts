@@ -1,7 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CommandModule } from 'yargs';
 import { openImageFolder } from '../data/imageFolder.js';
 import { decodePixels } from '../data/decode.js';
 import { drawPictures } from '../data/pictures.js';
@@ -10,6 +9,7 @@ import { ImageClassifier } from '../runtime/classifier.js';
 import { argMax } from '../runtime/stepper.js';
 import { type Summary, train } from '../train/trainer.js';
 import { shared, wholeNumber } from './options.js';
+import type { Verb } from './verb.js';
 import { reportTraining } from './report.js';
 import { showBytes, showDuration, showPercent, table, Terminal } from './terminal.js';
 
@@ -23,9 +23,7 @@ interface Arguments {
 /** The small CNN that comes with ort-tl. */
 export const EMBEDDED_MODEL = fileURLToPath(new URL('../../models/small_cnn.onnx', import.meta.url));
 
-export const demoVerb: CommandModule<object, Arguments> = {
-  command: 'demo',
-  describe: 'train the embedded model on drawn pictures: no other file, no network',
+export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
       .option('out', {

@@ -1,5 +1,4 @@
 import { basename, extname, join } from 'node:path';
-import type { CommandModule } from 'yargs';
 import { decodePixels } from '../data/decode.js';
 import { drawHeatMap } from '../data/heatMap.js';
 import { UserError } from '../errors.js';
@@ -8,6 +7,7 @@ import { ImageClassifier } from '../runtime/classifier.js';
 import { Explainer } from '../runtime/explainer.js';
 import { argMax } from '../runtime/stepper.js';
 import { shared } from './options.js';
+import type { Verb } from './verb.js';
 import { Terminal } from './terminal.js';
 
 interface Arguments {
@@ -19,9 +19,7 @@ interface Arguments {
   quiet: boolean;
 }
 
-export const explainVerb: CommandModule<object, Arguments> = {
-  command: 'explain [photos..]',
-  describe: 'show where in a photo an exported model saw a class',
+export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
       .positional('photos', { type: 'string', array: true, describe: 'image files' })

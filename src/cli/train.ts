@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import type { CommandModule } from 'yargs';
 import { openImageFolder } from '../data/imageFolder.js';
 import { readModel } from '../onnx/model.js';
 import { optimizerCalled } from '../optim/optimizer.js';
 import { runName, train, type TrainOptions } from '../train/trainer.js';
 import { number, shared, wholeNumber } from './options.js';
+import type { Verb } from './verb.js';
 import { reportTraining } from './report.js';
 import { Terminal } from './terminal.js';
 
@@ -29,9 +29,7 @@ interface Arguments {
   quiet: boolean;
 }
 
-export const trainVerb: CommandModule<object, Arguments> = {
-  command: 'train',
-  describe: 'train the chosen layers on a folder of photos',
+export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
       .option('model', shared.model)

@@ -10,6 +10,9 @@ import type { Preprocessing } from './preprocessing.js';
 sharp.cache(false);
 sharp.concurrency(1);
 
+/** Of sharp. */
+export const decoderVersion = sharp.versions.sharp;
+
 const OPTIONS = { failOn: 'error', sequentialRead: true } as const;
 
 /**
