@@ -2,7 +2,9 @@ export { compile, type Compiled, type CompileOptions, writeArtifacts } from './a
 export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspect.js';
 export { type Artifacts, loadArtifacts } from './artifacts/load.js';
 export type { Manifest, Preprocessing } from './artifacts/manifest.js';
-export { type Dataset, openImageFolder, type Photo } from './data/imageFolder.js';
+export type { Dataset, OpenOptions, Photo } from './data/dataset.js';
+export { openImageFolder } from './data/imageFolder.js';
+export { openDataset } from './data/openDataset.js';
 export { drawPictures } from './data/pictures.js';
 export { UserError } from './errors.js';
 export { tunedModel } from './artifacts/tunedModel.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { openImageFolder } from '../data/imageFolder.js';
+import { openDataset } from '../data/openDataset.js';
 import { readModel } from '../onnx/model.js';
 import { optimizerCalled } from '../optim/optimizer.js';
 import { runName, train, type TrainOptions } from '../train/trainer.js';
@@ -37,7 +37,8 @@ export const verb: Verb<Arguments> = {
         type: 'string',
         demandOption: true,
         requiresArg: true,
-        describe: 'folder of photos: one folder a class, or train/ and val/',
+        describe:
+          'photos: a folder with one folder a class (or train/ and val/), a .csv list, a .zip, or CIFAR .bin files',
       })
       .option('policy', shared.policy)
       .option('epochs', { type: 'number', default: 10, requiresArg: true, describe: 'passes over the photos' })
@@ -92,7 +93,7 @@ export const verb: Verb<Arguments> = {
   handler: async (args) => {
     const terminal = new Terminal(args);
     const seed = wholeNumber('seed', args.seed, 0);
-    const dataset = await openImageFolder(args.data, {
+    const dataset = await openDataset(args.data, {
       valFraction: number(
         'val-fraction',
         args['val-fraction'],

@@ -1,8 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { messageOf, UserError } from '../errors.js';
 import { enlarge, neededPixels } from './enlarge.js';
 import { centredView, type Size, type View } from './geometry.js';
+import type { Unlabelled } from './dataset.js';
+import { type PhotoContent, readPhoto } from './photo.js';
 import type { Preprocessing } from './preprocessing.js';
 
 // Each photo is decoded once, so a cache would only hold memory; several photos at once use the cores better than several
@@ -23,18 +24,40 @@ const OPTIONS = { failOn: 'error', sequentialRead: true } as const;
  * @throws UserError `unreadable-photo`, also for a truncated file.
  */
 export async function decodePixels(file: string | Buffer, preprocessing: Preprocessing): Promise<Uint8Array> {
+  if (typeof file === 'string') return decodePhoto({ path: file }, preprocessing);
+  return decodeContent(file, 'the photo', (photo) => centredView(photo, preprocessing));
+}
+
+/** As `decodePixels`, of a data set's photo, wherever it lies. */
+export async function decodePhoto(photo: Unlabelled, preprocessing: Preprocessing): Promise<Uint8Array> {
+  return decodeContent(await readPhoto(photo), photo.path, (size) => centredView(size, preprocessing));
+}
+
+/** As `decodePixels`, of the view that `viewOf` chooses by the size of the upright photo; `name` is for the error. */
+export async function decodeContent(
+  content: PhotoContent,
+  name: string,
+  viewOf: (photo: Size) => View,
+): Promise<Uint8Array> {
   try {
-    const bytes = typeof file === 'string' ? await readFile(file) : file;
-    const { autoOrient: photo } = await sharp(bytes, OPTIONS).metadata();
-    return await pixelsOf(bytes, photo, centredView(photo, preprocessing));
+    if ('pixels' in content) {
+      const { pixels, width, height } = content;
+      const image = sharp(pixels, { ...OPTIONS, raw: { width, height, channels: 3 } });
+      return await show(image, content, viewOf(content));
+    }
+    const { autoOrient: photo } = await sharp(content, OPTIONS).metadata();
+    return await show(sharp(content, OPTIONS), photo, viewOf(photo));
   } catch (cause) {
-    const name = typeof file === 'string' ? file : 'the photo';
-    throw new UserError('unreadable-photo', `cannot read ${name}: ${reasonOf(cause, name)}`, { cause });
+    // libvips reports several lines.
+    const reason = messageOf(cause)
+      .trim()
+      .replaceAll(/\s*\n\s*/g, '; ');
+    throw new UserError('unreadable-photo', `cannot read ${name}: ${reason}`, { cause });
   }
 }
 
 /** The decoder and sharp shrink; what has to grow does so here. */
-async function pixelsOf(bytes: Buffer, photo: Size, { scaled, left, top, window }: View): Promise<Uint8Array> {
+async function show(image: Sharp, photo: Size, { scaled, left, top, window }: View): Promise<Uint8Array> {
   const across = {
     length: Math.min(photo.width, scaled.width),
     scaled: scaled.width,
@@ -49,7 +72,7 @@ async function pixelsOf(bytes: Buffer, photo: Size, { scaled, left, top, window 
   };
   const columns = neededPixels(across);
   const rows = neededPixels(down);
-  const buffer = await sharp(bytes, OPTIONS)
+  const buffer = await image
     .autoOrient()
     .flatten({ background: '#ffffff' })
     // The decoder drops what is left over when it divides a side; fast would let it divide twice as far (lovell/sharp#3526).
@@ -62,13 +85,4 @@ async function pixelsOf(bytes: Buffer, photo: Size, { scaled, left, top, window 
   const pixels = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
   const grows = across.length < scaled.width || down.length < scaled.height;
   return grows ? enlarge(pixels, across, down) : pixels;
-}
-
-/** libvips reports several lines; it and Node repeat the file's name. */
-function reasonOf(cause: unknown, name: string): string {
-  return messageOf(cause)
-    .replaceAll(`: ${name}`, '')
-    .replace(/, open '.*'$/s, '')
-    .trim()
-    .replaceAll(/\s*\n\s*/g, '; ');
 }
