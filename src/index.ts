@@ -11,4 +11,6 @@ export { tunedModel } from './artifacts/tunedModel.js';
 export { type ModelFile, readModel, writeModel } from './onnx/model.js';
 export { type AdamW, type Optimizer, optimizers, type Sgd } from './optim/optimizer.js';
 export { ImageClassifier } from './runtime/classifier.js';
-export { type EpochResult, type Summary, train, type TrainEvent, type TrainOptions } from './train/trainer.js';
+export type { EpochResult, Summary, TrainEvent } from './train/events.js';
+export type { TrainOptions } from './train/options.js';
+export { Trainer } from './train/trainer.js';

@@ -7,7 +7,8 @@ import { drawPictures } from '../data/pictures.js';
 import { readModel } from '../onnx/model.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { argMax } from '../runtime/stepper.js';
-import { type Summary, train } from '../train/trainer.js';
+import type { Summary } from '../train/events.js';
+import { Trainer } from '../train/trainer.js';
 import { shared, wholeNumber } from './options.js';
 import type { Verb } from './verb.js';
 import { reportTraining } from './report.js';
@@ -51,7 +52,7 @@ export const verb: Verb<Arguments> = {
         await reportTraining(
           terminal,
           dataset,
-          train({ model, dataset, policy, out: join(args.out, policy), epochs, seed }),
+          new Trainer({ model, dataset, policy, out: join(args.out, policy), epochs, seed }),
         ),
       );
     }

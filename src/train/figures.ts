@@ -1,5 +1,5 @@
 import { type ChartSpec, drawChart } from '../figures/chart.js';
-import type { EpochResult } from './trainer.js';
+import type { EpochResult } from './events.js';
 
 /** Loss and top-1 by epoch, of training and validation, as SVG. */
 export function drawCurves(results: readonly EpochResult[]): Promise<string> {

@@ -138,7 +138,7 @@ describe('ort-tl', () => {
       ['photos that are text', () => train('--data', spoiled()), /5 of 90 photos could not be read.*--max-bad/],
       ['more layers than there are', () => train('--policy', 'F1C9'), /has 2 and 4; choose F1C4/],
       ['a policy that is none', () => train('--policy', 'C1F1'), /expected a policy such as F1C0/],
-      ['a learning rate below zero', () => train('--lr', '-0.1'), /positive number, got `-0.1` \(--lr\)/],
+      ['a learning rate below zero', () => train('--lr', '-0.1'), /positive number or auto, got `-0.1` \(--lr\)/],
       [
         'a flag that takes a number',
         () => train('--epochs', 'ten'),

@@ -13,6 +13,9 @@ describe('drawCurves', () => {
       trainTop1: 0.5,
       valLoss: 1.1 / epoch,
       top1: 0.4,
+      top5: 0.9,
+      macroF1: 0.4,
+      balancedAccuracy: 0.4,
       elapsedMs: 1,
       imagesPerSecond: 1,
     }));
