@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { openDataset } from '../data/openDataset.js';
+import { type Preset, PRESETS } from '../data/preprocessing.js';
 import { readModel } from '../onnx/model.js';
 import { optimizerCalled } from '../optim/optimizer.js';
 import { runName, train, type TrainOptions } from '../train/trainer.js';
@@ -20,6 +21,7 @@ interface Arguments {
   seed: number;
   size: number | undefined;
   resize: 'crop' | 'squash';
+  preprocessing: Preset | undefined;
   'val-fraction': number;
   'max-bad': number;
   threads: number;
@@ -58,6 +60,11 @@ export const trainVerb: CommandModule<object, Arguments> = {
         choices: ['crop', 'squash'] as const,
         default: 'crop' as const,
         describe: 'fit photos by cutting their edges, or by changing their aspect',
+      })
+      .option('preprocessing', {
+        choices: Object.keys(PRESETS) as Preset[],
+        describe: 'how pixels are normalised: torchvision (ImageNet), tf (−1 to 1), unit (0 to 1), none (0 to 255)',
+        defaultDescription: "the model's metadata, else torchvision",
       })
       .option('val-fraction', {
         type: 'number',
@@ -108,6 +115,7 @@ export const trainVerb: CommandModule<object, Arguments> = {
     if (args.lr !== undefined)
       optional.learningRate = number('lr', args.lr, 'the learning rate to be a positive number', (value) => value > 0);
     if (args.size !== undefined) optional.size = wholeNumber('size', args.size, 1);
+    if (args.preprocessing !== undefined) optional.preprocessing = args.preprocessing;
     if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);
     const threads = wholeNumber('threads', args.threads, 0);
     if (threads > 0) optional.threads = threads;

@@ -4,12 +4,12 @@ import { compile, FILES, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest, Preprocessing } from '../artifacts/manifest.js';
 import { PhotoReader } from '../data/photoReader.js';
 import type { Dataset, Photo } from '../data/imageFolder.js';
-import { IMAGENET_MEAN, IMAGENET_STD } from '../data/preprocessing.js';
+import { normalizationFor, type Preset } from '../data/preprocessing.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
-import { tunedModel } from '../artifacts/tunedModel.js';
+import { METADATA, tunedModel } from '../artifacts/tunedModel.js';
 import { writeFileAtomically } from '../files.js';
-import { type ModelFile, writeModel } from '../onnx/model.js';
+import { metadataOf, type ModelFile, writeModel } from '../onnx/model.js';
 import { writeSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { type Optimizer, optimizers } from '../optim/optimizer.js';
@@ -39,6 +39,8 @@ export interface TrainOptions {
   /** Side of the images in pixels, where the model leaves it open. */
   readonly size?: number;
   readonly resize?: Preprocessing['resize'];
+  /** How pixels are normalised; the default is what the model's metadata says, else torchvision. */
+  readonly preprocessing?: Preset;
   /** Threads of ONNX Runtime; 0 (default) takes one for each core. */
   readonly threads?: number;
   /** Share of unreadable photos that stops the run; default 0.05. */
@@ -137,8 +139,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       height,
       width,
       resize: options.resize ?? 'crop',
-      mean: IMAGENET_MEAN,
-      std: IMAGENET_STD,
+      ...normalizationFor(options.preprocessing, metadataOf(options.model.proto).get(METADATA.preprocessing)),
     }),
   });
   const artifacts = join(out, 'artifacts');
