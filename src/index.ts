@@ -5,6 +5,7 @@ export type { Manifest, Preprocessing } from './artifacts/manifest.js';
 export type { Dataset, OpenOptions, Photo } from './data/dataset.js';
 export { openImageFolder } from './data/imageFolder.js';
 export { openDataset } from './data/openDataset.js';
+export type { Preset } from './data/preprocessing.js';
 export { drawPictures } from './data/pictures.js';
 export { UserError } from './errors.js';
 export { tunedModel } from './artifacts/tunedModel.js';

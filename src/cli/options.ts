@@ -53,3 +53,8 @@ export function duration(flag: string, value: string): number {
   if (milliseconds !== null && milliseconds > 0) return milliseconds;
   throw new UserError('bad-arguments', `expected a duration such as 90s, 10m or 1.5h, got \`${value}\` (--${flag})`);
 }
+
+/** The keys of a record, as their own type. */
+export function keysOf<Key extends string>(record: Readonly<Record<Key, unknown>>): Key[] {
+  return Object.keys(record) as Key[];
+}

@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import { openDataset } from '../data/openDataset.js';
 import { UserError } from '../errors.js';
 import { writeFileAtomically } from '../files.js';
+import { type Preset, PRESETS } from '../data/preprocessing.js';
 import { readModel } from '../onnx/model.js';
 import { optimizerCalled } from '../optim/optimizer.js';
 import { scheduleCalled, scheduleNames } from '../optim/schedule.js';
@@ -10,13 +11,14 @@ import { providerCalled, providerNames } from '../runtime/providers.js';
 import { metricNames } from '../train/metrics.js';
 import type { TrainOptions } from '../train/options.js';
 import { runName, Trainer } from '../train/trainer.js';
+import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentation.js';
 import { readConfig } from './config.js';
-import { duration, number, shared, share, wholeNumber } from './options.js';
+import { duration, keysOf, number, shared, share, wholeNumber } from './options.js';
 import { reportTraining } from './report.js';
 import { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
-interface Arguments {
+interface Arguments extends AugmentationArguments {
   model: string | undefined;
   data: string | undefined;
   policy: string;
@@ -29,13 +31,6 @@ interface Arguments {
   'label-smoothing': number;
   'class-weights': 'equal' | 'balanced';
   sampling: 'shuffled' | 'balanced';
-  'random-crop': boolean;
-  flip: number;
-  rotate: number;
-  jitter: number;
-  hue: number;
-  'rand-augment': number | undefined;
-  erase: number;
   views: number;
   metric: (typeof metricNames)[number];
   patience: number | undefined;
@@ -43,6 +38,7 @@ interface Arguments {
   seed: number;
   size: number | undefined;
   resize: 'crop' | 'squash';
+  preprocessing: Preset | undefined;
   'val-fraction': number;
   'max-bad': number;
   threads: number;
@@ -60,7 +56,7 @@ const DISPLAY = ['json', 'quiet', 'debug'];
 /** Flags that a settings file may stand in for. */
 const SETTINGS = [
   ...['model', 'data', 'policy', 'epochs', 'batch', 'lr', 'schedule', 'warmup', 'optimizer', 'label-smoothing'],
-  ...['class-weights', 'sampling', 'random-crop', 'flip', 'rotate', 'jitter', 'hue', 'rand-augment', 'erase', 'views'],
+  ...['class-weights', 'sampling', ...keysOf(augmentationFlags), 'views', 'preprocessing'],
   ...['metric', 'patience', 'time-limit', 'seed', 'size', 'resize', 'val-fraction', 'max-bad', 'threads', 'provider'],
   ...['verify', 'tensorboard'],
 ] as const satisfies readonly (keyof Arguments)[];
@@ -102,18 +98,7 @@ export const verb: Verb<Arguments> = {
         default: 'shuffled' as const,
         describe: 'each photo once an epoch, or classes drawn evenly',
       })
-      .option('random-crop', { type: 'boolean', default: false, describe: 'train on random parts of the photos' })
-      .option('flip', { type: 'number', default: 0, requiresArg: true, describe: 'chance of mirroring a photo' })
-      .option('rotate', { type: 'number', default: 0, requiresArg: true, describe: 'greatest turn, in degrees' })
-      .option('jitter', {
-        type: 'number',
-        default: 0,
-        requiresArg: true,
-        describe: 'greatest change of brightness, contrast and saturation, as a share',
-      })
-      .option('hue', { type: 'number', default: 0, requiresArg: true, describe: 'greatest turn of the hue, up to 0.5' })
-      .option('rand-augment', { type: 'number', requiresArg: true, describe: 'RandAugment of this magnitude, 0 to 30' })
-      .option('erase', { type: 'number', default: 0, requiresArg: true, describe: 'chance of erasing a rectangle' })
+      .options(augmentationFlags)
       .option('views', {
         type: 'number',
         default: 0,
@@ -137,6 +122,10 @@ export const verb: Verb<Arguments> = {
         choices: ['crop', 'squash'] as const,
         default: 'crop' as const,
         describe: 'fit photos by cutting their edges, or by changing their aspect',
+      })
+      .option('preprocessing', {
+        choices: keysOf(PRESETS),
+        describe: "how pixels are normalised (default: as the model's metadata says, else torchvision)",
       })
       .option('val-fraction', {
         type: 'number',
@@ -180,7 +169,10 @@ export const verb: Verb<Arguments> = {
       .option('quiet', shared.quiet)
       .example('$0 train --model efficientnet_b0.onnx --data photos/', 'the last FC layer and the last convolution')
       .example('$0 train --model net.onnx --data photos/ --policy F1C0 --epochs 5', 'the last FC layer alone')
-      .example('$0 train --model net.onnx --data photos.csv --flip 0.5 --random-crop --views 4', 'with augmentation')
+      .example(
+        '$0 train --model net.onnx --data photos.csv --flip 0.5 --random-crop 0.35 --views 4',
+        'with augmentation',
+      )
       .example('$0 train --resume runs/first', 'goes on where the run stopped'),
   handler: async (given) => {
     const terminal = new Terminal(given);
@@ -226,8 +218,6 @@ export const verb: Verb<Arguments> = {
 };
 
 async function optionsOf(args: Arguments): Promise<Omit<TrainOptions, 'model' | 'dataset' | 'out'>> {
-  const jitter = share('jitter', args.jitter);
-  const hue = number('hue', args.hue, 'a number from 0 to 0.5', (value) => value >= 0 && value <= 0.5);
   const optional: { -readonly [Key in keyof TrainOptions]?: TrainOptions[Key] } = {};
   if (args.lr !== undefined) {
     optional.learningRate =
@@ -235,6 +225,7 @@ async function optionsOf(args: Arguments): Promise<Omit<TrainOptions, 'model' | 
         ? 'auto'
         : number('lr', Number(args.lr), 'the learning rate to be a positive number or auto', (value) => value > 0);
   }
+  if (args.preprocessing !== undefined) optional.preprocessing = args.preprocessing;
   if (args.size !== undefined) optional.size = wholeNumber('size', args.size, 1);
   if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);
   if (args.patience !== undefined) optional.patience = wholeNumber('patience', args.patience, 1);
@@ -255,26 +246,7 @@ async function optionsOf(args: Arguments): Promise<Omit<TrainOptions, 'model' | 
     ),
     classWeights: args['class-weights'],
     sampling: args.sampling,
-    augmentation: {
-      flip: share('flip', args.flip),
-      rotate: number('rotate', args.rotate, 'degrees from 0 to 180', (value) => value >= 0 && value <= 180),
-      erase: share('erase', args.erase),
-      ...(args['random-crop'] ? { crop: { scale: [0.08, 1], ratio: [3 / 4, 4 / 3] } } : {}),
-      ...(jitter > 0 || hue > 0 ? { jitter: { brightness: jitter, contrast: jitter, saturation: jitter, hue } } : {}),
-      ...(args['rand-augment'] === undefined
-        ? {}
-        : {
-            randAugment: {
-              operations: 2,
-              magnitude: number(
-                'rand-augment',
-                args['rand-augment'],
-                'a magnitude from 0 to 30',
-                (value) => value >= 0 && value <= 30,
-              ),
-            },
-          }),
-    },
+    augmentation: augmentationFrom(args),
     views: wholeNumber('views', args.views, 0),
     metric: args.metric,
     seed: args.seed,

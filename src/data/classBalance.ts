@@ -23,10 +23,10 @@ export function balancedOrder(labels: readonly number[], count: number, random: 
     if (others) others.push(index);
     else byClass.set(label, [index]);
   });
-  const [first, ...others] = [...byClass.values()];
-  if (!first) return [];
+  const classes = [...byClass.values()];
+  if (classes.length === 0) return [];
   return Array.from({ length: count }, () => {
-    const members = random.pick([first, ...others]);
+    const members = classes[random.integer(classes.length)] ?? [];
     return members[random.integer(members.length)] ?? 0;
   });
 }

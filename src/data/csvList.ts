@@ -10,6 +10,9 @@ const LABEL_NAMES = ['label', 'class'];
 const SPLIT_NAME = 'split';
 const LAYOUT = 'expected lines of path,label, or path,label,split with train or val, under a header or not';
 
+/** In bytes; no list has longer ones, but a file that is no list might. */
+const LONGEST_LINE = 100_000;
+
 interface Columns {
   readonly path: number;
   readonly label: number;
@@ -26,7 +29,7 @@ export async function openCsv(list: string, options: OpenOptions): Promise<Datas
   let columns: Columns | undefined;
   let named = false;
   for await (const { cells, line } of rowsOf(list)) {
-    const wrong = (what: string) => new UserError('bad-csv', `${list}, line ${line}: ${what}`);
+    const wrong = (what: string) => badLine(list, line, what);
     if (!columns) {
       const header = headerOf(cells);
       columns = header ?? { path: 0, label: 1, split: cells.length > 2 ? 2 : undefined };
@@ -77,7 +80,14 @@ function headerOf(cells: readonly string[]): Columns | undefined {
 }
 
 async function* rowsOf(list: string): AsyncGenerator<{ cells: string[]; line: number }> {
-  const parser = parse({ bom: true, trim: true, skip_empty_lines: true, relax_column_count: true, info: true });
+  const parser = parse({
+    bom: true,
+    trim: true,
+    skip_empty_lines: true,
+    relax_column_count: true,
+    max_record_size: LONGEST_LINE,
+    info: true,
+  });
   const source = createReadStream(list);
   source.once('error', (error) => parser.destroy(error));
   source.pipe(parser);
@@ -87,11 +97,17 @@ async function* rowsOf(list: string): AsyncGenerator<{ cells: string[]; line: nu
   } catch (cause) {
     if (cause instanceof CsvError) {
       const line = typeof cause['lines'] === 'number' ? cause['lines'] : parser.info.lines;
-      throw new UserError('bad-csv', `${list}, line ${line}: ${messageOf(cause)}`, { cause });
+      // What it quotes of the list may be long.
+      throw badLine(list, line, cause.message.split(', value is')[0] ?? '');
     }
     if (cause instanceof UserError) throw cause;
     throw new UserError('no-such-file', `cannot read ${list}: ${messageOf(cause)}`, { cause });
   } finally {
     source.destroy();
   }
+}
+
+/** In one line, whatever the list holds. */
+function badLine(list: string, line: number, what: string): UserError {
+  return new UserError('bad-csv', `${list}, line ${line}: ${what.replaceAll(/\p{Cc}+/gu, ' ')}`);
 }

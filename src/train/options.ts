@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Preprocessing } from '../artifacts/manifest.js';
 import { type Augmentation, parseAugmentation } from '../data/augment/augmentation.js';
 import type { Dataset } from '../data/dataset.js';
+import type { Preset } from '../data/preprocessing.js';
 import type { ModelFile } from '../onnx/model.js';
 import { type Optimizer, optimizers } from '../optim/optimizer.js';
 import type { ScheduleName } from '../optim/schedule.js';
@@ -44,6 +45,8 @@ export interface TrainOptions {
   /** Side of the images in pixels, where the model leaves it open. */
   readonly size?: number;
   readonly resize?: Preprocessing['resize'];
+  /** How pixels are normalised; the default is what the model's metadata says, else torchvision. */
+  readonly preprocessing?: Preset;
   /** Threads of ONNX Runtime; 0 (default) takes one for each core. */
   readonly threads?: number;
   /** Default `cpu`. */
@@ -78,6 +81,7 @@ export interface Settings {
   readonly patience: number | null;
   readonly seed: number;
   readonly resize: Preprocessing['resize'];
+  readonly preprocessing: Preset | null;
   readonly threads: number;
   readonly provider: Provider;
   readonly maxBad: number;
@@ -104,6 +108,7 @@ export function settingsOf(options: TrainOptions): Settings {
     patience: options.patience ?? null,
     seed: options.seed ?? 0,
     resize: options.resize ?? 'crop',
+    preprocessing: options.preprocessing ?? null,
     threads: threads > 0 ? threads : availableParallelism(),
     provider: options.provider ?? 'cpu',
     maxBad: options.maxBad ?? 0.05,

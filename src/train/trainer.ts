@@ -1,15 +1,15 @@
 import { basename, join } from 'node:path';
 import { compile, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
-import { tunedModel } from '../artifacts/tunedModel.js';
+import { METADATA, tunedModel } from '../artifacts/tunedModel.js';
 import { variesPhotos } from '../data/augment/augmentation.js';
 import { balancedClassWeights, balancedOrder } from '../data/classBalance.js';
 import type { Dataset, Photo } from '../data/dataset.js';
-import { IMAGENET_MEAN, IMAGENET_STD } from '../data/preprocessing.js';
+import { normalizationFor } from '../data/preprocessing.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { sha256, writeFileAtomically } from '../files.js';
-import { writeModel } from '../onnx/model.js';
+import { metadataOf, writeModel } from '../onnx/model.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { Plateau, shareOfPeak } from '../optim/schedule.js';
 import { Random } from '../random.js';
@@ -75,8 +75,7 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
       height,
       width,
       resize: settings.resize,
-      mean: IMAGENET_MEAN,
-      std: IMAGENET_STD,
+      ...normalizationFor(options.preprocessing, metadataOf(options.model.proto).get(METADATA.preprocessing)),
     }),
   });
   const identity: Identity = { ...settings, source: options.model.sha256, photos: identityOf(dataset) };
@@ -196,6 +195,10 @@ class Session {
         return;
       }
       yield* this.finishEpoch(epoch, epochBegan);
+      if (this.isTimeUp(began) && epoch < settings.epochs) {
+        this.endedBy = 'time-limit';
+        return;
+      }
     }
   }
 
@@ -297,11 +300,7 @@ class Session {
       const done = Math.min(partial.steps * batch, this.trainSlots.length);
       yield { type: 'progress', phase: 'training', epoch, done, total: this.trainSlots.length };
       const now = performance.now();
-      if (
-        this.options.timeLimitMs !== undefined &&
-        now - began > this.options.timeLimitMs &&
-        partial.steps < stepsPerEpoch
-      ) {
+      if (this.isTimeUp(began) && partial.steps < stepsPerEpoch) {
         this.endedBy = 'time-limit';
         return;
       }
@@ -363,6 +362,10 @@ class Session {
     await folder.writeResults(progress.results);
     if (this.options.tensorboard) await folder.writeTensorBoard(progress.results, progress.startedAtMs);
     yield { type: 'epoch', result, epochs: settings.epochs, best };
+  }
+
+  private isTimeUp(began: number): boolean {
+    return performance.now() - began > (this.options.timeLimitMs ?? Infinity);
   }
 
   /** Whether the metric has not improved for as many epochs as it may. */
