@@ -5,6 +5,7 @@ import { packageVersion } from '../artifacts/compile.js';
 import { messageOf, UserError } from '../errors.js';
 import { compileVerb } from './compile.js';
 import { demoVerb } from './demo.js';
+import { oneLine } from './terminal.js';
 import { inspectVerb } from './inspect.js';
 import { predictVerb } from './predict.js';
 import { trainVerb } from './train.js';
@@ -17,10 +18,10 @@ const debug = process.argv.includes('--debug');
 function fail(thrown: unknown): never {
   const isUserError = thrown instanceof UserError;
   if (debug) console.error(thrown);
-  else if (isUserError) console.error(`ort-tl: ${messageOf(thrown).replaceAll('\n', ' ')}`);
+  else if (isUserError) console.error(`ort-tl: ${oneLine(messageOf(thrown))}`);
   else
     console.error(
-      `ort-tl: something broke that should not: ${messageOf(thrown).split('\n')[0] ?? ''} (run again with --debug for the details)`,
+      `ort-tl: something broke that should not: ${oneLine(messageOf(thrown))} (run again with --debug for the details)`,
     );
   process.exit(isUserError ? EXIT.user : EXIT.failure);
 }
