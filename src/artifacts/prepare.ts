@@ -1,6 +1,6 @@
 import { messageOf, UserError } from '../errors.js';
 import { canonicalize, refuseFlattenedSoftmax } from '../graph/canonical.js';
-import { describe, type Graph, int, ints, Node, showShape, Value } from '../graph/graph.js';
+import { describe, type Graph, int, ints, Node, sameDim, showShape, Value } from '../graph/graph.js';
 import { ancestors, descendants } from '../graph/order.js';
 import { graphOfModel } from '../graph/proto.js';
 import { simplify } from '../graph/simplify.js';
@@ -142,7 +142,7 @@ export function replaceHead({ graph, layers, logits }: Classifier, classes: numb
       `${describe(alien)} lies between the classifier's last layer and the loss, and has no gradient rule; every policy trains through it, so export the model without that operator`,
     );
   }
-  if (got?.length !== 2 || got[1] !== classes) {
+  if (got?.length !== 2 || !sameDim(got[0] ?? 0, { batch: 1 }) || got[1] !== classes) {
     throw new UserError(
       'no-classifier',
       `with ${classes} classes the model's result has shape ${showShape(got)}, not [N, ${classes}]: something after "${head.name}" expects the old number of classes`,

@@ -81,9 +81,12 @@ const rules = new Map<string, ShapeRule>([
   ['ConstantOfShape', { shape: ({ numbers }) => numbers(0), dtype: constantType }],
 ]);
 
+/** Operators of ONNX Runtime's own domain; a standard one that claims to be of it is another, unknown one. */
+const contributedOps = new Set('FastGelu Gelu QuickGelu'.split(' '));
+
 /** Whether {@link inferNode} knows an operator. */
 export function infersShapeOf({ op, domain }: Node): boolean {
-  return rules.has(op) && (domain === '' || domain === 'com.microsoft');
+  return rules.has(op) && (domain === '' || (domain === 'com.microsoft' && contributedOps.has(op)));
 }
 
 /**
