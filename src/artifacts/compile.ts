@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { differentiate, noGradientRule } from '../autodiff/gradient.js';
 import { UserError } from '../errors.js';
@@ -20,6 +19,7 @@ import { momentsOf, type Optimizer, optimizers, update } from '../optim/optimize
 import type { Layer, LayerTable } from '../policy/layers.js';
 import { deepestWithin } from '../policy/nearest.js';
 import { chooseLayers, parsePolicy, type Policy, showPolicy } from '../policy/policy.js';
+import { packageVersion } from '../version.js';
 import { type Manifest, NEXT, type Preprocessing, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import { classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
 
@@ -301,7 +301,3 @@ export async function writeArtifacts(compiled: Compiled, folder: string): Promis
   await writeFileAtomically(join(folder, FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
   return manifest;
 }
-
-/** The version in ort-tl's package.json. */
-export const packageVersion: string = (createRequire(import.meta.url)('../../package.json') as { version: string })
-  .version;

@@ -6,12 +6,17 @@ import { FILES } from '../artifacts/compile.js';
 import { messageOf, UserError } from '../errors.js';
 import { NEXT, PIXELS, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
+import type { Provider } from './providers.js';
 
 export interface StepperOptions {
   /** Photos whose boundary can be kept at once. */
   readonly slots: number;
   /** Threads of ONNX Runtime; 0 lets it choose. */
   readonly threads: number;
+  /** Default `cpu`. */
+  readonly provider?: Provider;
+  /** What an image of each class weighs in the loss; default 1. */
+  readonly classWeights?: Float32Array;
 }
 
 /** Consecutive training steps, all decided beforehand. */
@@ -71,6 +76,7 @@ export class Stepper {
   private constructor(
     private readonly artifacts: Artifacts,
     slots: number,
+    private readonly classWeights: Float32Array | undefined,
     frozen: ort.InferenceSession | undefined,
     private readonly training: ort.InferenceSession,
     private readonly evaluation: ort.InferenceSession,
@@ -116,18 +122,25 @@ export class Stepper {
   }
 
   /** @throws UserError `not-loadable` when ONNX Runtime refuses a part of the model, such as an operator that it does not know. */
-  static async create(artifacts: Artifacts, { slots, threads }: StepperOptions): Promise<Stepper> {
-    const options = sessionOptions(threads);
+  static async create(artifacts: Artifacts, options: StepperOptions): Promise<Stepper> {
+    const session = sessionOptions(options);
     const open = async (name: string) => {
       const bytes = readFileSync(join(artifacts.folder, name));
       try {
-        return await ort.InferenceSession.create(bytes, options);
+        return await ort.InferenceSession.create(bytes, session);
       } catch (thrown) {
         throw refusal('not-loadable', `cannot load ${join(artifacts.folder, name)}`, thrown);
       }
     };
     const frozen = artifacts.manifest.files[FILES.frozen] === undefined ? undefined : await open(FILES.frozen);
-    return new Stepper(artifacts, slots, frozen, await open(FILES.training), await open(FILES.evaluation));
+    return new Stepper(
+      artifacts,
+      options.slots,
+      options.classWeights,
+      frozen,
+      await open(FILES.training),
+      await open(FILES.evaluation),
+    );
   }
 
   /** Runs the frozen part on `pixels`, uint8 [count, H, W, 3], and keeps the results and labels in consecutive slots. */
@@ -170,7 +183,7 @@ export class Stepper {
       this.gather(slots, this.batchRows);
       slots.forEach((slot, n) => {
         this.labelData[n] = BigInt(slot < 0 ? 0 : (this.labels[slot] ?? 0));
-        this.weightData[n] = slot < 0 ? 0 : 1;
+        this.weightData[n] = slot < 0 ? 0 : (this.classWeights?.[this.labels[slot] ?? 0] ?? 1);
       });
       this.rateData[0] = plan.learningRates[taken] ?? 0;
       this.stepData[0] = plan.firstStep + taken;
@@ -285,9 +298,10 @@ function asTensor(dtype: 'float32' | 'uint8', data: Row | undefined, dims: reado
   throw new Error(`expected ${dtype}`);
 }
 
-function sessionOptions(threads: number): ort.InferenceSession.SessionOptions {
+function sessionOptions({ threads, provider = 'cpu' }: StepperOptions): ort.InferenceSession.SessionOptions {
   return {
-    executionProviders: ['cpu'],
+    // What a provider lacks runs on the CPU.
+    executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
     executionMode: 'sequential',
     interOpNumThreads: 1,
     ...(threads > 0 ? { intraOpNumThreads: threads } : {}),

@@ -140,6 +140,64 @@ describe('decodePixels', () => {
     expect([...(await decodePixels(png, to(2, 1)))]).toEqual([25, 25, 25, 95, 95, 95]);
   });
 
+  // Values of Pillow 13: Image.resize(…, BILINEAR), for the crop to 8 × 5 and then the middle as torchvision's CenterCrop has it.
+  it.each([
+    {
+      name: 'both sides',
+      photo: [0, 37, 148, 91, 181, 89],
+      width: 3,
+      view: to(7, 5),
+      within: 1,
+      expected: [
+        [0, 5, 21, 37, 85, 132, 148],
+        [9, 15, 33, 51, 91, 129, 142],
+        [46, 55, 82, 109, 114, 117, 119],
+        [82, 94, 130, 167, 136, 105, 95],
+        [91, 104, 142, 181, 142, 102, 89],
+      ],
+    },
+    {
+      name: 'the height, while the width shrinks',
+      photo: [0, 37, 148, 91, 181, 89],
+      width: 3,
+      view: to(2, 5),
+      // Where it shrinks, libvips repeats the rim and Pillow leaves out what lies beyond it.
+      within: 5,
+      expected: [
+        [14, 106],
+        [25, 108],
+        [70, 115],
+        [114, 122],
+        [125, 124],
+      ],
+    },
+    {
+      name: 'and crops',
+      photo: [0, 37, 148, 77, 80, 91, 181, 89, 71, 127, 182, 69, 30, 65, 174],
+      width: 5,
+      view: to(5, 5, 'crop'),
+      within: 1,
+      expected: [
+        [44, 113, 126, 81, 79],
+        [96, 115, 109, 77, 89],
+        [175, 118, 83, 72, 103],
+        [110, 72, 58, 67, 117],
+        [67, 42, 41, 63, 126],
+      ],
+    },
+  ])('enlarges $name as Pillow does', async ({ photo, width, view, within, expected }) => {
+    const png = await image(
+      photo.flatMap((value) => [value, value, value]),
+      width,
+      3,
+    )
+      .png()
+      .toBuffer();
+    const red = (await decodePixels(png, view)).filter((_, at) => at % 3 === 0);
+    expect(red).toHaveLength(expected.flat().length);
+    expected.flat().forEach((value, at) => expect(Math.abs((red[at] ?? NaN) - value)).toBeLessThanOrEqual(within));
+  });
+
   // Black up to nine tenths, then white: the filter keeps areas, so the darkness of a line adds up to where the edge lies.
   it.each([
     [1207, 899, 96],
