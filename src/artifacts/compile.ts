@@ -1,22 +1,25 @@
 import { basename, join } from 'node:path';
-import { differentiate } from '../autodiff/gradient.js';
+import { differentiate, noGradientRule } from '../autodiff/gradient.js';
 import { UserError } from '../errors.js';
 import { writeFileAtomically, sha256 } from '../files.js';
 import { Builder } from '../graph/builder.js';
 import { multiplyAdds, peakActivationBytes } from '../graph/cost.js';
 import { type Cut, cutGraph } from '../graph/cut.js';
-import { bindShape, type Graph, type Node, type Shape, type Value } from '../graph/graph.js';
+import { bindShape, describe, type Graph, type Node, type Shape, type Value } from '../graph/graph.js';
 import { lower } from '../graph/lower.js';
-import { ancestors } from '../graph/order.js';
+import { ancestors, descendants } from '../graph/order.js';
 import { modelOfGraph } from '../graph/proto.js';
+import { infersShapeOf } from '../graph/shapes.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import { encodeModel, type ModelFile } from '../onnx/model.js';
 import { writeSafetensors } from '../onnx/safetensors.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import { crossEntropy } from '../optim/loss.js';
 import { momentsOf, type Optimizer, optimizers, update } from '../optim/optimizer.js';
+import type { Layer, LayerTable } from '../policy/layers.js';
+import { deepestWithin } from '../policy/nearest.js';
+import { chooseLayers, parsePolicy, type Policy, showPolicy } from '../policy/policy.js';
 import { packageVersion } from '../version.js';
-import { chooseLayers, parsePolicy, showPolicy } from '../policy/policy.js';
 import { type Manifest, NEXT, type Preprocessing, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import { classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
 
@@ -71,9 +74,12 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   prependPreprocessing(classifier, preprocessing);
 
   const { graph } = classifier;
-  const parameters = [...new Set(layers.flatMap((layer) => layer.parameters))];
-  const cut = cutGraph(graph, new Set(parameters));
-  const step = trainingGraph(graph, cut, parameters, { batch, optimizer, labelSmoothing, policy: showPolicy(policy) });
+  const part = (chosen: readonly Layer[]) => {
+    const parameters = [...new Set(chosen.flatMap((layer) => layer.parameters))];
+    const cut = cutGraph(graph, new Set(parameters));
+    return { parameters, cut, step: trainingGraph(graph, cut, parameters, { batch, optimizer, labelSmoothing }) };
+  };
+  const { parameters, cut, step } = withNearestPolicy(policy, classifier.layers, part);
   const state = initialState(parameters, optimizer);
   const boundary = cut.boundary.map((value) => {
     if (value.dtype !== 'float32' && value.dtype !== 'uint8')
@@ -137,13 +143,55 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   };
 }
 
+/** Codes of errors that lie in one operator: a policy whose trained part is without it has no such error. */
+const AVOIDABLE = new Set(['no-gradient-rule', 'no-gradient', 'unknown-shape']);
+
+/** What `part` gives for a policy's layers. @throws its error, with the nearest policy that avoids it at the end. */
+function withNearestPolicy<T>(policy: Policy, table: LayerTable, part: (layers: readonly Layer[]) => T): T {
+  const attempt = (other: Policy): T | UserError => {
+    try {
+      return part(chooseLayers(other, table));
+    } catch (thrown) {
+      if (thrown instanceof UserError && AVOIDABLE.has(thrown.code)) return thrown;
+      throw thrown;
+    }
+  };
+  const result = attempt(policy);
+  if (!(result instanceof UserError)) return result;
+  const nearest = deepestWithin(policy, table, (other) => !(attempt(other) instanceof UserError));
+  const advice = nearest
+    ? `, such as ${showPolicy(nearest)}`
+    : '; but not even F1C0 does, so export the model without that operator';
+  throw new UserError(result.code, `${result.message}${advice}`, { cause: result });
+}
+
 const sizeOf = (values: Iterable<Value>) =>
   [...values].reduce((total, value) => total + elementCount(bindShape(value.shape ?? [], 1)), 0);
 const momentName = (parameter: string, moment: string) => `${parameter}/${moment}`;
 
+/** The error of a value in the trained part whose shape an operator before it hides. */
+function unknownShape({ name, producer }: Value): UserError {
+  const source = producer && unknownOperatorBefore(producer);
+  return new UserError(
+    'unknown-shape',
+    `the shape of "${name}" is not known${source ? `, since ${describe(source)} hides it` : ''}; write shapes into the model (onnx.shape_inference), or choose a policy that stops after it`,
+  );
+}
+
+/** The first operator that ort-tl does not know on the way back from `node`. */
+function unknownOperatorBefore(node: Node): Node {
+  const seen = new Set([node]);
+  for (const each of seen) {
+    if (!infersShapeOf(each)) return each;
+    for (const input of each.inputs) if (input?.producer && !input.shape) seen.add(input.producer);
+  }
+  return node;
+}
+
 /** The shape of one image's share of a boundary value. */
 function imageShape(value: Value): number[] {
-  const [first, ...rest] = value.shape ?? [];
+  if (!value.shape) throw unknownShape(value);
+  const [first, ...rest] = value.shape;
   if (first === undefined || typeof first === 'number' || first.batch !== 1) {
     throw new UserError(
       'unsupported-model',
@@ -163,9 +211,13 @@ function trainingGraph(
   source: Graph,
   cut: Cut,
   parameters: readonly Value[],
-  options: { batch: number; optimizer: Optimizer; labelSmoothing: number; policy: string },
+  options: { batch: number; optimizer: Optimizer; labelSmoothing: number },
 ): StepGraph {
   const { batch, optimizer } = options;
+  const alien = descendants(cut.trained, parameters).nodes.find((node) => !infersShapeOf(node));
+  if (alien) throw noGradientRule(alien);
+  const shapeless = cut.trained.map((node) => node.output()).find(({ shape, isAssumed }) => !shape || isAssumed);
+  if (shapeless) throw unknownShape(shapeless);
   const g = new Builder(source.opset);
   const given = new Map<Value, Value>();
   for (const value of cut.boundary)

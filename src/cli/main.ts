@@ -3,6 +3,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { messageOf, UserError } from '../errors.js';
 import { packageVersion } from '../version.js';
+import { oneLine } from './terminal.js';
 import { lazily } from './verb.js';
 
 /** 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C. */
@@ -13,10 +14,10 @@ const debug = process.argv.includes('--debug');
 function fail(thrown: unknown): never {
   const isUserError = thrown instanceof UserError;
   if (debug) console.error(thrown);
-  else if (isUserError) console.error(`ort-tl: ${messageOf(thrown).replaceAll('\n', ' ')}`);
+  else if (isUserError) console.error(`ort-tl: ${oneLine(messageOf(thrown))}`);
   else
     console.error(
-      `ort-tl: something broke that should not: ${messageOf(thrown).split('\n')[0] ?? ''} (run again with --debug for the details)`,
+      `ort-tl: something broke that should not: ${oneLine(messageOf(thrown))} (run again with --debug for the details)`,
     );
   process.exit(isUserError ? EXIT.user : EXIT.failure);
 }

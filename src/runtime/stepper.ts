@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { type Artifacts } from '../artifacts/load.js';
 import { FILES } from '../artifacts/compile.js';
+import { messageOf, UserError } from '../errors.js';
 import { NEXT, PIXELS, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import type { Provider } from './providers.js';
@@ -120,9 +121,17 @@ export class Stepper {
     this.setState(artifacts.state);
   }
 
+  /** @throws UserError `not-loadable` when ONNX Runtime refuses a part of the model, such as an operator that it does not know. */
   static async create(artifacts: Artifacts, options: StepperOptions): Promise<Stepper> {
     const session = sessionOptions(options);
-    const open = (name: string) => ort.InferenceSession.create(readFileSync(join(artifacts.folder, name)), session);
+    const open = async (name: string) => {
+      const bytes = readFileSync(join(artifacts.folder, name));
+      try {
+        return await ort.InferenceSession.create(bytes, session);
+      } catch (thrown) {
+        throw refusal('not-loadable', `cannot load ${join(artifacts.folder, name)}`, thrown);
+      }
+    };
     const frozen = artifacts.manifest.files[FILES.frozen] === undefined ? undefined : await open(FILES.frozen);
     return new Stepper(
       artifacts,
@@ -148,7 +157,12 @@ export class Stepper {
     for (const { name, dtype, shape, size, rows } of this.stores) {
       fetches[name] = asTensor(dtype, rows.subarray(firstSlot * size, (firstSlot + count) * size), [count, ...shape]);
     }
-    await this.frozen.run({ [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) }, fetches);
+    await run(
+      FILES.frozen,
+      this.frozen,
+      { [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) },
+      fetches,
+    );
   }
 
   /** Gives back the frozen part's memory: every photo's boundary is stored. */
@@ -175,7 +189,7 @@ export class Stepper {
       this.stepData[0] = plan.firstStep + taken;
       const [feeds, fetches] = [this.feeds[this.current], this.fetches[this.current]];
       if (!feeds || !fetches) throw new Error('unreachable');
-      await this.training.run(feeds, fetches);
+      await run(FILES.training, this.training, feeds, fetches);
       this.current = this.current === 0 ? 1 : 0;
       slots.forEach((slot, n) => {
         if (slot < 0) return;
@@ -211,7 +225,7 @@ export class Stepper {
         feeds[name] = asTensor(dtype, buffers[index]?.subarray(0, size * some.length), [some.length, ...shape]);
       });
       const results = logits.subarray(first * classes.length, (first + some.length) * classes.length);
-      await this.evaluation.run(feeds, {
+      await run(FILES.evaluation, this.evaluation, feeds, {
         [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [some.length, classes.length]),
       });
     }
@@ -253,6 +267,29 @@ export class Stepper {
       });
     });
   }
+}
+
+/** Runs a session. @throws UserError `not-runnable` with ONNX Runtime's reason. */
+async function run(
+  file: string,
+  session: ort.InferenceSession,
+  feeds: Record<string, ort.Tensor>,
+  fetches: Record<string, ort.Tensor>,
+): Promise<void> {
+  try {
+    await session.run(feeds, fetches);
+  } catch (thrown) {
+    throw refusal('not-runnable', `failed while it ran ${file}`, thrown);
+  }
+}
+
+/** What ONNX Runtime says against a part of the model. The parts keep the nodes' names, so its reason leads to the source. */
+function refusal(code: string, what: string, thrown: unknown): UserError {
+  return new UserError(
+    code,
+    `ONNX Runtime ${what}: ${messageOf(thrown).trim()}; check that it runs the model that you began with`,
+    { cause: thrown },
+  );
 }
 
 function asTensor(dtype: 'float32' | 'uint8', data: Row | undefined, dims: readonly number[]): ort.Tensor {
