@@ -1,24 +1,27 @@
-import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
-import { differentiate } from '../autodiff/gradient.js';
+import { differentiate, noGradientRule } from '../autodiff/gradient.js';
 import { UserError } from '../errors.js';
 import { writeFileAtomically, sha256 } from '../files.js';
 import { Builder } from '../graph/builder.js';
 import { multiplyAdds, peakActivationBytes } from '../graph/cost.js';
 import { type Cut, cutGraph } from '../graph/cut.js';
-import { bindShape, type Graph, type Node, type Shape, type Value } from '../graph/graph.js';
+import { bindShape, describe, type Graph, type Node, type Shape, type Value } from '../graph/graph.js';
 import { lower, type Rewrite } from '../graph/lower.js';
-import { ancestors } from '../graph/order.js';
+import { ancestors, descendants } from '../graph/order.js';
 import { modelOfGraph } from '../graph/proto.js';
+import { infersShapeOf } from '../graph/shapes.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import { encodeModel, type ModelFile } from '../onnx/model.js';
 import { writeSafetensors } from '../onnx/safetensors.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import { crossEntropy } from '../optim/loss.js';
 import { momentsOf, type Optimizer, optimizers, update } from '../optim/optimizer.js';
-import { findBlocks } from '../policy/blocks.js';
-import { chooseLayers, parsePolicy, showPolicy } from '../policy/policy.js';
+import type { LayerTable } from '../policy/layers.js';
+import { type Block, findBlocks } from '../policy/blocks.js';
+import { deepestWithin } from '../policy/nearest.js';
+import { type Choice, chooseLayers, parsePolicy, type Policy, showPolicy } from '../policy/policy.js';
 import { Random } from '../random.js';
+import { packageVersion } from '../version.js';
 import { normalizeByBatch, normsOf, presenceOf, statisticsOf } from './batchStatistics.js';
 import { dropout } from './dropout.js';
 import { insertHiddenLayers } from './hiddenLayers.js';
@@ -82,31 +85,34 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   const classifier = classifierOf(model, options.size);
   const preprocessing = options.preprocessing(classifier.imageSize);
   const { graph } = classifier;
-  const choice = chooseLayers(policy, classifier.layers, findBlocks(graph, classifier.layers));
+  const blocks = findBlocks(graph, classifier.layers);
+  const choice = chooseLayers(policy, classifier.layers, blocks);
   const fresh = insertHiddenLayers(classifier, units, seed);
   replaceHead(classifier, classes.length, seed);
   prependPreprocessing(classifier, preprocessing);
 
-  // The head stands for all that is new: F1 trains its hidden layers too.
-  const layers = choice.layers.toSpliced(-1, 0, ...fresh.layers);
-  const head = layers.at(-1);
-  if (!head) throw new Error('unreachable');
-  const norms = batchNorm === 'batch' ? normsOf(layers) : [];
+  const part = (chosen: Choice) => {
+    // The head stands for all that is new: F1 trains its hidden layers too.
+    const layers = chosen.layers.toSpliced(-1, 0, ...fresh.layers);
+    const norms = batchNorm === 'batch' ? normsOf(layers) : [];
+    const statistics = statisticsOf(graph, norms);
+    const parameters = [...new Set(layers.flatMap((layer) => layer.parameters))];
+    const cut = cutGraph(graph, new Set(parameters));
+    const step = trainingGraph(graph, cut, parameters, statistics, {
+      batch,
+      optimizer,
+      labelSmoothing,
+      norms,
+      dropped: dropoutRatio > 0 ? layers.slice(-1 - fresh.layers.length).map(({ node }) => node) : [],
+      dropoutRatio,
+      seed,
+    });
+    return { layers, statistics, parameters, cut, step };
+  };
+  const { layers, statistics, parameters, cut, step } = withNearestPolicy(policy, classifier.layers, blocks, part);
   const warnings = [...choice.warnings];
-  if (batchNorm === 'batch' && norms.length === 0)
+  if (batchNorm === 'batch' && statistics.length === 0)
     warnings.push('no trained layer has a BatchNormalization, so --bn batch changes nothing');
-  const statistics = statisticsOf(graph, norms);
-  const parameters = [...new Set(layers.flatMap((layer) => layer.parameters))];
-  const cut = cutGraph(graph, new Set(parameters));
-  const step = trainingGraph(graph, cut, parameters, statistics, {
-    batch,
-    optimizer,
-    labelSmoothing,
-    norms,
-    dropped: dropoutRatio > 0 ? [...fresh.layers, head].map(({ node }) => node) : [],
-    dropoutRatio,
-    seed,
-  });
   const state = initialState(parameters, statistics, optimizer);
   const boundary = cut.boundary.map((value) => {
     if (value.dtype !== 'float32' && value.dtype !== 'uint8')
@@ -181,13 +187,60 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   };
 }
 
+/** Codes of errors that lie in one operator: a policy whose trained part is without it has no such error. */
+const AVOIDABLE = new Set(['no-gradient-rule', 'no-gradient', 'unknown-shape']);
+
+/** What `part` gives for a policy's layers. @throws its error, with the nearest policy that avoids it at the end. */
+function withNearestPolicy<T>(
+  policy: Policy,
+  table: LayerTable,
+  blocks: readonly Block[],
+  part: (choice: Choice) => T,
+): T {
+  const attempt = (other: Policy): T | UserError => {
+    try {
+      return part(chooseLayers(other, table, blocks));
+    } catch (thrown) {
+      if (thrown instanceof UserError && AVOIDABLE.has(thrown.code)) return thrown;
+      throw thrown;
+    }
+  };
+  const result = attempt(policy);
+  if (!(result instanceof UserError)) return result;
+  const nearest = deepestWithin(policy, table, (other) => !(attempt(other) instanceof UserError));
+  const advice = nearest
+    ? `, such as ${showPolicy(nearest)}`
+    : '; but not even F1C0 does, so export the model without that operator';
+  throw new UserError(result.code, `${result.message}${advice}`, { cause: result });
+}
+
 const sizeOf = (values: Iterable<Value>) =>
   [...values].reduce((total, value) => total + elementCount(bindShape(value.shape ?? [], 1)), 0);
 const momentName = (parameter: string, moment: string) => `${parameter}/${moment}`;
 
+/** The error of a value in the trained part whose shape an operator before it hides. */
+function unknownShape({ name, producer }: Value): UserError {
+  const source = producer && unknownOperatorBefore(producer);
+  return new UserError(
+    'unknown-shape',
+    `the shape of "${name}" is not known${source ? `, since ${describe(source)} hides it` : ''}; write shapes into the model (onnx.shape_inference), or choose a policy that stops after it`,
+  );
+}
+
+/** The first operator that ort-tl does not know on the way back from `node`. */
+function unknownOperatorBefore(node: Node): Node {
+  const seen = new Set([node]);
+  for (const each of seen) {
+    if (!infersShapeOf(each)) return each;
+    for (const input of each.inputs) if (input?.producer && !input.shape) seen.add(input.producer);
+  }
+  return node;
+}
+
 /** The shape of one image's share of a boundary value. */
 function imageShape(value: Value): number[] {
-  const [first, ...rest] = value.shape ?? [];
+  if (!value.shape) throw unknownShape(value);
+  const [first, ...rest] = value.shape;
   if (first === undefined || typeof first === 'number' || first.batch !== 1) {
     throw new UserError(
       'unsupported-model',
@@ -221,6 +274,10 @@ function trainingGraph(
   },
 ): StepGraph {
   const { batch, optimizer, norms, dropped, dropoutRatio } = options;
+  const alien = descendants(cut.trained, parameters).nodes.find((node) => !infersShapeOf(node));
+  if (alien) throw noGradientRule(alien);
+  const shapeless = cut.trained.map((node) => node.output()).find(({ shape, isAssumed }) => !shape || isAssumed);
+  if (shapeless) throw unknownShape(shapeless);
   const g = new Builder(source.opset);
   const given = new Map<Value, Value>();
   for (const value of cut.boundary)
@@ -257,14 +314,8 @@ function trainingGraph(
     rewrites.set(layer, (node, at) => {
       const [x, ...others] = node.inputs.map((input) => input && at(input));
       if (!x) throw new Error('unreachable');
-      return g.op(
-        node.op,
-        [dropout(g, x, dropoutRatio, step, random), ...others],
-        Object.fromEntries(node.attributes),
-        {
-          name: g.uniqueName(node.name),
-        },
-      );
+      const inputs = [dropout(g, x, dropoutRatio, step, random), ...others];
+      return g.op(node.op, inputs, Object.fromEntries(node.attributes), { name: g.uniqueName(node.name) });
     });
   }
   const at = lower(g, cut.trained, given, rewrites);
@@ -344,7 +395,3 @@ export async function writeArtifacts(compiled: Compiled, folder: string): Promis
   await writeFileAtomically(join(folder, FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
   return manifest;
 }
-
-/** The version in ort-tl's package.json. */
-export const packageVersion: string = (createRequire(import.meta.url)('../../package.json') as { version: string })
-  .version;

@@ -33,7 +33,10 @@ export function tunedModel(
   // Before format version 4 every initializer is also an input, with its shape.
   const declare = (name: string, { dtype, dims }: Tensor) => {
     if (model.irVersion >= 4n && !graph.input.some((input) => input.name === name)) return;
-    graph.input = [...graph.input.filter((input) => input.name !== name), protoOfValue(new Value(name, dtype, dims))];
+    graph.input = [
+      ...graph.input.filter((input) => input.name !== name),
+      protoOfValue(new Value(name, dtype, dims), name),
+    ];
   };
   insertHidden(graph, manifest);
   const added = new Set(manifest.hidden.flatMap(({ weight, bias }) => [weight, bias]));
@@ -89,7 +92,7 @@ function insertHidden(graph: GraphProto, { hidden, layers }: Manifest): void {
     throw new UserError('unsupported-model', `no node of the source model reads "${weight ?? ''}" as its weight`);
   const { nodes, output } = hiddenNodes(headOperator(head.opType), new Value(head.input[0] ?? ''), hidden);
   head.input[0] = output.name;
-  graph.node.splice(index, 0, ...nodes.map(protoOfNode));
+  graph.node.splice(index, 0, ...nodes.map((node) => protoOfNode(node)));
 }
 
 /** Whether no node reads the output: features that a model also gives are read by its head. */

@@ -1,5 +1,4 @@
 import { basename, join } from 'node:path';
-import type { CommandModule } from 'yargs';
 import { compile, writeArtifacts } from '../artifacts/compile.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from '../data/preprocessing.js';
 import { openImageFolder } from '../data/imageFolder.js';
@@ -8,6 +7,7 @@ import { readModel } from '../onnx/model.js';
 import { optimizerCalled } from '../optim/optimizer.js';
 import { policyFileName } from '../policy/policy.js';
 import { headOptions, shared, wholeNumber } from './options.js';
+import type { Verb } from './verb.js';
 import { showBytes, showCount, showPercent, Terminal } from './terminal.js';
 
 interface Arguments {
@@ -27,9 +27,7 @@ interface Arguments {
   json: boolean;
 }
 
-export const compileVerb: CommandModule<object, Arguments> = {
-  command: 'compile',
-  describe: 'write training artifacts for a model and a policy',
+export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
       .option('model', shared.model)

@@ -1,5 +1,5 @@
-import { type DType, dtypeOfCode, toNumbers } from '../onnx/tensor.js';
-import { type Dim, describe, type Graph, type Node, type Shape, sameDim, showShape, type Value } from './graph.js';
+import { type DType, dtypeOfCode, nearestNumber, toNumbers } from '../onnx/tensor.js';
+import { type Dim, describe, type Node, type Shape, sameDim, showShape, type Value } from './graph.js';
 
 /** The static geometry of a convolution or a pooling. */
 export interface ConvGeometry {
@@ -12,7 +12,7 @@ export interface ConvGeometry {
 }
 
 /** Integers that are known while shapes are inferred: constants, and arithmetic on shapes. */
-type Known = ReadonlyMap<Value, readonly Dim[]>;
+export type Known = ReadonlyMap<Value, readonly Dim[]>;
 
 interface ShapeRule {
   /** The shape of output 0; undefined where it cannot be told. */
@@ -81,9 +81,12 @@ const rules = new Map<string, ShapeRule>([
   ['ConstantOfShape', { shape: ({ numbers }) => numbers(0), dtype: constantType }],
 ]);
 
+/** Operators of ONNX Runtime's own domain; a standard one that claims to be of it is another, unknown one. */
+const contributedOps = new Set('FastGelu Gelu QuickGelu'.split(' '));
+
 /** Whether {@link inferNode} knows an operator. */
 export function infersShapeOf({ op, domain }: Node): boolean {
-  return rules.has(op) && (domain === '' || domain === 'com.microsoft');
+  return rules.has(op) && (domain === '' || (domain === 'com.microsoft' && contributedOps.has(op)));
 }
 
 /**
@@ -103,22 +106,6 @@ export function inferNode(node: Node, known: Known = new Map()): void {
     output.dtype = index === 0 ? dtype : (rule.others?.[index - 1] ?? dtype);
     output.shape = index === 0 ? shape : otherShape;
   });
-}
-
-/** Infers all of a graph, and follows the integers that its nodes compute from shapes. */
-export function inferGraph(graph: Graph): void {
-  knownDims(graph);
-}
-
-/** The integers that are known of a graph's values, once its shapes are inferred. */
-export function knownDims(graph: Graph): Known {
-  const known = new Map<Value, readonly Dim[]>();
-  for (const node of graph.nodes) {
-    inferNode(node, known);
-    const dims = computed(node, known);
-    if (dims && node.outputs[0]) known.set(node.outputs[0], dims);
-  }
-  return known;
 }
 
 /** A convolution's or pooling's geometry, `auto_pad` resolved for its input's size. */
@@ -196,18 +183,18 @@ function contextOf(node: Node, known: Known): Context {
 }
 
 /** Vectors longer than this are data, not shapes. */
-const LONGEST_VECTOR = 64;
+export const LONGEST_VECTOR = 64;
 
 function integersOf(value: Value | undefined, known: Known): readonly Dim[] | undefined {
   const constant = value?.constant;
   if (!constant) return value && known.get(value);
   return (constant.dtype === 'int64' || constant.dtype === 'int32') && constant.data.length <= LONGEST_VECTOR
-    ? toNumbers(constant)
+    ? Array.from(constant.data, nearestNumber)
     : undefined;
 }
 
 /** The integers that a node computes, where ort-tl can follow it. */
-function computed(node: Node, known: Known): readonly Dim[] | undefined {
+export function computed(node: Node, known: Known): readonly Dim[] | undefined {
   const a = integersOf(node.inputs[0], known);
   const b = integersOf(node.inputs[1], known);
   switch (node.op) {
@@ -260,7 +247,10 @@ function at<T>(list: readonly T[], index: number): T {
   return item;
 }
 
-const wrap = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
+function wrap(axis: number, rank: number): number {
+  if (!(axis >= -rank && axis <= rank)) throw new Error(`there is no axis ${axis} of ${rank}`);
+  return axis < 0 ? axis + rank : axis;
+}
 
 function whole(node: Node, dim: Dim | undefined): number {
   if (isNumber(dim)) return dim;
@@ -287,7 +277,7 @@ function broadcast({ node, shape }: Context): Shape {
   return result;
 }
 
-function broadcastShapes(shapes: readonly Shape[]): Shape | undefined {
+export function broadcastShapes(shapes: readonly Shape[]): Shape | undefined {
   const rank = Math.max(...shapes.map(({ length }) => length));
   const result: Dim[] = Array.from({ length: rank }, () => 1);
   for (const shape of shapes) {
@@ -412,6 +402,8 @@ function layerStatistics({ node, shape }: Context): Shape {
 function transposed({ node, shape }: Context): Shape {
   const from = shape(0);
   const permutation = node.ints('perm') ?? from.map((_, axis) => from.length - 1 - axis);
+  if (permutation.length !== from.length || new Set(permutation).size !== from.length)
+    throw new Error(`${describe(node)} cannot transpose ${showShape(from)} by [${permutation.join(', ')}]`);
   return permutation.map((axis) => at(from, axis));
 }
 

@@ -3,14 +3,20 @@ import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { type Artifacts } from '../artifacts/load.js';
 import { FILES } from '../artifacts/compile.js';
+import { messageOf, UserError } from '../errors.js';
 import { NEXT, PIXELS, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
+import type { Provider } from './providers.js';
 
 export interface StepperOptions {
   /** Photos whose boundary can be kept at once. */
   readonly slots: number;
   /** Threads of ONNX Runtime; 0 lets it choose. */
   readonly threads: number;
+  /** Default `cpu`. */
+  readonly provider?: Provider;
+  /** What an image of each class weighs in the loss; default 1. */
+  readonly classWeights?: Float32Array;
 }
 
 /** Consecutive training steps, all decided beforehand. */
@@ -70,6 +76,7 @@ export class Stepper {
   private constructor(
     private readonly artifacts: Artifacts,
     slots: number,
+    private readonly classWeights: Float32Array | undefined,
     frozen: ort.InferenceSession | undefined,
     private readonly training: ort.InferenceSession,
     private readonly evaluation: ort.InferenceSession,
@@ -114,11 +121,26 @@ export class Stepper {
     this.setState(artifacts.state);
   }
 
-  static async create(artifacts: Artifacts, { slots, threads }: StepperOptions): Promise<Stepper> {
-    const options = sessionOptions(threads);
-    const open = (name: string) => ort.InferenceSession.create(readFileSync(join(artifacts.folder, name)), options);
+  /** @throws UserError `not-loadable` when ONNX Runtime refuses a part of the model, such as an operator that it does not know. */
+  static async create(artifacts: Artifacts, options: StepperOptions): Promise<Stepper> {
+    const session = sessionOptions(options);
+    const open = async (name: string) => {
+      const bytes = readFileSync(join(artifacts.folder, name));
+      try {
+        return await ort.InferenceSession.create(bytes, session);
+      } catch (thrown) {
+        throw refusal('not-loadable', `cannot load ${join(artifacts.folder, name)}`, thrown);
+      }
+    };
     const frozen = artifacts.manifest.files[FILES.frozen] === undefined ? undefined : await open(FILES.frozen);
-    return new Stepper(artifacts, slots, frozen, await open(FILES.training), await open(FILES.evaluation));
+    return new Stepper(
+      artifacts,
+      options.slots,
+      options.classWeights,
+      frozen,
+      await open(FILES.training),
+      await open(FILES.evaluation),
+    );
   }
 
   /** Runs the frozen part on `pixels`, uint8 [count, H, W, 3], and keeps the results and labels in consecutive slots. */
@@ -132,7 +154,13 @@ export class Stepper {
       else
         fetches[name] = asTensor(dtype, rows.subarray(firstSlot * size, (firstSlot + count) * size), [count, ...shape]);
     }
-    await this.frozen?.run({ [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) }, fetches);
+    if (!this.frozen) return;
+    await run(
+      FILES.frozen,
+      this.frozen,
+      { [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) },
+      fetches,
+    );
   }
 
   /** Gives back the frozen part's memory: every photo's boundary is stored. */
@@ -153,13 +181,13 @@ export class Stepper {
       this.gather(slots, this.batchRows);
       slots.forEach((slot, n) => {
         this.labelData[n] = BigInt(slot < 0 ? 0 : (this.labels[slot] ?? 0));
-        this.weightData[n] = slot < 0 ? 0 : 1;
+        this.weightData[n] = slot < 0 ? 0 : (this.classWeights?.[this.labels[slot] ?? 0] ?? 1);
       });
       this.rateData[0] = plan.learningRates[taken] ?? 0;
       this.stepData[0] = plan.firstStep + taken;
       const [feeds, fetches] = [this.feeds[this.current], this.fetches[this.current]];
       if (!feeds || !fetches) throw new Error('unreachable');
-      await this.training.run(feeds, fetches);
+      await run(FILES.training, this.training, feeds, fetches);
       this.current = this.current === 0 ? 1 : 0;
       slots.forEach((slot, n) => {
         if (slot < 0) return;
@@ -195,7 +223,7 @@ export class Stepper {
         feeds[name] = asTensor(dtype, buffers[index]?.subarray(0, size * some.length), [some.length, ...shape]);
       });
       const results = logits.subarray(first * classes.length, (first + some.length) * classes.length);
-      await this.evaluation.run(feeds, {
+      await run(FILES.evaluation, this.evaluation, feeds, {
         [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [some.length, classes.length]),
       });
     }
@@ -239,15 +267,39 @@ export class Stepper {
   }
 }
 
+/** Runs a session. @throws UserError `not-runnable` with ONNX Runtime's reason. */
+async function run(
+  file: string,
+  session: ort.InferenceSession,
+  feeds: Record<string, ort.Tensor>,
+  fetches: Record<string, ort.Tensor>,
+): Promise<void> {
+  try {
+    await session.run(feeds, fetches);
+  } catch (thrown) {
+    throw refusal('not-runnable', `failed while it ran ${file}`, thrown);
+  }
+}
+
+/** What ONNX Runtime says against a part of the model. The parts keep the nodes' names, so its reason leads to the source. */
+function refusal(code: string, what: string, thrown: unknown): UserError {
+  return new UserError(
+    code,
+    `ONNX Runtime ${what}: ${messageOf(thrown).trim()}; check that it runs the model that you began with`,
+    { cause: thrown },
+  );
+}
+
 function asTensor(dtype: 'float32' | 'uint8', data: Row | undefined, dims: readonly number[]): ort.Tensor {
   if (dtype === 'uint8' && data instanceof Uint8Array) return new ort.Tensor('uint8', data, dims);
   if (dtype === 'float32' && data instanceof Float32Array) return new ort.Tensor('float32', data, dims);
   throw new Error(`expected ${dtype}`);
 }
 
-function sessionOptions(threads: number): ort.InferenceSession.SessionOptions {
+function sessionOptions({ threads, provider = 'cpu' }: StepperOptions): ort.InferenceSession.SessionOptions {
   return {
-    executionProviders: ['cpu'],
+    // What a provider lacks runs on the CPU.
+    executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
     executionMode: 'sequential',
     interOpNumThreads: 1,
     ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
