@@ -1,6 +1,5 @@
-import { UserError } from '../errors.js';
 import type { Builder } from '../graph/builder.js';
-import { concreteShape, describe, type Graph, type Node, type Value } from '../graph/graph.js';
+import { concreteShape, type Graph, type Node, Value } from '../graph/graph.js';
 import { dtypeCode } from '../onnx/tensor.js';
 import type { Layer } from '../policy/layers.js';
 
@@ -14,22 +13,38 @@ export function normsOf(layers: readonly Layer[]): Node[] {
   ];
 }
 
+/** Inputs of a BatchNormalization that hold its running mean and variance. */
+const STATISTICS = [3, 4] as const;
+
+/** A running average: what it is called, and where the source model reads it. */
+export interface Statistic {
+  readonly value: Value;
+  readonly node: Node;
+  readonly input: number;
+}
+
+export function statisticsOf(norms: readonly Node[]): Statistic[] {
+  return norms.flatMap((node) => STATISTICS.map((input) => ({ value: node.input(input), node, input })));
+}
+
 /**
- * Running means and variances of `norms`, each of a node's own.
- * @throws UserError `unsupported-model` where one stands for several, which could not move apart.
+ * Gives every BatchNormalization averages of its own. Exporters share what is equal in an untrained model: a mean of zeros is
+ * then another's mean, and some shift too, from which it must be able to move apart.
  */
-export function statisticsOf(graph: Graph, norms: readonly Node[]): Value[] {
-  const statistics = norms.flatMap((norm) => [norm.input(3), norm.input(4)]);
-  for (const value of statistics) {
-    const uses = graph.nodes.reduce((sum, node) => sum + node.inputs.filter((input) => input === value).length, 0);
-    if (uses === 1) continue;
-    const [norm] = norms.filter((node) => node.inputs.includes(value));
-    throw new UserError(
-      'unsupported-model',
-      `${norm ? describe(norm) : 'a BatchNormalization'} shares "${value.name}" with other nodes, so its running averages cannot be its own; train with --bn frozen`,
-    );
+export function separateStatistics(graph: Graph): void {
+  const uses = new Map<Value, number>();
+  for (const value of graph.nodes.flatMap(({ inputs }) => inputs))
+    if (value?.constant) uses.set(value, (uses.get(value) ?? 0) + 1);
+  for (const node of graph.nodes) {
+    if (node.op !== 'BatchNormalization' || node.domain !== '') continue;
+    for (const index of STATISTICS) {
+      const shared = node.inputs[index];
+      if (!shared?.constant || uses.get(shared) === 1) continue;
+      const own = new Value(`${node.name}/${index === 3 ? 'mean' : 'variance'}`, shared.dtype, shared.shape);
+      own.constant = shared.constant;
+      node.inputs[index] = own;
+    }
   }
-  return statistics;
 }
 
 /** Which images of a batch count, one row [1, B]: each its share, and how many there are (a scalar). */

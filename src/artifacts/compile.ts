@@ -22,7 +22,7 @@ import { deepestWithin } from '../policy/nearest.js';
 import { type Choice, chooseLayers, parsePolicy, type Policy, showPolicy } from '../policy/policy.js';
 import { Random } from '../random.js';
 import { packageVersion } from '../version.js';
-import { normalizeByBatch, normsOf, presenceOf, statisticsOf } from './batchStatistics.js';
+import { normalizeByBatch, normsOf, presenceOf, separateStatistics, statisticsOf } from './batchStatistics.js';
 import { dropout } from './dropout.js';
 import { insertHiddenLayers } from './hiddenLayers.js';
 import { type Manifest, NEXT, type Preprocessing, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
@@ -85,6 +85,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   const classifier = classifierOf(model, options.size);
   const preprocessing = options.preprocessing(classifier.imageSize);
   const { graph } = classifier;
+  separateStatistics(graph);
   const blocks = findBlocks(graph, classifier.layers);
   const choice = chooseLayers(policy, classifier.layers, blocks);
   const fresh = insertHiddenLayers(classifier, units, seed);
@@ -95,10 +96,11 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
     // The head stands for all that is new: F1 trains its hidden layers too.
     const layers = chosen.layers.toSpliced(-1, 0, ...fresh.layers);
     const norms = batchNorm === 'batch' ? normsOf(layers) : [];
-    const statistics = statisticsOf(graph, norms);
+    const statistics = statisticsOf(norms);
+    const averages = statistics.map(({ value }) => value);
     const parameters = [...new Set(layers.flatMap((layer) => layer.parameters))];
     const cut = cutGraph(graph, new Set(parameters));
-    const step = trainingGraph(graph, cut, parameters, statistics, {
+    const step = trainingGraph(graph, cut, parameters, averages, {
       batch,
       optimizer,
       labelSmoothing,
@@ -107,13 +109,18 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
       dropoutRatio,
       seed,
     });
-    return { layers, statistics, parameters, cut, step };
+    return { layers, statistics, averages, parameters, cut, step };
   };
-  const { layers, statistics, parameters, cut, step } = withNearestPolicy(policy, classifier.layers, blocks, part);
+  const { layers, statistics, averages, parameters, cut, step } = withNearestPolicy(
+    policy,
+    classifier.layers,
+    blocks,
+    part,
+  );
   const warnings = [...choice.warnings];
   if (batchNorm === 'batch' && statistics.length === 0)
     warnings.push('no trained layer has a BatchNormalization, so --bn batch changes nothing');
-  const state = initialState(parameters, statistics, optimizer);
+  const state = initialState(parameters, averages, optimizer);
   const boundary = cut.boundary.map((value) => {
     if (value.dtype !== 'float32' && value.dtype !== 'uint8')
       throw new Error(`the boundary "${value.name}" is ${value.dtype ?? 'untyped'}`);
@@ -153,7 +160,12 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
         shape: bindShape(value.shape ?? [], 1),
         moments: momentsOf(optimizer).map((moment) => momentName(value.name, moment)),
       })),
-      statistics: statistics.map((value) => ({ name: value.name, shape: bindShape(value.shape ?? [], 1) })),
+      statistics: statistics.map(({ value, node, input }) => ({
+        name: value.name,
+        shape: bindShape(value.shape ?? [], 1),
+        node: node.name,
+        input,
+      })),
       boundary,
       cost: {
         parameters: sizeOf(allParameters),
@@ -182,7 +194,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
             'frozen',
           ),
     training: modelOfGraph(step, 'training'),
-    evaluation: modelOfGraph(evaluationGraph(graph, cut, [...parameters, ...statistics]), 'evaluation'),
+    evaluation: modelOfGraph(evaluationGraph(graph, cut, [...parameters, ...averages]), 'evaluation'),
     state,
   };
 }

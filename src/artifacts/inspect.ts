@@ -19,7 +19,7 @@ export interface InspectOptions {
 }
 
 export interface LayerReport {
-  /** How a policy counts it, from the end: `F1`, `C2`; empty for a squeeze-excite gate. */
+  /** How a policy counts it, from the end: `F1`, `C2`; empty for a squeeze-excite gate and a normalization. */
   readonly policyName: string;
   /** Which block it belongs to, counted from the end as `blocks:2` does; undefined outside of blocks. */
   readonly block: number | undefined;

@@ -41,14 +41,16 @@ export const manifestSchema = z.object({
   labelSmoothing: z.number(),
   optimizer: optimizerSchema,
   opset: z.number(),
-  layers: z.array(z.object({ kind: z.enum(['fc', 'conv']), name: z.string(), parameters: z.array(z.string()) })),
+  layers: z.array(
+    z.object({ kind: z.enum(['fc', 'conv', 'norm']), name: z.string(), parameters: z.array(z.string()) }),
+  ),
   /** In the order of the training graph: each is an input `name` and an output `name` + NEXT, and so are its moments. */
   parameters: z.array(z.object({ name: z.string(), shape, moments: z.array(z.string()) })),
   /**
    * Running averages of BatchNormalizations that take their statistics from the batch. They go in and out of the training
-   * graph as parameters do, but nothing descends on them.
+   * graph as parameters do, but nothing descends on them. The source model's `node` reads each as its input number `input`.
    */
-  statistics: z.array(z.object({ name: z.string(), shape })),
+  statistics: z.array(z.object({ name: z.string(), shape, node: z.string(), input: z.number() })),
   /** What the frozen part hands to the trained part, shapes for one image. */
   boundary: z.array(z.object({ name: z.string(), dtype: z.enum(['float32', 'uint8']), shape })),
   cost: z.object({

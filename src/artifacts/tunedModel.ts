@@ -40,6 +40,13 @@ export function tunedModel(
   };
   insertHidden(graph, manifest);
   const added = new Set(manifest.hidden.flatMap(({ weight, bias }) => [weight, bias]));
+  for (const { name, node: norm, input } of manifest.statistics) {
+    const node = graph.node.find((each) => (each.name || each.output[0]) === norm);
+    if (!node) throw new UserError('unsupported-model', `the source model has no node "${norm}"`);
+    if (node.input[input] === name) continue;
+    node.input[input] = name;
+    added.add(name);
+  }
   for (const { name } of [...manifest.parameters, ...manifest.statistics]) {
     const value = parameters.get(name);
     if (!value) throw new Error(`the checkpoint lacks "${name}"`);

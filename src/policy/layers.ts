@@ -4,11 +4,13 @@ import { ancestors } from '../graph/order.js';
 
 /** A layer that a policy can choose: its operator, and the parameters that train with it. */
 export interface Layer {
-  readonly kind: 'fc' | 'conv';
+  /** A `norm` is a normalization that follows no convolution, as DenseNet and ConvNeXt have them; policies do not count it. */
+  readonly kind: 'fc' | 'conv' | 'norm';
   readonly name: string;
   readonly node: Node;
   /** What it writes, its bias and its BatchNormalization included. */
   readonly output: Value;
+  /** Its weight, bias, scale and shift, in this order, as far as it has them. */
   readonly parameters: readonly Value[];
 }
 
@@ -33,9 +35,12 @@ export function findLayers(graph: Graph, logits: Value): LayerTable {
   const onGate = gateNodes(nodes, pooled);
 
   const all: Layer[] = [];
+  const within = new Set<Node>();
   for (const node of nodes) {
-    const layer = layerOf(node, consumers);
-    if (layer) all.push(layer);
+    const layer = layerOf(node, consumers) ?? (within.has(node) ? undefined : normOf(node));
+    if (!layer) continue;
+    all.push(layer);
+    if (layer.output.producer) within.add(layer.output.producer);
   }
   const fcs = all.filter(({ kind, node }) => kind === 'fc' && !onGate.has(node));
   const convs = all.filter(({ kind, node }) => kind === 'conv' && !onGate.has(node));
@@ -107,6 +112,21 @@ function layerOf(node: Node, consumers: Map<Value, Node[]>): Layer | undefined {
   return undefined;
 }
 
+const NORMALIZATIONS: ReadonlySet<string> = new Set([
+  'BatchNormalization',
+  'GroupNormalization',
+  'InstanceNormalization',
+  'LayerNormalization',
+]);
+
+function normOf(node: Node): Layer | undefined {
+  if (node.domain !== '' || !NORMALIZATIONS.has(node.op)) return undefined;
+  const parameters = node.inputs.slice(1, 3).filter((value): value is Value => value?.constant?.dtype === 'float32');
+  return parameters.length === 0
+    ? undefined
+    : { kind: 'norm', name: node.name, node, output: node.output(), parameters };
+}
+
 /** Values that a global pooling has reduced, and all that is computed from them alone. */
 function pooledValues(nodes: readonly Node[]): Set<Value> {
   const pooled = new Set<Value>();
@@ -131,7 +151,8 @@ function isGlobalPool(node: Node): boolean {
     ? Array.from(node.inputs[1].constant.data as BigInt64Array, Number)
     : node.ints('axes');
   const spatial = axes?.map((axis) => (axis < 0 ? axis + 4 : axis)).sort((a, b) => a - b);
-  return spatial?.join() === '2,3';
+  // Channels come second, or last.
+  return spatial?.join() === '2,3' || spatial?.join() === '1,2';
 }
 
 /** The nodes between a global pooling and the place where their result joins a map that was not pooled. */

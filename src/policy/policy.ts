@@ -194,9 +194,10 @@ function cutBlocks(
   const nearest = [`blocks:${blocks.length - index} trains it wholly`];
   if (policy.kind === 'last') {
     const first = Math.min(...block.layers.map((layer) => convs.indexOf(layer)).filter((at) => at >= 0));
-    const hasGates = block.layers.some((layer) => !onPath.has(layer));
+    // Gates and normalizations that stand alone are not counted.
+    const isCounted = block.layers.every((layer) => onPath.has(layer));
     nearest.push(
-      `${showPolicy({ ...policy, convs: convs.length - first })}${hasGates ? ' all of it but its gates' : ' too'}`,
+      `${showPolicy({ ...policy, convs: convs.length - first })}${isCounted ? ' too' : ' its convolutions'}`,
     );
   }
   return [

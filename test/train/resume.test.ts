@@ -13,7 +13,7 @@ import { Random } from '../../src/random.js';
 import type { Summary } from '../../src/train/events.js';
 import type { TrainOptions } from '../../src/train/options.js';
 import { Trainer } from '../../src/train/trainer.js';
-import { SMALL_CNN } from '../models.js';
+import { SMALL_CNN, TINY_RESNET } from '../models.js';
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
@@ -104,15 +104,25 @@ describe('a run that was interrupted', () => {
     return summary;
   };
 
-  it('goes on in the middle of an epoch, to the same bits and the same figures', async () => {
+  const everything = {
+    model: readModel(TINY_RESNET),
+    policy: 'blocks:1',
+    hidden: [16],
+    dropout: 0.3,
+    batchNorm: 'batch',
+  } as const;
+  it.each([
+    ['F1C1', {}],
+    ['a head with hidden layers and dropout, and statistics of the batch', everything],
+  ])('goes on in the middle of an epoch, to the same bits and the same figures: %s', async (_, options) => {
     const [whole, broken] = [folder(), folder()];
-    const expected = await train({ out: whole });
-    expect(await train({ out: broken }, { epoch: 2, step: 60 })).toMatchObject({
+    const expected = await train({ ...options, out: whole });
+    expect(await train({ ...options, out: broken }, { epoch: 2, step: 60 })).toMatchObject({
       stopped: true,
       endedBy: 'interrupt',
       epochs: 1,
     });
-    const resumed = await train({ out: broken, resume: true });
+    const resumed = await train({ ...options, out: broken, resume: true });
     expect(resumed).toMatchObject({ stopped: false, endedBy: 'epochs', epochs: 3, top1: expected?.top1 });
     expect(weights(broken, 'last')).toEqual(weights(whole, 'last'));
     const figures = (out: string) =>
