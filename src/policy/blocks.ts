@@ -11,8 +11,8 @@ export interface Block {
 
 /** Operators by which a shortcut joins what it went round. */
 const JOINS: ReadonlySet<string> = new Set(['Add', 'Sum', 'Concat']);
-/** What may stand between a linear bottleneck and the layer that reads it. */
-const LINEAR: ReadonlySet<string> = new Set(['Conv', 'Pad', 'Transpose', ...JOINS]);
+/** What may stand between a linear bottleneck and the layer that reads it; also a normalization that was taken apart. */
+const PASSING: ReadonlySet<string> = new Set(['Pad', 'Transpose', 'Mul', 'Add', 'Sub']);
 
 /**
  * The blocks of a residual network, from input to head. Values that every path from the image to the result passes part the
@@ -28,7 +28,12 @@ export function findBlocks(graph: Graph, { all, convs }: LayerTable): Block[] {
   const layerOf = new Map(all.map((layer) => [layer.node, layer]));
   const main = new Set<Layer>([...convs, ...all.filter(({ kind }) => kind === 'fc')]);
   const readers = consumersOf(graph.nodes);
-  const isLinear = ({ output }: Layer) => readers.get(output)?.every(({ op }) => LINEAR.has(op)) === true;
+  const isReadLinearly = (value: Value): boolean =>
+    readers.get(value)?.every((node) => {
+      const isJoin = JOINS.has(node.op) && node.inputs.filter((input) => input && !input.constant).length > 1;
+      const passes = PASSING.has(node.op) && node.inputs.every((input) => input === value || input?.constant);
+      return node.op === 'Conv' || isJoin || (passes && isReadLinearly(node.output()));
+    }) === true;
 
   const blocks: Block[] = [];
   let shortcuts = 0;
@@ -44,7 +49,7 @@ export function findBlocks(graph: Graph, { all, convs }: LayerTable): Block[] {
     for (const layer of layers) {
       if (layer === convs[0]) continue;
       pending.push(layer);
-      if (layer.kind !== 'conv' || !main.has(layer) || !isLinear(layer)) continue;
+      if (layer.kind !== 'conv' || !main.has(layer) || !isReadLinearly(layer.output)) continue;
       if (pending.filter((each) => main.has(each)).length > 1) blocks.push({ layers: pending });
       pending = [];
     }
