@@ -2,21 +2,18 @@ import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { openImageFolder } from '../data/imageFolder.js';
 import { readModel } from '../onnx/model.js';
-import { optimizerCalled } from '../optim/optimizer.js';
 import { runName, train, type TrainOptions } from '../train/trainer.js';
 import { number, shared, wholeNumber } from './options.js';
 import { reportTraining } from './report.js';
+import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
 import { Terminal } from './terminal.js';
 
-interface Arguments {
+interface Arguments extends StepArguments {
   model: string;
   data: string;
   policy: string;
   epochs: number;
-  batch: number;
   lr: number | undefined;
-  optimizer: string;
-  'label-smoothing': number;
   seed: number;
   size: number | undefined;
   resize: 'crop' | 'squash';
@@ -34,6 +31,7 @@ export const trainVerb: CommandModule<object, Arguments> = {
   describe: 'train the chosen layers on a folder of photos',
   builder: (yargs) =>
     yargs
+      .group(['model', 'data', 'policy', 'epochs', 'lr', 'out'], 'Training:')
       .option('model', shared.model)
       .option('data', {
         type: 'string',
@@ -43,14 +41,11 @@ export const trainVerb: CommandModule<object, Arguments> = {
       })
       .option('policy', shared.policy)
       .option('epochs', { type: 'number', default: 10, requiresArg: true, describe: 'passes over the photos' })
-      .option('batch', shared.batch)
       .option('lr', {
         type: 'number',
         requiresArg: true,
         describe: 'peak learning rate (default: by optimizer and policy)',
       })
-      .option('optimizer', shared.optimizer)
-      .option('label-smoothing', shared.labelSmoothing)
       .option('seed', shared.seed)
       .option('size', shared.size)
       .option('resize', {
@@ -86,11 +81,13 @@ export const trainVerb: CommandModule<object, Arguments> = {
         requiresArg: true,
         describe: 'folder for the run (default: runs/<model>-<policy>)',
       })
+      .options(stepFlags)
       .option('json', shared.json)
       .option('quiet', shared.quiet)
       .example('$0 train --model efficientnet_b0.onnx --data photos/', 'the last FC layer and the last convolution')
       .example('$0 train --model net.onnx --data photos/ --policy F1C0 --epochs 5', 'the last FC layer alone')
-      .example('$0 train --model net.onnx --data photos/ --policy full --lr 1e-4', 'every layer'),
+      .example('$0 train --model net.onnx --data photos/ --policy full --lr 1e-4', 'every layer')
+      .example('$0 train --model net.onnx --data photos/ --policy full --batch 64 --accumulate 8', 'in less memory'),
   handler: async (args) => {
     const terminal = new Terminal(args);
     const seed = wholeNumber('seed', args.seed, 0);
@@ -108,6 +105,8 @@ export const trainVerb: CommandModule<object, Arguments> = {
       optional.learningRate = number('lr', args.lr, 'the learning rate to be a positive number', (value) => value > 0);
     if (args.size !== undefined) optional.size = wholeNumber('size', args.size, 1);
     if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);
+    if (args['class-weights'] !== undefined)
+      optional.classWeights = classWeightsOf(args['class-weights'], dataset.classes);
     const threads = wholeNumber('threads', args.threads, 0);
     if (threads > 0) optional.threads = threads;
 
@@ -123,20 +122,13 @@ export const trainVerb: CommandModule<object, Arguments> = {
         terminal,
         dataset,
         train({
+          ...stepOptionsOf(args),
           ...optional,
           model: readModel(args.model),
           dataset,
           policy: args.policy,
           out: args.out ?? join('runs', runName(args.model, args.policy)),
           epochs: wholeNumber('epochs', args.epochs, 1),
-          batch: wholeNumber('batch', args.batch, 1),
-          optimizer: optimizerCalled(args.optimizer),
-          labelSmoothing: number(
-            'label-smoothing',
-            args['label-smoothing'],
-            'a number from 0 up to, not including, 1',
-            (value) => value >= 0 && value < 1,
-          ),
           seed,
           resize: args.resize,
           maxBad: number('max-bad', args['max-bad'], 'a share from 0 to 1', (value) => value >= 0 && value <= 1),

@@ -2,6 +2,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { basename, join } from 'node:path';
 import { compile, FILES, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest, Preprocessing } from '../artifacts/manifest.js';
+import type { StepOptions } from '../artifacts/stepOptions.js';
 import { PhotoReader } from '../data/photoReader.js';
 import type { Dataset, Photo } from '../data/imageFolder.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from '../data/preprocessing.js';
@@ -12,14 +13,15 @@ import { writeFileAtomically } from '../files.js';
 import { type ModelFile, writeModel } from '../onnx/model.js';
 import { writeSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
-import { type Optimizer, optimizers } from '../optim/optimizer.js';
+import { balancedWeights } from '../optim/loss.js';
+import { type Optimizer, optimizers, usualLearningRates } from '../optim/optimizer.js';
 import { cosineWithWarmup } from '../optim/schedule.js';
 import { Random } from '../random.js';
 import { Engine } from '../runtime/engine.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { argMax } from '../runtime/stepper.js';
 
-export interface TrainOptions {
+export interface TrainOptions extends Omit<StepOptions, 'classWeights' | 'targets'> {
   readonly model: ModelFile;
   readonly dataset: Dataset;
   readonly policy: string;
@@ -27,14 +29,12 @@ export interface TrainOptions {
   readonly out: string;
   /** Default 10. */
   readonly epochs?: number;
-  /** Images a step; default 32, at most all. */
-  readonly batch?: number;
-  readonly optimizer?: Optimizer;
+  /** Factors for the loss of each class; `balanced` weighs rare classes up. */
+  readonly classWeights?: 'balanced' | readonly number[];
   /** Peak learning rate; the default follows optimizer and policy. */
   readonly learningRate?: number;
   /** Epochs, or a part of one, through which the learning rate rises; default 0.5. */
   readonly warmupEpochs?: number;
-  readonly labelSmoothing?: number;
   readonly seed?: number;
   /** Side of the images in pixels, where the model leaves it open. */
   readonly size?: number;
@@ -108,7 +108,7 @@ const STEPS_PER_CALL = 16;
 
 /** Peak learning rates for some ten epochs; training every layer disturbs more, so it goes slower. */
 export function defaultLearningRate(optimizer: Optimizer, policy: string): number {
-  const base = optimizer.name === 'sgd' ? 0.01 : 1e-3;
+  const base = usualLearningRates[optimizer.name];
   return policy.toLowerCase() === 'full' ? base / 4 : base;
 }
 
@@ -118,21 +118,22 @@ export function defaultLearningRate(optimizer: Optimizer, policy: string): numbe
  * @throws UserError for a policy that does not fit, too many unreadable photos, a loss that is no number, a full disk.
  */
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
-  const { dataset, out, epochs = 10, optimizer = optimizers.adamw, labelSmoothing = 0, seed = 0, signal } = options;
+  const { dataset, out, epochs = 10, optimizer = optimizers.adamw, seed = 0, signal } = options;
   const { warmupEpochs = 0.5, maxBad = 0.05, threads = availableParallelism() } = options;
   const learningRate = options.learningRate ?? defaultLearningRate(optimizer, options.policy);
   // A batch that the photos cannot fill would be nothing but padding.
   const batch = Math.min(options.batch ?? 32, dataset.train.length);
   const began = performance.now();
 
+  const { classWeights, ...choices } = options;
   const compiled = compile(options.model, {
-    policy: options.policy,
+    ...choices,
     classes: dataset.classes,
     batch,
+    microBatch: Math.min(options.microBatch ?? batch, batch),
     optimizer,
-    labelSmoothing,
     seed,
-    ...(options.size ? { size: options.size } : {}),
+    ...(classWeights ? { classWeights: weightsOfClasses(classWeights, dataset) } : {}),
     preprocessing: ([height, width]) => ({
       height,
       width,
@@ -256,6 +257,14 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   }
 }
 
+function weightsOfClasses(weights: 'balanced' | readonly number[], { train, classes }: Dataset): readonly number[] {
+  if (weights !== 'balanced') return weights;
+  return balancedWeights(
+    train.map(({ label }) => label),
+    classes.length,
+  );
+}
+
 /** Share of the machine's memory that the photos' boundary may take. */
 const LARGEST_SHARE = 0.7;
 
@@ -360,7 +369,10 @@ class Run {
     await writeSafetensors(join(this.out, 'last', FILES.checkpoint), state, metadata);
     if (!this.best || result.top1 > this.best.top1) {
       const parameters = new Map(
-        this.manifest.parameters.flatMap(({ name }) => [...state].filter(([key]) => key === name)),
+        this.manifest.parameters.flatMap(({ name, average }) => {
+          const value = state.get(average ?? name);
+          return value ? [[name, value] as const] : [];
+        }),
       );
       await writeSafetensors(join(this.out, 'best', FILES.checkpoint), parameters, metadata);
       this.best = { epoch: result.epoch, top1: result.top1, parameters, predictions: this.predictions };
