@@ -10,7 +10,7 @@ import { type Sgd, sgd, sgdSettings } from './optimizers/sgd.js';
 
 export type { Adam, AdamW, Lamb, Lars, RmsProp, Sgd };
 
-/** An optimizer's name and settings; a setting that is left out gets PyTorch's default, or its paper's. */
+/** An optimizer's name and settings; a setting that is left out gets PyTorch's default, or what is usual with photos. */
 export const optimizerSchema = z.discriminatedUnion('name', [
   adamSettings,
   adamwSettings,

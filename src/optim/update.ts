@@ -36,19 +36,19 @@ export function updateAll(g: Builder, trained: readonly Trained[], options: Upda
   const { rule, learningRate, step } = options;
   const gradients = trained.map(({ gradient }) => gradient);
   const clipped = options.clipNorm > 0 ? clipByGlobalNorm(g, gradients, options.clipNorm) : gradients;
-  const rates = new Map([[1, learningRate]]);
+  const updates = new Map<number, ReturnType<UpdateRule['prepare']>>();
+  const updateAt = (multiplier: number) => {
+    let update = updates.get(multiplier);
+    if (!update) {
+      const rate = multiplier === 1 ? learningRate : g.mul(learningRate, g.scalar(multiplier));
+      updates.set(multiplier, (update = rule.prepare(g, { learningRate: rate, step })));
+    }
+    return update;
+  };
   const newShare = trained.some(({ average }) => average) ? averageShare(g, step, options.averageDecay) : undefined;
   return trained.map(({ parameter, gradient, moments, average, learningRateMultiplier, decays }, index) => {
-    const rate = rates.get(learningRateMultiplier) ?? g.mul(learningRate, g.scalar(learningRateMultiplier));
-    rates.set(learningRateMultiplier, rate);
-    const next = rule.update(g, {
-      parameter,
-      gradient: clipped[index] ?? gradient,
-      moments,
-      learningRate: rate,
-      step,
-      decays,
-    });
+    const update = updateAt(learningRateMultiplier);
+    const next = update({ parameter, gradient: clipped[index] ?? gradient, moments, decays });
     return {
       ...next,
       average: average && newShare && g.add(average, g.mul(g.sub(next.parameter, average), newShare)),

@@ -30,33 +30,38 @@ export const ADAM_MOMENTS = ['firstMoment', 'secondMoment'] as const;
 export function adam(settings: Adam): UpdateRule {
   return {
     moments: ADAM_MOMENTS,
-    update: (g, inputs) => {
-      const gradient = decayedGradient(g, inputs, settings.weightDecay);
-      const { quotient, scale, moments } = adamDirection(g, { ...inputs, gradient }, settings);
-      const change = g.mul(quotient, g.mul(inputs.learningRate, scale));
-      return { parameter: g.sub(inputs.parameter, change), moments };
+    prepare: (g, { learningRate, step }) => {
+      const { scale, quotientOf } = adamDirection(g, step, settings);
+      const rate = g.mul(learningRate, scale);
+      return (inputs) => {
+        const gradient = decayedGradient(g, inputs, settings.weightDecay);
+        const { quotient, moments } = quotientOf({ ...inputs, gradient });
+        return { parameter: g.sub(inputs.parameter, g.mul(quotient, rate)), moments };
+      };
     },
   };
 }
 
 /**
- * m̂/(√v̂ + ε) as a tensor `quotient` and a scalar `scale` whose product it is. A pass over a tensor costs, a scalar does not;
- * so the moments are kept as plain sums, M = m/(1 − β₁) and V = v/(1 − β₂), and all else is in the scalars: with
- * c = √((1 − β₂)/(1 − β₂ᵗ)), m̂/(√v̂ + ε) = M/(√V + ε/c) · (1 − β₁)/((1 − β₁ᵗ)·c).
+ * m̂/(√v̂ + ε) as the product of a scalar `scale`, the same for all parameters, and a tensor `quotient`. A pass over a tensor
+ * costs, a scalar does not; so the moments are kept as plain sums, M = m/(1 − β₁) and V = v/(1 − β₂), and all else is in
+ * scalars: with c = √((1 − β₂)/(1 − β₂ᵗ)), m̂/(√v̂ + ε) = M/(√V + ε/c) · (1 − β₁)/((1 − β₁ᵗ)·c).
  */
 export function adamDirection(
   g: Builder,
-  inputs: UpdateInputs,
+  step: Value,
   { beta1, beta2, epsilon }: Pick<Adam, 'beta1' | 'beta2' | 'epsilon'>,
-): { quotient: Value; scale: Value; moments: Value[] } {
-  const { gradient, step } = inputs;
-  const first = decaySum(g, beta1, moment(inputs, 0), gradient);
-  const second = decaySum(g, beta2, moment(inputs, 1), g.mul(gradient, gradient));
+): { scale: Value; quotientOf: (inputs: UpdateInputs) => { quotient: Value; moments: Value[] } } {
   const unbias = (beta: number) => g.sub(g.scalar(1), g.pow(g.scalar(beta), step));
   const c = g.sqrt(g.div(g.scalar(1 - beta2), unbias(beta2)));
+  const offset = g.div(g.scalar(epsilon), c);
   return {
-    quotient: g.div(first, g.add(g.sqrt(second), g.div(g.scalar(epsilon), c))),
     scale: g.div(g.scalar(1 - beta1), g.mul(unbias(beta1), c)),
-    moments: [first, second],
+    quotientOf: (inputs) => {
+      const { gradient } = inputs;
+      const first = decaySum(g, beta1, moment(inputs, 0), gradient);
+      const second = decaySum(g, beta2, moment(inputs, 1), g.mul(gradient, gradient));
+      return { quotient: g.div(first, g.add(g.sqrt(second), offset)), moments: [first, second] };
+    },
   };
 }

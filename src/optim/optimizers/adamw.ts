@@ -9,14 +9,16 @@ export type AdamW = z.infer<typeof adamwSettings>;
 export function adamw(settings: AdamW): UpdateRule {
   return {
     moments: ADAM_MOMENTS,
-    update: (g, inputs) => {
-      const { parameter, learningRate, decays } = inputs;
-      const { quotient, scale, moments } = adamDirection(g, inputs, settings);
-      const kept =
-        decays && settings.weightDecay > 0
-          ? g.mul(parameter, g.sub(g.scalar(1), g.mul(learningRate, g.scalar(settings.weightDecay))))
-          : parameter;
-      return { parameter: g.sub(kept, g.mul(quotient, g.mul(learningRate, scale))), moments };
+    prepare: (g, { learningRate, step }) => {
+      const { scale, quotientOf } = adamDirection(g, step, settings);
+      const rate = g.mul(learningRate, scale);
+      const keep = g.sub(g.scalar(1), g.mul(learningRate, g.scalar(settings.weightDecay)));
+      return (inputs) => {
+        const { parameter, decays } = inputs;
+        const { quotient, moments } = quotientOf(inputs);
+        const kept = decays && settings.weightDecay > 0 ? g.mul(parameter, keep) : parameter;
+        return { parameter: g.sub(kept, g.mul(quotient, rate)), moments };
+      };
     },
   };
 }

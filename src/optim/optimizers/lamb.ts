@@ -16,14 +16,18 @@ export type Lamb = z.infer<typeof lambSettings>;
 export function lamb(settings: Lamb): UpdateRule {
   return {
     moments: ADAM_MOMENTS,
-    update: (g, inputs) => {
-      const { parameter, learningRate, decays } = inputs;
-      const { quotient, scale, moments } = adamDirection(g, inputs, settings);
-      if (!decays) return { parameter: g.sub(parameter, g.mul(quotient, g.mul(learningRate, scale))), moments };
-      const direction = g.mul(quotient, scale);
-      const update = settings.weightDecay > 0 ? decaySum(g, settings.weightDecay, parameter, direction) : direction;
-      const trust = ratioOrOne(g, norm(g, parameter), norm(g, update));
-      return { parameter: g.sub(parameter, g.mul(update, g.mul(learningRate, trust))), moments };
+    prepare: (g, { learningRate, step }) => {
+      const { scale, quotientOf } = adamDirection(g, step, settings);
+      const rate = g.mul(learningRate, scale);
+      return (inputs) => {
+        const { parameter, decays } = inputs;
+        const { quotient, moments } = quotientOf(inputs);
+        if (!decays) return { parameter: g.sub(parameter, g.mul(quotient, rate)), moments };
+        const direction = g.mul(quotient, scale);
+        const update = settings.weightDecay > 0 ? decaySum(g, settings.weightDecay, parameter, direction) : direction;
+        const trust = ratioOrOne(g, norm(g, parameter), norm(g, update));
+        return { parameter: g.sub(parameter, g.mul(update, g.mul(learningRate, trust))), moments };
+      };
     },
   };
 }

@@ -21,13 +21,13 @@ export function lars(settings: Lars): UpdateRule {
   const { momentum, weightDecay, trust } = settings;
   return {
     moments: momentum > 0 ? ['momentum'] : [],
-    update: (g, inputs) => {
+    prepare: (g, schedule) => (inputs) => {
       const { parameter, gradient, decays } = inputs;
-      if (!decays) return descend(g, inputs, gradient, settings);
+      if (!decays) return descend(g, schedule, inputs, gradient, settings);
       const [length, slope] = [norm(g, parameter), norm(g, gradient)];
       const scale = g.add(g.add(slope, g.mul(length, g.scalar(weightDecay))), g.scalar(EPSILON));
       const ratio = ratioOrOne(g, length, slope, g.div(g.mul(length, g.scalar(trust)), scale));
-      return descend(g, inputs, g.mul(decayedGradient(g, inputs, weightDecay), ratio), settings);
+      return descend(g, schedule, inputs, g.mul(decayedGradient(g, inputs, weightDecay), ratio), settings);
     },
   };
 }

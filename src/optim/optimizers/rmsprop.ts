@@ -20,15 +20,17 @@ export function rmsprop({ smoothing, epsilon, momentum, weightDecay }: RmsProp):
   const scale = Math.sqrt(1 - smoothing);
   return {
     moments: momentum > 0 ? ['squares', 'momentum'] : ['squares'],
-    update: (g, inputs) => {
-      const { parameter, learningRate } = inputs;
-      const gradient = decayedGradient(g, inputs, weightDecay);
-      const squares = decaySum(g, smoothing, moment(inputs, 0), g.mul(gradient, gradient));
-      const quotient = g.div(gradient, g.add(g.sqrt(squares), g.scalar(epsilon / scale)));
+    prepare: (g, { learningRate }) => {
       const rate = g.mul(learningRate, g.scalar(1 / scale));
-      if (momentum === 0) return { parameter: g.sub(parameter, g.mul(quotient, rate)), moments: [squares] };
-      const velocity = decaySum(g, momentum, moment(inputs, 1), quotient);
-      return { parameter: g.sub(parameter, g.mul(velocity, rate)), moments: [squares, velocity] };
+      return (inputs) => {
+        const { parameter } = inputs;
+        const gradient = decayedGradient(g, inputs, weightDecay);
+        const squares = decaySum(g, smoothing, moment(inputs, 0), g.mul(gradient, gradient));
+        const quotient = g.div(gradient, g.add(g.sqrt(squares), g.scalar(epsilon / scale)));
+        if (momentum === 0) return { parameter: g.sub(parameter, g.mul(quotient, rate)), moments: [squares] };
+        const velocity = decaySum(g, momentum, moment(inputs, 1), quotient);
+        return { parameter: g.sub(parameter, g.mul(velocity, rate)), moments: [squares, velocity] };
+      };
     },
   };
 }

@@ -2,6 +2,14 @@ import { z } from 'zod';
 import type { Builder } from '../../graph/builder.js';
 import type { Value } from '../../graph/graph.js';
 
+/** What parameters share at a step. */
+export interface Schedule {
+  /** float32 scalar, the multiplier of these parameters included. */
+  readonly learningRate: Value;
+  /** float32 scalar, 1 at the first step. */
+  readonly step: Value;
+}
+
 /** One parameter at one step. */
 export interface UpdateInputs {
   readonly parameter: Value;
@@ -9,10 +17,6 @@ export interface UpdateInputs {
   readonly gradient: Value;
   /** As {@link UpdateRule.moments} lists them, of the parameter's shape. */
   readonly moments: readonly Value[];
-  /** float32 scalar, this parameter's multiplier included. */
-  readonly learningRate: Value;
-  /** float32 scalar, 1 at the first step. */
-  readonly step: Value;
   /** Whether weight decay, and the trust ratio of LAMB and LARS, take hold of this parameter. */
   readonly decays: boolean;
 }
@@ -26,7 +30,8 @@ export interface Updated {
 export interface UpdateRule {
   /** The tensors that it keeps for a parameter: each of its shape, and zero at first. */
   readonly moments: readonly string[];
-  readonly update: (g: Builder, inputs: UpdateInputs) => Updated;
+  /** Appends what parameters share; what this gives appends the update of one. */
+  readonly prepare: (g: Builder, schedule: Schedule) => (inputs: UpdateInputs) => Updated;
 }
 
 /** How much of a running average stays at a step. */

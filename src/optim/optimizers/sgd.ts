@@ -6,6 +6,7 @@ import {
   decayRate,
   decaySum,
   moment,
+  type Schedule,
   type UpdateInputs,
   type UpdateRule,
   weightDecay,
@@ -26,18 +27,20 @@ export type Sgd = z.infer<typeof sgdSettings>;
 export function sgd({ momentum, nesterov, weightDecay }: Sgd): UpdateRule {
   return {
     moments: momentum > 0 ? ['momentum'] : [],
-    update: (g, inputs) => descend(g, inputs, decayedGradient(g, inputs, weightDecay), { momentum, nesterov }),
+    prepare: (g, schedule) => (inputs) =>
+      descend(g, schedule, inputs, decayedGradient(g, inputs, weightDecay), { momentum, nesterov }),
   };
 }
 
 /** The update by `gradient` as it is, decay included. */
 export function descend(
   g: Builder,
+  { learningRate }: Schedule,
   inputs: UpdateInputs,
   gradient: Value,
   { momentum, nesterov }: Pick<Sgd, 'momentum' | 'nesterov'>,
 ): { parameter: Value; moments: Value[] } {
-  const { parameter, learningRate } = inputs;
+  const { parameter } = inputs;
   if (momentum === 0) return { parameter: g.sub(parameter, g.mul(gradient, learningRate)), moments: [] };
   const velocity = decaySum(g, momentum, moment(inputs, 0), gradient);
   const direction = nesterov ? decaySum(g, momentum, velocity, gradient) : velocity;
