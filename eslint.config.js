@@ -2,7 +2,18 @@ import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  { ignores: ['dist/', 'node_modules/', 'src/onnx/onnx_pb.ts', 'runs/', 'artifacts/', 'bench/*.js', 'models/*.js'] },
+  {
+    ignores: [
+      'dist/',
+      'node_modules/',
+      'src/onnx/onnx_pb.ts',
+      'runs/',
+      'artifacts/',
+      'bench/*.js',
+      'models/*.js',
+      'test/fuzz/*.js',
+    ],
+  },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['*.js'] } } },

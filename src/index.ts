@@ -2,7 +2,10 @@ export { compile, type Compiled, type CompileOptions, writeArtifacts } from './a
 export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspect.js';
 export { type Artifacts, loadArtifacts } from './artifacts/load.js';
 export type { Manifest, Preprocessing } from './artifacts/manifest.js';
-export { type Dataset, openImageFolder, type Photo } from './data/imageFolder.js';
+export type { Dataset, OpenOptions, Photo } from './data/dataset.js';
+export { openImageFolder } from './data/imageFolder.js';
+export { openDataset } from './data/openDataset.js';
+export type { Preset } from './data/preprocessing.js';
 export { drawPictures } from './data/pictures.js';
 export { UserError } from './errors.js';
 export { tunedModel } from './artifacts/tunedModel.js';
@@ -21,4 +24,6 @@ export {
   type Sgd,
 } from './optim/optimizer.js';
 export { ImageClassifier } from './runtime/classifier.js';
-export { type EpochResult, type Summary, train, type TrainEvent, type TrainOptions } from './train/trainer.js';
+export type { EpochResult, Summary, TrainEvent } from './train/events.js';
+export type { TrainOptions } from './train/options.js';
+export { Trainer } from './train/trainer.js';

@@ -8,3 +8,4 @@ export const SMALL_CNN = at('../models/small_cnn.onnx');
 export const EFFICIENTNET_B0 = at('../../shared/models/efficientnet_b0.onnx');
 export const EFFICIENTNET_B2 = at('../../shared/models/efficientnet_b2_untrained.onnx');
 export const MOBILEONE_S0 = at('../../shared/models/mobileone_s0.onnx');
+export const CIFAR_10 = at('../../shared/data/cifar10-exact');

@@ -1,15 +1,15 @@
-import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
-import { differentiate } from '../autodiff/gradient.js';
+import { differentiate, noGradientRule } from '../autodiff/gradient.js';
 import { UserError } from '../errors.js';
 import { writeFileAtomically, sha256 } from '../files.js';
 import { Builder } from '../graph/builder.js';
 import { multiplyAdds, peakActivationBytes } from '../graph/cost.js';
 import { type Cut, cutGraph } from '../graph/cut.js';
-import { bindShape, type Graph, type Node, type Shape, type Value } from '../graph/graph.js';
+import { bindShape, describe, type Graph, type Node, type Shape, type Value } from '../graph/graph.js';
 import { lower } from '../graph/lower.js';
-import { ancestors } from '../graph/order.js';
+import { ancestors, descendants } from '../graph/order.js';
 import { modelOfGraph } from '../graph/proto.js';
+import { infersShapeOf } from '../graph/shapes.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import { encodeModel, type ModelFile } from '../onnx/model.js';
 import { writeSafetensors } from '../onnx/safetensors.js';
@@ -17,7 +17,10 @@ import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import { crossEntropy } from '../optim/loss.js';
 import { multipliersOf } from '../optim/learningRates.js';
 import { optimizers, updateRuleOf } from '../optim/optimizer.js';
-import { chooseLayers, parsePolicy, showPolicy } from '../policy/policy.js';
+import type { Layer, LayerTable } from '../policy/layers.js';
+import { deepestWithin } from '../policy/nearest.js';
+import { chooseLayers, parsePolicy, type Policy, showPolicy } from '../policy/policy.js';
+import { packageVersion } from '../version.js';
 import { type Manifest, NEXT, type Preprocessing, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import { classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
 import { checkStepOptions, type StepOptions } from './stepOptions.js';
@@ -74,28 +77,32 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   prependPreprocessing(classifier, preprocessing);
 
   const { graph } = classifier;
-  const parameters = [...new Set(layers.flatMap((layer) => layer.parameters))];
-  const cut = cutGraph(graph, new Set(parameters));
   const layerEntries = layers.map(({ kind, name, parameters: own }) => ({
     kind,
     name,
     parameters: own.map((value) => value.name),
   }));
   const multipliers = multipliersOf(layerEntries, options.learningRateMultipliers ?? []);
-  const entries = parameters.map((value): TrainedParameter => {
-    const { name } = value;
-    return {
-      name,
-      shape: bindShape(value.shape ?? [], 1),
-      moments: updateRuleOf(optimizer).moments.map((moment) => `${name}/${moment}`),
-      ...(averageDecay > 0 ? { average: `${name}/average` } : {}),
-      ...(microBatch < batch ? { gradient: `${name}/gradient` } : {}),
-      learningRateMultiplier: multipliers.get(name) ?? 1,
-      decays: options.decay === 'all' || isWeight(value),
-    };
-  });
   const settings = { optimizer, clipNorm, averageDecay };
-  const step = trainingGraph(graph, cut, parameters, entries, { ...options, ...settings, microBatch, targets });
+  const part = (chosen: readonly Layer[]) => {
+    const parameters = [...new Set(chosen.flatMap((layer) => layer.parameters))];
+    const cut = cutGraph(graph, new Set(parameters));
+    const entries = parameters.map((value): TrainedParameter => {
+      const { name } = value;
+      return {
+        name,
+        shape: bindShape(value.shape ?? [], 1),
+        moments: updateRuleOf(optimizer).moments.map((moment) => `${name}/${moment}`),
+        ...(averageDecay > 0 ? { average: `${name}/average` } : {}),
+        ...(microBatch < batch ? { gradient: `${name}/gradient` } : {}),
+        learningRateMultiplier: multipliers.get(name) ?? 1,
+        decays: options.decay === 'all' || isWeight(value),
+      };
+    });
+    const step = trainingGraph(graph, cut, parameters, entries, { ...options, ...settings, microBatch, targets });
+    return { parameters, cut, entries, step };
+  };
+  const { parameters, cut, entries, step } = withNearestPolicy(policy, classifier.layers, part);
   const update = microBatch < batch ? updateGraph(graph.opset, entries, settings) : undefined;
   const state = initialState(parameters, entries);
   const boundary = cut.boundary.map((value) => {
@@ -163,14 +170,56 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   };
 }
 
+/** Codes of errors that lie in one operator: a policy whose trained part is without it has no such error. */
+const AVOIDABLE = new Set(['no-gradient-rule', 'no-gradient', 'unknown-shape']);
+
+/** What `part` gives for a policy's layers. @throws its error, with the nearest policy that avoids it at the end. */
+function withNearestPolicy<T>(policy: Policy, table: LayerTable, part: (layers: readonly Layer[]) => T): T {
+  const attempt = (other: Policy): T | UserError => {
+    try {
+      return part(chooseLayers(other, table));
+    } catch (thrown) {
+      if (thrown instanceof UserError && AVOIDABLE.has(thrown.code)) return thrown;
+      throw thrown;
+    }
+  };
+  const result = attempt(policy);
+  if (!(result instanceof UserError)) return result;
+  const nearest = deepestWithin(policy, table, (other) => !(attempt(other) instanceof UserError));
+  const advice = nearest
+    ? `, such as ${showPolicy(nearest)}`
+    : '; but not even F1C0 does, so export the model without that operator';
+  throw new UserError(result.code, `${result.message}${advice}`, { cause: result });
+}
+
 const sizeOf = (values: Iterable<Value>) =>
   [...values].reduce((total, value) => total + elementCount(bindShape(value.shape ?? [], 1)), 0);
 /** Weights have several axes; biases, and normalization's scales and shifts, stretch along one at most. */
 const isWeight = ({ shape }: Value) => bindShape(shape ?? [], 1).filter((dim) => dim > 1).length > 1;
 
+/** The error of a value in the trained part whose shape an operator before it hides. */
+function unknownShape({ name, producer }: Value): UserError {
+  const source = producer && unknownOperatorBefore(producer);
+  return new UserError(
+    'unknown-shape',
+    `the shape of "${name}" is not known${source ? `, since ${describe(source)} hides it` : ''}; write shapes into the model (onnx.shape_inference), or choose a policy that stops after it`,
+  );
+}
+
+/** The first operator that ort-tl does not know on the way back from `node`. */
+function unknownOperatorBefore(node: Node): Node {
+  const seen = new Set([node]);
+  for (const each of seen) {
+    if (!infersShapeOf(each)) return each;
+    for (const input of each.inputs) if (input?.producer && !input.shape) seen.add(input.producer);
+  }
+  return node;
+}
+
 /** The shape of one image's share of a boundary value. */
 function imageShape(value: Value): number[] {
-  const [first, ...rest] = value.shape ?? [];
+  if (!value.shape) throw unknownShape(value);
+  const [first, ...rest] = value.shape;
   if (first === undefined || typeof first === 'number' || first.batch !== 1) {
     throw new UserError(
       'unsupported-model',
@@ -197,6 +246,10 @@ function trainingGraph(
   options: StepOptions & UpdateSettings & { readonly microBatch: number; readonly targets: 'labels' | 'soft' },
 ): StepGraph {
   const batch = options.microBatch;
+  const alien = descendants(cut.trained, parameters).nodes.find((node) => !infersShapeOf(node));
+  if (alien) throw noGradientRule(alien);
+  const shapeless = cut.trained.map((node) => node.output()).find(({ shape, isAssumed }) => !shape || isAssumed);
+  if (shapeless) throw unknownShape(shapeless);
   const g = new Builder(source.opset);
   const given = new Map<Value, Value>();
   for (const value of cut.boundary)
@@ -284,7 +337,3 @@ export async function writeArtifacts(compiled: Compiled, folder: string): Promis
   await writeFileAtomically(join(folder, FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
   return manifest;
 }
-
-/** The version in ort-tl's package.json. */
-export const packageVersion: string = (createRequire(import.meta.url)('../../package.json') as { version: string })
-  .version;

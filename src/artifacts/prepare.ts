@@ -1,10 +1,11 @@
-import { UserError } from '../errors.js';
+import { messageOf, UserError } from '../errors.js';
 import { canonicalize, refuseFlattenedSoftmax } from '../graph/canonical.js';
-import { type Graph, int, ints, Node, showShape, Value } from '../graph/graph.js';
-import { ancestors } from '../graph/order.js';
+import { describe, type Graph, int, ints, Node, sameDim, showShape, Value } from '../graph/graph.js';
+import { ancestors, descendants } from '../graph/order.js';
 import { graphOfModel } from '../graph/proto.js';
 import { simplify } from '../graph/simplify.js';
-import { inferGraph } from '../graph/shapes.js';
+import { inferGraph } from '../graph/infer.js';
+import { infersShapeOf } from '../graph/shapes.js';
 import { dtypeCode, floatTensor, type Tensor } from '../onnx/tensor.js';
 import type { ModelFile } from '../onnx/model.js';
 import { findLayers, type LayerTable } from '../policy/layers.js';
@@ -20,6 +21,9 @@ export interface Classifier {
   /** Height and width of the images it takes. */
   readonly imageSize: readonly [number, number];
 }
+
+/** Images of more pixels a side than this are no classifier's. */
+const LARGEST_SIZE = 8192;
 
 /** The side of ImageNet's pictures in pixels, for a model that takes any. */
 const USUAL_SIZE = 224;
@@ -55,6 +59,12 @@ export function classifierOf({ proto, path }: ModelFile, size?: number): Classif
   }
   const imageSize = sizeOfImages(image);
   if (imageSize) {
+    if (imageSize.some((side) => side > LARGEST_SIZE)) {
+      throw new UserError(
+        'image-size',
+        `${path} is asked to take images of ${imageSize.join('×')} pixels, and ort-tl stops at ${LARGEST_SIZE}; choose a smaller size (--size)`,
+      );
+    }
     if (size !== undefined && imageSize.some((side) => side !== size)) {
       throw new UserError(
         'image-size',
@@ -79,11 +89,8 @@ function sizeOfImages({ shape }: Value): readonly [number, number] | undefined {
 
 /** The output that holds the classes: of several, the one that no other output is computed from. */
 function classifierOutput(graph: Graph, path: string): Value {
-  const last = graph.outputs.filter((output) =>
-    graph.outputs.every(
-      (other) => other === output || !ancestors(graph.nodes, [other]).some((node) => node.inputs.includes(output)),
-    ),
-  );
+  const read = new Set(ancestors(graph.nodes, graph.outputs).flatMap(({ inputs }) => inputs));
+  const last = graph.outputs.filter((output) => !read.has(output));
   const [output] = last;
   if (!output || last.length > 1) {
     const names = last.map(({ name }) => `"${name}"`).join(', ');
@@ -118,9 +125,24 @@ export function replaceHead({ graph, layers, logits }: Classifier, classes: numb
   const values = Array.from({ length: classes * inputs }, () => (2 * random.next() - 1) * bound);
   setConstant(weight, floatTensor(transposed ? [classes, inputs] : [inputs, classes], values));
   if (bias) setConstant(bias, floatTensor([classes], new Float32Array(classes)));
-  inferGraph(graph);
+  try {
+    inferGraph(graph);
+  } catch (thrown) {
+    throw new UserError(
+      'no-classifier',
+      `with ${classes} classes the model no longer fits together: ${messageOf(thrown)}`,
+      { cause: thrown },
+    );
+  }
   const got = logits.shape;
-  if (got?.length !== 2 || got[1] !== classes) {
+  const alien = descendants(graph.nodes, [head.node.output()]).nodes.find((node) => !infersShapeOf(node));
+  if (!got && alien) {
+    throw new UserError(
+      'no-gradient-rule',
+      `${describe(alien)} lies between the classifier's last layer and the loss, and has no gradient rule; every policy trains through it, so export the model without that operator`,
+    );
+  }
+  if (got?.length !== 2 || !sameDim(got[0] ?? 0, { batch: 1 }) || got[1] !== classes) {
     throw new UserError(
       'no-classifier',
       `with ${classes} classes the model's result has shape ${showShape(got)}, not [N, ${classes}]: something after "${head.name}" expects the old number of classes`,

@@ -8,7 +8,8 @@ import { ruleFor } from './registry.js';
  * Appends to `g` the gradients of the scalar `loss` with respect to `trainable`, by reverse mode over `nodes`, which `g`
  * holds already. Only what a trainable value needs is built.
  * @returns the gradient of each trainable value, of its shape.
- * @throws UserError `no-gradient-rule` when an operator between a trainable value and the loss has no rule.
+ * @throws UserError `no-gradient-rule` when an operator between a trainable value and the loss has no rule, `no-gradient` when
+ * the loss does not depend on one otherwise than through integers; the message ends with "a policy that stops after it", and who knows the policies goes on from there.
  */
 export function differentiate(
   g: Builder,
@@ -26,12 +27,7 @@ export function differentiate(
     const dy = dOutputs.find((gradient) => gradient !== undefined);
     if (!dy) continue;
     const rule = ruleFor(node);
-    if (!rule) {
-      throw new UserError(
-        'no-gradient-rule',
-        `${describe(node)} lies between a trainable layer and the loss, and has no gradient rule; choose a policy that stops after it, such as F1C0`,
-      );
-    }
+    if (!rule) throw noGradientRule(node);
     const thunks = rule.gradients({
       node,
       input: (index) => node.input(index),
@@ -61,9 +57,20 @@ export function differentiate(
   return new Map(
     trainable.map((value) => {
       const gradient = gradients.get(value);
-      if (!gradient) throw new Error(`the loss does not depend on "${value.name}"`);
+      if (!gradient)
+        throw new UserError(
+          'no-gradient',
+          `no gradient flows back to "${value.name}", through integers or shapes alone; choose a policy that stops after it`,
+        );
       return [value, gradient];
     }),
+  );
+}
+
+export function noGradientRule(node: Node): UserError {
+  return new UserError(
+    'no-gradient-rule',
+    `${describe(node)} lies between a trainable layer and the loss, and has no gradient rule; choose a policy that stops after it`,
   );
 }
 

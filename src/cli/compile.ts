@@ -1,13 +1,13 @@
 import { basename, join } from 'node:path';
-import type { CommandModule } from 'yargs';
 import { compile, writeArtifacts } from '../artifacts/compile.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from '../data/preprocessing.js';
+import { balancedClassWeights } from '../data/classBalance.js';
 import { openImageFolder } from '../data/imageFolder.js';
 import { UserError } from '../errors.js';
 import { readModel } from '../onnx/model.js';
-import { balancedWeights } from '../optim/loss.js';
 import { shared, wholeNumber } from './options.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
+import type { Verb } from './verb.js';
 import { showBytes, showCount, showPercent, Terminal } from './terminal.js';
 
 interface Arguments extends StepArguments {
@@ -22,9 +22,7 @@ interface Arguments extends StepArguments {
   json: boolean;
 }
 
-export const compileVerb: CommandModule<object, Arguments> = {
-  command: 'compile',
-  describe: 'write training artifacts for a model and a policy',
+export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
       .group(['model', 'policy', 'classes', 'data', 'out'], 'Artifacts:')
@@ -68,22 +66,18 @@ export const compileVerb: CommandModule<object, Arguments> = {
       );
     if (new Set(classes).size < classes.length || classes.includes(''))
       throw new UserError('bad-arguments', `expected each class once, got \`${args.classes ?? ''}\` (--classes)`);
-    let classWeights = args['class-weights'] === undefined ? undefined : classWeightsOf(args['class-weights'], classes);
-    if (classWeights === 'balanced') {
-      if (!dataset)
-        throw new UserError('bad-arguments', 'expected the photos that --class-weights balanced counts: --data');
-      classWeights = balancedWeights(
-        dataset.train.map(({ label }) => label),
-        classes.length,
-      );
-    }
+    const weights = classWeightsOf(args['class-weights'], classes);
+    if (weights === 'balanced' && !dataset)
+      throw new UserError('bad-arguments', 'expected the photos that --class-weights balanced counts: --data');
+    const classWeights =
+      weights === 'balanced' ? [...balancedClassWeights(dataset?.train ?? [], classes.length)] : weights;
     const began = performance.now();
     const compiled = compile(readModel(args.model), {
       policy: args.policy,
       classes,
       ...stepOptionsOf(args),
       targets: args.targets,
-      ...(classWeights ? { classWeights } : {}),
+      ...(classWeights === 'equal' ? {} : { classWeights }),
       seed: wholeNumber('seed', args.seed, 0),
       ...(args.size === undefined ? {} : { size: wholeNumber('size', args.size, 1) }),
       preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: IMAGENET_MEAN, std: IMAGENET_STD }),

@@ -1,15 +1,16 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { CommandModule } from 'yargs';
 import { openImageFolder } from '../data/imageFolder.js';
 import { decodePixels } from '../data/decode.js';
 import { drawPictures } from '../data/pictures.js';
 import { readModel } from '../onnx/model.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { argMax } from '../runtime/stepper.js';
-import { type Summary, train } from '../train/trainer.js';
+import type { Summary } from '../train/events.js';
+import { Trainer } from '../train/trainer.js';
 import { shared, wholeNumber } from './options.js';
+import type { Verb } from './verb.js';
 import { reportTraining } from './report.js';
 import { showBytes, showDuration, showPercent, table, Terminal } from './terminal.js';
 
@@ -23,9 +24,7 @@ interface Arguments {
 /** The small CNN that comes with ort-tl. */
 export const EMBEDDED_MODEL = fileURLToPath(new URL('../../models/small_cnn.onnx', import.meta.url));
 
-export const demoVerb: CommandModule<object, Arguments> = {
-  command: 'demo',
-  describe: 'train the embedded model on drawn pictures: no other file, no network',
+export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
       .option('out', {
@@ -53,7 +52,7 @@ export const demoVerb: CommandModule<object, Arguments> = {
         await reportTraining(
           terminal,
           dataset,
-          train({ model, dataset, policy, out: join(args.out, policy), epochs, seed }),
+          new Trainer({ model, dataset, policy, out: join(args.out, policy), epochs, seed }),
         ),
       );
     }

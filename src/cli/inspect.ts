@@ -1,7 +1,7 @@
-import type { CommandModule } from 'yargs';
 import { inspect } from '../artifacts/inspect.js';
 import { readModel } from '../onnx/model.js';
 import { shared, wholeNumber } from './options.js';
+import type { Verb } from './verb.js';
 import { showBytes, showCount, showPercent, table, Terminal } from './terminal.js';
 
 interface Arguments {
@@ -13,9 +13,7 @@ interface Arguments {
   json: boolean;
 }
 
-export const inspectVerb: CommandModule<object, Arguments> = {
-  command: 'inspect <model>',
-  describe: 'show the layers of a model, and what a policy would cost',
+export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
       .positional('model', { type: 'string', demandOption: true, describe: 'an ONNX file' })

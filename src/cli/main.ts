@@ -1,13 +1,10 @@
 #!/usr/bin/env node
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { packageVersion } from '../artifacts/compile.js';
 import { messageOf, UserError } from '../errors.js';
-import { compileVerb } from './compile.js';
-import { demoVerb } from './demo.js';
-import { inspectVerb } from './inspect.js';
-import { predictVerb } from './predict.js';
-import { trainVerb } from './train.js';
+import { packageVersion } from '../version.js';
+import { oneLine } from './terminal.js';
+import { lazily } from './verb.js';
 
 /** 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C. */
 const EXIT = { failure: 1, user: 2 } as const;
@@ -17,10 +14,10 @@ const debug = process.argv.includes('--debug');
 function fail(thrown: unknown): never {
   const isUserError = thrown instanceof UserError;
   if (debug) console.error(thrown);
-  else if (isUserError) console.error(`ort-tl: ${messageOf(thrown).replaceAll('\n', ' ')}`);
+  else if (isUserError) console.error(`ort-tl: ${oneLine(messageOf(thrown))}`);
   else
     console.error(
-      `ort-tl: something broke that should not: ${messageOf(thrown).split('\n')[0] ?? ''} (run again with --debug for the details)`,
+      `ort-tl: something broke that should not: ${oneLine(messageOf(thrown))} (run again with --debug for the details)`,
     );
   process.exit(isUserError ? EXIT.user : EXIT.failure);
 }
@@ -28,11 +25,26 @@ function fail(thrown: unknown): never {
 const parser = yargs(hideBin(process.argv))
   .scriptName('ort-tl')
   .usage('$0 <command>\n\nRetrains the last layers of a pretrained ONNX image classifier on your photos.')
-  .command(trainVerb)
-  .command(predictVerb)
-  .command(inspectVerb)
-  .command(compileVerb)
-  .command(demoVerb)
+  .command(lazily('train', 'train the chosen layers on a folder of photos', () => import('./train.js')))
+  .command(lazily('predict [photos..]', 'classify photos with an exported model', () => import('./predict.js')))
+  .command(
+    lazily('explain [photos..]', 'show where in a photo an exported model saw a class', () => import('./explain.js')),
+  )
+  .command(
+    lazily('inspect <model>', 'show the layers of a model, and what a policy would cost', () => import('./inspect.js')),
+  )
+  .command(lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')))
+  .command(
+    lazily(
+      'doctor',
+      'tell what this machine offers: versions, providers, threads, energy meters',
+      () => import('./doctor.js'),
+    ),
+  )
+  .command(
+    lazily('demo', 'train the embedded model on drawn pictures: no other file, no network', () => import('./demo.js')),
+  )
+  .completion('completion', 'print a script that completes commands and flags in bash or zsh')
   .option('debug', { type: 'boolean', describe: 'show the stack trace of an error', global: true })
   .demandCommand(1, 'expected a command; see ort-tl --help')
   .recommendCommands()

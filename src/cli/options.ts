@@ -36,3 +36,23 @@ export function number(flag: string, value: number, expected: string, accepts: (
   if (Number.isFinite(value) && accepts(value)) return value;
   throw new UserError('bad-arguments', `expected ${expected}, got \`${value}\` (--${flag})`);
 }
+
+/** `value` when it is a share from 0 to 1. @throws UserError `bad-arguments`. */
+export function share(flag: string, value: number): number {
+  return number(flag, value, 'a share from 0 to 1', (each) => each >= 0 && each <= 1);
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 };
+
+/** Milliseconds of a duration such as `90s`, `10m`, `1.5h`; a bare number counts seconds. @throws UserError `bad-arguments`. */
+export function duration(flag: string, value: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?$/.exec(value.trim());
+  const milliseconds = match && Number(match[1]) * (UNITS[match[2] ?? 's'] ?? NaN);
+  if (milliseconds !== null && milliseconds > 0) return milliseconds;
+  throw new UserError('bad-arguments', `expected a duration such as 90s, 10m or 1.5h, got \`${value}\` (--${flag})`);
+}
+
+/** The keys of a record, as their own type. */
+export function keysOf<Key extends string>(record: Readonly<Record<Key, unknown>>): Key[] {
+  return Object.keys(record) as Key[];
+}

@@ -1,8 +1,8 @@
-import type { CommandModule } from 'yargs';
 import { decodePixels } from '../data/decode.js';
 import { messageOf, UserError } from '../errors.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { shared, wholeNumber } from './options.js';
+import type { Verb } from './verb.js';
 import { showPercent, Terminal } from './terminal.js';
 
 interface Arguments {
@@ -12,9 +12,7 @@ interface Arguments {
   json: boolean;
 }
 
-export const predictVerb: CommandModule<object, Arguments> = {
-  command: 'predict [photos..]',
-  describe: 'classify photos with an exported model',
+export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
       .positional('photos', { type: 'string', array: true, describe: 'image files' })

@@ -1,21 +1,16 @@
 import type { Dataset } from '../data/imageFolder.js';
-import type { Summary, TrainEvent } from '../train/trainer.js';
+import type { Summary, TrainEvent } from '../train/events.js';
+import type { Trainer } from '../train/trainer.js';
 import { showBytes, showCount, showDuration, showPercent, type Terminal } from './terminal.js';
 
 /** Shows a training's events as they come, and gives its summary. */
-export async function reportTraining(
-  terminal: Terminal,
-  dataset: Dataset,
-  events: AsyncGenerator<TrainEvent, Summary>,
-): Promise<Summary> {
+export async function reportTraining(terminal: Terminal, dataset: Dataset, trainer: Trainer): Promise<Summary> {
   terminal.print(
     `${showCount(dataset.train.length)} photos to train with, ${showCount(dataset.val.length)} to validate, ${dataset.classes.length} classes: ${dataset.classes.join(', ')}`,
   );
-  for (;;) {
-    const { value, done } = await events.next();
-    if (done) return value;
-    reportEvent(terminal, value);
-  }
+  return trainer.run((event) => {
+    reportEvent(terminal, event);
+  });
 }
 
 function reportEvent(terminal: Terminal, event: TrainEvent): void {
@@ -28,6 +23,12 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       );
       break;
     }
+    case 'resumed':
+      terminal.print(`goes on with epoch ${event.epoch}${event.step > 0 ? `, after step ${event.step}` : ''}`);
+      break;
+    case 'learning-rate':
+      terminal.print(`learning rate ${event.learningRate.toPrecision(2)}, found by a range test: ${event.figure}`);
+      break;
     case 'skipped':
       terminal.warn(`skipped: ${event.reason}`);
       break;
@@ -42,12 +43,15 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       break;
     }
     case 'done': {
-      const { top1, bestEpoch, elapsedMs, peakRssBytes, model, verified, skipped } = event.summary;
+      const { top1, bestEpoch, elapsedMs, peakRssBytes, model, verified, skipped, endedBy, metric } = event.summary;
+      if (endedBy === 'patience') terminal.print(`stopped early: ${metric} has not improved since epoch ${bestEpoch}`);
+      if (endedBy === 'time-limit') terminal.print('stopped: the time is up');
       if (skipped.length > 0) terminal.print(`${skipped.length} unreadable photos were left out`);
       terminal.print(
         `top-1 ${showPercent(top1)} at epoch ${bestEpoch}, in ${showDuration(elapsedMs)}, with ${showBytes(peakRssBytes)} of memory at most`,
       );
-      terminal.print(`${model}: the exported model agrees on ${verified.agreeing} of ${verified.photos} photos`);
+      if (verified.photos === 0) terminal.print(model);
+      else terminal.print(`${model}: the exported model agrees on ${verified.agreeing} of ${verified.photos} photos`);
       break;
     }
   }

@@ -18,7 +18,7 @@ export interface StepArguments {
   ema: number | undefined;
   'lr-mult': string | undefined;
   'label-smoothing': number;
-  'class-weights': string | undefined;
+  'class-weights': string;
   'focal-gamma': number;
 }
 
@@ -71,7 +71,8 @@ export const stepFlags = {
   'class-weights': {
     ...ofLoss,
     type: 'string',
-    describe: 'balanced, or what an image of a class counts: cat=2,dog=0.5 (others 1)',
+    default: 'equal',
+    describe: 'what classes weigh: equal, balanced (all alike, however many photos they have), or cat=2,dog=0.5',
   },
   'focal-gamma': {
     ...ofLoss,
@@ -111,18 +112,18 @@ export function stepOptionsOf(args: StepArguments): Omit<StepOptions, 'classWeig
   };
 }
 
-/** Reads `balanced`, or `cat=2,dog=0.5`. @throws UserError `bad-arguments` for a class that is none. */
-export function classWeightsOf(source: string, classes: readonly string[]): 'balanced' | number[] {
-  if (source === 'balanced') return source;
+/** Reads `equal`, `balanced`, or `cat=2,dog=0.5` where the others weigh 1. @throws UserError `bad-arguments` for a class that is none. */
+export function classWeightsOf(source: string, classes: readonly string[]): 'equal' | 'balanced' | number[] {
+  if (source === 'equal' || source === 'balanced') return source;
   const weights = new Array<number>(classes.length).fill(1);
   for (const part of source.split(',')) {
     const at = part.lastIndexOf('=');
     const index = classes.indexOf(part.slice(0, at).trim());
     const weight = Number(part.slice(at + 1));
-    if (at < 1 || index < 0 || !(weight > 0 && Number.isFinite(weight)))
+    if (at < 1 || index < 0 || !(weight >= 0 && Number.isFinite(weight) && part.slice(at + 1).trim() !== ''))
       throw new UserError(
         'bad-arguments',
-        `expected balanced, or classes with what they count, such as ${classes[0] ?? 'cat'}=2, got \`${part}\` (--class-weights)`,
+        `expected equal, balanced, or classes with what they weigh, such as ${classes[0] ?? 'cat'}=2, got \`${part}\` (--class-weights)`,
       );
     weights[index] = weight;
   }

@@ -55,6 +55,15 @@ export class Terminal {
   }
 }
 
+/** Longer messages than this quote junk. */
+const LONGEST_LINE = 1000;
+
+/** A message as one line that a terminal shows as it is: names from a model file may hold anything. */
+export function oneLine(message: string): string {
+  const line = message.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)}…` : line;
+}
+
 export function showDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   const seconds = ms / 1000;

@@ -1,57 +1,120 @@
-import { join } from 'node:path';
-import type { CommandModule } from 'yargs';
-import { openImageFolder } from '../data/imageFolder.js';
+import { join, resolve } from 'node:path';
+import { stringify } from 'yaml';
+import { openDataset } from '../data/openDataset.js';
+import { UserError } from '../errors.js';
+import { writeFileAtomically } from '../files.js';
+import { type Preset, PRESETS } from '../data/preprocessing.js';
 import { readModel } from '../onnx/model.js';
-import { runName, train, type TrainOptions } from '../train/trainer.js';
-import { number, shared, wholeNumber } from './options.js';
+import { scheduleCalled, scheduleNames } from '../optim/schedule.js';
+import { providerCalled, providerNames } from '../runtime/providers.js';
+import { metricNames } from '../train/metrics.js';
+import type { TrainOptions } from '../train/options.js';
+import { runName, Trainer } from '../train/trainer.js';
+import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentation.js';
+import { readConfig } from './config.js';
+import { duration, keysOf, number, shared, share, wholeNumber } from './options.js';
 import { reportTraining } from './report.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
 import { Terminal } from './terminal.js';
+import type { Verb } from './verb.js';
 
-interface Arguments extends StepArguments {
-  model: string;
-  data: string;
+interface Arguments extends AugmentationArguments, StepArguments {
+  model: string | undefined;
+  data: string | undefined;
   policy: string;
   epochs: number;
-  lr: number | undefined;
+  lr: string | undefined;
+  schedule: string;
+  warmup: number;
+  sampling: 'shuffled' | 'balanced';
+  views: number;
+  metric: (typeof metricNames)[number];
+  patience: number | undefined;
+  'time-limit': string | undefined;
   seed: number;
   size: number | undefined;
   resize: 'crop' | 'squash';
+  preprocessing: Preset | undefined;
   'val-fraction': number;
   'max-bad': number;
   threads: number;
+  provider: string;
   verify: number | undefined;
+  tensorboard: boolean;
   out: string | undefined;
+  resume: string | undefined;
   json: boolean;
   quiet: boolean;
 }
 
-export const trainVerb: CommandModule<object, Arguments> = {
-  command: 'train',
-  describe: 'train the chosen layers on a folder of photos',
+/** Flags that say how a run is shown, not what it does. */
+const DISPLAY = ['json', 'quiet', 'debug'];
+/** Flags that a settings file may stand in for. */
+const SETTINGS = [
+  ...['model', 'data', 'policy', 'epochs', 'lr', 'schedule', 'warmup', ...keysOf(stepFlags)],
+  ...['sampling', ...keysOf(augmentationFlags), 'views', 'preprocessing'],
+  ...['metric', 'patience', 'time-limit', 'seed', 'size', 'resize', 'val-fraction', 'max-bad', 'threads', 'provider'],
+  ...['verify', 'tensorboard'],
+] as const satisfies readonly (keyof Arguments)[];
+const SETTINGS_FILE = 'args.yaml';
+
+export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
-      .group(['model', 'data', 'policy', 'epochs', 'lr', 'out'], 'Training:')
-      .option('model', shared.model)
+      .option('model', { ...shared.model, demandOption: false })
       .option('data', {
         type: 'string',
-        demandOption: true,
         requiresArg: true,
-        describe: 'folder of photos: one folder a class, or train/ and val/',
+        describe: 'photos: a folder (one folder a class, or train/ and val/), a .csv list, a .zip, or CIFAR .bin files',
       })
       .option('policy', shared.policy)
       .option('epochs', { type: 'number', default: 10, requiresArg: true, describe: 'passes over the photos' })
       .option('lr', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'peak learning rate, or auto to look for it (default: by optimizer and policy)',
+      })
+      .option('schedule', { choices: scheduleNames, default: 'cosine', describe: 'how the learning rate goes' })
+      .option('warmup', {
+        type: 'number',
+        default: 0.5,
+        requiresArg: true,
+        describe: 'epochs through which the learning rate rises',
+      })
+      .options(stepFlags)
+      .option('sampling', {
+        choices: ['shuffled', 'balanced'] as const,
+        default: 'shuffled' as const,
+        describe: 'each photo once an epoch, or classes drawn evenly',
+      })
+      .options(augmentationFlags)
+      .option('views', {
+        type: 'number',
+        default: 0,
+        requiresArg: true,
+        describe: 'augmented views of each photo, made once; 0: new ones each epoch, which runs the frozen part again',
+      })
+      .option('metric', {
+        choices: metricNames,
+        default: 'top1' as const,
+        describe: 'by which the best epoch is chosen',
+      })
+      .option('patience', {
         type: 'number',
         requiresArg: true,
-        describe: 'peak learning rate (default: by optimizer and policy)',
+        describe: 'stop when the metric has not improved for so many epochs',
       })
+      .option('time-limit', { type: 'string', requiresArg: true, describe: 'stop after this time: 90s, 10m, 1.5h' })
       .option('seed', shared.seed)
       .option('size', shared.size)
       .option('resize', {
         choices: ['crop', 'squash'] as const,
         default: 'crop' as const,
         describe: 'fit photos by cutting their edges, or by changing their aspect',
+      })
+      .option('preprocessing', {
+        choices: keysOf(PRESETS),
+        describe: "how pixels are normalised (default: as the model's metadata says, else torchvision)",
       })
       .option('val-fraction', {
         type: 'number',
@@ -71,44 +134,55 @@ export const trainVerb: CommandModule<object, Arguments> = {
         requiresArg: true,
         describe: 'threads of ONNX Runtime; 0: one for each core',
       })
+      .option('provider', {
+        choices: [...providerNames, 'auto'],
+        default: 'cpu',
+        describe: 'what ONNX Runtime runs on; auto: CUDA where it runs, else the CPU',
+      })
       .option('verify', {
         type: 'number',
         requiresArg: true,
         describe: 'validation photos to run the exported model on again (default: all)',
       })
+      .option('tensorboard', { type: 'boolean', default: false, describe: 'also write an event file for TensorBoard' })
       .option('out', {
         type: 'string',
         requiresArg: true,
-        describe: 'folder for the run (default: runs/<model>-<policy>)',
+        describe: 'folder for the run (default: runs/<time>-<model>-<policy>)',
       })
-      .options(stepFlags)
+      .option('resume', { type: 'string', requiresArg: true, describe: 'folder of a run that is to go on' })
+      .config('config', 'YAML file of settings, by the names of the flags; flags win', (path) =>
+        readConfig(path, SETTINGS),
+      )
       .option('json', shared.json)
       .option('quiet', shared.quiet)
       .example('$0 train --model efficientnet_b0.onnx --data photos/', 'the last FC layer and the last convolution')
       .example('$0 train --model net.onnx --data photos/ --policy F1C0 --epochs 5', 'the last FC layer alone')
-      .example('$0 train --model net.onnx --data photos/ --policy full --lr 1e-4', 'every layer')
-      .example('$0 train --model net.onnx --data photos/ --policy full --batch 64 --accumulate 8', 'in less memory'),
-  handler: async (args) => {
-    const terminal = new Terminal(args);
-    const seed = wholeNumber('seed', args.seed, 0);
-    const dataset = await openImageFolder(args.data, {
+      .example(
+        '$0 train --model net.onnx --data photos.csv --flip 0.5 --random-crop 0.35 --views 4',
+        'with augmentation',
+      )
+      .example('$0 train --model net.onnx --data photos/ --policy full --batch 64 --accumulate 8', 'in less memory')
+      .example('$0 train --resume runs/first', 'goes on where the run stopped'),
+  handler: async (given) => {
+    const terminal = new Terminal(given);
+    const args = given.resume === undefined ? given : { ...given, ...settingsOfRun(given.resume), out: given.resume };
+    if (args.model === undefined || args.data === undefined) {
+      const missing = args.model === undefined ? '--model, a pretrained ONNX file' : '--data, a folder of photos';
+      throw new UserError('bad-arguments', `expected ${missing}; see ort-tl train --help`);
+    }
+    const dataset = await openDataset(args.data, {
       valFraction: number(
         'val-fraction',
         args['val-fraction'],
         'a share between 0 and 1',
         (value) => value > 0 && value < 1,
       ),
-      seed,
+      seed: wholeNumber('seed', args.seed, 0),
     });
-    const optional: { -readonly [Key in keyof TrainOptions]?: TrainOptions[Key] } = {};
-    if (args.lr !== undefined)
-      optional.learningRate = number('lr', args.lr, 'the learning rate to be a positive number', (value) => value > 0);
-    if (args.size !== undefined) optional.size = wholeNumber('size', args.size, 1);
-    if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);
-    if (args['class-weights'] !== undefined)
-      optional.classWeights = classWeightsOf(args['class-weights'], dataset.classes);
-    const threads = wholeNumber('threads', args.threads, 0);
-    if (threads > 0) optional.threads = threads;
+    const out = args.out ?? join('runs', `${timestamp(new Date())}-${runName(args.model, args.policy)}`);
+    const options = { ...(await optionsOf(args, dataset.classes)), model: readModel(args.model), dataset, out };
+    if (args.resume === undefined) await writeSettings(out, args);
 
     const controller = new AbortController();
     const interrupt = () => {
@@ -118,27 +192,86 @@ export const trainVerb: CommandModule<object, Arguments> = {
     };
     process.once('SIGINT', interrupt);
     try {
-      const summary = await reportTraining(
-        terminal,
-        dataset,
-        train({
-          ...stepOptionsOf(args),
-          ...optional,
-          model: readModel(args.model),
-          dataset,
-          policy: args.policy,
-          out: args.out ?? join('runs', runName(args.model, args.policy)),
-          epochs: wholeNumber('epochs', args.epochs, 1),
-          seed,
-          resize: args.resize,
-          maxBad: number('max-bad', args['max-bad'], 'a share from 0 to 1', (value) => value >= 0 && value <= 1),
-          signal: controller.signal,
-        }),
-      );
+      const trainer = new Trainer({ ...options, resume: args.resume !== undefined, signal: controller.signal });
+      const summary = await reportTraining(terminal, dataset, trainer);
       terminal.json(summary);
       if (summary.stopped) process.exitCode = 130;
+    } catch (thrown) {
+      if (thrown instanceof UserError && thrown.code === 'stopped') process.exitCode = 130;
+      else throw thrown;
+      terminal.warn(`ort-tl: ${thrown.message}`);
     } finally {
       process.off('SIGINT', interrupt);
     }
+    if (process.exitCode === 130) terminal.warn(`go on with: ort-tl train --resume ${out}`);
   },
 };
+
+async function optionsOf(
+  args: Arguments,
+  classes: readonly string[],
+): Promise<Omit<TrainOptions, 'model' | 'dataset' | 'out'>> {
+  const optional: { -readonly [Key in keyof TrainOptions]?: TrainOptions[Key] } = {};
+  if (args.lr !== undefined) {
+    optional.learningRate =
+      args.lr === 'auto'
+        ? 'auto'
+        : number('lr', Number(args.lr), 'the learning rate to be a positive number or auto', (value) => value > 0);
+  }
+  if (args.preprocessing !== undefined) optional.preprocessing = args.preprocessing;
+  if (args.size !== undefined) optional.size = wholeNumber('size', args.size, 1);
+  if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);
+  if (args.patience !== undefined) optional.patience = wholeNumber('patience', args.patience, 1);
+  if (args['time-limit'] !== undefined) optional.timeLimitMs = duration('time-limit', args['time-limit']);
+  return {
+    ...stepOptionsOf(args),
+    classWeights: classWeightsOf(args['class-weights'], classes),
+    ...optional,
+    policy: args.policy,
+    epochs: wholeNumber('epochs', args.epochs, 1),
+    schedule: scheduleCalled(args.schedule),
+    warmupEpochs: number('warmup', args.warmup, 'epochs, 0 or more', (value) => value >= 0),
+    sampling: args.sampling,
+    augmentation: augmentationFrom(args),
+    views: wholeNumber('views', args.views, 0),
+    metric: args.metric,
+    seed: args.seed,
+    resize: args.resize,
+    threads: wholeNumber('threads', args.threads, 0),
+    provider: await providerCalled(args.provider),
+    maxBad: share('max-bad', args['max-bad']),
+    tensorboard: args.tensorboard,
+  };
+}
+
+/** The settings that a run was begun with. @throws UserError `bad-config`, or `bad-arguments` when flags would change them. */
+function settingsOfRun(folder: string): Partial<Arguments> {
+  const flags = process.argv.flatMap((word) => (word.startsWith('--') ? [word.slice(2).split('=')[0] ?? ''] : []));
+  const other = flags.find((flag) => flag !== 'resume' && !DISPLAY.includes(flag));
+  if (other !== undefined) {
+    throw new UserError(
+      'bad-arguments',
+      `a run goes on with the settings that it was begun with; leave out --${other}, or begin a new run with --config ${join(folder, SETTINGS_FILE)} --${other} …`,
+    );
+  }
+  return readConfig(join(folder, SETTINGS_FILE), SETTINGS);
+}
+
+/** Writes what repeats the run: `ort-tl train --config args.yaml`. */
+async function writeSettings(out: string, args: Arguments): Promise<void> {
+  const settings = Object.fromEntries(
+    SETTINGS.flatMap((name) => {
+      const value = args[name];
+      if (value === undefined) return [];
+      return [[name, name === 'model' || name === 'data' ? resolve(String(value)) : value]];
+    }),
+  );
+  await writeFileAtomically(join(out, SETTINGS_FILE), stringify(settings));
+}
+
+/** 20261125-091500, in local time. */
+function timestamp(date: Date): string {
+  const two = (value: number) => String(value).padStart(2, '0');
+  const day = `${date.getFullYear()}${two(date.getMonth() + 1)}${two(date.getDate())}`;
+  return `${day}-${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
+}

@@ -1,5 +1,9 @@
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { messageOf, UserError } from '../errors.js';
+import { enlarge, neededPixels } from './enlarge.js';
+import { centredView, type Size, type View } from './geometry.js';
+import type { Unlabelled } from './dataset.js';
+import { type PhotoContent, readPhoto } from './photo.js';
 import type { Preprocessing } from './preprocessing.js';
 
 // Each photo is decoded once, so a cache would only hold memory; several photos at once use the cores better than several
@@ -7,43 +11,78 @@ import type { Preprocessing } from './preprocessing.js';
 sharp.cache(false);
 sharp.concurrency(1);
 
+/** Of sharp. */
+export const decoderVersion = sharp.versions.sharp;
+
+const OPTIONS = { failOn: 'error', sequentialRead: true } as const;
+
 /**
  * The photo as uint8 RGB, row by row, [height, width, 3]: upright by its EXIF orientation, in sRGB, on white where it is
- * transparent; of an animation the first frame. Shrinking is triangle-filtered (bilinear with antialiasing, as Pillow and
- * torchvision do it), but of a large JPEG the decoder does a part: where its sides are no multiples of that part, the right and
- * lower rim come out up to half a pixel off (at 1207 × 899 → 96 × 96 a value differs by 2 of 255 on average, at sharp edges more).
+ * transparent; of an animation the first frame. Resized as Pillow and torchvision do it (bilinear, shrinking with antialiasing),
+ * but of a large JPEG the decoder does a part: where its sides are no multiples of that part, the right and lower rim come out
+ * up to half a pixel off (at 1207 × 899 → 96 × 96 a value differs by 2 of 255 on average, at sharp edges more).
  * @throws UserError `unreadable-photo`, also for a truncated file.
  */
-export async function decodePixels(
-  file: string | Buffer,
-  { width, height, resize }: Preprocessing,
+export async function decodePixels(file: string | Buffer, preprocessing: Preprocessing): Promise<Uint8Array> {
+  if (typeof file === 'string') return decodePhoto({ path: file }, preprocessing);
+  return decodeContent(file, 'the photo', (photo) => centredView(photo, preprocessing));
+}
+
+/** As `decodePixels`, of a data set's photo, wherever it lies. */
+export async function decodePhoto(photo: Unlabelled, preprocessing: Preprocessing): Promise<Uint8Array> {
+  return decodeContent(await readPhoto(photo), photo.path, (size) => centredView(size, preprocessing));
+}
+
+/** As `decodePixels`, of the view that `viewOf` chooses by the size of the upright photo; `name` is for the error. */
+export async function decodeContent(
+  content: PhotoContent,
+  name: string,
+  viewOf: (photo: Size) => View,
 ): Promise<Uint8Array> {
   try {
-    const pixels = await sharp(file, { failOn: 'error', sequentialRead: true })
-      .autoOrient()
-      .flatten({ background: '#ffffff' })
-      // The decoder drops what is left over when it divides a side; fast would let it divide twice as far (lovell/sharp#3526).
-      .resize(width, height, {
-        fit: resize === 'squash' ? 'fill' : 'cover',
-        position: 'centre',
-        kernel: 'linear',
-        fastShrinkOnLoad: false,
-      })
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
-      .toBuffer();
-    if (pixels.length !== height * width * 3) throw new Error(`decoded to ${pixels.length} bytes`);
-    return new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length);
+    if ('pixels' in content) {
+      const { pixels, width, height } = content;
+      const image = sharp(pixels, { ...OPTIONS, raw: { width, height, channels: 3 } });
+      return await show(image, content, viewOf(content));
+    }
+    const { autoOrient: photo } = await sharp(content, OPTIONS).metadata();
+    return await show(sharp(content, OPTIONS), photo, viewOf(photo));
   } catch (cause) {
-    const name = typeof file === 'string' ? file : 'the photo';
-    throw new UserError('unreadable-photo', `cannot read ${name}: ${reasonOf(cause, name)}`, { cause });
+    // libvips reports several lines.
+    const reason = messageOf(cause)
+      .trim()
+      .replaceAll(/\s*\n\s*/g, '; ');
+    throw new UserError('unreadable-photo', `cannot read ${name}: ${reason}`, { cause });
   }
 }
 
-/** libvips reports several lines, and repeats the file's name. */
-function reasonOf(cause: unknown, name: string): string {
-  return messageOf(cause)
-    .replaceAll(`: ${name}`, '')
-    .trim()
-    .replaceAll(/\s*\n\s*/g, '; ');
+/** The decoder and sharp shrink; what has to grow does so here. */
+async function show(image: Sharp, photo: Size, { scaled, left, top, window }: View): Promise<Uint8Array> {
+  const across = {
+    length: Math.min(photo.width, scaled.width),
+    scaled: scaled.width,
+    first: left,
+    count: window.width,
+  };
+  const down = {
+    length: Math.min(photo.height, scaled.height),
+    scaled: scaled.height,
+    first: top,
+    count: window.height,
+  };
+  const columns = neededPixels(across);
+  const rows = neededPixels(down);
+  const buffer = await image
+    .autoOrient()
+    .flatten({ background: '#ffffff' })
+    // The decoder drops what is left over when it divides a side; fast would let it divide twice as far (lovell/sharp#3526).
+    .resize(across.length, down.length, { fit: 'fill', kernel: 'linear', fastShrinkOnLoad: false })
+    .extract({ left: columns.first, top: rows.first, width: columns.count, height: rows.count })
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer();
+  if (buffer.length !== columns.count * rows.count * 3) throw new Error(`decoded to ${buffer.length} bytes`);
+  const pixels = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
+  const grows = across.length < scaled.width || down.length < scaled.height;
+  return grows ? enlarge(pixels, across, down) : pixels;
 }

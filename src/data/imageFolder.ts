@@ -2,119 +2,45 @@ import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
-import { Random } from '../random.js';
+import { type Dataset, datasetOf, EXTENSIONS, type OpenOptions, type Photo, VAL_NAMES } from './dataset.js';
 
-export interface Photo {
-  readonly path: string;
-  /** Index into the data set's classes. */
-  readonly label: number;
-}
+export type { Dataset, OpenOptions, Photo };
 
-export interface Dataset {
-  /** Sorted by code unit. */
-  readonly classes: string[];
-  readonly train: Photo[];
-  readonly val: Photo[];
-  /** Where it was found. */
-  readonly folder: string;
-}
-
-export interface OpenOptions {
-  /** Share of each class that validates where the folder has no val/; default 0.2. */
-  readonly valFraction?: number;
-  readonly seed: number;
-}
-
-/** What sharp's published binaries read, by extension. */
-const EXTENSIONS = ['.jpg', '.jpeg', '.png', '.webp', '.avif', '.tif', '.tiff', '.gif'];
-const VAL_NAMES = ['val', 'valid', 'validation', 'test'];
-const LAYOUT =
-  'expected one folder for each class, <folder>/<class>/*.jpg, or <folder>/train/<class>/*.jpg and <folder>/val/<class>/*.jpg';
+const LAYOUT = `expected one folder for each class, <folder>/<class>/*.jpg, or <folder>/train/<class>/*.jpg and <folder>/val/<class>/*.jpg (or ${EXTENSIONS.slice(1).join(' ')})`;
 
 /**
  * Finds the photos of a folder: `train/` and `val/` (or `valid/`, `validation/`, `test/`) with a folder for each class, or the
  * class folders alone, of which a seeded part of each class then validates: at least one photo, never the class's last one.
- * @throws UserError `no-such-folder`, `no-photos`, `one-class`, `class-without-photos`, `unknown-class`, `too-few-photos`,
- * `bad-val-fraction`.
+ * @throws UserError `no-such-folder`, and what `datasetOf` throws.
  */
-export async function openImageFolder(folder: string, { valFraction = 0.2, seed }: OpenOptions): Promise<Dataset> {
-  if (!(valFraction > 0 && valFraction < 1)) {
-    throw new UserError('bad-val-fraction', `expected a share between 0 and 1 for validation, got ${valFraction}`);
-  }
+export async function openImageFolder(folder: string, options: OpenOptions): Promise<Dataset> {
   const inside = await subfolders(folder);
   const named = (name: string) => inside.find((each) => each.toLowerCase() === name);
   const trainName = named('train');
   const valName = trainName === undefined ? undefined : VAL_NAMES.map(named).find((name) => name !== undefined);
-
-  const trainFolder = trainName === undefined ? folder : join(folder, trainName);
-  const found = await photosByClass(trainFolder);
-  const classes = [...found.keys()];
-  const [first] = classes;
-  if ([...found.values()].every((paths) => paths.length === 0)) throw noPhotos(trainFolder);
-  if (first !== undefined && classes.length === 1) {
-    throw new UserError(
-      'one-class',
-      `${trainFolder} has one class only, "${first}"; a classifier needs two or more folders of photos`,
-    );
-  }
-  for (const [name, paths] of found) {
-    if (paths.length > 0) continue;
-    throw new UserError(
-      'class-without-photos',
-      `class "${name}" has no photos in ${trainFolder}; add some (${EXTENSIONS.join(' ')}), or remove its folder`,
-    );
-  }
-
-  if (valName !== undefined) {
-    const valFolder = join(folder, valName);
-    const val = await photosByClass(valFolder);
-    if ([...val.values()].every((paths) => paths.length === 0)) throw noPhotos(valFolder);
-    for (const name of val.keys()) {
-      if (found.has(name)) continue;
-      throw new UserError(
-        'unknown-class',
-        `class "${name}" of ${valFolder} is not in ${trainFolder} (${some(classes)}); rename or remove its folder`,
-      );
-    }
-    return { classes, train: labelled(classes, found), val: labelled(classes, val), folder };
-  }
-
-  const train = new Map<string, string[]>();
-  const val = new Map<string, string[]>();
-  for (const [name, paths] of found) {
-    const count = Math.min(paths.length - 1, Math.max(1, Math.round(paths.length * valFraction)));
-    const chosen = new Set(
-      new Random(seed)
-        .fork(name)
-        .shuffle([...paths])
-        .slice(0, count),
-    );
-    train.set(
-      name,
-      paths.filter((path) => !chosen.has(path)),
-    );
-    val.set(
-      name,
-      paths.filter((path) => chosen.has(path)),
-    );
-  }
-  if ([...val.values()].every((paths) => paths.length === 0)) {
-    throw new UserError(
-      'too-few-photos',
-      `every class of ${trainFolder} has one photo, so none is left to validate with; add photos, or a val folder`,
-    );
-  }
-  return { classes, train: labelled(classes, train), val: labelled(classes, val), folder };
-}
-
-function labelled(classes: readonly string[], paths: ReadonlyMap<string, string[]>): Photo[] {
-  return classes.flatMap((name, label) => (paths.get(name) ?? []).map((path) => ({ path, label })));
+  const trainSource = trainName === undefined ? folder : join(folder, trainName);
+  const valSource = valName === undefined ? undefined : join(folder, valName);
+  const found = {
+    source: folder,
+    trainSource,
+    valSource,
+    layout: LAYOUT,
+    train: await photosByClass(trainSource),
+    val: valSource === undefined ? undefined : await photosByClass(valSource),
+  };
+  return datasetOf(found, options);
 }
 
 /** Class → its photos, both sorted by code unit. */
-async function photosByClass(folder: string): Promise<Map<string, string[]>> {
-  const found = new Map<string, string[]>();
-  for (const name of await subfolders(folder)) found.set(name, (await photosBelow(join(folder, name))).sort());
+async function photosByClass(folder: string): Promise<Map<string, { path: string }[]>> {
+  const found = new Map<string, { path: string }[]>();
+  for (const name of await subfolders(folder)) {
+    const paths = (await photosBelow(join(folder, name))).sort();
+    found.set(
+      name,
+      paths.map((path) => ({ path })),
+    );
+  }
   return found;
 }
 
@@ -153,12 +79,4 @@ async function entries(folder: string): Promise<Dirent[]> {
       cause,
     });
   }
-}
-
-function noPhotos(folder: string): UserError {
-  return new UserError('no-photos', `no photos found in ${folder}; ${LAYOUT} (or ${EXTENSIONS.slice(1).join(' ')})`);
-}
-
-function some(names: readonly string[]): string {
-  return names.length > 5 ? `${names.slice(0, 5).join(', ')}, …` : names.join(', ');
 }

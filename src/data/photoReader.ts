@@ -1,6 +1,6 @@
 import { UserError } from '../errors.js';
-import { decodePixels } from './decode.js';
-import type { Photo } from './imageFolder.js';
+import type { Photo } from './dataset.js';
+import { decodePhoto } from './decode.js';
 import type { Preprocessing } from './preprocessing.js';
 
 export interface ReadOptions {
@@ -19,7 +19,10 @@ export interface ReadPhoto {
 
 /** Decodes many photos at once, in bounded memory. */
 export class PhotoReader {
-  constructor(private readonly decode: typeof decodePixels = decodePixels) {}
+  /** @param decode gives uint8 RGB [height, width, 3], or throws the `UserError` that skips the photo. */
+  constructor(
+    private readonly decode: (photo: Photo, preprocessing: Preprocessing) => Promise<Uint8Array> = decodePhoto,
+  ) {}
 
   /** The photos in the order given; those that cannot be read go to `onSkipped`, at their place in the order. */
   async *read(
@@ -31,7 +34,7 @@ export class PhotoReader {
       index,
       photo,
       // Settled into a value: a rejection that waits for its turn would count as unhandled.
-      outcome: this.decode(photo.path, preprocessing).then(
+      outcome: this.decode(photo, preprocessing).then(
         (pixels) => ({ pixels }),
         (error: unknown) => ({ error }),
       ),

@@ -8,6 +8,33 @@ export type { Preprocessing };
 export const IMAGENET_MEAN: [number, number, number] = [0.485, 0.456, 0.406];
 export const IMAGENET_STD: [number, number, number] = [0.229, 0.224, 0.225];
 
+type Normalization = Pick<Preprocessing, 'mean' | 'std'>;
+
+/** What models expect, by the name of who exported them. Values are R, G, B of pixel/255. */
+export const PRESETS = {
+  /** torchvision, most of timm, the ONNX model zoo. */
+  torchvision: { mean: IMAGENET_MEAN, std: IMAGENET_STD },
+  /** −1 to 1: Keras' MobileNet, Inception and Xception. */
+  tf: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  /** 0 to 1. */
+  unit: { mean: [0, 0, 0], std: [1, 1, 1] },
+  /** 0 to 255, for models that normalise by themselves: Keras' EfficientNet. */
+  none: { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] },
+} as const satisfies Record<string, Normalization>;
+export type Preset = keyof typeof PRESETS;
+
+/**
+ * Mean and deviation of `preset`, else those that the model names in its metadata (`metadata` is that entry's JSON), else
+ * torchvision's.
+ * @throws UserError `bad-preprocessing` where the metadata is wrong.
+ */
+export function normalizationFor(preset: Preset | undefined, metadata: string | undefined): Normalization {
+  if (preset !== undefined) return PRESETS[preset];
+  if (metadata === undefined) return PRESETS.torchvision;
+  const { mean, std } = parsePreprocessing(parseJson(metadata));
+  return { mean, std };
+}
+
 const positive = z.number().positive();
 const usable = preprocessingSchema.extend({ std: z.tuple([positive, positive, positive]) });
 
@@ -24,4 +51,12 @@ export function parsePreprocessing(value: unknown): Preprocessing {
     'bad-preprocessing',
     `the model's preprocessing is wrong${where}: ${issue?.message ?? 'not understood'}; expected width, height, resize (squash or crop), mean and std (R, G, B of pixel/255)`,
   );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,11 +1,18 @@
 import { UserError } from '../errors.js';
+import type { Unlabelled } from './dataset.js';
 
 /** The photos that could not be read, and how many are too many. */
 export class SkippedPhotos {
   readonly list: { readonly path: string; readonly reason: string }[] = [];
 
-  add(path: string, reason: string): void {
-    this.list.push({ path, reason });
+  private readonly known = new Set<Unlabelled>();
+
+  /** Whether the photo was not known to be unreadable; a further view of it counts no more. */
+  add(photo: Unlabelled, reason: string): boolean {
+    if (this.known.has(photo)) return false;
+    this.known.add(photo);
+    this.list.push({ path: photo.path, reason });
+    return true;
   }
 
   /** @throws UserError `too-many-unreadable` when more than `maxShare` of `total` photos were skipped. */

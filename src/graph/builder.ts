@@ -1,3 +1,4 @@
+import { UserError } from '../errors.js';
 import { type DType, floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
 import { type Attribute, concreteShape, float, type Graph, int, ints, Node, type Shape, Value } from './graph.js';
 import { inferNode } from './shapes.js';
@@ -17,6 +18,8 @@ export interface ConvAttributes {
 export class Builder {
   readonly graph: Graph;
   private readonly names = new Set<string>();
+  /** How many names were made from each base. */
+  private readonly counts = new Map<string, number>();
   private readonly scalars = new Map<string, Value>();
 
   constructor(opset: number) {
@@ -26,22 +29,41 @@ export class Builder {
   /** A name that no value of the graph has, from `base`. */
   uniqueName(base: string): string {
     let name = base;
-    for (let count = 1; this.names.has(name); count++) name = `${base}_${count}`;
+    let count = this.counts.get(base) ?? 0;
+    while (this.names.has(name)) name = `${base}_${++count}`;
+    this.counts.set(base, count);
     this.names.add(name);
     return name;
   }
 
+  /** @throws UserError `name-taken` when the graph has a value of that name, for a model's own names come together here. */
   input(name: string, dtype: DType, shape: Shape): Value {
-    const value = new Value(this.uniqueName(name), dtype, shape);
+    const value = new Value(this.givenName(name), dtype, shape);
     this.graph.inputs.push(value);
     return value;
   }
 
-  /** Makes `value` an output called `name`, through an Identity where it has another name already. */
+  /**
+   * Makes `value` an output called `name`, through an Identity where it has another name already.
+   * @throws UserError `name-taken` when another value has that name.
+   */
   output(name: string, value: Value): Value {
-    const named = value.name === name ? value : this.op('Identity', [value], {}, { outputName: name });
+    const named = value.name === name ? value : this.op('Identity', [value], {}, { outputName: this.freeName(name) });
     this.graph.outputs.push(named);
     return named;
+  }
+
+  private givenName(name: string): string {
+    return this.uniqueName(this.freeName(name));
+  }
+
+  /** `name`, which others rely on, and which no value of the graph has yet. */
+  private freeName(name: string): string {
+    if (!this.names.has(name)) return name;
+    throw new UserError(
+      'name-taken',
+      `the model has a value called "${name}", as the training graph's own is called; rename it in the model`,
+    );
   }
 
   constant(base: string, tensor: Tensor): Value {

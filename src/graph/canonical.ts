@@ -1,6 +1,7 @@
 import { UserError } from '../errors.js';
 import { floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
 import { type Attribute, describe, type Graph, type Node, Value } from './graph.js';
+import { readSourceNode } from './sourceNode.js';
 
 /** The oldest operator set of a canonical graph: since 18 every reduction takes its axes as an input. */
 const CANONICAL_OPSET = 18;
@@ -13,7 +14,7 @@ export function canonicalize(graph: Graph): void {
   const from = graph.opset;
   graph.opset = Math.max(CANONICAL_OPSET, from);
   for (const node of graph.nodes) {
-    if (node.domain === '') upgrade(node, from);
+    if (node.domain === '') readSourceNode(node, () => upgrade(node, from));
   }
 }
 

@@ -2,6 +2,7 @@ import { bytesPerElement, elementCount } from '../onnx/tensor.js';
 import { bindShape, type Graph, type Node, type Value } from './graph.js';
 import { multiplyAdds } from './cost.js';
 import { ancestors, descendants } from './order.js';
+import { infersShapeOf } from './shapes.js';
 
 /**
  * What one multiply-add of recomputing frozen work in every step is worth, in bytes of boundary. Two cores reach some
@@ -57,7 +58,9 @@ export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
     }
     // On the sink's side a frozen node is computed again in every step, and needs its inputs there.
     const vertex = network.vertex();
-    network.edge(source, vertex, multiplyAdds(node) * BYTES_PER_MULTIPLY_ADD);
+    // The trained part must know every shape: what hides one stays on the frozen side.
+    const isFollowed = infersShapeOf(node) && !node.output().isAssumed;
+    network.edge(source, vertex, isFollowed ? multiplyAdds(node) * BYTES_PER_MULTIPLY_ADD : Infinity);
     for (const input of inputs) network.edge(at(after, input), vertex, Infinity);
     for (const output of node.outputs.filter(data)) network.edge(vertex, at(before, output), Infinity);
   }
@@ -95,6 +98,9 @@ function bytesOf(value: Value): number {
   return elementCount(bindShape(value.shape, 1)) * bytesPerElement(value.dtype);
 }
 
+/** What is left of an edge's capacity after rounding. */
+const NO_ROOM = 1e-6;
+
 /** Maximum flow by shortest augmenting paths (Edmonds and Karp 1972); graphs here have a few hundred vertices. */
 class FlowNetwork {
   private readonly heads: number[] = [];
@@ -114,15 +120,15 @@ class FlowNetwork {
 
   sourceSideOfMinimumCut(source: number, sink: number): Set<number> {
     for (;;) {
-      const arrivedBy = this.search(source);
-      if (!arrivedBy.has(sink)) return new Set([source, ...arrivedBy.keys()]);
+      const leavesBy = this.searchBack(source, sink);
+      if (!leavesBy.has(source)) return this.reachedFrom(source);
       const path: number[] = [];
-      for (let vertex = sink; vertex !== source;) {
-        const edge = arrivedBy.get(vertex) ?? 0;
+      for (let vertex = source; vertex !== sink;) {
+        const edge = leavesBy.get(vertex) ?? 0;
         path.push(edge);
-        vertex = this.heads[edge ^ 1] ?? source;
+        vertex = this.heads[edge] ?? sink;
       }
-      const flow = Math.min(...path.map((edge) => this.room[edge] ?? 0));
+      const flow = path.reduce((least, edge) => Math.min(least, this.room[edge] ?? 0), Infinity);
       if (!Number.isFinite(flow)) throw new Error('the trained part reads the input through a path that cannot be cut');
       for (const edge of path) {
         this.room[edge] = (this.room[edge] ?? 0) - flow;
@@ -131,18 +137,35 @@ class FlowNetwork {
     }
   }
 
-  /** Breadth first, through edges that have room: by which edge each vertex was reached. */
-  private search(source: number): Map<number, number> {
-    const arrivedBy = new Map<number, number>();
-    const queue = [source];
+  /**
+   * Breadth first from the sink, through edges that have room, until the source is found: by which edge each vertex leads to
+   * the sink. The source reaches every vertex in a step or two, while what lies before a bottleneck near the sink stays
+   * unvisited from this side.
+   */
+  private searchBack(source: number, sink: number): Map<number, number> {
+    const leavesBy = new Map<number, number>();
+    const queue = [sink];
     for (const vertex of queue) {
-      for (const edge of this.edges[vertex] ?? []) {
-        const head = this.heads[edge] ?? source;
-        if (head === source || arrivedBy.has(head) || (this.room[edge] ?? 0) <= 1e-6) continue;
-        arrivedBy.set(head, edge);
-        queue.push(head);
+      for (const back of this.edges[vertex] ?? []) {
+        const edge = back ^ 1;
+        const tail = this.heads[back] ?? sink;
+        if (tail === sink || leavesBy.has(tail) || (this.room[edge] ?? 0) <= NO_ROOM) continue;
+        leavesBy.set(tail, edge);
+        if (tail === source) return leavesBy;
+        queue.push(tail);
       }
     }
-    return arrivedBy;
+    return leavesBy;
+  }
+
+  /** All that edges with room lead to from `source`: the frozen side of the cut that lies nearest to it. */
+  private reachedFrom(source: number): Set<number> {
+    const reached = new Set([source]);
+    for (const vertex of reached) {
+      for (const edge of this.edges[vertex] ?? []) {
+        if ((this.room[edge] ?? 0) > NO_ROOM) reached.add(this.heads[edge] ?? source);
+      }
+    }
+    return reached;
   }
 }

@@ -26,6 +26,8 @@ export const text = (value: string): Attribute => ({ kind: 'string', value });
 export class Value {
   producer: Node | undefined;
   constant: Tensor | undefined;
+  /** Whether `shape` is what a reader asks for, not what the producer was found to give. */
+  isAssumed = false;
 
   constructor(
     readonly name: string,

@@ -1,6 +1,7 @@
 import { type Tensor, floats, floatTensor } from '../onnx/tensor.js';
 import type { Builder } from './builder.js';
 import { consumersOf, float, type Node, Value } from './graph.js';
+import { readSourceNode } from './sourceNode.js';
 
 /**
  * Appends `nodes` to `g`, where `given` says what stands there for some of their inputs (boundary, parameters). On the way
@@ -33,7 +34,10 @@ export function lower(g: Builder, nodes: readonly Node[], given: ReadonlyMap<Val
       reader.inputs[0] === node.output() &&
       isFrozen(reader, given)
     ) {
-      lowered.set(reader.output(), convWithNorm(g, node, reader, at));
+      lowered.set(
+        reader.output(),
+        readSourceNode(node, () => convWithNorm(g, node, reader, at)),
+      );
       done.add(reader);
     } else if (
       node.op === 'Sigmoid' &&
@@ -47,12 +51,14 @@ export function lower(g: Builder, nodes: readonly Node[], given: ReadonlyMap<Val
       );
       done.add(reader);
     } else {
-      const outputs = g.ops(
-        node.op,
-        node.inputs.map((input) => input && at(input)),
-        node.outputs.length,
-        Object.fromEntries(node.attributes),
-        { domain: node.domain, name: g.uniqueName(node.name) },
+      const outputs = readSourceNode(node, () =>
+        g.ops(
+          node.op,
+          node.inputs.map((input) => input && at(input)),
+          node.outputs.length,
+          Object.fromEntries(node.attributes),
+          { domain: node.domain, name: g.uniqueName(node.name) },
+        ),
       );
       node.outputs.forEach((output, index) => {
         const result = outputs[index];

@@ -11,7 +11,11 @@ export function sortTopologically(nodes: readonly Node[]): Node[] {
       node.inputs.flatMap((input) => (input?.producer && inside.has(input.producer) ? [input.producer] : [])),
     );
     missing.set(node, sources.size);
-    for (const source of sources) readers.set(source, [...(readers.get(source) ?? []), node]);
+    for (const source of sources) {
+      const list = readers.get(source);
+      if (list) list.push(node);
+      else readers.set(source, [node]);
+    }
   }
   const position = new Map(nodes.map((node, index) => [node, index]));
   const isSorted = nodes.every((node) =>

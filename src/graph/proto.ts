@@ -9,13 +9,15 @@ import {
   ModelProtoSchema,
   NodeProtoSchema,
   type TensorProto,
+  type TensorShapeProto_Dimension,
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from '../onnx/onnx_pb.js';
 import { opsetOf } from '../onnx/model.js';
-import { dtypeCode, dtypeName, dtypeOfCode, protoOfTensor, tensorOfProto } from '../onnx/tensor.js';
-import { type Attribute, type Attributes, describe, type Graph, Node, type Shape, Value } from './graph.js';
+import { dtypeCode, dtypeName, dtypeOfCode, nearestNumber, protoOfTensor, tensorOfProto } from '../onnx/tensor.js';
+import { type Attribute, type Attributes, type Dim, describe, type Graph, Node, type Shape, Value } from './graph.js';
 import { sortTopologically } from './order.js';
+import { infersShapeOf } from './shapes.js';
 
 /** `AttributeProto.AttributeType` (onnx.proto). */
 const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7, strings: 8 } as const;
@@ -33,17 +35,24 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
     values.set(initializer.name, constantOfProto(initializer.name, initializer));
 
   const inputs: Value[] = [];
+  const written = new Set<Value>(values.values());
   for (const info of source.input) {
     if (values.has(info.name)) continue;
     const value = new Value(info.name, ...typeOf(info, imageSize));
     values.set(info.name, value);
     inputs.push(value);
+    written.add(value);
   }
 
   const valueOf = (name: string): Value => {
     let value = values.get(name);
     if (!value) values.set(name, (value = new Value(name)));
     return value;
+  };
+  const write = (value: Value): void => {
+    if (written.has(value))
+      throw new UserError('not-onnx', `two nodes of the model write "${value.name}"; the file is damaged`);
+    written.add(value);
   };
   const nodes: Node[] = [];
   for (const node of source.node) {
@@ -52,17 +61,14 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
     if (node.opType === 'Constant' && domain === '' && constant?.t) {
       const name = node.output[0] ?? '';
       const value = valueOf(name);
+      write(value);
       value.constant = tensorOfProto(constant.t);
       value.dtype = value.constant.dtype;
       value.shape = value.constant.dims;
       continue;
     }
     const outputs = node.output.map((name) => (name === '' ? undefined : valueOf(name)));
-    for (const output of outputs) {
-      if (output && (output.producer || output.constant || inputs.includes(output))) {
-        throw new UserError('not-onnx', `two nodes of the model write "${output.name}"; the file is damaged`);
-      }
-    }
+    for (const output of outputs) if (output) write(output);
     const name = node.name || (node.output[0] ?? '');
     const graphNode = new Node(
       node.opType,
@@ -76,7 +82,7 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
   }
   for (const node of nodes) {
     for (const input of node.inputs) {
-      if (input && !input.producer && !input.constant && !inputs.includes(input)) {
+      if (input && !written.has(input)) {
         throw new UserError(
           'not-onnx',
           `${describe(node)} reads "${input.name}", which nothing writes; the file is damaged`,
@@ -84,9 +90,14 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
       }
     }
   }
+  const [batch] = source.input.find(({ name }) => name === inputs[0]?.name)?.type?.tensorType?.shape?.dim ?? [];
+  for (const info of [...source.valueInfo, ...source.output]) {
+    const value = values.get(info.name);
+    if (value?.producer && !infersShapeOf(value.producer)) believe(value, info, batch?.value);
+  }
   const outputs = source.output.map(({ name }) => {
     const value = values.get(name);
-    if (!value)
+    if (!value || !written.has(value))
       throw new UserError('not-onnx', `output "${name}" of the model is written by no node; the file is damaged`);
     return value;
   });
@@ -127,6 +138,25 @@ function typeOf(info: ValueInfoProto, imageSize?: readonly [number, number]): [V
   return [dtype, shape];
 }
 
+/**
+ * Takes from the file the type and shape of what an operator gives that ort-tl does not know; `batch` is what the file says
+ * of its input's first dimension.
+ */
+function believe(value: Value, info: ValueInfoProto, batch: TensorShapeProto_Dimension['value'] | undefined): void {
+  const type = info.type?.tensorType;
+  const dtype = type && dtypeOfCode(type.elemType);
+  const images = batch?.case === 'dimValue' ? Number(batch.value) : undefined;
+  const shape = type?.shape?.dim.map(({ value: dim }, axis): Dim | undefined => {
+    if (dim.case !== 'dimValue') return axis === 0 ? { batch: 1 } : undefined;
+    const count = Number(dim.value);
+    return axis === 0 && images !== undefined && count % images === 0 ? { batch: count / images } : count;
+  });
+  const isWhole = (dims: readonly (Dim | undefined)[]): dims is Dim[] => dims.every((dim) => dim !== undefined);
+  if (!dtype || !shape || !isWhole(shape)) return;
+  value.dtype = dtype;
+  value.shape = shape;
+}
+
 function attributesOf(protos: readonly AttributeProto[]): Attributes {
   return new Map(protos.map((proto) => [proto.name, attributeOf(proto)]));
 }
@@ -137,7 +167,7 @@ function attributeOf(proto: AttributeProto): Attribute {
     case attributeTypes.float:
       return { kind: 'float', value: proto.f };
     case attributeTypes.int:
-      return { kind: 'int', value: Number(proto.i) };
+      return { kind: 'int', value: nearestNumber(proto.i) };
     case attributeTypes.string:
       return { kind: 'string', value: decode(proto.s) };
     case attributeTypes.tensor:
@@ -145,7 +175,7 @@ function attributeOf(proto: AttributeProto): Attribute {
     case attributeTypes.floats:
       return { kind: 'floats', value: proto.floats };
     case attributeTypes.ints:
-      return { kind: 'ints', value: proto.ints.map(Number) };
+      return { kind: 'ints', value: proto.ints.map(nearestNumber) };
     case attributeTypes.strings:
       return { kind: 'strings', value: proto.strings.map(decode) };
     default:
@@ -175,7 +205,7 @@ function protoOfAttribute(name: string, attribute: Attribute): AttributeProto {
   }
 }
 
-function protoOfValue(value: Value): ValueInfoProto {
+function protoOfValue(value: Value, name: string): ValueInfoProto {
   const dim = value.shape?.map((d) =>
     typeof d === 'number'
       ? { value: { case: 'dimValue' as const, value: BigInt(d) } }
@@ -183,7 +213,7 @@ function protoOfValue(value: Value): ValueInfoProto {
   );
   const elemType = dtypeCode(value.dtype ?? 'float32');
   return create(ValueInfoProtoSchema, {
-    name: value.name,
+    name,
     type: { tensorType: { elemType, ...(dim ? { shape: { dim } } : {}) } },
   });
 }
@@ -202,25 +232,41 @@ export function modelOfGraph(graph: Graph, name: string): ModelProto {
 }
 
 function graphProtoOf(graph: Graph, name: string): GraphProto {
-  const constants = new Map<string, Value>();
+  // Inputs and outputs keep their names; another value of the same name, such as one that ort-tl made, gives way.
+  const names = new Map<Value, string>();
+  const taken = new Set(['']);
+  const counts = new Map<string, number>();
+  const nameOf = (value: Value): string => {
+    const known = names.get(value);
+    if (known !== undefined) return known;
+    let free = value.name;
+    let count = counts.get(value.name) ?? 0;
+    while (taken.has(free)) free = `${value.name}_${++count}`;
+    counts.set(value.name, count);
+    names.set(value, free);
+    taken.add(free);
+    return free;
+  };
+  for (const value of [...graph.inputs, ...graph.outputs]) nameOf(value);
+  const constants = new Set<Value>();
   for (const value of [...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs]) {
-    if (value?.constant) constants.set(value.name, value);
+    if (value?.constant) constants.add(value);
   }
   return create(GraphProtoSchema, {
     name,
-    input: graph.inputs.map(protoOfValue),
-    output: graph.outputs.map(protoOfValue),
-    initializer: [...constants.values()].map((value) => {
+    input: graph.inputs.map((value) => protoOfValue(value, nameOf(value))),
+    output: graph.outputs.map((value) => protoOfValue(value, nameOf(value))),
+    initializer: [...constants].map((value) => {
       if (!value.constant) throw new Error('unreachable');
-      return protoOfTensor(value.name, value.constant);
+      return protoOfTensor(nameOf(value), value.constant);
     }),
     node: graph.nodes.map((node) =>
       create(NodeProtoSchema, {
         name: node.name,
         opType: node.op,
         domain: node.domain,
-        input: node.inputs.map((input) => input?.name ?? ''),
-        output: node.outputs.map((output) => output?.name ?? ''),
+        input: node.inputs.map((input) => (input ? nameOf(input) : '')),
+        output: node.outputs.map((output) => (output ? nameOf(output) : '')),
         attribute: [...node.attributes].map(([key, attribute]) => protoOfAttribute(key, attribute)),
       }),
     ),

@@ -1,5 +1,5 @@
-import { type DType, dtypeOfCode, toNumbers } from '../onnx/tensor.js';
-import { type Dim, describe, type Graph, type Node, type Shape, sameDim, showShape, type Value } from './graph.js';
+import { type DType, dtypeOfCode, nearestNumber, toNumbers } from '../onnx/tensor.js';
+import { type Dim, describe, type Node, type Shape, sameDim, showShape, type Value } from './graph.js';
 
 /** The static geometry of a convolution or a pooling. */
 export interface ConvGeometry {
@@ -12,7 +12,7 @@ export interface ConvGeometry {
 }
 
 /** Integers that are known while shapes are inferred: constants, and arithmetic on shapes. */
-type Known = ReadonlyMap<Value, readonly Dim[]>;
+export type Known = ReadonlyMap<Value, readonly Dim[]>;
 
 interface ShapeRule {
   /** The shape of output 0; undefined where it cannot be told. */
@@ -21,8 +21,8 @@ interface ShapeRule {
   readonly dtype?: (node: Node) => DType | undefined;
   /** Further outputs' element types, where they differ from output 0's. */
   readonly others?: readonly DType[];
-  /** Further outputs' shape, where it differs from output 0's. */
-  readonly otherShape?: (context: Context) => Shape | undefined;
+  /** The shape of output `index` from 1 on, where it differs from output 0's. */
+  readonly otherShape?: (context: Context, index: number) => Shape | undefined;
 }
 
 interface Context {
@@ -73,6 +73,11 @@ const rules = new Map<string, ShapeRule>([
   ['Unsqueeze', { shape: unsqueezed }],
   ['Concat', { shape: concatenated }],
   ['Slice', { shape: sliced }],
+  ['Split', { shape: (context) => splitPart(context, 0), otherShape: splitPart }],
+  ['Tile', { shape: tiled }],
+  ['Resize', { shape: resized }],
+  ['DepthToSpace', { shape: depthToSpace }],
+  ['SpaceToDepth', { shape: spaceToDepth }],
   ['Pad', { shape: padded }],
   ['Expand', { shape: ({ shape, numbers }) => numbers(1) && broadcastShapes([shape(0), numbers(1) ?? []]) }],
   ['Gather', { shape: gathered }],
@@ -81,9 +86,12 @@ const rules = new Map<string, ShapeRule>([
   ['ConstantOfShape', { shape: ({ numbers }) => numbers(0), dtype: constantType }],
 ]);
 
+/** Operators of ONNX Runtime's own domain; a standard one that claims to be of it is another, unknown one. */
+const contributedOps = new Set('FastGelu Gelu QuickGelu'.split(' '));
+
 /** Whether {@link inferNode} knows an operator. */
 export function infersShapeOf({ op, domain }: Node): boolean {
-  return rules.has(op) && (domain === '' || domain === 'com.microsoft');
+  return rules.has(op) && (domain === '' || (domain === 'com.microsoft' && contributedOps.has(op)));
 }
 
 /**
@@ -97,28 +105,11 @@ export function inferNode(node: Node, known: Known = new Map()): void {
   const dtype = rule.dtype ? rule.dtype(node) : node.inputs[0]?.dtype;
   const isKnown = node.inputs.every((input) => !input || input.shape);
   const shape = isKnown ? rule.shape(contextOf(node, known)) : undefined;
-  const otherShape = isKnown && rule.otherShape ? rule.otherShape(contextOf(node, known)) : shape;
   node.outputs.forEach((output, index) => {
     if (!output) return;
     output.dtype = index === 0 ? dtype : (rule.others?.[index - 1] ?? dtype);
-    output.shape = index === 0 ? shape : otherShape;
+    output.shape = index === 0 || !rule.otherShape || !isKnown ? shape : rule.otherShape(contextOf(node, known), index);
   });
-}
-
-/** Infers all of a graph, and follows the integers that its nodes compute from shapes. */
-export function inferGraph(graph: Graph): void {
-  knownDims(graph);
-}
-
-/** The integers that are known of a graph's values, once its shapes are inferred. */
-export function knownDims(graph: Graph): Known {
-  const known = new Map<Value, readonly Dim[]>();
-  for (const node of graph.nodes) {
-    inferNode(node, known);
-    const dims = computed(node, known);
-    if (dims && node.outputs[0]) known.set(node.outputs[0], dims);
-  }
-  return known;
 }
 
 /** A convolution's or pooling's geometry, `auto_pad` resolved for its input's size. */
@@ -196,18 +187,18 @@ function contextOf(node: Node, known: Known): Context {
 }
 
 /** Vectors longer than this are data, not shapes. */
-const LONGEST_VECTOR = 64;
+export const LONGEST_VECTOR = 64;
 
 function integersOf(value: Value | undefined, known: Known): readonly Dim[] | undefined {
   const constant = value?.constant;
   if (!constant) return value && known.get(value);
   return (constant.dtype === 'int64' || constant.dtype === 'int32') && constant.data.length <= LONGEST_VECTOR
-    ? toNumbers(constant)
+    ? Array.from(constant.data, nearestNumber)
     : undefined;
 }
 
 /** The integers that a node computes, where ort-tl can follow it. */
-function computed(node: Node, known: Known): readonly Dim[] | undefined {
+export function computed(node: Node, known: Known): readonly Dim[] | undefined {
   const a = integersOf(node.inputs[0], known);
   const b = integersOf(node.inputs[1], known);
   switch (node.op) {
@@ -260,7 +251,10 @@ function at<T>(list: readonly T[], index: number): T {
   return item;
 }
 
-const wrap = (axis: number, rank: number) => (axis < 0 ? axis + rank : axis);
+function wrap(axis: number, rank: number): number {
+  if (!(axis >= -rank && axis <= rank)) throw new Error(`there is no axis ${axis} of ${rank}`);
+  return axis < 0 ? axis + rank : axis;
+}
 
 function whole(node: Node, dim: Dim | undefined): number {
   if (isNumber(dim)) return dim;
@@ -287,7 +281,7 @@ function broadcast({ node, shape }: Context): Shape {
   return result;
 }
 
-function broadcastShapes(shapes: readonly Shape[]): Shape | undefined {
+export function broadcastShapes(shapes: readonly Shape[]): Shape | undefined {
   const rank = Math.max(...shapes.map(({ length }) => length));
   const result: Dim[] = Array.from({ length: rank }, () => 1);
   for (const shape of shapes) {
@@ -412,6 +406,8 @@ function layerStatistics({ node, shape }: Context): Shape {
 function transposed({ node, shape }: Context): Shape {
   const from = shape(0);
   const permutation = node.ints('perm') ?? from.map((_, axis) => from.length - 1 - axis);
+  if (permutation.length !== from.length || new Set(permutation).size !== from.length)
+    throw new Error(`${describe(node)} cannot transpose ${showShape(from)} by [${permutation.join(', ')}]`);
   return permutation.map((axis) => at(from, axis));
 }
 
@@ -464,6 +460,67 @@ function sliced({ node, shape, numbers }: Context): Shape | undefined {
     result[axis] = Math.max(0, Math.ceil((clamp(end) - clamp(start)) / step));
   });
   return result;
+}
+
+/** The lengths of a Split's parts: stated, or equal with the last one shorter. */
+function splitPart({ node, shape, numbers }: Context, index: number): Shape | undefined {
+  const from = shape(0);
+  const axis = wrap(node.int('axis', 0), from.length);
+  const count = node.int('num_outputs', node.outputs.length);
+  const stated = node.inputs[1] ? numbers(1) : undefined;
+  if (node.inputs[1] && !stated) return undefined;
+  const length = whole(node, from[axis]);
+  const each = Math.ceil(length / count);
+  const own = stated ? whole(node, stated[index]) : Math.min(each, length - index * each);
+  const total = stated ? stated.reduce<number>((sum, part) => sum + whole(node, part), 0) : length;
+  if (total !== length || own < 0)
+    throw new Error(`${describe(node)} cannot split ${showShape(from)} into ${count} parts along axis ${axis}`);
+  return from.map((dim, place) => (place === axis ? own : dim));
+}
+
+function tiled({ node, shape, numbers }: Context): Shape | undefined {
+  const repeats = numbers(1);
+  return (
+    repeats && shape(0).map((dim, axis) => (repeats[axis] === 1 ? dim : whole(node, dim) * whole(node, repeats[axis])))
+  );
+}
+
+/** Of Resize since operator set 11: by sizes, or by scales, which round down. */
+function resized({ node, shape, numbers }: Context): Shape | undefined {
+  const from = shape(0);
+  const axes = (node.ints('axes') ?? from.map((_, axis) => axis)).map((axis) => wrap(axis, from.length));
+  const result: Dim[] = [...from];
+  if (node.inputs[3]) {
+    const sizes = numbers(3);
+    if (!sizes || node.string('keep_aspect_ratio_policy', 'stretch') !== 'stretch') return undefined;
+    axes.forEach((axis, index) => (result[axis] = at(sizes, index)));
+    return result;
+  }
+  const scales = node.inputs[2]?.constant && toNumbers(node.inputs[2].constant);
+  if (!scales) return undefined;
+  axes.forEach((axis, index) => {
+    const scale = at(scales, index);
+    if (scale !== 1) result[axis] = Math.floor(whole(node, from[axis]) * scale);
+  });
+  return result;
+}
+
+function depthToSpace({ node, shape }: Context): Shape {
+  const [images, channels, height, width] = shape(0);
+  const block = node.int('blocksize', 1);
+  const depth = whole(node, channels) / block ** 2;
+  if (images === undefined || !Number.isInteger(depth))
+    throw new Error(`${describe(node)} cannot spread ${showShape(shape(0))} over blocks of ${block}`);
+  return [images, depth, whole(node, height) * block, whole(node, width) * block];
+}
+
+function spaceToDepth({ node, shape }: Context): Shape {
+  const [images, channels, height, width] = shape(0);
+  const block = node.int('blocksize', 1);
+  const [rows, columns] = [whole(node, height) / block, whole(node, width) / block];
+  if (images === undefined || !Number.isInteger(rows) || !Number.isInteger(columns))
+    throw new Error(`${describe(node)} cannot gather ${showShape(shape(0))} into blocks of ${block}`);
+  return [images, whole(node, channels) * block ** 2, rows, columns];
 }
 
 function padded({ node, shape, numbers }: Context): Shape | undefined {

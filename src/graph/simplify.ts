@@ -1,7 +1,7 @@
 import { intTensor } from '../onnx/tensor.js';
 import { type Dim, type Graph, type Node, Value } from './graph.js';
 import { ancestors } from './order.js';
-import { inferGraph, knownDims } from './shapes.js';
+import { inferGraph, knownDims } from './infer.js';
 
 /**
  * The passes that leave a classifier's result as it is: Identity and Dropout go, integer arithmetic on shapes becomes
@@ -50,8 +50,12 @@ function fixShapes(graph: Graph): void {
     const index = shapeInputs[node.op];
     if (index === undefined || node.domain !== '') continue;
     const value = node.inputs[index];
-    const dims = value && known.get(value);
-    const target = dims && (node.op === 'Reshape' ? reshapeTarget(dims) : dims.every(isNumber) ? [...dims] : undefined);
+    // Of a Reshape's target the result's shape says all: a -1 beside the batch is a number there.
+    const dims = node.op === 'Reshape' ? node.outputs[0]?.shape : value && known.get(value);
+    const target =
+      !value?.constant &&
+      dims &&
+      (node.op === 'Reshape' ? reshapeTarget(dims) : dims.every(isNumber) ? [...dims] : undefined);
     if (!value || !target) continue;
     const fixed = new Value(`${value.name}/fixed/${node.name}`, 'int64', [target.length]);
     fixed.constant = intTensor([target.length], target);

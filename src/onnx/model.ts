@@ -30,7 +30,11 @@ export function readModel(path: string): ModelFile {
 
 function readBytes(path: string): Uint8Array {
   try {
-    const { size } = statSync(path);
+    const stat = statSync(path);
+    // A pipe or a device would be read for ever.
+    if (!stat.isFile() && !stat.isDirectory())
+      throw new UserError('no-such-file', `${path} is no regular file; expected an ONNX file`);
+    const { size } = stat;
     if (size > LARGEST_FILE_BYTES) {
       throw new UserError(
         'not-onnx',
@@ -121,14 +125,14 @@ function inlineExternalData(proto: ModelProto, modelPath: string): void {
     initializer.dataLocation === 1
       ? protoOfTensor(
           initializer.name,
-          tensorOfProto(initializer, (t) => readExternal(t, modelPath)),
+          tensorOfProto(initializer, (t, byteLength) => readExternal(t, byteLength, modelPath)),
         )
       : initializer,
   );
 }
 
-/** Reads a tensor's bytes from the file that it names, which must lie in the model's folder. */
-function readExternal(proto: TensorProto, modelPath: string): Uint8Array {
+/** Reads a tensor's `byteLength` bytes from the file that it names, which must lie in the model's folder. */
+function readExternal(proto: TensorProto, byteLength: number, modelPath: string): Uint8Array {
   const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
   const location = entries.get('location') ?? '';
   const refuse = (reason: string) =>
@@ -139,11 +143,15 @@ function readExternal(proto: TensorProto, modelPath: string): Uint8Array {
   try {
     if (!realpathSync(path).startsWith(folder + sep))
       throw refuse("a link out of the model's folder; ort-tl does not follow it");
-    const { size } = statSync(path);
+    const stat = statSync(path);
+    if (!stat.isFile()) throw refuse('which is no regular file');
+    const { size } = stat;
     const offset = Number(entries.get('offset') ?? 0);
     const length = Number(entries.get('length') ?? size - offset);
     if (!(offset >= 0 && length >= 0 && offset + length <= size))
       throw refuse(`which ends at byte ${size}, before the tensor does`);
+    if (length !== byteLength)
+      throw refuse(`of which it takes ${length} bytes, but its shape and type ask for ${byteLength}`);
     const bytes = new Uint8Array(length);
     const file = openSync(path, 'r');
     try {

@@ -111,6 +111,11 @@ export function toNumbers(t: Tensor): number[] {
   return numbers;
 }
 
+/** Exporters write the largest int64 where they mean "to the end": the largest integer that a double holds means the same. */
+export function nearestNumber(integer: number | bigint): number {
+  return Math.min(Number.MAX_SAFE_INTEGER, Math.max(Number.MIN_SAFE_INTEGER, Number(integer)));
+}
+
 /** The `float32` elements of `t`. @throws Error when they are of another type. */
 export function floats(t: Tensor): Float32Array {
   if (!(t.data instanceof Float32Array)) throw new Error(`expected float32, got ${t.dtype}`);
@@ -130,10 +135,13 @@ export function tensorOfBytes(dtype: DType, dims: readonly number[], bytes: Uint
 }
 
 /**
- * Reads an initializer or a constant. `externalBytes` gives the content of a tensor that is stored outside the file.
+ * Reads an initializer or a constant. `externalBytes` gives the so many bytes of a tensor that is stored outside the file.
  * @throws UserError `bad-model` when its length and shape disagree, `unsupported-dtype` for strings and exotic types.
  */
-export function tensorOfProto(proto: TensorProto, externalBytes?: (proto: TensorProto) => Uint8Array): Tensor {
+export function tensorOfProto(
+  proto: TensorProto,
+  externalBytes?: (proto: TensorProto, byteLength: number) => Uint8Array,
+): Tensor {
   const dtype = names.get(proto.dataType);
   if (!dtype) {
     throw new UserError(
@@ -157,9 +165,9 @@ export function tensorOfProto(proto: TensorProto, externalBytes?: (proto: Tensor
         `tensor "${proto.name}" is stored outside the model file, where it cannot be read; save the model as one file`,
       );
     }
-    const raw = proto.dataLocation === 1 && externalBytes ? externalBytes(proto) : proto.rawData;
-    if (raw.byteLength !== count * bytesPerElement(dtype))
-      throw bad(Math.floor(raw.byteLength / bytesPerElement(dtype)));
+    const byteLength = count * bytesPerElement(dtype);
+    const raw = proto.dataLocation === 1 && externalBytes ? externalBytes(proto, byteLength) : proto.rawData;
+    if (raw.byteLength !== byteLength) throw bad(raw.byteLength / bytesPerElement(dtype));
     return tensorOfBytes(dtype, dims, raw);
   }
   const typed = typedElements(proto, dtype);

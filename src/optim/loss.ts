@@ -42,7 +42,8 @@ function focus(g: Builder, probabilities: Value, gamma: number): Value {
 
 /**
  * Each image's part in a batch's mean loss, as PyTorch takes it: with labels 1/Σw, w being the class weights of the batch's
- * labels; with soft targets 1/images. `labels` holds -1 for what only fills up the batch: its share is 0.
+ * labels; with soft targets 1/images. `labels` holds -1 for what only fills up the batch: its share is 0, and so is all of a
+ * batch whose weights are 0.
  */
 export function meanShares(
   labels: ArrayLike<number>,
@@ -54,7 +55,7 @@ export function meanShares(
     const label = labels[n] ?? -1;
     if (label >= 0) total += classWeights?.[label] ?? 1;
   }
-  for (let n = 0; n < into.length; n++) into[n] = (labels[n] ?? -1) < 0 ? 0 : 1 / total;
+  for (let n = 0; n < into.length; n++) into[n] = (labels[n] ?? -1) < 0 || total === 0 ? 0 : 1 / total;
 }
 
 /** @throws UserError `bad-objective` for a number out of range, or a weight too many or too few. */
@@ -67,13 +68,6 @@ export function checkObjective({ labelSmoothing = 0, classWeights, focalGamma = 
   if (!classWeights) return;
   if (classWeights.length !== classes)
     throw refuse(`a weight for each of ${classes} classes`, classWeights.length, 'class-weights');
-  const bad = classWeights.find((weight) => !(weight > 0 && Number.isFinite(weight)));
-  if (bad !== undefined) throw refuse('class weights above 0', bad, 'class-weights');
-}
-
-/** images/(classes · images of the class): what is rare counts for more. A class without images gets 1. */
-export function balancedWeights(labels: readonly number[], classes: number): number[] {
-  const counts = new Array<number>(classes).fill(0);
-  for (const label of labels) counts[label] = (counts[label] ?? 0) + 1;
-  return counts.map((count) => (count === 0 ? 1 : labels.length / (classes * count)));
+  const bad = classWeights.find((weight) => !(weight >= 0 && Number.isFinite(weight)));
+  if (bad !== undefined) throw refuse('class weights from 0', bad, 'class-weights');
 }

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.js';
-import { consumersOf, type Graph, type Node, type Value } from '../graph/graph.js';
+import { consumersOf, describe, type Graph, type Node, type Value } from '../graph/graph.js';
 import { ancestors } from '../graph/order.js';
 
 /** A layer that a policy can choose: its operator, and the parameters that train with it. */
@@ -41,14 +41,40 @@ export function findLayers(graph: Graph, logits: Value): LayerTable {
   const convs = all.filter(({ kind, node }) => kind === 'conv' && !onGate.has(node));
   const head = fcs.at(-1);
   if (!head || ancestors(nodes.slice(nodes.indexOf(head.node) + 1), [logits]).some(({ op }) => op === 'Conv')) {
-    throw new UserError(
-      'no-classifier',
-      'the model does not end in a fully connected layer (Gemm, or MatMul and Add), so there is no head to replace; ort-tl trains image classifiers',
+    throw (
+      refusalOfWeights(nodes) ??
+      new UserError(
+        'no-classifier',
+        'the model does not end in a fully connected layer (Gemm, or MatMul and Add), so there is no head to replace; ort-tl trains image classifiers',
+      )
     );
   }
   if (convs.length === 0)
-    throw new UserError('no-conv', 'the model has no convolution; ort-tl trains convolutional image classifiers');
+    throw (
+      refusalOfWeights(nodes) ??
+      new UserError('no-conv', 'the model has no convolution; ort-tl trains convolutional image classifiers')
+    );
   return { convs, fcs, all };
+}
+
+/** What to say where layers are missing because their weights are not float32. */
+function refusalOfWeights(nodes: readonly Node[]): UserError | undefined {
+  const quantized = nodes.find(({ op }) => /^(QLinear|Quantize|Dequantize|DynamicQuantize)|Integer|NBits$/.test(op));
+  if (quantized) {
+    return new UserError(
+      'quantized-model',
+      `${describe(quantized)} computes with quantized weights, which cannot be trained; take the float32 model that this one was made from`,
+    );
+  }
+  for (const node of nodes) {
+    const dtype = node.inputs[1]?.constant?.dtype;
+    if (['Conv', 'Gemm', 'MatMul'].includes(node.op) && dtype && dtype !== 'float32')
+      return new UserError(
+        'unsupported-dtype',
+        `the weights of ${describe(node)} are ${dtype}; ort-tl trains float32 models, so convert it`,
+      );
+  }
+  return undefined;
 }
 
 function layerOf(node: Node, consumers: Map<Value, Node[]>): Layer | undefined {
@@ -114,20 +140,5 @@ function gateNodes(nodes: readonly Node[], pooled: ReadonlySet<Value>): Set<Node
     if (node.outputs[0] && pooled.has(node.outputs[0])) return [];
     return node.inputs.filter((input): input is Value => input !== undefined && pooled.has(input));
   });
-  return new Set(
-    ancestors(nodes, joins)
-      .filter((node) => node.outputs.some((output) => output && pooled.has(output)))
-      .filter((node) => feeds(node, joins, nodes)),
-  );
-}
-
-/** Whether all of a pooled node's results end in a join: what also leads to the output is the classifier's head. */
-function feeds(node: Node, joins: readonly Value[], nodes: readonly Node[]): boolean {
-  const joined = new Set(joins);
-  const reached = new Set(node.outputs);
-  for (const next of nodes) {
-    if (next === node || !next.inputs.some((input) => input && reached.has(input) && !joined.has(input))) continue;
-    for (const output of next.outputs) reached.add(output);
-  }
-  return joins.some((value) => reached.has(value));
+  return new Set(ancestors(nodes, joins).filter((node) => node.outputs.some((output) => output && pooled.has(output))));
 }

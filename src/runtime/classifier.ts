@@ -50,7 +50,7 @@ export class ImageClassifier {
     return new ImageClassifier(labels, preprocessing, session, input.name, output.name, input.shape[1] === 3);
   }
 
-  /** Class scores [count, classes] of `pixels`, uint8 RGB [count, H, W, 3]. */
+  /** Class scores [count, classes] of `pixels`, uint8 RGB [count, H, W, 3]. @throws UserError `not-runnable`. */
   async run(pixels: Uint8Array, count: number): Promise<Float32Array> {
     const { height, width, mean, std } = this.preprocessing;
     const area = height * width;
@@ -65,8 +65,13 @@ export class ImageClassifier {
       }
     }
     const shape = this.channelsFirst ? [count, 3, height, width] : [count, height, width, 3];
-    const results = await this.session.run({ [this.input]: new ort.Tensor('float32', data, shape) }, [this.output]);
-    return results[this.output]?.data as Float32Array;
+    const feeds = { [this.input]: new ort.Tensor('float32', data, shape) };
+    try {
+      const results = await this.session.run(feeds, [this.output]);
+      return results[this.output]?.data as Float32Array;
+    } catch (thrown) {
+      throw new UserError('not-runnable', `ONNX Runtime failed while it ran the model: ${messageOf(thrown)}`);
+    }
   }
 
   async close(): Promise<void> {

@@ -3,15 +3,19 @@ import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { type Artifacts } from '../artifacts/load.js';
 import { FILES } from '../artifacts/compile.js';
+import { messageOf, UserError } from '../errors.js';
 import { NEXT, PIXELS, stateNames, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import { meanShares } from '../optim/loss.js';
+import type { Provider } from './providers.js';
 
 export interface StepperOptions {
   /** Photos whose boundary can be kept at once. */
   readonly slots: number;
   /** Threads of ONNX Runtime; 0 lets it choose. */
   readonly threads: number;
+  /** Default `cpu`. */
+  readonly provider?: Provider;
 }
 
 /** Consecutive training steps, all decided beforehand. */
@@ -174,15 +178,23 @@ export class Stepper {
     this.setState(artifacts.state);
   }
 
-  static async create(artifacts: Artifacts, { slots, threads }: StepperOptions): Promise<Stepper> {
-    const options = sessionOptions(threads);
-    const open = (name: string) => ort.InferenceSession.create(readFileSync(join(artifacts.folder, name)), options);
+  /** @throws UserError `not-loadable` when ONNX Runtime refuses a part of the model, such as an operator that it does not know. */
+  static async create(artifacts: Artifacts, options: StepperOptions): Promise<Stepper> {
+    const session = sessionOptions(options);
+    const open = async (name: string) => {
+      const bytes = readFileSync(join(artifacts.folder, name));
+      try {
+        return await ort.InferenceSession.create(bytes, session);
+      } catch (thrown) {
+        throw refusal('not-loadable', `cannot load ${join(artifacts.folder, name)}`, thrown);
+      }
+    };
     const openIfThere = async (name: string) =>
       artifacts.manifest.files[name] === undefined ? undefined : await open(name);
     const frozen = await openIfThere(FILES.frozen);
     const training = await open(FILES.training);
     const update = await openIfThere(FILES.update);
-    return new Stepper(artifacts, slots, frozen, training, update, await open(FILES.evaluation));
+    return new Stepper(artifacts, options.slots, frozen, training, update, await open(FILES.evaluation));
   }
 
   /** Runs the frozen part on `pixels`, uint8 [count, H, W, 3], and keeps the results and labels in consecutive slots. */
@@ -199,7 +211,8 @@ export class Stepper {
     for (const { name, dtype, shape, size, rows } of this.stores) {
       fetches[name] = asTensor(dtype, rows.subarray(firstSlot * size, (firstSlot + count) * size), [count, ...shape]);
     }
-    await this.frozen.run({ [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) }, fetches);
+    const feeds = { [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) };
+    await run(FILES.frozen, this.frozen, { feeds, fetches });
   }
 
   /** Gives back the frozen part's memory: every photo's boundary is stored. */
@@ -236,7 +249,7 @@ export class Stepper {
         part.forEach((slot, n) => (this.labelData[n] = BigInt(slot < 0 ? 0 : (labels[first + n] ?? 0))));
         if (targets === 'soft')
           this.gatherTargets(plan.targets, taken * batch + first, labels.subarray(first, first + microBatch));
-        await run(this.training, this.trainingRuns[this.current]?.[this.update ? runs % 2 : 0]);
+        await run(FILES.training, this.training, this.trainingRuns[this.current]?.[this.update ? runs % 2 : 0]);
         runs++;
         loss += this.lossData[0] ?? NaN;
         part.forEach((slot, n) => {
@@ -245,7 +258,7 @@ export class Stepper {
           if (argMax(this.logitData, n * classes.length, classes.length) === labels[first + n]) correct++;
         });
       }
-      if (this.update) await run(this.update, this.updateRuns[this.current]?.[runs % 2]);
+      if (this.update) await run(FILES.update, this.update, this.updateRuns[this.current]?.[runs % 2]);
       this.current = this.current === 0 ? 1 : 0;
       losses[taken] = loss;
       if (!Number.isFinite(loss)) {
@@ -284,9 +297,8 @@ export class Stepper {
         feeds[name] = asTensor(dtype, buffers[index]?.subarray(0, size * some.length), [some.length, ...shape]);
       });
       const results = logits.subarray(first * classes.length, (first + some.length) * classes.length);
-      await this.evaluation.run(feeds, {
-        [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [some.length, classes.length]),
-      });
+      const fetches = { [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [some.length, classes.length]) };
+      await run(FILES.evaluation, this.evaluation, { feeds, fetches });
     }
     return { logits };
   }
@@ -329,9 +341,23 @@ export class Stepper {
   }
 }
 
-async function run(session: ort.InferenceSession, prepared: Run | undefined): Promise<void> {
+/** Runs a session. @throws UserError `not-runnable` with ONNX Runtime's reason. */
+async function run(file: string, session: ort.InferenceSession, prepared: Run | undefined): Promise<void> {
   if (!prepared) throw new Error('unreachable');
-  await session.run(prepared.feeds, prepared.fetches);
+  try {
+    await session.run(prepared.feeds, prepared.fetches);
+  } catch (thrown) {
+    throw refusal('not-runnable', `failed while it ran ${file}`, thrown);
+  }
+}
+
+/** What ONNX Runtime says against a part of the model. The parts keep the nodes' names, so its reason leads to the source. */
+function refusal(code: string, what: string, thrown: unknown): UserError {
+  return new UserError(
+    code,
+    `ONNX Runtime ${what}: ${messageOf(thrown).trim()}; check that it runs the model that you began with`,
+    { cause: thrown },
+  );
 }
 
 function asTensor(dtype: 'float32' | 'uint8', data: Row | undefined, dims: readonly number[]): ort.Tensor {
@@ -340,9 +366,10 @@ function asTensor(dtype: 'float32' | 'uint8', data: Row | undefined, dims: reado
   throw new Error(`expected ${dtype}`);
 }
 
-function sessionOptions(threads: number): ort.InferenceSession.SessionOptions {
+function sessionOptions({ threads, provider = 'cpu' }: StepperOptions): ort.InferenceSession.SessionOptions {
   return {
-    executionProviders: ['cpu'],
+    // What a provider lacks runs on the CPU.
+    executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
     executionMode: 'sequential',
     interOpNumThreads: 1,
     ...(threads > 0 ? { intraOpNumThreads: threads } : {}),

@@ -1,256 +1,111 @@
-import { availableParallelism, totalmem } from 'node:os';
 import { basename, join } from 'node:path';
-import { compile, FILES, writeArtifacts } from '../artifacts/compile.js';
-import type { Manifest, Preprocessing } from '../artifacts/manifest.js';
-import type { StepOptions } from '../artifacts/stepOptions.js';
-import { PhotoReader } from '../data/photoReader.js';
-import type { Dataset, Photo } from '../data/imageFolder.js';
-import { IMAGENET_MEAN, IMAGENET_STD } from '../data/preprocessing.js';
+import { compile, writeArtifacts } from '../artifacts/compile.js';
+import type { Manifest } from '../artifacts/manifest.js';
+import { METADATA, tunedModel } from '../artifacts/tunedModel.js';
+import { variesPhotos } from '../data/augment/augmentation.js';
+import { balancedClassWeights, balancedOrder } from '../data/classBalance.js';
+import type { Dataset, Photo } from '../data/dataset.js';
+import { normalizationFor } from '../data/preprocessing.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
-import { tunedModel } from '../artifacts/tunedModel.js';
-import { writeFileAtomically } from '../files.js';
-import { type ModelFile, writeModel } from '../onnx/model.js';
-import { writeSafetensors } from '../onnx/safetensors.js';
+import { sha256, writeFileAtomically } from '../files.js';
+import { metadataOf, writeModel } from '../onnx/model.js';
 import type { Tensor } from '../onnx/tensor.js';
-import { balancedWeights } from '../optim/loss.js';
-import { type Optimizer, optimizers, usualLearningRates } from '../optim/optimizer.js';
-import { cosineWithWarmup } from '../optim/schedule.js';
+import { Plateau, shareOfPeak } from '../optim/schedule.js';
 import { Random } from '../random.js';
-import { Engine } from '../runtime/engine.js';
 import { ImageClassifier } from '../runtime/classifier.js';
-import { argMax } from '../runtime/stepper.js';
+import { Engine } from '../runtime/engine.js';
+import { type Identity, type Progress, readLast, writeLast } from './checkpoint.js';
+import { classifyPhotos } from './classify.js';
+import type { EndedBy, EpochResult, Summary, TrainEvent } from './events.js';
+import { checkMemory, fillSlots } from './features.js';
+import { drawRange, rangeOfRates, smoothed, valleyOf } from './learningRateRange.js';
+import { isBetter, type Metrics, metricsOf, predictionOf } from './metrics.js';
+import { type Settings, settingsOf, type TrainOptions } from './options.js';
+import { RunFolder } from './runFolder.js';
 
-export interface TrainOptions extends Omit<StepOptions, 'classWeights' | 'targets'> {
-  readonly model: ModelFile;
-  readonly dataset: Dataset;
-  readonly policy: string;
-  /** The run's folder; made if need be. */
-  readonly out: string;
-  /** Default 10. */
-  readonly epochs?: number;
-  /** Factors for the loss of each class; `balanced` weighs rare classes up. */
-  readonly classWeights?: 'balanced' | readonly number[];
-  /** Peak learning rate; the default follows optimizer and policy. */
-  readonly learningRate?: number;
-  /** Epochs, or a part of one, through which the learning rate rises; default 0.5. */
-  readonly warmupEpochs?: number;
-  readonly seed?: number;
-  /** Side of the images in pixels, where the model leaves it open. */
-  readonly size?: number;
-  readonly resize?: Preprocessing['resize'];
-  /** Threads of ONNX Runtime; 0 (default) takes one for each core. */
-  readonly threads?: number;
-  /** Share of unreadable photos that stops the run; default 0.05. */
-  readonly maxBad?: number;
-  /** How many validation photos the exported model is run on again; default all. */
-  readonly verify?: number;
-  /** Ends the training after the step under way; what was learned is kept. */
-  readonly signal?: AbortSignal;
-}
-
-/** One line of `results.csv`. */
-export interface EpochResult {
-  readonly epoch: number;
-  readonly learningRate: number;
-  readonly trainLoss: number;
-  readonly trainTop1: number;
-  readonly valLoss: number;
-  /** Share of validation photos whose class is right, 0 to 1. */
-  readonly top1: number;
-  /** Of this epoch: in the first, reading the photos and running the frozen part included. */
-  readonly elapsedMs: number;
-  readonly imagesPerSecond: number;
-}
-
-/** `summary.json`. */
-export interface Summary {
-  readonly policy: string;
-  readonly seed: number;
-  readonly epochs: number;
-  readonly top1: number;
-  readonly bestEpoch: number;
-  readonly elapsedMs: number;
-  readonly peakRssBytes: number;
-  /** Path of the tuned model. */
-  readonly model: string;
-  readonly classes: readonly string[];
-  readonly trainPhotos: number;
-  readonly valPhotos: number;
-  readonly skipped: readonly { readonly path: string; readonly reason: string }[];
-  readonly batch: number;
-  readonly learningRate: number;
-  readonly optimizer: string;
-  readonly threads: number;
-  readonly cost: Manifest['cost'];
-  /** The exported model in a plain session against the evaluation that chose it. */
-  readonly verified: { readonly photos: number; readonly agreeing: number };
-  readonly stopped: boolean;
-}
-
-export type TrainEvent =
-  | { readonly type: 'compiled'; readonly manifest: Manifest; readonly elapsedMs: number }
-  | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
-  | {
-      readonly type: 'progress';
-      readonly phase: 'reading photos' | 'training' | 'verifying';
-      readonly epoch: number;
-      readonly done: number;
-      readonly total: number;
-    }
-  | { readonly type: 'epoch'; readonly result: EpochResult; readonly epochs: number }
-  | { readonly type: 'done'; readonly summary: Summary };
-
-/** Photos of one run of the frozen part. */
-const FROZEN_BATCH = 16;
-/** Steps asked of the worker at a time: progress is told between them. */
+/** Steps asked of the worker at a time: progress is told, and limits are looked at, between them. */
 const STEPS_PER_CALL = 16;
-
-/** Peak learning rates for some ten epochs; training every layer disturbs more, so it goes slower. */
-export function defaultLearningRate(optimizer: Optimizer, policy: string): number {
-  const base = usualLearningRates[optimizer.name];
-  return policy.toLowerCase() === 'full' ? base / 4 : base;
-}
+/** Steps of a range test. */
+const RANGE_STEPS = 100;
+/** A mean loss of so many times ln(classes), the loss of a guess, will not come down again. */
+const LARGEST_LOSS = 5;
 
 /**
- * Trains a classifier's chosen layers on a data set and writes a run: artifacts, checkpoints (`best/`, `last/`),
- * `results.csv`, `model.onnx` and `summary.json`.
- * @throws UserError for a policy that does not fit, too many unreadable photos, a loss that is no number, a full disk.
+ * A training of a classifier's chosen layers on a data set. It writes a run: artifacts, checkpoints (`best/`, `last/`), the
+ * tuned `model.onnx`, `results.csv`, `summary.json` and what there is to look at.
+ *
+ *     for await (const event of new Trainer({ model, dataset, policy: 'F1C1', out: 'runs/first' })) …
  */
-export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
-  const { dataset, out, epochs = 10, optimizer = optimizers.adamw, seed = 0, signal } = options;
-  const { warmupEpochs = 0.5, maxBad = 0.05, threads = availableParallelism() } = options;
-  const learningRate = options.learningRate ?? defaultLearningRate(optimizer, options.policy);
-  // A batch that the photos cannot fill would be nothing but padding.
-  const batch = Math.min(options.batch ?? 32, dataset.train.length);
-  const began = performance.now();
+export class Trainer implements AsyncIterable<TrainEvent> {
+  constructor(private readonly options: TrainOptions) {}
 
-  const { classWeights, ...choices } = options;
+  /**
+   * Trains, and tells what happens as it does.
+   * @throws UserError for a policy that does not fit, too many unreadable photos, a loss that runs away, a full disk.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<TrainEvent, Summary> {
+    return train(this.options);
+  }
+
+  /** Trains to the end. @throws as the iterator does. */
+  async run(onEvent: (event: TrainEvent) => void = () => undefined): Promise<Summary> {
+    const events = this[Symbol.asyncIterator]();
+    for (;;) {
+      const { value, done } = await events.next();
+      if (done) return value;
+      onEvent(value);
+    }
+  }
+}
+
+async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
+  const { dataset, out, signal } = options;
+  const settings = settingsOf(options);
+  const began = performance.now();
+  const { classWeights, ...choices } = settings;
   const compiled = compile(options.model, {
     ...choices,
     classes: dataset.classes,
-    batch,
-    microBatch: Math.min(options.microBatch ?? batch, batch),
-    optimizer,
-    seed,
-    ...(classWeights ? { classWeights: weightsOfClasses(classWeights, dataset) } : {}),
+    ...(classWeights === 'equal' ? {} : { classWeights: weightsOfClasses(classWeights, dataset) }),
+    ...(options.size ? { size: options.size } : {}),
     preprocessing: ([height, width]) => ({
       height,
       width,
-      resize: options.resize ?? 'crop',
-      mean: IMAGENET_MEAN,
-      std: IMAGENET_STD,
+      resize: settings.resize,
+      ...normalizationFor(options.preprocessing, metadataOf(options.model.proto).get(METADATA.preprocessing)),
     }),
   });
-  const artifacts = join(out, 'artifacts');
-  const manifest = await writeArtifacts(compiled, artifacts);
-  yield { type: 'compiled', manifest, elapsedMs: performance.now() - began };
+  const identity: Identity = { ...settings, source: options.model.sha256, photos: identityOf(dataset) };
+  const resumed = options.resume ? readLast(out, identity) : undefined;
 
-  const photos = [...dataset.train, ...dataset.val];
-  checkMemory(manifest, photos.length);
-  const engine = await Engine.start(artifacts, { slots: photos.length, threads });
-  const abort = () => engine.stop();
+  const folder = RunFolder.open(out);
+  await folder.startLog(resumed?.progress.results.length ?? 0);
+  const tell = <Event extends TrainEvent>(event: Event): Event => {
+    if (event.type !== 'progress') folder.log(event);
+    return event;
+  };
+  const artifacts = folder.path('artifacts');
+  const manifest = await writeArtifacts(compiled, artifacts);
+  yield tell({ type: 'compiled', manifest, elapsedMs: performance.now() - began });
+
+  const views = variesPhotos(settings.augmentation) ? Math.max(1, settings.views) : 1;
+  const slots = dataset.train.length * views + dataset.val.length;
+  checkMemory(manifest, slots);
+  const engine = await Engine.start(artifacts, {
+    slots,
+    threads: settings.threads,
+    provider: settings.provider,
+  });
+  const abort = () => {
+    engine.stop();
+  };
   signal?.addEventListener('abort', abort);
   try {
-    const firstEpochBegan = performance.now();
-    const skipped = new SkippedPhotos();
-    const readable = yield* readPhotos(engine, photos, manifest.preprocessing, { skipped, maxBad, signal });
-    const trainSlots = readable.filter((slot) => slot < dataset.train.length);
-    const valSlots = readable.filter((slot) => slot >= dataset.train.length);
-    if (trainSlots.length === 0 || valSlots.length === 0)
-      throw new UserError(
-        'no-photos',
-        `${dataset.folder} has no readable photos to ${trainSlots.length === 0 ? 'train' : 'validate'} with`,
-      );
-    await engine.releaseFrozen();
-
-    const run = new Run(engine, out, manifest, photos);
-    const stepsPerEpoch = Math.ceil(trainSlots.length / batch);
-    const total = epochs * stepsPerEpoch;
-    const warmup = Math.round(warmupEpochs * stepsPerEpoch);
-    for (let epoch = 1; epoch <= epochs && !signal?.aborted; epoch++) {
-      const epochBegan = epoch === 1 ? firstEpochBegan : performance.now();
-      const order = new Random(seed).fork(`epoch ${epoch}`).shuffle([...trainSlots]);
-      const slots = new Int32Array(stepsPerEpoch * batch).fill(-1);
-      slots.set(order);
-      const before = (epoch - 1) * stepsPerEpoch;
-      const learningRates = Float32Array.from({ length: stepsPerEpoch }, (_, step) =>
-        cosineWithWarmup(learningRate, before + step, total, warmup),
-      );
-      let [lossSum, correct, images] = [0, 0, 0];
-      for (let step = 0; step < stepsPerEpoch && !signal?.aborted; step += STEPS_PER_CALL) {
-        const until = Math.min(stepsPerEpoch, step + STEPS_PER_CALL);
-        const result = await engine.steps({
-          slots: slots.subarray(step * batch, until * batch),
-          learningRates: learningRates.subarray(step, until),
-          firstStep: before + step + 1,
-        });
-        for (const [index, loss] of result.losses.entries()) {
-          if (!Number.isFinite(loss)) throw diverged(epoch, step + index + 1, learningRate, run.best?.epoch);
-          const size = Math.min(batch, trainSlots.length - (step + index) * batch);
-          lossSum += loss * size;
-        }
-        correct += result.correct;
-        images += result.images;
-        yield {
-          type: 'progress',
-          phase: 'training',
-          epoch,
-          done: Math.min(until * batch, trainSlots.length),
-          total: trainSlots.length,
-        };
-      }
-      if (images === 0) break;
-      const evaluation = await run.evaluate(valSlots);
-      const elapsedMs = performance.now() - epochBegan;
-      const result: EpochResult = {
-        epoch,
-        learningRate: learningRates[0] ?? 0,
-        trainLoss: lossSum / images,
-        trainTop1: correct / images,
-        ...evaluation,
-        elapsedMs,
-        imagesPerSecond: (1000 * images) / elapsedMs,
-      };
-      await run.finishEpoch(result);
-      yield { type: 'epoch', result, epochs };
-    }
-    if (!run.best)
-      throw new UserError('stopped', 'stopped before the first step was taken; nothing was written but the artifacts');
-
-    const model = join(out, 'model.onnx');
-    await writeModel(tunedModel(options.model.proto, manifest, run.best.parameters), model);
-    const verified = yield* verify(
-      model,
-      run.best.predictions,
-      photos,
-      valSlots.slice(0, options.verify ?? valSlots.length),
-      threads,
-    );
-    const summary: Summary = {
-      policy: manifest.policy,
-      seed,
-      epochs: run.results.length,
-      top1: run.best.top1,
-      bestEpoch: run.best.epoch,
-      elapsedMs: performance.now() - began,
-      peakRssBytes: process.resourceUsage().maxRSS * 1024,
-      model,
-      classes: dataset.classes,
-      trainPhotos: trainSlots.length,
-      valPhotos: valSlots.length,
-      skipped: skipped.list,
-      batch,
-      learningRate,
-      optimizer: optimizer.name,
-      threads,
-      cost: manifest.cost,
-      verified,
-      stopped: signal?.aborted ?? false,
-    };
-    await writeFileAtomically(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
-    yield { type: 'done', summary };
-    return summary;
+    const session = new Session(options, settings, identity, manifest, engine, folder, resumed?.progress);
+    if (resumed) await engine.setState(resumed.state);
+    for await (const event of session.run(began)) yield tell(event);
+    return yield* session.finish(began, tell);
   } finally {
     signal?.removeEventListener('abort', abort);
     await engine.close();
@@ -258,169 +113,429 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
 }
 
 function weightsOfClasses(weights: 'balanced' | readonly number[], { train, classes }: Dataset): readonly number[] {
-  if (weights !== 'balanced') return weights;
-  return balancedWeights(
-    train.map(({ label }) => label),
-    classes.length,
-  );
+  return weights === 'balanced' ? [...balancedClassWeights(train, classes.length)] : weights;
 }
 
-/** Share of the machine's memory that the photos' boundary may take. */
-const LARGEST_SHARE = 0.7;
-
-function checkMemory({ cost, policy }: Manifest, photos: number): void {
-  const [needed, largest] = [photos * cost.boundaryBytes, LARGEST_SHARE * totalmem()];
-  if (needed <= largest) return;
-  const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
-  throw new UserError(
-    'too-little-memory',
-    `policy ${policy} keeps ${megabytes(needed)} for ${photos} photos, and this machine allows ${megabytes(largest)}; choose a policy that trains fewer layers, or fewer photos`,
-  );
+/** What identifies a data set's photos: a run is resumed on the same ones only. */
+function identityOf({ classes, train, val }: Dataset): string {
+  return sha256(Buffer.from(JSON.stringify([classes, train, val])));
 }
 
-/** Reads every photo once and keeps its boundary in the slot of its place in `photos`. Gives the slots that are filled. */
-async function* readPhotos(
-  engine: Engine,
-  photos: readonly Photo[],
-  preprocessing: Preprocessing,
-  { skipped, maxBad, signal }: { skipped: SkippedPhotos; maxBad: number; signal: AbortSignal | undefined },
-): AsyncGenerator<TrainEvent, number[]> {
-  const imageBytes = preprocessing.height * preprocessing.width * 3;
-  const filled: number[] = [];
-  const events: TrainEvent[] = [];
-  let pending: { slot: number; label: number; pixels: Uint8Array }[] = [];
-  let stored: Promise<void> = Promise.resolve();
-  // One batch is in the worker while the next is decoded.
-  const flush = async () => {
-    const [first] = pending;
-    if (!first) return;
-    const pixels = new Uint8Array(pending.length * imageBytes);
-    pending.forEach((photo, index) => pixels.set(photo.pixels, index * imageBytes));
-    const labels = pending.map(({ label }) => label);
-    pending = [];
-    await stored;
-    stored = engine.store(first.slot, labels, pixels);
-    stored.catch(() => undefined);
-  };
-  const reader = new PhotoReader();
-  const onSkipped = (photo: Photo, error: Error) => {
-    skipped.add(photo.path, error.message);
-    skipped.check(photos.length, maxBad);
-    events.push({ type: 'skipped', path: photo.path, reason: error.message });
-  };
-  for await (const { index, photo, pixels } of reader.read(photos, preprocessing, {
-    concurrency: 2 * FROZEN_BATCH,
-    onSkipped,
-  })) {
-    if (signal?.aborted) throw new UserError('stopped', 'stopped while reading the photos; nothing was trained');
-    // Slots of a batch are consecutive; an unreadable photo leaves a gap.
-    const last = pending.at(-1);
-    if (pending.length === FROZEN_BATCH || (last && last.slot + 1 !== index)) await flush();
-    pending.push({ slot: index, label: photo.label, pixels });
-    filled.push(index);
-    yield* events.splice(0);
-    if (filled.length % FROZEN_BATCH === 0)
-      yield { type: 'progress', phase: 'reading photos', epoch: 1, done: index + 1, total: photos.length };
-  }
-  await flush();
-  await stored;
-  yield* events.splice(0);
-  return filled;
-}
-
-/** What one training accumulates on disk. */
-class Run {
-  readonly results: EpochResult[] = [];
-  best:
-    | { epoch: number; top1: number; parameters: ReadonlyMap<string, Tensor>; predictions: ReadonlyMap<number, number> }
-    | undefined;
-  private predictions = new Map<number, number>();
+/** One training, from the first photo to the model. */
+class Session {
+  private readonly skipped = new SkippedPhotos();
+  private readonly progress: Progress;
+  private readonly plateau = new Plateau();
+  private readonly photos: readonly Photo[];
+  /** Views of the training photos that are kept at once, and the first slot of the validation photos. */
+  private readonly views: number;
+  private readonly firstVal: number;
+  private valSlots: readonly number[] = [];
+  private trainSlots: readonly number[] = [];
+  private endedBy: EndedBy = 'epochs';
 
   constructor(
-    private readonly engine: Engine,
-    private readonly out: string,
+    private readonly options: TrainOptions,
+    private readonly settings: Settings,
+    identity: Identity,
     private readonly manifest: Manifest,
-    private readonly photos: readonly Photo[],
-  ) {}
-
-  /** Mean cross-entropy and top-1 over stored photos. */
-  async evaluate(slots: readonly number[]): Promise<{ valLoss: number; top1: number }> {
-    const { logits } = await this.engine.evaluate(Int32Array.from(slots));
-    const classes = this.manifest.classes.length;
-    this.predictions = new Map();
-    let [loss, correct] = [0, 0];
-    slots.forEach((slot, index) => {
-      const label = this.photos[slot]?.label ?? 0;
-      const row = logits.subarray(index * classes, (index + 1) * classes);
-      const predicted = argMax(row, 0, classes);
-      this.predictions.set(slot, predicted);
-      if (predicted === label) correct++;
-      const largest = row[predicted] ?? 0;
-      loss += largest + Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - largest), 0)) - (row[label] ?? 0);
-    });
-    return { valLoss: loss / slots.length, top1: correct / slots.length };
+    private readonly engine: Engine,
+    private readonly folder: RunFolder,
+    before: Progress | undefined,
+  ) {
+    const { train, val } = options.dataset;
+    this.views = variesPhotos(settings.augmentation) ? Math.max(1, settings.views) : 1;
+    this.firstVal = train.length * this.views;
+    this.photos = [...train, ...val];
+    this.progress = before ?? {
+      settings: { ...identity },
+      learningRate: typeof settings.learningRate === 'number' ? settings.learningRate : NaN,
+      startedAtMs: Date.now(),
+      results: [],
+      best: null,
+      partial: { steps: 0, lossSum: 0, correct: 0, images: 0, elapsedMs: 0 },
+    };
+    for (const { valLoss } of this.progress.results) this.plateau.observe(valLoss);
   }
 
-  /** Writes `last/`, `best/` when this epoch is the best so far, and `results.csv`. */
-  async finishEpoch(result: EpochResult): Promise<void> {
-    this.results.push(result);
+  async *run(began: number): AsyncGenerator<TrainEvent> {
+    const { settings, progress, options } = this;
+    const { signal } = options;
+    const firstEpoch = progress.results.length + 1;
+    if (options.resume) yield { type: 'resumed', epoch: firstEpoch, step: progress.partial.steps };
+    let epochBegan = performance.now();
+    try {
+      yield* this.readPhotos(firstEpoch);
+    } catch (thrown) {
+      // Nothing was trained yet, or all that was is in last/.
+      if (thrown instanceof UserError && thrown.code === 'stopped' && progress.results.length > 0) {
+        this.endedBy = 'interrupt';
+        return;
+      }
+      throw thrown;
+    }
+    if (Number.isNaN(progress.learningRate)) yield* this.findLearningRate();
+
+    for (let epoch = firstEpoch; epoch <= settings.epochs; epoch++) {
+      if (this.hasWaitedEnough) {
+        this.endedBy = 'patience';
+        return;
+      }
+      if (epoch > firstEpoch) {
+        epochBegan = performance.now();
+        if (this.makesNewViews) yield* this.readViews(epoch);
+      }
+      yield* this.trainEpoch(epoch, epochBegan, began);
+      if (signal?.aborted) this.endedBy = 'interrupt';
+      if (this.endedBy !== 'epochs') {
+        progress.partial.elapsedMs += performance.now() - epochBegan;
+        await this.save();
+        if (this.endedBy === 'time-limit' && progress.best === null) yield* this.finishEpoch(epoch, epochBegan);
+        return;
+      }
+      yield* this.finishEpoch(epoch, epochBegan);
+      if (this.isTimeUp(began) && epoch < settings.epochs) {
+        this.endedBy = 'time-limit';
+        return;
+      }
+    }
+  }
+
+  /** Whether every epoch takes views that no epoch before it took. */
+  private get makesNewViews(): boolean {
+    return variesPhotos(this.settings.augmentation) && this.settings.views === 0;
+  }
+
+  /** Fills the slots of the validation photos, and of the training photos for the first epoch. */
+  private async *readPhotos(epoch: number): AsyncGenerator<TrainEvent> {
+    const { dataset } = this.options;
+    if (variesPhotos(this.settings.augmentation)) {
+      this.valSlots = yield* this.fill(dataset.val, this.firstVal, epoch);
+      for (let view = 0; view < this.views; view++) yield* this.readViews(this.makesNewViews ? epoch : view + 1, view);
+    } else {
+      const filled = yield* this.fill(this.photos, 0, epoch);
+      this.trainSlots = filled.filter((slot) => slot < this.firstVal);
+      this.valSlots = filled.filter((slot) => slot >= this.firstVal);
+    }
+    const empty = this.trainSlots.length === 0 ? 'train' : this.valSlots.length === 0 ? 'validate' : undefined;
+    if (empty) throw new UserError('no-photos', `${dataset.folder} has no readable photos to ${empty} with`);
+    await this.folder.writeSkipped(this.skipped.list);
+    if (!this.makesNewViews) await this.engine.releaseFrozen();
+  }
+
+  /** Fills the slots of one view of the training photos; `number` tells which random view. */
+  private async *readViews(number: number, view = 0): AsyncGenerator<TrainEvent> {
+    const { augmentation, seed } = this.settings;
+    const { train } = this.options.dataset;
+    const filled = yield* this.fill(train, view * train.length, number, { number, seed, augmentation });
+    // The same photos are readable in every view.
+    this.trainSlots = filled.map((slot) => slot - view * train.length);
+  }
+
+  private fill(
+    photos: readonly Photo[],
+    firstSlot: number,
+    epoch: number,
+    view?: { number: number; seed: number; augmentation: Settings['augmentation'] },
+  ): AsyncGenerator<TrainEvent, number[]> {
+    const { skipped, photos: all } = this;
+    const options = { skipped, total: all.length, maxBad: this.settings.maxBad, signal: this.options.signal, epoch };
+    return fillSlots(this.engine, { photos, firstSlot, ...(view ? { view } : {}) }, this.manifest, options);
+  }
+
+  private get stepsPerEpoch(): number {
+    return Math.ceil(this.trainSlots.length / this.settings.batch);
+  }
+
+  /** Slots of an epoch's steps, a batch after another, filled up with −1. */
+  private orderOf(epoch: number): Int32Array {
+    const { seed, batch, sampling } = this.settings;
+    const { train } = this.options.dataset;
+    const random = new Random(seed).fork(`epoch ${epoch}`);
+    const readable = [...this.trainSlots];
+    const order =
+      sampling === 'balanced'
+        ? balancedOrder(
+            readable.map((slot) => train[slot]?.label ?? 0),
+            readable.length,
+            random,
+          ).map((place) => readable[place] ?? 0)
+        : random.shuffle(readable);
+    const offset = this.makesNewViews ? 0 : ((epoch - 1) % this.views) * train.length;
+    const slots = new Int32Array(this.stepsPerEpoch * batch).fill(-1);
+    slots.set(order.map((slot) => slot + offset));
+    return slots;
+  }
+
+  /** Takes the steps of an epoch that are left, and adds them up in `progress.partial`. */
+  private async *trainEpoch(epoch: number, epochBegan: number, began: number): AsyncGenerator<TrainEvent> {
+    const { settings, progress, stepsPerEpoch } = this;
+    const { batch } = settings;
+    const { partial } = progress;
+    const slots = this.orderOf(epoch);
+    const learningRates = this.learningRatesOf(epoch);
+    const before = (epoch - 1) * stepsPerEpoch;
+    const guess = Math.log(this.manifest.classes.length);
+    let savedAt = epochBegan;
+    while (partial.steps < stepsPerEpoch && !this.options.signal?.aborted) {
+      const step = partial.steps;
+      const until = Math.min(stepsPerEpoch, step + STEPS_PER_CALL);
+      const result = await this.engine.steps({
+        slots: slots.subarray(step * batch, until * batch),
+        learningRates: learningRates.subarray(step, until),
+        firstStep: before + step + 1,
+      });
+      for (const [index, loss] of result.losses.entries()) {
+        if (!Number.isFinite(loss)) throw await this.diverged(epoch, step + index + 1, 'is no longer a number');
+        const size = Math.min(batch, this.trainSlots.length - (step + index) * batch);
+        partial.lossSum += loss * size;
+      }
+      const mean = result.losses.reduce((sum, loss) => sum + loss, 0) / result.losses.length;
+      if (mean > LARGEST_LOSS * guess + 1)
+        throw await this.diverged(epoch, until, `is ${mean.toFixed(1)}, far above the ${guess.toFixed(1)} of a guess,`);
+      partial.steps += result.losses.length;
+      partial.correct += result.correct;
+      partial.images += result.images;
+      const done = Math.min(partial.steps * batch, this.trainSlots.length);
+      yield { type: 'progress', phase: 'training', epoch, done, total: this.trainSlots.length };
+      const now = performance.now();
+      if (this.isTimeUp(began) && partial.steps < stepsPerEpoch) {
+        this.endedBy = 'time-limit';
+        return;
+      }
+      if (now - savedAt > SAVE_EVERY_MS && partial.steps < stepsPerEpoch) {
+        savedAt = now;
+        await this.save();
+      }
+    }
+  }
+
+  private learningRatesOf(epoch: number): Float32Array {
+    const { schedule, epochs, warmupEpochs } = this.settings;
+    const { stepsPerEpoch } = this;
+    const total = epochs * stepsPerEpoch;
+    const warmup = Math.round(warmupEpochs * stepsPerEpoch);
+    return Float32Array.from({ length: stepsPerEpoch }, (_, index) => {
+      const step = (epoch - 1) * stepsPerEpoch + index;
+      return this.progress.learningRate * this.plateau.factor * shareOfPeak(schedule, { step, total, warmup });
+    });
+  }
+
+  /** Evaluates, and writes what an epoch leaves behind: the best weights before the progress that tells of them. */
+  private async *finishEpoch(epoch: number, epochBegan: number): AsyncGenerator<TrainEvent> {
+    const { settings, progress, manifest, folder } = this;
+    const { partial } = progress;
+    if (partial.images === 0) return;
+    const { metrics } = await this.evaluate();
+    const elapsedMs = partial.elapsedMs + performance.now() - epochBegan;
+    const result: EpochResult = {
+      epoch,
+      learningRate: this.learningRatesOf(epoch)[0] ?? 0,
+      trainLoss: partial.lossSum / partial.images,
+      trainTop1: partial.correct / partial.images,
+      valLoss: metrics.loss,
+      top1: metrics.top1,
+      top5: metrics.top5,
+      macroF1: metrics.macroF1,
+      balancedAccuracy: metrics.balancedAccuracy,
+      elapsedMs,
+      imagesPerSecond: (1000 * partial.images) / elapsedMs,
+    };
+    const value = metrics[settings.metric];
+    const best = isBetter(settings.metric, value, progress.best?.value);
     const state = await this.engine.getState();
-    const metadata = { epoch: String(result.epoch), top1: String(result.top1), source: this.manifest.source.sha256 };
-    await writeSafetensors(join(this.out, 'last', FILES.checkpoint), state, metadata);
-    if (!this.best || result.top1 > this.best.top1) {
+    if (best) {
       const parameters = new Map(
-        this.manifest.parameters.flatMap(({ name, average }) => {
-          const value = state.get(average ?? name);
-          return value ? [[name, value] as const] : [];
+        manifest.parameters.flatMap(({ name, average = name }) => {
+          const tensor = state.get(average);
+          return tensor ? [[name, tensor] as const] : [];
         }),
       );
-      await writeSafetensors(join(this.out, 'best', FILES.checkpoint), parameters, metadata);
-      this.best = { epoch: result.epoch, top1: result.top1, parameters, predictions: this.predictions };
+      await folder.writeBest(parameters, result, manifest.source.sha256);
+      progress.best = { epoch, value };
     }
-    const columns = [
-      'epoch',
-      'learningRate',
-      'trainLoss',
-      'trainTop1',
-      'valLoss',
-      'top1',
-      'elapsedMs',
-      'imagesPerSecond',
-    ] as const;
-    const lines = this.results.map((line) => columns.map((column) => String(line[column])).join(','));
-    await writeFileAtomically(join(this.out, 'results.csv'), `${[columns.join(','), ...lines].join('\n')}\n`);
+    progress.results.push(result);
+    progress.partial = { steps: 0, lossSum: 0, correct: 0, images: 0, elapsedMs: 0 };
+    this.plateau.observe(result.valLoss);
+    await writeLast(this.options.out, state, progress);
+    await folder.writeResults(progress.results);
+    if (this.options.tensorboard) await folder.writeTensorBoard(progress.results, progress.startedAtMs);
+    yield { type: 'epoch', result, epochs: settings.epochs, best };
+  }
+
+  private isTimeUp(began: number): boolean {
+    return performance.now() - began > (this.options.timeLimitMs ?? Infinity);
+  }
+
+  /** Whether the metric has not improved for as many epochs as it may. */
+  private get hasWaitedEnough(): boolean {
+    const { best, results } = this.progress;
+    return best !== null && this.settings.patience !== null && results.length - best.epoch >= this.settings.patience;
+  }
+
+  private async save(): Promise<void> {
+    await writeLast(this.options.out, await this.engine.getState(), this.progress);
+  }
+
+  /** Metrics of the validation photos under the current parameters. */
+  private async evaluate(): Promise<{ metrics: Metrics; logits: Float32Array }> {
+    const { logits } = await this.engine.evaluate(Int32Array.from(this.valSlots));
+    const labels = this.valPhotos.map(({ label }) => label);
+    return { metrics: metricsOf(logits, labels, this.manifest.classes.length), logits };
+  }
+
+  /** The validation photos that could be read, in the order of their slots. */
+  private get valPhotos(): Photo[] {
+    const { val } = this.options.dataset;
+    return this.valSlots.flatMap((slot) => val[slot - this.firstVal] ?? []);
+  }
+
+  /** Raises the learning rate step by step until the loss runs away, takes the middle of its fall, and puts everything back. */
+  private async *findLearningRate(): AsyncGenerator<TrainEvent> {
+    const { batch } = this.settings;
+    const before = await this.engine.getState();
+    const rates = rangeOfRates(RANGE_STEPS);
+    const order = this.orderOf(1);
+    const losses: number[] = [];
+    while (losses.length < rates.length) {
+      const step = losses.length;
+      const until = Math.min(rates.length, step + 10);
+      const slots = Int32Array.from(
+        { length: (until - step) * batch },
+        (_, index) => order[(step * batch + index) % order.length] ?? -1,
+      );
+      const result = await this.engine.steps({
+        slots,
+        learningRates: rates.subarray(step, until),
+        firstStep: step + 1,
+      });
+      losses.push(...result.losses);
+      yield {
+        type: 'progress',
+        phase: 'looking for a learning rate',
+        epoch: 1,
+        done: losses.length,
+        total: rates.length,
+      };
+      const last = losses.at(-1) ?? NaN;
+      if (this.options.signal?.aborted || !(last < 4 * Math.min(...losses))) break;
+    }
+    await this.engine.setState(before);
+    const curve = smoothed(losses.filter(Number.isFinite));
+    const learningRate = valleyOf(rates, curve);
+    if (learningRate === undefined)
+      throw new UserError('no-learning-rate', 'the loss fell at no learning rate from 1e-6 to 1; state one (--lr)');
+    this.progress.learningRate = learningRate;
+    const figure = this.folder.path('learning-rate.svg');
+    await writeFileAtomically(figure, await drawRange(rates, curve, learningRate));
+    yield { type: 'learning-rate', learningRate, figure };
+  }
+
+  /** What to throw when the loss runs away; the best weights so far become the model. */
+  private async diverged(epoch: number, step: number, what: string): Promise<UserError> {
+    const { best, learningRate } = this.progress;
+    let kept = 'no epoch was finished';
+    if (best) {
+      await this.exportModel(this.folder.readBest());
+      kept = `${this.model} has the weights of epoch ${best.epoch}`;
+    }
+    return new UserError(
+      'diverged',
+      `the loss ${what} at epoch ${epoch}, step ${step}; ${kept}; try a smaller learning rate than ${learningRate} (--lr)`,
+    );
+  }
+
+  private get model(): string {
+    return join(this.options.out, 'model.onnx');
+  }
+
+  private async exportModel(parameters: ReadonlyMap<string, Tensor>): Promise<void> {
+    await writeModel(tunedModel(this.options.model.proto, this.manifest, parameters), this.model);
+  }
+
+  /** Exports the best weights, runs the exported model again, and writes the summary. */
+  async *finish(
+    began: number,
+    tell: <Event extends TrainEvent>(event: Event) => Event,
+  ): AsyncGenerator<TrainEvent, Summary> {
+    const { options, settings, progress, folder, manifest } = this;
+    const { dataset, signal } = options;
+    const stopped = this.endedBy === 'interrupt';
+    if (!progress.best) {
+      const kept =
+        progress.partial.steps > 0 ? `what was learned is in ${options.out}/last` : 'nothing was learned yet';
+      throw new UserError('stopped', `stopped before the first epoch was finished; ${kept}`);
+    }
+    const parameters = folder.readBest();
+    await this.exportModel(parameters);
+    await this.engine.setState(inPlaceOfAverages(manifest, parameters));
+    const { metrics, logits } = await this.evaluate();
+    const photos = this.valPhotos;
+    if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
+    const count = signal?.aborted ? 0 : Math.min(options.verify ?? photos.length, photos.length);
+    const verified = yield* verify(this.model, photos.slice(0, count), logits, settings.threads);
+    const { loss, top1, top5, macroF1, balancedAccuracy } = metrics;
+    const summary: Summary = {
+      policy: manifest.policy,
+      seed: settings.seed,
+      epochs: progress.results.length,
+      endedBy: this.endedBy,
+      top1,
+      bestEpoch: progress.best.epoch,
+      metric: settings.metric,
+      metrics: { loss, top1, top5, macroF1, balancedAccuracy },
+      perClass: metrics.classes,
+      elapsedMs: performance.now() - began,
+      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      model: this.model,
+      classes: dataset.classes,
+      trainPhotos: this.trainSlots.length,
+      valPhotos: photos.length,
+      skipped: this.skipped.list,
+      batch: settings.batch,
+      learningRate: progress.learningRate,
+      optimizer: settings.optimizer.name,
+      threads: settings.threads,
+      provider: settings.provider,
+      cost: manifest.cost,
+      verified,
+      stopped,
+    };
+    await folder.writeSummary(summary);
+    yield tell({ type: 'done', summary });
+    return summary;
   }
 }
 
-function diverged(epoch: number, step: number, learningRate: number, bestEpoch: number | undefined): UserError {
-  const kept = bestEpoch === undefined ? 'no epoch was finished' : `the weights of epoch ${bestEpoch} are in best/`;
-  return new UserError(
-    'diverged',
-    `the loss is no longer a number at epoch ${epoch}, step ${step}; ${kept}; try a smaller learning rate than ${learningRate} (--lr)`,
-  );
+/** State in which `parameters` are evaluated, be there averages or not. */
+function inPlaceOfAverages(manifest: Manifest, parameters: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor> {
+  const averages = manifest.parameters.flatMap(({ name, average }) => {
+    const value = parameters.get(name);
+    return average !== undefined && value ? [[average, value] as const] : [];
+  });
+  return new Map([...parameters, ...averages]);
 }
+
+/** An epoch that takes longer than this is also saved on the way. */
+const SAVE_EVERY_MS = 60_000;
 
 /** Runs the exported model again, as a program that deploys it would, and compares its classes with the chosen evaluation's. */
 async function* verify(
   model: string,
-  predictions: ReadonlyMap<number, number>,
   photos: readonly Photo[],
-  slots: readonly number[],
+  logits: Float32Array,
   threads: number,
 ): AsyncGenerator<TrainEvent, { photos: number; agreeing: number }> {
+  if (photos.length === 0) return { photos: 0, agreeing: 0 };
   const classifier = await ImageClassifier.open(model, threads);
-  const chosen = slots.flatMap((slot) => (photos[slot] ? [photos[slot]] : []));
+  const classes = classifier.labels.length;
   let [done, agreeing] = [0, 0];
   try {
-    const ignore = () => undefined;
-    for await (const { index, pixels } of new PhotoReader().read(chosen, classifier.preprocessing, {
-      concurrency: FROZEN_BATCH,
-      onSkipped: ignore,
-    })) {
-      const scores = await classifier.run(pixels, 1);
-      if (argMax(scores, 0, scores.length) === predictions.get(slots[index] ?? -1)) agreeing++;
-      if (++done % FROZEN_BATCH === 0)
-        yield { type: 'progress', phase: 'verifying', epoch: 0, done, total: chosen.length };
+    for await (const { index, scores } of classifyPhotos(classifier, photos)) {
+      const chosen = predictionOf(logits.subarray(index * classes, (index + 1) * classes));
+      if (predictionOf(scores) === chosen) agreeing++;
+      if (++done % 16 === 0 || done === photos.length)
+        yield { type: 'progress', phase: 'verifying', epoch: 0, done, total: photos.length };
     }
   } finally {
     await classifier.close();

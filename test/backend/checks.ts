@@ -9,7 +9,8 @@ import { concreteShape, type Graph, type Value } from '../../src/graph/graph.js'
 import { lower } from '../../src/graph/lower.js';
 import { descendants } from '../../src/graph/order.js';
 import { graphOfModel, modelOfGraph } from '../../src/graph/proto.js';
-import { inferGraph, infersShapeOf } from '../../src/graph/shapes.js';
+import { inferGraph } from '../../src/graph/infer.js';
+import { infersShapeOf } from '../../src/graph/shapes.js';
 import { decodeModel, encodeModel } from '../../src/onnx/model.js';
 import { type AttributeProto, AttributeProtoSchema, ModelProtoSchema, type NodeProto } from '../../src/onnx/onnx_pb.js';
 import {
@@ -235,7 +236,8 @@ async function checkInput(each: ReadCase, index: number, sampled: Sampled): Prom
     const gradient = differentiate(g, [...g.graph.nodes], loss, [x]).get(x);
     if (gradient) g.output('dx', gradient);
   } catch (thrown) {
-    if (thrown instanceof UserError) return { skipped: `no gradient for input ${index}, as designed` };
+    if (thrown instanceof UserError && thrown.code === 'no-gradient-rule')
+      return { skipped: `no gradient for input ${index}, as designed` };
     throw thrown;
   }
   ys.forEach((y, place) => g.output(`y${place}`, y));

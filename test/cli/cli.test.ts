@@ -24,7 +24,7 @@ describe('ort-tl', () => {
   });
 
   it('shows help with examples for each verb, and its version', () => {
-    for (const verb of ['train', 'predict', 'inspect', 'compile']) {
+    for (const verb of ['train', 'predict', 'explain', 'inspect', 'compile', 'doctor']) {
       const { status, stdout } = cli(verb, '--help');
       expect(status).toBe(0);
       expect(stdout).toContain('Examples:');
@@ -108,6 +108,21 @@ describe('ort-tl', () => {
     expect(stdout).toContain('policy F1C1: 150,564 parameters train, 27.5 %');
   });
 
+  it('tells what the machine offers', () => {
+    const { status, stdout } = cli('doctor', '--json');
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout) as { providers: { name: string; available: boolean; needs: string }[] };
+    expect(report.providers[0]).toMatchObject({ name: 'cpu', available: true });
+    expect(cli('doctor').stdout).toMatch(/provider dml +does not run: it needs Windows|provider dml +runs/);
+  });
+
+  it('prints a script that completes its commands', () => {
+    const { status, stdout } = cli('completion');
+    expect(status).toBe(0);
+    expect(stdout).toContain('complete -o bashdefault');
+    expect(cli('--get-yargs-completions', 'ort-tl', 'tr').stdout).toContain('train');
+  });
+
   describe('answers bad input with one clear line and exit code 2', () => {
     const text = (content: string | Uint8Array, name = 'model.onnx') => {
       const path = join(folder(), name);
@@ -159,7 +174,7 @@ describe('ort-tl', () => {
       ['photos that are text', () => train('--data', spoiled()), /5 of 90 photos could not be read.*--max-bad/],
       ['more layers than there are', () => train('--policy', 'F1C9'), /has 2 and 4; choose F1C4/],
       ['a policy that is none', () => train('--policy', 'C1F1'), /expected a policy such as F1C0/],
-      ['a learning rate below zero', () => train('--lr', '-0.1'), /positive number, got `-0.1` \(--lr\)/],
+      ['a learning rate below zero', () => train('--lr', '-0.1'), /positive number or auto, got `-0.1` \(--lr\)/],
       [
         'a flag that takes a number',
         () => train('--epochs', 'ten'),

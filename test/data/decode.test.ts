@@ -99,18 +99,91 @@ describe('decodePixels', () => {
     expect(b2).toBeGreaterThan(Math.max(r2, g2) + 60);
   });
 
-  it.each([
-    { orientation: 1, name: 'as stored', corners: [RED, BLUE, RED, BLUE] },
-    { orientation: 3, name: 'upside down', corners: [BLUE, RED, BLUE, RED] },
-    { orientation: 6, name: 'a quarter turn clockwise', corners: [RED, RED, BLUE, BLUE] },
-    { orientation: 8, name: 'a quarter turn back', corners: [BLUE, BLUE, RED, RED] },
-  ])('shows EXIF orientation $orientation upright: $name', async ({ orientation, corners }) => {
-    const jpeg = await halves()
-      .withMetadata({ orientation })
-      .jpeg({ quality: 95, chromaSubsampling: '4:4:4' })
+  it('takes the high byte of a 16-bit TIFF', async () => {
+    const tiff = await sharp(new Uint16Array([0, 0x8080, 0xffff, 0x0101, 0x0202, 0x0303]), {
+      raw: { width: 2, height: 1, channels: 3 },
+    })
+      .toColourspace('rgb16')
+      .tiff({ compression: 'lzw' })
       .toBuffer();
-    const pixels = await decodePixels(jpeg, to(16, 16));
-    [0, 15, 240, 255].forEach((at, corner) => near(pixels, at, corners[corner] ?? []));
+    expect((await sharp(tiff).metadata()).depth).toBe('ushort');
+    expect([...(await decodePixels(tiff, to(2, 1)))]).toEqual([0, 128, 255, 1, 2, 3]);
+  });
+
+  it.each(['jpeg', 'png', 'webp', 'avif', 'tiff', 'gif'] as const)('reads %s', async (format) => {
+    const options = { quality: 95, ...(format === 'avif' ? { chromaSubsampling: '4:4:4' } : {}) };
+    const pixels = await decodePixels(await halves().toFormat(format, options).toBuffer(), to(16, 16));
+    for (const [at, colour] of [
+      [0, RED],
+      [15, BLUE],
+      [240, RED],
+      [255, BLUE],
+    ] as const)
+      near(pixels, at, colour);
+  });
+
+  it.each(['webp', 'avif', 'gif', 'tiff'] as const)('lays what is transparent in %s on white', async (format) => {
+    const clear = await sharp({
+      create: { width: 16, height: 16, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } },
+    })
+      .toFormat(format, format === 'tiff' ? { compression: 'lzw' } : {})
+      .toBuffer();
+    near(await decodePixels(clear, to(1, 1)), 0, [255, 255, 255]);
+  });
+
+  it('reads a CMYK TIFF as the CMYK JPEG', async () => {
+    const cmyk = halves().toColourspace('cmyk');
+    const [tiff, jpeg] = [await cmyk.clone().tiff().toBuffer(), await cmyk.clone().jpeg({ quality: 100 }).toBuffer()];
+    const [one, other] = [await decodePixels(tiff, to(2, 1)), await decodePixels(jpeg, to(2, 1))];
+    near(one, 0, [...other.subarray(0, 3)]);
+    near(one, 1, [...other.subarray(3)]);
+  });
+
+  // The eight of the EXIF standard; the photo is 64 × 32, black but for a red left upper and a blue right upper quarter.
+  const BLACK = [0, 0, 0];
+  const orientations = [
+    { orientation: 1, name: 'as stored', corners: [RED, BLUE, BLACK, BLACK] },
+    { orientation: 2, name: 'mirrored', corners: [BLUE, RED, BLACK, BLACK] },
+    { orientation: 3, name: 'upside down', corners: [BLACK, BLACK, BLUE, RED] },
+    { orientation: 4, name: 'upside down, mirrored', corners: [BLACK, BLACK, RED, BLUE] },
+    { orientation: 5, name: 'transposed', corners: [RED, BLACK, BLUE, BLACK] },
+    { orientation: 6, name: 'a quarter turn clockwise', corners: [BLACK, RED, BLACK, BLUE] },
+    { orientation: 7, name: 'transposed the other way', corners: [BLACK, BLUE, BLACK, RED] },
+    { orientation: 8, name: 'a quarter turn back', corners: [BLUE, BLACK, RED, BLACK] },
+  ];
+  const quarters = (scale: number) =>
+    halves()
+      .composite([{ input: { create: { width: 64, height: 16, channels: 3, background: '#000' } }, left: 0, top: 16 }])
+      .png()
+      .toBuffer()
+      .then((png) => sharp(png).resize(64 * scale, 32 * scale, { kernel: 'nearest' }));
+
+  it.each(orientations)('shows EXIF orientation $orientation upright: $name', async ({ orientation, corners }) => {
+    // 24 times as large, the decoder shrinks too.
+    for (const scale of [1, 24]) {
+      const jpeg = await (
+        await quarters(scale)
+      )
+        .withMetadata({ orientation })
+        .jpeg({ quality: 95, chromaSubsampling: '4:4:4' })
+        .toBuffer();
+      const pixels = await decodePixels(jpeg, to(16, 16));
+      [0, 15, 240, 255].forEach((at, corner) => near(pixels, at, corners[corner] ?? []));
+      // Upright, the photo is 64 × 32 or 32 × 64: enlarged to cover a square, its middle half is left.
+      const cropped = await decodePixels(jpeg, to(128, 128, 'crop'));
+      [0, 127, 128 * 127, 128 * 128 - 1].forEach((at, corner) => near(cropped, at, corners[corner] ?? []));
+    }
+  });
+
+  it.each(['webp', 'avif', 'tiff', 'png'] as const)('shows the EXIF orientation of %s too', async (format) => {
+    const turned = await (
+      await quarters(1)
+    )
+      .withMetadata({ orientation: 6 })
+      .toFormat(format, { quality: 95 })
+      .toBuffer();
+    const pixels = await decodePixels(turned, to(16, 16));
+    [0, 15, 240, 255].forEach((at, corner) => near(pixels, at, [BLACK, RED, BLACK, BLUE][corner] ?? []));
   });
 
   it('squashes the whole picture, and crops to the centre of the picture that covers', async () => {
@@ -138,6 +211,64 @@ describe('decodePixels', () => {
     const png = await row(0, 40, 80, 120).png().toBuffer();
     // Weights ¼ ¾ ¾ ¼ halve 4 pixels, the rim repeated: (0·¼ + 0·¾ + 40·¾ + 80·¼)/2 = 25, (40·¼ + 80·¾ + 120·¾ + 120·¼)/2 = 95
     expect([...(await decodePixels(png, to(2, 1)))]).toEqual([25, 25, 25, 95, 95, 95]);
+  });
+
+  // Values of Pillow 13: Image.resize(…, BILINEAR), for the crop to 8 × 5 and then the middle as torchvision's CenterCrop has it.
+  it.each([
+    {
+      name: 'both sides',
+      photo: [0, 37, 148, 91, 181, 89],
+      width: 3,
+      view: to(7, 5),
+      within: 1,
+      expected: [
+        [0, 5, 21, 37, 85, 132, 148],
+        [9, 15, 33, 51, 91, 129, 142],
+        [46, 55, 82, 109, 114, 117, 119],
+        [82, 94, 130, 167, 136, 105, 95],
+        [91, 104, 142, 181, 142, 102, 89],
+      ],
+    },
+    {
+      name: 'the height, while the width shrinks',
+      photo: [0, 37, 148, 91, 181, 89],
+      width: 3,
+      view: to(2, 5),
+      // Where it shrinks, libvips repeats the rim and Pillow leaves out what lies beyond it.
+      within: 5,
+      expected: [
+        [14, 106],
+        [25, 108],
+        [70, 115],
+        [114, 122],
+        [125, 124],
+      ],
+    },
+    {
+      name: 'and crops',
+      photo: [0, 37, 148, 77, 80, 91, 181, 89, 71, 127, 182, 69, 30, 65, 174],
+      width: 5,
+      view: to(5, 5, 'crop'),
+      within: 1,
+      expected: [
+        [44, 113, 126, 81, 79],
+        [96, 115, 109, 77, 89],
+        [175, 118, 83, 72, 103],
+        [110, 72, 58, 67, 117],
+        [67, 42, 41, 63, 126],
+      ],
+    },
+  ])('enlarges $name as Pillow does', async ({ photo, width, view, within, expected }) => {
+    const png = await image(
+      photo.flatMap((value) => [value, value, value]),
+      width,
+      3,
+    )
+      .png()
+      .toBuffer();
+    const red = (await decodePixels(png, view)).filter((_, at) => at % 3 === 0);
+    expect(red).toHaveLength(expected.flat().length);
+    expected.flat().forEach((value, at) => expect(Math.abs((red[at] ?? NaN) - value)).toBeLessThanOrEqual(within));
   });
 
   // Black up to nine tenths, then white: the filter keeps areas, so the darkness of a line adds up to where the edge lies.

@@ -99,7 +99,7 @@ describe('PhotoReader', () => {
 describe('SkippedPhotos', () => {
   it('allows up to the share, and then names three files, the counts and the flag', () => {
     const skipped = new SkippedPhotos();
-    for (const name of ['a', 'b', 'c', 'd', 'e']) skipped.add(`${name}.jpg`, 'truncated');
+    for (const name of ['a', 'b', 'c', 'd', 'e']) skipped.add({ path: `${name}.jpg` }, 'truncated');
     expect(skipped.list).toHaveLength(5);
     skipped.check(100);
     expect(() => skipped.check(99)).toThrow(expect.objectContaining({ code: 'too-many-unreadable' }));

@@ -1,15 +1,60 @@
 import { describe, expect, it } from 'vitest';
-import { cosineWithWarmup } from '../../src/optim/schedule.js';
+import { Plateau, scheduleCalled, type ScheduleName, shareOfPeak } from '../../src/optim/schedule.js';
 
-describe('cosineWithWarmup', () => {
-  it('rises in equal steps, and reaches the peak after them', () => {
-    expect([0, 1, 2, 3].map((step) => cosineWithWarmup(1, step, 100, 3))).toEqual([0.25, 0.5, 0.75, 1]);
+const at = (name: ScheduleName, step: number, total: number, warmup = 0) => shareOfPeak(name, { step, total, warmup });
+
+describe('every schedule with a warm-up', () => {
+  it.each(['cosine', 'linear', 'step', 'constant', 'plateau'] as const)(
+    '%s rises in equal steps, and reaches the peak after them',
+    (name) => {
+      expect([0, 1, 2, 3].map((step) => at(name, step, 100, 3))).toEqual([0.25, 0.5, 0.75, 1]);
+    },
+  );
+});
+
+describe('cosine', () => {
+  it('falls along half a cosine: a half at the middle, nothing at the end', () => {
+    expect(at('cosine', 50, 100)).toBeCloseTo(0.5, 12);
+    expect(at('cosine', 100, 100)).toBeCloseTo(0, 12);
+    // cos(π/3) = 1/2 after a third of the way.
+    expect(at('cosine', 40, 100, 10)).toBeCloseTo(0.75, 12);
+  });
+});
+
+describe('the other schedules', () => {
+  it('linear falls by equal amounts', () => {
+    expect(at('linear', 25, 100)).toBeCloseTo(0.75, 12);
+    expect(at('linear', 55, 100, 10)).toBeCloseTo(0.5, 12);
   });
 
-  it('falls along half a cosine: a half at the middle, nothing at the end', () => {
-    expect(cosineWithWarmup(2, 50, 100, 0)).toBeCloseTo(1, 12);
-    expect(cosineWithWarmup(2, 100, 100, 0)).toBeCloseTo(0, 12);
-    // cos(π/3) = 1/2 after a third of the way.
-    expect(cosineWithWarmup(2, 40, 100, 10)).toBeCloseTo(1.5, 12);
+  it('step falls to a tenth at one half and at three quarters', () => {
+    expect([49, 50, 74, 75].map((step) => at('step', step, 100))).toEqual([1, 0.1, 0.1, 0.01]);
+  });
+
+  it('constant stays', () => {
+    expect(at('constant', 99, 100)).toBe(1);
+  });
+
+  it('one-cycle is what PyTorch gives (torch.optim.lr_scheduler.OneCycleLR, 20 steps)', () => {
+    const expected = [
+      0.04, 0.1316718, 0.3716718, 0.6683282, 0.9083282, 1.0, 0.987464, 0.9504846, 0.8909162, 0.8117457, 0.716943,
+      0.611262, 0.500002, 0.388742, 0.283061, 0.1882583, 0.1090878, 0.04951937, 0.01253999, 4e-6,
+    ];
+    expected.forEach((value, step) => expect(at('one-cycle', step, 20)).toBeCloseTo(value, 6));
+  });
+
+  it('names those that there are', () => {
+    expect(() => scheduleCalled('cosinus')).toThrow(/expected one of cosine, linear, .*got "cosinus" \(--schedule\)/);
+  });
+});
+
+describe('Plateau', () => {
+  it('takes the rate to a tenth when the loss has not fallen for more epochs than its patience', () => {
+    const plateau = new Plateau(2);
+    const factors = [1, 0.9, 0.91, 0.92, 0.93, 0.89, 0.89, 0.89, 0.89].map((loss) => {
+      plateau.observe(loss);
+      return plateau.factor;
+    });
+    expect(factors).toEqual([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.01]);
   });
 });

@@ -12,7 +12,7 @@ export const batchNormalization: GradientRule = {
     if (node.int('training_mode', 0) === 1) {
       throw new UserError(
         'no-gradient-rule',
-        `${describe(node)} takes its statistics from the batch, and has no gradient rule; export the model in inference mode`,
+        `${describe(node)} takes its statistics from the batch, and has no gradient rule; export the model in inference mode, or choose a policy that stops after it`,
       );
     }
     const rank = concreteShape(input(0)).length;

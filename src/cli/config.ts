@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { closestMatch } from 'leven';
+import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import { messageOf, UserError } from '../errors.js';
+
+/**
+ * The settings of a YAML file, by the names of the flags that it stands in for.
+ * @throws UserError `bad-config` for a file that cannot be read, is no mapping, or sets what is not in `known`, with the line.
+ */
+export function readConfig(path: string, known: readonly string[]): Record<string, unknown> {
+  let source: string;
+  try {
+    source = readFileSync(path, 'utf8');
+  } catch (thrown) {
+    throw new UserError('bad-config', `cannot read ${path}: ${messageOf(thrown)} (--config)`);
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
+  const refuse = (offset: number, reason: string) =>
+    new UserError('bad-config', `${path}, line ${lines.linePos(offset).line}: ${reason} (--config)`);
+  const [error] = document.errors;
+  if (error) throw refuse(error.pos[0], `not YAML: ${error.message}`);
+  const { contents } = document;
+  if (contents === null) return {};
+  if (!isMap(contents)) throw refuse(contents.range[0], 'expected settings such as `epochs: 20`, one a line');
+  for (const { key, value } of contents.items) {
+    const name = isScalar(key) ? String(key.value) : '';
+    const offset = isScalar(key) ? key.range[0] : 0;
+    if (!known.includes(name)) {
+      const nearest = closestMatch(name, [...known]);
+      throw refuse(
+        offset,
+        `there is no setting \`${name}\`${nearest === undefined ? '' : `; did you mean \`${nearest}\`?`}`,
+      );
+    }
+    if (value !== null && !isScalar(value)) throw refuse(offset, `expected one value for \`${name}\``);
+  }
+  return document.toJS() as Record<string, unknown>;
+}

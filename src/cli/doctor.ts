@@ -1,0 +1,53 @@
+import { availableParallelism, cpus, freemem, release, totalmem, type as osType } from 'node:os';
+import { decoderVersion } from '../data/decode.js';
+import { findRapl } from '../energy/rapl.js';
+import { probeProviders, runtimeVersion } from '../runtime/providers.js';
+import { packageVersion } from '../version.js';
+import { shared } from './options.js';
+import type { Verb } from './verb.js';
+import { showBytes, Terminal } from './terminal.js';
+
+interface Arguments {
+  json: boolean;
+}
+
+export const verb: Verb<Arguments> = {
+  builder: (yargs) =>
+    yargs.option('json', shared.json).example('$0 doctor', 'what to look at first when something does not work'),
+  handler: async (args) => {
+    const terminal = new Terminal(args);
+    const versions = {
+      'ort-tl': packageVersion,
+      node: process.versions.node,
+      'onnxruntime-node': runtimeVersion,
+      sharp: decoderVersion,
+    };
+    const machine = {
+      system: `${osType()} ${release()}, ${process.arch}`,
+      processor: cpus()[0]?.model.trim() ?? 'unknown',
+      threads: availableParallelism(),
+      memoryBytes: totalmem(),
+      freeMemoryBytes: freemem(),
+    };
+    const providers = await probeProviders();
+    const rapl = findRapl();
+    terminal.print(
+      Object.entries(versions)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(', '),
+    );
+    terminal.print(
+      `${machine.system}; ${machine.processor}, ${machine.threads} threads; ${showBytes(machine.memoryBytes)} of memory, ${showBytes(machine.freeMemoryBytes)} free`,
+    );
+    terminal.print();
+    for (const { name, available, needs } of providers)
+      terminal.print(`provider ${name.padEnd(7)} ${available ? 'runs' : `does not run: it needs ${needs}`}`);
+    terminal.print();
+    terminal.print(
+      rapl.kind === 'readable'
+        ? `energy   RAPL: ${rapl.zones.map(({ name }) => name).join(', ')}`
+        : `energy   not measured: ${rapl.reason}`,
+    );
+    terminal.json({ versions, machine, providers, energy: rapl });
+  },
+};

@@ -1,0 +1,71 @@
+import { basename, extname, join } from 'node:path';
+import { decodePixels } from '../data/decode.js';
+import { drawHeatMap } from '../data/heatMap.js';
+import { UserError } from '../errors.js';
+import { writeFileAtomically } from '../files.js';
+import { ImageClassifier } from '../runtime/classifier.js';
+import { Explainer } from '../runtime/explainer.js';
+import { argMax } from '../runtime/stepper.js';
+import { shared } from './options.js';
+import type { Verb } from './verb.js';
+import { Terminal } from './terminal.js';
+
+interface Arguments {
+  model: string;
+  photos: string[] | undefined;
+  class: string | undefined;
+  out: string;
+  json: boolean;
+  quiet: boolean;
+}
+
+export const verb: Verb<Arguments> = {
+  builder: (yargs) =>
+    yargs
+      .positional('photos', { type: 'string', array: true, describe: 'image files' })
+      .option('model', { ...shared.model, describe: 'model.onnx of a run' })
+      .option('class', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'the class to look for (default: the one predicted)',
+      })
+      .option('out', { type: 'string', default: '.', requiresArg: true, describe: 'folder for the pictures' })
+      .option('json', shared.json)
+      .option('quiet', shared.quiet)
+      .example('$0 explain --model runs/first/model.onnx some.jpg', 'writes some.explained.png')
+      .example('$0 explain --model runs/first/model.onnx some.jpg --class cat', 'where it might have seen a cat'),
+  handler: async (args) => {
+    const terminal = new Terminal(args);
+    const photos = args.photos ?? [];
+    if (photos.length === 0)
+      throw new UserError(
+        'no-photos',
+        'expected the photos to explain, as in: ort-tl explain --model model.onnx some.jpg',
+      );
+    const classifier = await ImageClassifier.open(args.model);
+    const { labels, preprocessing } = classifier;
+    const named = args.class === undefined ? undefined : labels.indexOf(args.class);
+    if (named === -1)
+      throw new UserError(
+        'unknown-class',
+        `the model knows no class \`${args.class ?? ''}\`; it knows ${labels.join(', ')} (--class)`,
+      );
+    const explainer = await Explainer.open(args.model, preprocessing, labels.length);
+    const results: { file: string; label: string; picture: string }[] = [];
+    for (const file of photos) {
+      const pixels = await decodePixels(file, preprocessing);
+      const index = named ?? argMax(await classifier.run(pixels, 1), 0, labels.length);
+      const label = labels[index] ?? String(index);
+      const picture = join(args.out, `${basename(file, extname(file))}.explained.png`);
+      await writeFileAtomically(
+        picture,
+        await drawHeatMap(file, preprocessing, await explainer.explain(pixels, index)),
+      );
+      results.push({ file, label, picture });
+      terminal.print(`${file}  ${label}  ${picture}`);
+    }
+    await classifier.close();
+    await explainer.close();
+    terminal.json(results);
+  },
+};

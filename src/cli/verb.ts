@@ -1,0 +1,23 @@
+import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+
+/** What the file of a verb exports: its options, and what it does. */
+export interface Verb<Arguments> {
+  readonly builder: (yargs: Argv) => Argv<Arguments>;
+  readonly handler: (args: ArgumentsCamelCase<Arguments>) => void | Promise<void>;
+}
+
+/** A command whose file is loaded only when it is called for: ONNX Runtime and sharp take longer to load than help to print. */
+export function lazily<Arguments>(
+  command: string,
+  describe: string,
+  load: () => Promise<{ verb: Verb<Arguments> }>,
+): CommandModule<object, Arguments> {
+  return {
+    command,
+    describe,
+    builder: async (yargs) => (await load()).verb.builder(yargs),
+    handler: async (args) => {
+      await (await load()).verb.handler(args);
+    },
+  };
+}

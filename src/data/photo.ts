@@ -1,0 +1,34 @@
+import { readFile } from 'node:fs/promises';
+import { messageOf, UserError } from '../errors.js';
+import { sha256 } from '../files.js';
+import { readCifarRecord } from './cifar.js';
+import type { Unlabelled } from './dataset.js';
+import { readZipEntry } from './zip.js';
+
+/** uint8 RGB, row by row, [height, width, 3]. */
+export interface Picture {
+  readonly pixels: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** What a photo consists of: an encoded file's bytes, or pixels. */
+export type PhotoContent = Buffer | Picture;
+
+/** @throws UserError `unreadable-photo`. */
+export async function readPhoto({ path, inside }: Unlabelled): Promise<PhotoContent> {
+  try {
+    if (inside?.kind === 'zip') return await readZipEntry(inside);
+    if (inside?.kind === 'cifar') return await readCifarRecord(inside);
+    return await readFile(path);
+  } catch (cause) {
+    // Node repeats the file's name.
+    const reason = messageOf(cause).replace(/, open '.*'$/s, '');
+    throw new UserError('unreadable-photo', `cannot read ${path}: ${reason}`, { cause });
+  }
+}
+
+/** Hexadecimal SHA-256: the same for the same content, whatever it is called and wherever it lies. */
+export function contentHash(content: PhotoContent): string {
+  return sha256('pixels' in content ? content.pixels : content);
+}

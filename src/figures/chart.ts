@@ -1,0 +1,40 @@
+import type { TopLevelSpec } from 'vega-lite';
+
+/** What a chart shows: a Vega-Lite specification without the parts that all charts share. */
+export type ChartSpec = TopLevelSpec;
+
+/** Okabe and Ito's colours (2008), told apart without colour vision too; the first is for the first series. */
+export const PALETTE = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8C6D31'];
+
+// Text and lines take the page's colour, so that a chart fits a light and a dark one.
+const ink = 'currentColor';
+const config = {
+  background: 'transparent',
+  font: 'system-ui, sans-serif',
+  view: { stroke: 'transparent' },
+  axis: {
+    labelColor: ink,
+    titleColor: ink,
+    domainColor: ink,
+    tickColor: ink,
+    gridColor: '#88888833',
+    titleFontWeight: 500,
+  },
+  legend: { labelColor: ink, titleColor: ink },
+  title: { color: ink, anchor: 'start', fontWeight: 600 },
+  header: { labelColor: ink, titleColor: ink },
+  text: { color: ink },
+  range: { category: PALETTE },
+} as const;
+
+/** A file on its own has no page that gives it a colour. */
+const OWN_COLOUR = '<style>:root{color:#222}@media (prefers-color-scheme:dark){:root{color:#ddd}}</style>';
+
+/** Draws a chart as SVG; `standalone` for a file of its own, which follows the reader's light or dark scheme. */
+export async function drawChart(spec: ChartSpec, { standalone = true } = {}): Promise<string> {
+  // Both take longer to load than all of a command's help.
+  const [vega, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
+  const compiled = compile({ ...spec, config });
+  const svg = await new vega.View(vega.parse(compiled.spec), { renderer: 'none', logLevel: vega.Error }).toSVG();
+  return standalone ? svg.replace(/<svg [^>]*>/, (tag) => tag + OWN_COLOUR) : svg;
+}

@@ -1,0 +1,27 @@
+/** Text as it may stand in HTML. */
+export function escapeHtml(text: string): string {
+  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+  return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
+}
+
+/** A whole page that needs no other file, light or dark as its reader likes. `body` is HTML. */
+export function htmlPage(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title>
+<style>
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
+table { border-collapse: collapse; } th, td { padding: .25rem .75rem; text-align: left; border-bottom: 1px solid #8884; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; }
+figure { display: inline-block; margin: 0 1rem 1.5rem 0; vertical-align: top; }
+figcaption { font-size: .9rem; max-width: 16rem; }
+svg { max-width: 100%; height: auto; }
+</style>
+<h1>${escapeHtml(title)}</h1>
+${body}
+</html>
+`;
+}

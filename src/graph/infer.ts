@@ -1,0 +1,40 @@
+import { checkNode, checkOutputs } from './check.js';
+import type { Dim, Graph, Node, Value } from './graph.js';
+import { computed, infersShapeOf, inferNode, type Known, LONGEST_VECTOR } from './shapes.js';
+import { readSourceNode } from './sourceNode.js';
+
+/**
+ * Infers all of a graph that was read from a file, and follows the integers that its nodes compute from shapes.
+ * @throws UserError `bad-model` where a node does not fit those around it.
+ */
+export function inferGraph(graph: Graph): void {
+  knownDims(graph);
+}
+
+/** The integers that are known of a graph's values, once its shapes are inferred. @throws as {@link inferGraph} does. */
+export function knownDims(graph: Graph): Known {
+  const known = new Map<Value, readonly Dim[]>();
+  for (const node of graph.nodes) {
+    readSourceNode(node, () => {
+      assumeRows(node);
+      if (infersShapeOf(node)) checkNode(node);
+      inferNode(node, known);
+      checkOutputs(node);
+      const dims = computed(node, known);
+      // Integers that are put together from themselves double at every node.
+      if (dims && dims.length <= LONGEST_VECTOR && node.outputs[0]) known.set(node.outputs[0], dims);
+    });
+  }
+  return known;
+}
+
+/** What a Gemm reads is [images, inputs]: that much is known of it even behind an operator that ort-tl does not know. */
+function assumeRows(node: Node): void {
+  const [rows, weight] = node.inputs;
+  const inputs = weight?.shape?.[node.int('transB', 0) === 1 ? 1 : 0];
+  if (node.op !== 'Gemm' || node.int('transA', 0) === 1 || !rows || inputs === undefined) return;
+  rows.isAssumed = rows.shape === undefined;
+  if (!rows.isAssumed) return;
+  rows.dtype ??= weight?.dtype;
+  rows.shape = [{ batch: 1 }, inputs];
+}

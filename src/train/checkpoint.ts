@@ -1,0 +1,86 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { FILES } from '../artifacts/compile.js';
+import { UserError } from '../errors.js';
+import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';
+import type { Tensor } from '../onnx/tensor.js';
+import type { Settings } from './options.js';
+
+const resultSchema = z.object({
+  epoch: z.number(),
+  learningRate: z.number(),
+  trainLoss: z.number(),
+  trainTop1: z.number(),
+  valLoss: z.number(),
+  top1: z.number(),
+  top5: z.number(),
+  macroF1: z.number(),
+  balancedAccuracy: z.number(),
+  elapsedMs: z.number(),
+  imagesPerSecond: z.number(),
+});
+
+const progressSchema = z.object({
+  /** {@link Settings}, and what identifies the photos and the model; compared key by key. */
+  settings: z.record(z.string(), z.unknown()),
+  /** The learning rate that a range test chose, or that was given. */
+  learningRate: z.number(),
+  startedAtMs: z.number(),
+  /** Finished epochs. */
+  results: z.array(resultSchema),
+  best: z.object({ epoch: z.number(), value: z.number() }).nullable(),
+  /** Steps taken of the epoch after those, and what they have added up. */
+  partial: z.object({
+    steps: z.number(),
+    lossSum: z.number(),
+    correct: z.number(),
+    images: z.number(),
+    elapsedMs: z.number(),
+  }),
+});
+
+/** Where a training stands. It travels in the checkpoint's own file, so that one rename changes both at once. */
+export type Progress = z.infer<typeof progressSchema>;
+
+/** Settings as they are compared and stored. */
+export type Identity = Settings & { readonly source: string; readonly photos: string };
+
+/** Writes `last/`: parameters, moments and progress. */
+export async function writeLast(out: string, state: ReadonlyMap<string, Tensor>, progress: Progress): Promise<void> {
+  await writeSafetensors(join(out, 'last', FILES.checkpoint), state, { progress: JSON.stringify(progress) });
+}
+
+/**
+ * Reads `last/` of a run that is to go on.
+ * @throws UserError `cannot-resume` when there is none, or when it was begun with other settings, naming the first that differs.
+ */
+export function readLast(out: string, identity: Identity): { state: ReadonlyMap<string, Tensor>; progress: Progress } {
+  const refuse = (reason: string) => new UserError('cannot-resume', `cannot go on with ${out}: ${reason}`);
+  let checkpoint;
+  try {
+    checkpoint = readSafetensors(join(out, 'last', FILES.checkpoint));
+  } catch (thrown) {
+    if (!(thrown instanceof UserError)) throw thrown;
+    throw refuse('it has no whole checkpoint in last/; train it anew');
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(checkpoint.metadata['progress'] ?? '');
+  } catch {
+    throw refuse('its checkpoint does not say how far it was; train it anew');
+  }
+  const parsed = progressSchema.safeParse(json);
+  if (!parsed.success) throw refuse('its checkpoint is of another version of ort-tl; train it anew');
+  const progress = parsed.data;
+  const plain = JSON.parse(JSON.stringify(identity)) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(plain)) {
+    const before = progress.settings[name];
+    if (JSON.stringify(before) !== JSON.stringify(value))
+      throw refuse(`its ${name} was ${show(before)}, and is now ${show(value)}; resume it with what it was begun with`);
+  }
+  return { state: checkpoint.tensors, progress };
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? `"${value}"` : JSON.stringify(value ?? null);
+}

@@ -1,0 +1,87 @@
+import type { Manifest } from '../artifacts/manifest.js';
+import type { Metrics } from './metrics.js';
+
+/** One line of `results.csv`. */
+export interface EpochResult {
+  readonly epoch: number;
+  /** Of its first step. */
+  readonly learningRate: number;
+  readonly trainLoss: number;
+  readonly trainTop1: number;
+  readonly valLoss: number;
+  /** Share of validation photos whose class is right, 0 to 1. */
+  readonly top1: number;
+  readonly top5: number;
+  readonly macroF1: number;
+  readonly balancedAccuracy: number;
+  /** Of this epoch: in the first, reading the photos and running the frozen part included. */
+  readonly elapsedMs: number;
+  readonly imagesPerSecond: number;
+}
+
+/** The columns of `results.csv`. */
+export const resultColumns = [
+  'epoch',
+  'learningRate',
+  'trainLoss',
+  'trainTop1',
+  'valLoss',
+  'top1',
+  'top5',
+  'macroF1',
+  'balancedAccuracy',
+  'elapsedMs',
+  'imagesPerSecond',
+] as const satisfies readonly (keyof EpochResult)[];
+
+/** Why a training ended before its last epoch. */
+export type EndedBy = 'epochs' | 'patience' | 'time-limit' | 'interrupt';
+
+/** `summary.json`. */
+export interface Summary {
+  readonly policy: string;
+  readonly seed: number;
+  /** Epochs that were finished. */
+  readonly epochs: number;
+  readonly endedBy: EndedBy;
+  /** Of the best epoch by `metric`, as the exported model has it. */
+  readonly top1: number;
+  readonly bestEpoch: number;
+  readonly metric: string;
+  readonly metrics: Omit<Metrics, 'confusion' | 'classes'>;
+  /** By class, in the order of `classes`. */
+  readonly perClass: Metrics['classes'];
+  readonly elapsedMs: number;
+  readonly peakRssBytes: number;
+  /** Path of the tuned model. */
+  readonly model: string;
+  readonly classes: readonly string[];
+  readonly trainPhotos: number;
+  readonly valPhotos: number;
+  readonly skipped: readonly { readonly path: string; readonly reason: string }[];
+  readonly batch: number;
+  readonly learningRate: number;
+  readonly optimizer: string;
+  readonly threads: number;
+  readonly provider: string;
+  readonly cost: Manifest['cost'];
+  /** The exported model in a plain session against the evaluation that chose it. */
+  readonly verified: { readonly photos: number; readonly agreeing: number };
+  /** Whether it was stopped, and can be resumed. */
+  readonly stopped: boolean;
+}
+
+export type TrainEvent =
+  | { readonly type: 'compiled'; readonly manifest: Manifest; readonly elapsedMs: number }
+  | { readonly type: 'resumed'; readonly epoch: number; readonly step: number }
+  | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
+  | { readonly type: 'learning-rate'; readonly learningRate: number; readonly figure: string }
+  | {
+      readonly type: 'progress';
+      readonly phase: 'reading photos' | 'looking for a learning rate' | 'training' | 'verifying';
+      readonly epoch: number;
+      readonly done: number;
+      readonly total: number;
+    }
+  | { readonly type: 'epoch'; readonly result: EpochResult; readonly epochs: number; readonly best: boolean }
+  | { readonly type: 'done'; readonly summary: Summary };

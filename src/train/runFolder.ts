@@ -1,0 +1,156 @@
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { FILES } from '../artifacts/compile.js';
+import type { Photo } from '../data/dataset.js';
+import { thumbnailOf } from '../data/thumbnail.js';
+import { messageOf, UserError } from '../errors.js';
+import { writeFileAtomically } from '../files.js';
+import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';
+import type { Tensor } from '../onnx/tensor.js';
+import { type EpochResult, resultColumns, type Summary, type TrainEvent } from './events.js';
+import { drawConfusion, drawCurves } from './figures.js';
+import { crossEntropyOf, type Metrics, predictionOf } from './metrics.js';
+import { type Mistake, mistakesPage } from './mistakes.js';
+import { softmax } from './classify.js';
+import { tensorBoardFile } from './tensorboard.js';
+
+/** Mistakes that are shown with their pictures. */
+const SHOWN_MISTAKES = 48;
+const THUMBNAIL_PIXELS = 160;
+
+/** The files of a run, but for its checkpoint `last/` (see checkpoint.ts), its artifacts and its model. */
+export class RunFolder {
+  private constructor(private readonly out: string) {}
+
+  /** @throws UserError `write-failed` when the folder cannot be made. */
+  static open(out: string): RunFolder {
+    try {
+      mkdirSync(out, { recursive: true });
+    } catch (thrown) {
+      throw new UserError(
+        'write-failed',
+        `cannot make the folder ${out}: ${messageOf(thrown)}; choose another (--out)`,
+      );
+    }
+    return new RunFolder(out);
+  }
+
+  path(name: string): string {
+    return join(this.out, name);
+  }
+
+  /** Adds a line to `events.jsonl`. */
+  log(event: TrainEvent): void {
+    try {
+      appendFileSync(this.path('events.jsonl'), `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
+    } catch (thrown) {
+      throw new UserError(
+        'write-failed',
+        `cannot write ${this.path('events.jsonl')}: ${messageOf(thrown)}; free some space`,
+      );
+    }
+  }
+
+  /** Begins `events.jsonl`; of a run that goes on, keeps the whole lines up to its last finished epoch. */
+  async startLog(finished: number): Promise<void> {
+    const path = this.path('events.jsonl');
+    const lines = finished > 0 && existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
+    const kept = lines.filter((line) => {
+      try {
+        const event = JSON.parse(line) as { type?: string; result?: { epoch?: number } };
+        return event.type !== 'epoch' || (event.result?.epoch ?? Infinity) <= finished;
+      } catch {
+        return false;
+      }
+    });
+    await writeFileAtomically(path, kept.map((line) => `${line}\n`).join(''));
+  }
+
+  async writeResults(results: readonly EpochResult[]): Promise<void> {
+    const lines = results.map((line) => resultColumns.map((column) => String(line[column])).join(','));
+    await writeFileAtomically(this.path('results.csv'), `${[resultColumns.join(','), ...lines].join('\n')}\n`);
+  }
+
+  async writeTensorBoard(results: readonly EpochResult[], startedAtMs: number): Promise<void> {
+    let elapsedMs = 0;
+    const events = results.map((result) => {
+      elapsedMs += result.elapsedMs;
+      const scalars = new Map([
+        ['loss/train', result.trainLoss],
+        ['loss/val', result.valLoss],
+        ['top1/train', result.trainTop1],
+        ['top1/val', result.top1],
+        ['top5/val', result.top5],
+        ['macro_f1/val', result.macroF1],
+        ['learning_rate', result.learningRate],
+        ['images_per_second', result.imagesPerSecond],
+      ]);
+      return { wallTime: (startedAtMs + elapsedMs) / 1000, step: result.epoch, scalars };
+    });
+    const name = `events.out.tfevents.${Math.floor(startedAtMs / 1000)}.ort-tl`;
+    await writeFileAtomically(this.path(name), tensorBoardFile(events));
+  }
+
+  async writeBest(parameters: ReadonlyMap<string, Tensor>, result: EpochResult, source: string): Promise<void> {
+    const metadata = { epoch: String(result.epoch), top1: String(result.top1), source };
+    await writeSafetensors(join(this.out, 'best', FILES.checkpoint), parameters, metadata);
+  }
+
+  /** @throws UserError `bad-checkpoint`. */
+  readBest(): ReadonlyMap<string, Tensor> {
+    return readSafetensors(join(this.out, 'best', FILES.checkpoint)).tensors;
+  }
+
+  /** What a reader looks at when the training has ended. */
+  async writeReport(
+    results: readonly EpochResult[],
+    classes: readonly string[],
+    metrics: Metrics,
+    photos: readonly Photo[],
+    logits: Float32Array,
+  ): Promise<void> {
+    await writeFileAtomically(this.path('labels.txt'), classes.map((label) => `${label}\n`).join(''));
+    await writeFileAtomically(this.path('curves.svg'), await drawCurves(results));
+    await writeFileAtomically(this.path('confusion.svg'), await drawConfusion(metrics.confusion, classes));
+    const { mistakes, total } = await mistakesOf(photos, logits, classes);
+    await writeFileAtomically(this.path('mistakes.html'), mistakesPage(mistakes, total, photos.length));
+  }
+
+  async writeSkipped(skipped: Summary['skipped']): Promise<void> {
+    const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+    const lines = skipped.map(({ path, reason }) => `${quoted(path)},${quoted(reason)}\n`);
+    await writeFileAtomically(this.path('skipped.csv'), `path,reason\n${lines.join('')}`);
+  }
+
+  async writeSummary(summary: Summary): Promise<void> {
+    await writeFileAtomically(this.path('summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+  }
+}
+
+/** The photos with a wrong class and the largest loss, of `logits` [photos, classes]. */
+async function mistakesOf(
+  photos: readonly Photo[],
+  logits: Float32Array,
+  classes: readonly string[],
+): Promise<{ mistakes: Mistake[]; total: number }> {
+  const wrong = photos
+    .map((photo, index) => {
+      const row = logits.subarray(index * classes.length, (index + 1) * classes.length);
+      return { photo, row, predicted: predictionOf(row), loss: crossEntropyOf(row, photo.label) };
+    })
+    .filter(({ photo, predicted }) => predicted !== photo.label)
+    .sort((a, b) => b.loss - a.loss);
+  const mistakes: Mistake[] = [];
+  for (const { photo, row, predicted } of wrong.slice(0, SHOWN_MISTAKES)) {
+    const shares = softmax(row);
+    mistakes.push({
+      path: photo.path,
+      actual: classes[photo.label] ?? '',
+      given: classes[predicted] ?? '',
+      probability: shares[predicted] ?? 0,
+      actualProbability: shares[photo.label] ?? 0,
+      thumbnail: await thumbnailOf(photo, THUMBNAIL_PIXELS),
+    });
+  }
+  return { mistakes, total: wrong.length };
+}

@@ -1,0 +1,107 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openCsv } from '../../src/data/csvList.js';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ort-tl-csv-'));
+  await mkdir(join(folder, 'photos'));
+  for (const name of ['1.jpg', '2.jpg', '3.jpg', '4.jpg', 'a, "b".jpg'])
+    await writeFile(join(folder, 'photos', name), '');
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function open(...lines: string[]) {
+  const list = join(folder, 'list.csv');
+  await writeFile(list, lines.join('\n'));
+  return openCsv(list, { seed: 0, valFraction: 0.5 });
+}
+const inside = (photos: { path: string; label: number }[]) =>
+  photos.map(({ path, label }) => `${label} ${path.slice(folder.length + 1)}`).sort();
+
+describe('openCsv', () => {
+  it('reads path and label, paths relative to the list, and splits', async () => {
+    const { classes, train, val } = await open(
+      'photos/1.jpg,dog',
+      `${join(folder, 'photos/2.jpg')},cat`,
+      './photos/3.jpg,cat',
+      '',
+      'photos/4.jpg,dog',
+      '',
+    );
+    expect(classes).toEqual(['cat', 'dog']);
+    expect([train.length, val.length]).toEqual([2, 2]);
+    expect(inside([...train, ...val])).toEqual([
+      '0 photos/2.jpg',
+      '0 photos/3.jpg',
+      '1 photos/1.jpg',
+      '1 photos/4.jpg',
+    ]);
+  });
+
+  it('reads a header in any order, with other columns, a byte order mark, CRLF and quotes', async () => {
+    const { classes, train, val } = await open(
+      '\uFEFFLabel,Width,Filename\r',
+      '"a ""b"", c",10,"photos/a, ""b"".jpg"\r',
+      '"a ""b"", c",10,photos/1.jpg\r',
+      'x,10,photos/2.jpg\r',
+      'x,10, photos/3.jpg\r',
+    );
+    expect(classes).toEqual(['a "b", c', 'x']);
+    expect(inside([...train, ...val])).toContain('0 photos/a, "b".jpg');
+  });
+
+  it.each([[true], [false]])('takes the split of the third column, with a header: %s', async (header) => {
+    const { train, val } = await open(
+      ...(header ? ['path,label,split'] : []),
+      'photos/1.jpg,a,train',
+      'photos/2.jpg,b,Train',
+      'photos/3.jpg,a,val',
+      'photos/4.jpg,b,test',
+    );
+    expect([inside(train), inside(val)]).toEqual([
+      ['0 photos/1.jpg', '1 photos/2.jpg'],
+      ['0 photos/3.jpg', '1 photos/4.jpg'],
+    ]);
+  });
+
+  it.each([
+    ['a missing file', ['path,label', 'photos/1.jpg,a', 'photos/9.jpg,b'], 'line 3: there is no file photos/9.jpg'],
+    ['a folder', ['photos,a'], 'line 1: there is no file photos'],
+    ['an unknown header', ['img,kind', 'photos/1.jpg,a'], 'line 1: there is no file img'],
+    ['a header without label', ['path,kind', 'photos/1.jpg,a'], 'line 1: no column "label" in the header path,kind'],
+    ['a header without path', ['photo,label', 'photos/1.jpg,a'], 'line 1: no column "path"'],
+    ['a line with one column', ['photos/1.jpg,a', 'photos/2.jpg'], 'line 2: 1 columns where 2 were expected'],
+    ['a line with too many', ['photos/1.jpg,a', 'photos/2.jpg,b,c'], 'line 2: 3 columns where 2 were expected'],
+    ['an empty label', ['photos/1.jpg,a', 'photos/2.jpg,'], 'line 2: the label is empty'],
+    ['an open quote', ['photos/1.jpg,a', '"photos/2.jpg,b', 'photos/3.jpg,a'], 'line 3: Quote Not Closed'],
+    ['a stray quote', ['photos/1.jpg,a', 'pho"tos/2.jpg,b'], 'line 2: Invalid Opening Quote'],
+    [
+      'an unknown split',
+      ['photos/1.jpg,a,train', 'photos/2.jpg,b,dev'],
+      'line 2: expected the split to be train or val, got "dev"',
+    ],
+  ])('names the line of %s', async (_, lines, words) => {
+    await expect(open(...lines)).rejects.toMatchObject({
+      code: 'bad-csv',
+      message: expect.stringContaining(words) as string,
+    });
+  });
+
+  it.each([
+    ['no-photos', 'an empty list', []],
+    ['no-photos', 'a header alone', ['path,label']],
+    ['one-class', 'one class', ['photos/1.jpg,a', 'photos/2.jpg,a']],
+    ['too-few-photos', 'a class with one photo', ['photos/1.jpg,a', 'photos/2.jpg,a', 'photos/3.jpg,b']],
+    ['unknown-class', 'a class in val alone', ['photos/1.jpg,a,train', 'photos/2.jpg,b,train', 'photos/3.jpg,c,val']],
+    ['no-photos', 'a split without val', ['photos/1.jpg,a,train', 'photos/2.jpg,b,train']],
+  ])('says %s of %s', async (code, _, lines) => {
+    await expect(open(...lines)).rejects.toMatchObject({ code });
+  });
+
+  it('says that there is no such list', async () => {
+    await expect(openCsv(join(folder, 'x.csv'), { seed: 0 })).rejects.toMatchObject({ code: 'no-such-file' });
+  });
+});
