@@ -7,6 +7,7 @@ import { ImageClassifier } from '../runtime/classifier.js';
 import { Explainer } from '../runtime/explainer.js';
 import { argMax } from '../runtime/stepper.js';
 import { shared } from './options.js';
+import { photosOf } from './photoList.js';
 import type { Verb } from './verb.js';
 import { Terminal } from './terminal.js';
 
@@ -22,7 +23,11 @@ interface Arguments {
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
-      .positional('photos', { type: 'string', array: true, describe: 'image files' })
+      .positional('photos', {
+        type: 'string',
+        array: true,
+        describe: 'image files, folders or globs; - for standard input',
+      })
       .option('model', { ...shared.model, describe: 'model.onnx of a run' })
       .option('class', {
         type: 'string',
@@ -36,12 +41,7 @@ export const verb: Verb<Arguments> = {
       .example('$0 explain --model runs/first/model.onnx some.jpg --class cat', 'where it might have seen a cat'),
   handler: async (args) => {
     const terminal = new Terminal(args);
-    const photos = args.photos ?? [];
-    if (photos.length === 0)
-      throw new UserError(
-        'no-photos',
-        'expected the photos to explain, as in: ort-tl explain --model model.onnx some.jpg',
-      );
+    const photos = await photosOf(args.photos ?? [], 'explain');
     const classifier = await ImageClassifier.open(args.model);
     const { labels, preprocessing } = classifier;
     const named = args.class === undefined ? undefined : labels.indexOf(args.class);
@@ -51,15 +51,20 @@ export const verb: Verb<Arguments> = {
         `the model knows no class \`${args.class ?? ''}\`; it knows ${labels.join(', ')} (--class)`,
       );
     const explainer = await Explainer.open(args.model, preprocessing, labels.length);
+    /** Photos of the same name in several folders get numbers. */
+    const written = new Map<string, number>();
     const results: { file: string; label: string; picture: string }[] = [];
-    for (const file of photos) {
-      const pixels = await decodePixels(file, preprocessing);
+    for (const { name: file, content } of photos) {
+      const pixels = await decodePixels(content, preprocessing);
       const index = named ?? argMax(await classifier.run(pixels, 1), 0, labels.length);
       const label = labels[index] ?? String(index);
-      const picture = join(args.out, `${basename(file, extname(file))}.explained.png`);
+      const base = file === '-' ? 'photo' : basename(file, extname(file));
+      const again = written.get(base) ?? 0;
+      written.set(base, again + 1);
+      const picture = join(args.out, `${base}${again === 0 ? '' : `-${again + 1}`}.explained.png`);
       await writeFileAtomically(
         picture,
-        await drawHeatMap(file, preprocessing, await explainer.explain(pixels, index)),
+        await drawHeatMap(content, preprocessing, await explainer.explain(pixels, index)),
       );
       results.push({ file, label, picture });
       terminal.print(`${file}  ${label}  ${picture}`);

@@ -27,6 +27,7 @@ const parser = yargs(hideBin(process.argv))
   .usage('$0 <command>\n\nRetrains the last layers of a pretrained ONNX image classifier on your photos.')
   .command(lazily('train', 'train the chosen layers on a folder of photos', () => import('./train.js')))
   .command(lazily('predict [photos..]', 'classify photos with an exported model', () => import('./predict.js')))
+  .command(lazily('eval', 'measure an exported model on photos with known classes', () => import('./eval.js')))
   .command(
     lazily('explain [photos..]', 'show where in a photo an exported model saw a class', () => import('./explain.js')),
   )

@@ -1,54 +1,74 @@
 import { decodePixels } from '../data/decode.js';
 import { messageOf, UserError } from '../errors.js';
 import { ImageClassifier } from '../runtime/classifier.js';
+import { softmax } from '../train/classify.js';
 import { shared, wholeNumber } from './options.js';
-import type { Verb } from './verb.js';
+import { photosOf } from './photoList.js';
 import { showPercent, Terminal } from './terminal.js';
+import type { Verb } from './verb.js';
 
 interface Arguments {
   model: string;
   photos: string[] | undefined;
   top: number;
+  csv: boolean;
   json: boolean;
+}
+
+interface Prediction {
+  readonly file: string;
+  /** The likeliest classes, the first first. */
+  readonly classes?: readonly { readonly label: string; readonly probability: number }[];
+  readonly error?: string;
 }
 
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
-      .positional('photos', { type: 'string', array: true, describe: 'image files' })
+      .positional('photos', {
+        type: 'string',
+        array: true,
+        describe: 'image files, folders or globs; - for standard input',
+      })
       .option('model', { ...shared.model, describe: 'model.onnx of a run' })
       .option('top', { type: 'number', default: 1, requiresArg: true, describe: 'classes to name for each photo' })
+      .option('csv', { type: 'boolean', default: false, describe: 'print file,class,probability,… a line each' })
       .option('json', shared.json)
-      .example('$0 predict --model runs/first/model.onnx some.jpg other.png', ''),
+      .example('$0 predict --model runs/first/model.onnx some.jpg other.png', 'the likeliest class of each')
+      .example('$0 predict --model runs/first/model.onnx photos/ --top 3 --csv', 'every photo of a folder')
+      .example('find . -name "*.jpg" | $0 predict --model model.onnx -', 'paths from another program'),
   handler: async (args) => {
-    const terminal = new Terminal(args);
+    const terminal = new Terminal({ json: args.json });
+    if (args.csv && args.json) throw new UserError('bad-arguments', 'expected --csv or --json, not both');
     const top = wholeNumber('top', args.top, 1);
-    const photos = args.photos ?? [];
-    if (photos.length === 0)
-      throw new UserError(
-        'no-photos',
-        'expected the photos to classify, as in: ort-tl predict --model model.onnx some.jpg',
-      );
+    const photos = await photosOf(args.photos ?? [], 'predict');
     const classifier = await ImageClassifier.open(args.model);
-    const results: { file: string; classes?: { label: string; probability: number }[]; error?: string }[] = [];
-    for (const file of photos) {
+    const ranks = Array.from({ length: Math.min(top, classifier.labels.length) }, (_, rank) => rank + 1);
+    if (args.csv) terminal.print(csvLine(['file', ...ranks.flatMap((rank) => [`class${rank}`, `probability${rank}`])]));
+    const results: Prediction[] = [];
+    for (const { name: file, content } of photos) {
       let pixels: Uint8Array;
       try {
-        pixels = await decodePixels(file, classifier.preprocessing);
+        pixels = await decodePixels(content, classifier.preprocessing);
       } catch (thrown) {
         if (!(thrown instanceof UserError)) throw thrown;
         results.push({ file, error: messageOf(thrown) });
         terminal.warn(`ort-tl: ${messageOf(thrown)}`);
         continue;
       }
-      const ranked = softmax(await classifier.run(pixels, 1))
+      const classes = softmax(await classifier.run(pixels, 1))
         .map((probability, index) => ({ label: classifier.labels[index] ?? String(index), probability }))
         .sort((a, b) => b.probability - a.probability)
         .slice(0, top);
-      results.push({ file, classes: ranked });
-      terminal.print(
-        `${file}  ${ranked.map(({ label, probability }) => `${label} ${showPercent(probability)}`).join(', ')}`,
-      );
+      results.push({ file, classes });
+      if (args.csv)
+        terminal.print(
+          csvLine([file, ...classes.flatMap(({ label, probability }) => [label, probability.toFixed(6)])]),
+        );
+      else
+        terminal.print(
+          `${file}  ${classes.map(({ label, probability }) => `${label} ${showPercent(probability)}`).join(', ')}`,
+        );
     }
     await classifier.close();
     terminal.json(results);
@@ -56,9 +76,7 @@ export const verb: Verb<Arguments> = {
   },
 };
 
-function softmax(scores: Float32Array): number[] {
-  const largest = Math.max(...scores);
-  const powers = Array.from(scores, (score) => Math.exp(score - largest));
-  const sum = powers.reduce((total, power) => total + power, 0);
-  return powers.map((power) => power / sum);
+/** Fields of a line, quoted where they hold what would part them (RFC 4180). */
+function csvLine(fields: readonly string[]): string {
+  return fields.map((field) => (/[",\n\r]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(',');
 }

@@ -20,7 +20,7 @@ const SMALLEST = 384;
  * @throws UserError `unreadable-photo`.
  */
 export async function drawHeatMap(
-  file: string,
+  file: string | Buffer,
   preprocessing: Preprocessing,
   { heat, width, height }: { heat: Float32Array; width: number; height: number },
 ): Promise<Buffer> {

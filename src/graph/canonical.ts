@@ -1,6 +1,6 @@
 import { UserError } from '../errors.js';
-import { floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
-import { type Attribute, describe, type Graph, type Node, Value } from './graph.js';
+import { floatTensor, intTensor, type Tensor, toNumbers } from '../onnx/tensor.js';
+import { type Attribute, describe, type Graph, Node, text, Value } from './graph.js';
 import { readSourceNode } from './sourceNode.js';
 
 /** The oldest operator set of a canonical graph: since 18 every reduction takes its axes as an input. */
@@ -13,9 +13,19 @@ const CANONICAL_OPSET = 18;
 export function canonicalize(graph: Graph): void {
   const from = graph.opset;
   graph.opset = Math.max(CANONICAL_OPSET, from);
-  for (const node of graph.nodes) {
-    if (node.domain === '') readSourceNode(node, () => upgrade(node, from));
-  }
+  graph.nodes = graph.nodes.map((node) => {
+    if (node.domain !== '') return node;
+    return readSourceNode(node, () => {
+      const renamed = renameWithdrawn(node);
+      upgrade(renamed, from);
+      return renamed;
+    });
+  });
+}
+
+/** Upsample, which operator set 10 has withdrawn, is the Resize of that set. */
+function renameWithdrawn(node: Node): Node {
+  return node.op === 'Upsample' ? new Node('Resize', '', node.name, node.inputs, node.outputs, node.attributes) : node;
 }
 
 /** Operators that took their axes as an attribute, and the set in which these became an input. */
@@ -71,11 +81,9 @@ function upgrade(node: Node, from: number): void {
       // Before 13 the default axis was 1; see also refuseFlattenedSoftmax.
       if (from < 13 && !node.attributes.has('axis')) setAttribute(node, 'axis', { kind: 'int', value: 1 });
       return;
-    case 'Upsample':
-      throw new UserError(
-        'unsupported-operator',
-        `${describe(node)} is an operator that ONNX has withdrawn; export the model with operator set 11 or later`,
-      );
+    case 'Resize':
+      upgradeResize(node, from);
+      return;
     default:
       return;
   }
@@ -98,6 +106,32 @@ export function refuseFlattenedSoftmax(graph: Graph, from: number): void {
       );
     }
   }
+}
+
+/**
+ * Before operator set 11, Resize had no region, and mapped places by their distance from the corner. Until 13 a model that
+ * states sizes also had to state empty scales, which are refused today.
+ */
+function upgradeResize(node: Node, from: number): void {
+  const [x, second, scales, sizes] = node.inputs;
+  if (from < 11) {
+    node.inputs = [x, undefined, second];
+    setAttribute(node, 'coordinate_transformation_mode', text('asymmetric'));
+    const factors = second?.constant && toNumbers(second.constant);
+    if (!factors) {
+      throw new UserError(
+        'unsupported-operator',
+        `${describe(node)} computes its scales, as it could before operator set 11; export the model with a later one`,
+      );
+    }
+    // ONNX Runtime, and the ONNX project's cases for set 10, take the next place when they shrink.
+    setAttribute(node, 'nearest_mode', text(factors.every((factor) => factor <= 1) ? 'ceil' : 'floor'));
+    return;
+  }
+  const isCropped = node.string('coordinate_transformation_mode', 'half_pixel') === 'tf_crop_and_resize';
+  const region = isCropped ? second : undefined;
+  const hasSizes = sizes !== undefined && sizes.shape?.[0] !== 0;
+  node.inputs = hasSizes ? [x, region, undefined, sizes] : [x, region, scales];
 }
 
 /** Appends attributes as inputs, in this order; what is missing is omitted. */

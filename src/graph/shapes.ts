@@ -492,8 +492,11 @@ function resized({ node, shape, numbers }: Context): Shape | undefined {
   const result: Dim[] = [...from];
   if (node.inputs[3]) {
     const sizes = numbers(3);
-    if (!sizes || node.string('keep_aspect_ratio_policy', 'stretch') !== 'stretch') return undefined;
-    axes.forEach((axis, index) => (result[axis] = at(sizes, index)));
+    if (!sizes) return undefined;
+    const kept = keptScale(node, from, sizes);
+    axes.forEach((axis, index) => {
+      result[axis] = kept === undefined ? at(sizes, index) : Math.floor(whole(node, from[axis]) * kept + 0.5);
+    });
     return result;
   }
   const scales = node.inputs[2]?.constant && toNumbers(node.inputs[2].constant);
@@ -503,6 +506,15 @@ function resized({ node, shape, numbers }: Context): Shape | undefined {
     if (scale !== 1) result[axis] = Math.floor(whole(node, from[axis]) * scale);
   });
   return result;
+}
+
+/** The one scale of a Resize that keeps the aspect ratio within `sizes` or beyond them; undefined where it stretches. */
+export function keptScale(node: Node, from: Shape, sizes: readonly Dim[]): number | undefined {
+  const policy = node.string('keep_aspect_ratio_policy', 'stretch');
+  if (policy === 'stretch') return undefined;
+  const axes = node.ints('axes') ?? from.map((_, axis) => axis);
+  const scales = axes.map((axis, index) => whole(node, sizes[index]) / whole(node, from[wrap(axis, from.length)]));
+  return policy === 'not_larger' ? Math.min(...scales) : Math.max(...scales);
 }
 
 function depthToSpace({ node, shape }: Context): Shape {

@@ -160,13 +160,24 @@ function plain(attribute: AttributeProto): AttributeProto {
   });
 }
 
+/** Whether an input of a case stands where a model has a constant: integers, a depth (OneHot), scales (Resize). */
+function isArgument(each: ReadCase): (input: Value) => boolean {
+  const places = new Map([
+    ['OneHot', [1]],
+    ['Resize', [1, 2]],
+    ['Upsample', [1]],
+  ]);
+  const readers = each.graph().nodes;
+  return ({ name, dtype }) =>
+    dtype === 'int64' ||
+    dtype === 'int32' ||
+    readers.some(({ op, inputs }) => places.get(op)?.some((place) => inputs[place]?.name === name));
+}
+
 /** The inferred types and shapes are those of the case's outputs. */
 export function checkShapes(each: ReadCase): Verdict {
   // Axes, pads and target shapes are inputs of a case, where a model has constants.
-  // A depth (OneHot) is one too, of any type.
-  const readers = each.graph().nodes;
-  const isDepth = ({ name }: Value) => readers.some(({ op, inputs }) => op === 'OneHot' && inputs[1]?.name === name);
-  const graph = canonicalGraph(each, (input) => input.dtype === 'int64' || input.dtype === 'int32' || isDepth(input));
+  const graph = canonicalGraph(each, isArgument(each));
   if (losesOutputs(graph)) return { skipped: LOST };
   for (const [index, output] of graph.outputs.entries()) {
     const { dtype, dims } = tensorAt(each.outputs, index);
@@ -195,7 +206,8 @@ export async function checkGradient(each: ReadCase, sampled: Sampled): Promise<V
   const reasons: string[] = [];
   let checked = 0;
   for (const [index, input] of each.inputs.entries()) {
-    if (input.dtype !== 'float32' || input.data.length === 0) continue;
+    const value = each.graph().inputs[index];
+    if (input.dtype !== 'float32' || input.data.length === 0 || !value || isArgument(each)(value)) continue;
     const verdict = await checkInput(each, index, sampled);
     if (verdict === 'ok') checked++;
     else if ('failed' in verdict) return verdict;

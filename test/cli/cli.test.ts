@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,7 +24,7 @@ describe('ort-tl', () => {
   });
 
   it('shows help with examples for each verb, and its version', () => {
-    for (const verb of ['train', 'predict', 'explain', 'inspect', 'compile', 'doctor']) {
+    for (const verb of ['train', 'predict', 'eval', 'explain', 'inspect', 'compile', 'doctor']) {
       const { status, stdout } = cli(verb, '--help');
       expect(status).toBe(0);
       expect(stdout).toContain('Examples:');
@@ -63,7 +63,39 @@ describe('ort-tl', () => {
     expect(results.map(({ file }) => file)).toEqual([photo, photo]);
     expect(results[0]?.classes).toHaveLength(2);
     expect(results[0]?.classes).toEqual(results[1]?.classes);
-    expect(cli('predict', '--model', join(out, 'model.onnx'), photo).stdout).toMatch(/0000\.jpg {2}\w+ \d+\.\d %\n$/);
+    const model = ['--model', join(out, 'model.onnx')];
+    expect(cli('predict', ...model, photo).stdout).toMatch(/0000\.jpg {2}\w+ \d+\.\d %\n$/);
+
+    // A folder, a glob, paths and a photo through standard input give the same.
+    const boats = join(pictures, 'val', 'boat');
+    const csv = cli('predict', ...model, boats, '--csv').stdout;
+    expect(csv.trim().split('\n')).toHaveLength(6);
+    expect(csv).toMatch(/^file,class1,probability1\n.*0000\.jpg,\w+,0\.\d{6}\n/);
+    expect(cli('predict', ...model, join(boats, '*.jpg'), '--csv').stdout).toBe(csv);
+    const paths = spawnSync(process.execPath, [main, 'predict', ...model, '-', '--csv'], {
+      encoding: 'utf8',
+      input: readdirSync(boats)
+        .map((name) => `${join(boats, name)}\n`)
+        .join(''),
+    });
+    expect(paths.stdout).toBe(csv);
+    const bytes = spawnSync(process.execPath, [main, 'predict', ...model, '-', '--csv'], {
+      encoding: 'utf8',
+      input: readFileSync(photo),
+    });
+    expect(bytes.stdout.split('\n')[1]).toBe(csv.split('\n')[1]?.replace(photo, '-'));
+
+    // What eval finds is what the training found.
+    const evaluated = JSON.parse(cli('eval', ...model, '--data', pictures, '--json').stdout) as { top1: number };
+    expect(evaluated.top1).toBe((JSON.parse(trained.stdout) as { top1: number }).top1);
+    expect(cli('eval', ...model, '--data', pictures).stdout).toMatch(
+      /^30 photos: top-1 .*\n\nclass +photos +precision/,
+    );
+    expect(cli('eval', ...model, '--data', pictures, '--split', 'train', '--json').stdout).toContain('"photos": 60');
+
+    const explained = cli('explain', ...model, photo, photo, '--out', out);
+    expect(explained.status).toBe(0);
+    expect(readdirSync(out)).toEqual(expect.arrayContaining(['0000.explained.png', '0000-2.explained.png']));
   });
 
   it('compiles what the flags of a step and of the loss say', () => {

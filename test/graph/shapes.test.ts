@@ -2,11 +2,12 @@ import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { Builder } from '../../src/graph/builder.js';
 import { canonicalize, refuseFlattenedSoftmax } from '../../src/graph/canonical.js';
-import { type Attribute, int, ints, text } from '../../src/graph/graph.js';
+import { type Attribute, int, ints, Node, text, Value } from '../../src/graph/graph.js';
+import { inferGraph } from '../../src/graph/infer.js';
 import { modelOfGraph } from '../../src/graph/proto.js';
 import { convGeometry } from '../../src/graph/shapes.js';
 import { encodeModel } from '../../src/onnx/model.js';
-import { elementCount } from '../../src/onnx/tensor.js';
+import { elementCount, floatTensor } from '../../src/onnx/tensor.js';
 
 describe('the shapes of further outputs', () => {
   it('are those of the means for LayerNormalization', () => {
@@ -69,5 +70,37 @@ describe('operators whose meaning has changed', () => {
     g.op('Dropout', [g.input('x', 'float32', [2])], { ratio: { kind: 'float', value: 0.5 } });
     canonicalize(g.graph);
     expect(g.graph.nodes[0]?.attributes.size).toBe(0);
+  });
+});
+
+describe('Upsample and the first Resize', () => {
+  it.each([
+    ['Upsample', 9, 2],
+    ['Resize', 10, 2],
+    ['Resize', 10, 0.6],
+  ] as const)('%s of operator set %d by %d gives what it gave', async (op, opset, factor) => {
+    const values = Float32Array.from({ length: 25 }, (_, index) => index);
+    const run = async (isCanonical: boolean) => {
+      const g = new Builder(opset);
+      const x = g.input('x', 'float32', [1, 1, 5, 5]);
+      const scales = g.constant('scales', floatTensor([4], [1, 1, factor, factor]));
+      const y = new Value(
+        'y',
+        'float32',
+        isCanonical ? undefined : [1, 1, Math.floor(5 * factor), Math.floor(5 * factor)],
+      );
+      g.graph.nodes.push(new Node(op, '', 'grow', [x, scales], [y], new Map()));
+      g.graph.outputs.push(y);
+      if (isCanonical) {
+        canonicalize(g.graph);
+        inferGraph(g.graph);
+        expect(y.shape).toEqual([1, 1, Math.floor(5 * factor), Math.floor(5 * factor)]);
+      }
+      const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')));
+      const result = await session.run({ x: new ort.Tensor('float32', values, [1, 1, 5, 5]) });
+      await session.release();
+      return result['y']?.data;
+    };
+    expect(await run(true)).toEqual(await run(false));
   });
 });

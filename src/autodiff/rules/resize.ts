@@ -1,6 +1,7 @@
 import { UserError } from '../../errors.js';
 import { concreteShape, describe, type Node } from '../../graph/graph.js';
 import { toNumbers } from '../../onnx/tensor.js';
+import { keptScale } from '../../graph/shapes.js';
 import { type LinearMap, transposed } from '../linearMap.js';
 import type { GradientRule } from '../rule.js';
 
@@ -11,9 +12,11 @@ export const resize: GradientRule = {
     () => {
       const from = concreteShape(input(0));
       const to = concreteShape(dy);
+      const sizes = node.inputs[3]?.constant;
+      const kept = sizes && keptScale(node, from, toNumbers(sizes));
       return from.reduce((gradient, length, axis) => {
         const result = to[axis] ?? length;
-        const scale = scaleOf(node, axis, from.length, length, result);
+        const scale = scaleOf(node, axis, from.length, kept ?? result / length);
         return result === length && scale === 1
           ? gradient
           : transposed(g, interpolation(node, length, result, scale), gradient, axis);
@@ -26,13 +29,14 @@ export const resize: GradientRule = {
 };
 
 /** The factor along an axis: as stated, or what the sizes make it. */
-function scaleOf(node: Node, axis: number, rank: number, length: number, result: number): number {
-  const constant = node.inputs[3] ? undefined : node.inputs[2]?.constant;
-  if (!constant) return result / length;
+function scaleOf(node: Node, axis: number, rank: number, bySizes: number): number {
   const axes = (node.ints('axes') ?? Array.from({ length: rank }, (_, index) => index)).map(
     (each) => (each + rank) % rank,
   );
-  return toNumbers(constant)[axes.indexOf(axis)] ?? 1;
+  const place = axes.indexOf(axis);
+  if (place < 0) return 1;
+  const stated = node.inputs[3] ? undefined : node.inputs[2]?.constant;
+  return (stated && toNumbers(stated)[place]) ?? bySizes;
 }
 
 /** What each place of the result reads (onnx/docs/Operators.md, Resize). */

@@ -1,0 +1,104 @@
+import { openDataset } from '../data/openDataset.js';
+import { SkippedPhotos } from '../data/skippedPhotos.js';
+import { UserError } from '../errors.js';
+import { ImageClassifier } from '../runtime/classifier.js';
+import { classifyPhotos } from '../train/classify.js';
+import { metricsOf } from '../train/metrics.js';
+import { share, shared, wholeNumber } from './options.js';
+import { showCount, showPercent, table, Terminal } from './terminal.js';
+import type { Verb } from './verb.js';
+
+interface Arguments {
+  model: string;
+  data: string;
+  split: 'val' | 'train' | 'all';
+  'val-fraction': number;
+  'max-bad': number;
+  seed: number;
+  json: boolean;
+  quiet: boolean;
+}
+
+/** More classes than this are summed up. */
+const MOST_ROWS = 30;
+
+export const verb: Verb<Arguments> = {
+  builder: (yargs) =>
+    yargs
+      .option('model', { ...shared.model, describe: 'model.onnx of a run' })
+      .option('data', {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: 'photos with their classes, as ort-tl train takes them',
+      })
+      .option('split', {
+        choices: ['val', 'train', 'all'] as const,
+        default: 'val' as const,
+        describe: 'which of the photos',
+      })
+      .option('val-fraction', { type: 'number', default: 0.2, requiresArg: true, describe: 'as in the training' })
+      .option('max-bad', {
+        type: 'number',
+        default: 0.05,
+        requiresArg: true,
+        describe: 'share of unreadable photos allowed',
+      })
+      .option('seed', { ...shared.seed, describe: 'of the split, as in the training' })
+      .option('json', shared.json)
+      .option('quiet', shared.quiet)
+      .example('$0 eval --model runs/first/model.onnx --data photos/', 'on the photos that the training validated with')
+      .example('$0 eval --model runs/first/model.onnx --data new-photos/ --split all', 'on photos that it never saw'),
+  handler: async (args) => {
+    const terminal = new Terminal(args);
+    const dataset = await openDataset(args.data, {
+      seed: wholeNumber('seed', args.seed, 0),
+      valFraction: args['val-fraction'],
+    });
+    const classifier = await ImageClassifier.open(args.model);
+    const { labels } = classifier;
+    const alien = dataset.classes.find((name) => !labels.includes(name));
+    if (alien !== undefined)
+      throw new UserError(
+        'unknown-class',
+        `the model knows no class "${alien}" of ${args.data}; it knows ${labels.join(', ')}`,
+      );
+    const chosen =
+      args.split === 'all' ? [...dataset.train, ...dataset.val] : args.split === 'val' ? dataset.val : dataset.train;
+    const photos = chosen.map((photo) => ({ ...photo, label: labels.indexOf(dataset.classes[photo.label] ?? '') }));
+    const skipped = new SkippedPhotos();
+    const maxBad = share('max-bad', args['max-bad']);
+    const rows: Float32Array[] = [];
+    const truths: number[] = [];
+    for await (const { photo, index, scores } of classifyPhotos(classifier, photos, (bad, error) => {
+      skipped.add(bad, error.message);
+      skipped.check(photos.length, maxBad);
+      terminal.warn(`skipped: ${error.message}`);
+    })) {
+      rows.push(scores);
+      truths.push(photo.label);
+      terminal.progress('evaluating', index + 1, photos.length);
+    }
+    await classifier.close();
+    const logits = new Float32Array(rows.length * labels.length);
+    rows.forEach((row, index) => {
+      logits.set(row, index * labels.length);
+    });
+    const metrics = metricsOf(logits, truths, labels.length);
+    terminal.print(
+      `${showCount(truths.length)} photos: top-1 ${showPercent(metrics.top1)}, top-5 ${showPercent(metrics.top5)}, macro F1 ${showPercent(metrics.macroF1)}, balanced accuracy ${showPercent(metrics.balancedAccuracy)}, loss ${metrics.loss.toFixed(4)}`,
+    );
+    if (labels.length <= MOST_ROWS) {
+      const lines = metrics.classes.map(({ photos: count, precision, recall, f1 }, index) => [
+        labels[index] ?? '',
+        count,
+        showPercent(precision),
+        showPercent(recall),
+        showPercent(f1),
+      ]);
+      terminal.print();
+      for (const line of table([['class', 'photos', 'precision', 'recall', 'F1'], ...lines])) terminal.print(line);
+    }
+    terminal.json({ photos: truths.length, skipped: skipped.list, labels, ...metrics });
+  },
+};

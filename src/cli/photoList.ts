@@ -1,0 +1,57 @@
+import { stat } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import { glob, isDynamicPattern } from 'tinyglobby';
+import { EXTENSIONS } from '../data/dataset.js';
+import { UserError } from '../errors.js';
+
+/** A photo to look at: a file, or the bytes that came through standard input. */
+export interface PhotoArgument {
+  readonly name: string;
+  readonly content: string | Buffer;
+}
+
+/**
+ * What words on the command line stand for: files, folders (every photo in them), globs, and `-` for standard input, which
+ * holds one photo or, a line each, paths.
+ * @throws UserError `no-photos` for no words at all, an empty folder, or a pattern that nothing matches.
+ */
+export async function photosOf(words: readonly string[], verb: string): Promise<PhotoArgument[]> {
+  if (words.length === 0)
+    throw new UserError('no-photos', `expected photos, as in: ort-tl ${verb} --model model.onnx some.jpg photos/`);
+  const photos: PhotoArgument[] = [];
+  for (const word of words) {
+    if (word === '-') photos.push(...(await photosOfInput(verb)));
+    else photos.push(...(await pathsOf(word)).map((path) => ({ name: path, content: path })));
+  }
+  return photos;
+}
+
+async function pathsOf(word: string): Promise<string[]> {
+  const found = await stat(word).catch(() => undefined);
+  if (found?.isDirectory()) {
+    const inside = await glob(
+      EXTENSIONS.map((extension) => `**/*${extension}`),
+      { cwd: word, caseSensitiveMatch: false, absolute: false },
+    );
+    if (inside.length === 0)
+      throw new UserError('no-photos', `no photos in ${word}; expected files such as ${EXTENSIONS.join(' ')}`);
+    return inside.sort().map((path) => `${word.replace(/\/+$/, '')}/${path}`);
+  }
+  // A file may have brackets in its name, and a file that is missing is better named by who reads it.
+  if (found || !isDynamicPattern(word)) return [word];
+  const matches = await glob(word, { absolute: isAbsolute(word) });
+  if (matches.length === 0) throw new UserError('no-photos', `nothing matches ${word}`);
+  return matches.sort();
+}
+
+async function photosOfInput(verb: string): Promise<PhotoArgument[]> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
+  const bytes = Buffer.concat(chunks);
+  if (bytes.length === 0)
+    throw new UserError('no-photos', `standard input is empty; pipe a photo or paths into ort-tl ${verb} -`);
+  // No path has a zero byte, and every image file has.
+  if (bytes.includes(0)) return [{ name: '-', content: bytes }];
+  const lines = bytes.toString('utf8').split(/\r?\n/);
+  return lines.filter((line) => line !== '').map((path) => ({ name: path, content: path }));
+}
