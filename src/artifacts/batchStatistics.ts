@@ -58,7 +58,7 @@ export function presenceOf(g: Builder, weights: Value): Presence {
   const [batch = 0] = concreteShape(weights);
   const present = g.reshape(g.cast(g.greater(weights, g.scalar(0)), dtypeCode('float32')), [1, batch]);
   const count = g.reduceSum(present, undefined, false);
-  return { shares: g.div(present, count), count };
+  return { shares: g.div(present, g.op('Max', [count, g.scalar(1)])), count };
 }
 
 /**

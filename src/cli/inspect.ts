@@ -1,6 +1,7 @@
 import { inspect, type LayerReport } from '../artifacts/inspect.js';
 import { readModel } from '../onnx/model.js';
-import { headOptions, shared, wholeNumber } from './options.js';
+import { headFlags, headOptionsOf } from './headOptions.js';
+import { shared, wholeNumber } from './options.js';
 import type { Verb } from './verb.js';
 import { showBytes, showCount, showPercent, table, Terminal } from './terminal.js';
 
@@ -27,15 +28,15 @@ export const verb: Verb<Arguments> = {
         describe: 'number of new classes (default: as many as the model has)',
       })
       .option('size', shared.size)
-      .option('hidden', shared.hidden)
-      .option('bn', shared.bn)
+      .option('hidden', headFlags.hidden)
+      .option('bn', headFlags.bn)
       .option('json', shared.json)
       .example('$0 inspect efficientnet_b0.onnx', 'the layers that a policy counts')
       .example('$0 inspect efficientnet_b0.onnx --policy F1C2', 'and what that policy trains and costs')
       .example('$0 inspect efficientnet_b0.onnx --policy blocks:2', 'the last two blocks'),
   handler: (args) => {
     const terminal = new Terminal(args);
-    const { hidden, batchNorm } = headOptions({ ...args, dropout: 0 });
+    const { hidden, batchNorm } = headOptionsOf({ ...args, dropout: 0 });
     const report = inspect(readModel(args.model), {
       hidden,
       batchNorm,

@@ -10,8 +10,6 @@ export const shared = {
     requiresArg: true,
   },
   batch: { type: 'number', default: 32, describe: 'images a step', requiresArg: true },
-  optimizer: { type: 'string', choices: ['adamw', 'sgd'], default: 'adamw', describe: 'how parameters are updated' },
-  labelSmoothing: { type: 'number', default: 0, describe: 'softens the targets; 0.1 is usual', requiresArg: true },
   seed: {
     type: 'number',
     default: 0,
@@ -22,22 +20,6 @@ export const shared = {
     type: 'number',
     describe: 'side of the images in pixels, where the model takes any (default 224)',
     requiresArg: true,
-  },
-  hidden: {
-    type: 'string',
-    describe: 'units of fresh layers before the head, such as 512,256',
-    requiresArg: true,
-  },
-  dropout: {
-    type: 'number',
-    default: 0,
-    describe: 'share of the inputs of the head and hidden layers that a step leaves out',
-    requiresArg: true,
-  },
-  bn: {
-    choices: ['frozen', 'batch'] as const,
-    default: 'frozen' as const,
-    describe: 'statistics of BatchNormalizations under trained layers: those of the model, or of the batch',
   },
   json: { type: 'boolean', default: false, describe: 'print the result as JSON' },
   quiet: { type: 'boolean', default: false, describe: 'print nothing but errors' },
@@ -53,25 +35,6 @@ export function wholeNumber(flag: string, value: number, least: number): number 
 export function number(flag: string, value: number, expected: string, accepts: (value: number) => boolean): number {
   if (Number.isFinite(value) && accepts(value)) return value;
   throw new UserError('bad-arguments', `expected ${expected}, got \`${value}\` (--${flag})`);
-}
-
-/** The flags `hidden`, `dropout` and `bn` as `compile` takes them. @throws UserError `bad-arguments`. */
-export function headOptions(args: { hidden: string | undefined; dropout: number; bn: 'frozen' | 'batch' }): {
-  hidden: number[];
-  dropout: number;
-  batchNorm: 'frozen' | 'batch';
-} {
-  return {
-    hidden:
-      args.hidden === undefined ? [] : args.hidden.split(',').map((units) => wholeNumber('hidden', Number(units), 1)),
-    dropout: number(
-      'dropout',
-      args.dropout,
-      'a share from 0 up to, not including, 1',
-      (value) => value >= 0 && value < 1,
-    ),
-    batchNorm: args.bn,
-  };
 }
 
 /** `value` when it is a share from 0 to 1. @throws UserError `bad-arguments`. */

@@ -5,7 +5,6 @@ import { UserError } from '../errors.js';
 import { writeFileAtomically } from '../files.js';
 import { type Preset, PRESETS } from '../data/preprocessing.js';
 import { readModel } from '../onnx/model.js';
-import { optimizerCalled } from '../optim/optimizer.js';
 import { scheduleCalled, scheduleNames } from '../optim/schedule.js';
 import { providerCalled, providerNames } from '../runtime/providers.js';
 import { metricNames } from '../train/metrics.js';
@@ -13,26 +12,21 @@ import type { TrainOptions } from '../train/options.js';
 import { runName, Trainer } from '../train/trainer.js';
 import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentation.js';
 import { readConfig } from './config.js';
-import { duration, headOptions, keysOf, number, shared, share, wholeNumber } from './options.js';
+import { duration, keysOf, number, shared, share, wholeNumber } from './options.js';
 import { reportTraining } from './report.js';
+import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
+import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
 import { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
-interface Arguments extends AugmentationArguments {
+interface Arguments extends AugmentationArguments, StepArguments, HeadArguments {
   model: string | undefined;
   data: string | undefined;
   policy: string;
   epochs: number;
-  batch: number;
   lr: string | undefined;
   schedule: string;
   warmup: number;
-  optimizer: string;
-  'label-smoothing': number;
-  hidden: string | undefined;
-  dropout: number;
-  bn: 'frozen' | 'batch';
-  'class-weights': 'equal' | 'balanced';
   sampling: 'shuffled' | 'balanced';
   views: number;
   metric: (typeof metricNames)[number];
@@ -58,9 +52,9 @@ interface Arguments extends AugmentationArguments {
 const DISPLAY = ['json', 'quiet', 'debug'];
 /** Flags that a settings file may stand in for. */
 const SETTINGS = [
-  ...['model', 'data', 'policy', 'epochs', 'batch', 'lr', 'schedule', 'warmup', 'optimizer', 'label-smoothing'],
-  ...['hidden', 'dropout', 'bn'],
-  ...['class-weights', 'sampling', ...keysOf(augmentationFlags), 'views', 'preprocessing'],
+  ...['model', 'data', 'policy', 'epochs', 'lr', 'schedule', 'warmup', ...keysOf(stepFlags)],
+  ...keysOf(headFlags),
+  ...['sampling', ...keysOf(augmentationFlags), 'views', 'preprocessing'],
   ...['metric', 'patience', 'time-limit', 'seed', 'size', 'resize', 'val-fraction', 'max-bad', 'threads', 'provider'],
   ...['verify', 'tensorboard'],
 ] as const satisfies readonly (keyof Arguments)[];
@@ -77,7 +71,6 @@ export const verb: Verb<Arguments> = {
       })
       .option('policy', shared.policy)
       .option('epochs', { type: 'number', default: 10, requiresArg: true, describe: 'passes over the photos' })
-      .option('batch', shared.batch)
       .option('lr', {
         type: 'string',
         requiresArg: true,
@@ -90,16 +83,8 @@ export const verb: Verb<Arguments> = {
         requiresArg: true,
         describe: 'epochs through which the learning rate rises',
       })
-      .option('optimizer', shared.optimizer)
-      .option('label-smoothing', shared.labelSmoothing)
-      .option('hidden', shared.hidden)
-      .option('dropout', shared.dropout)
-      .option('bn', shared.bn)
-      .option('class-weights', {
-        choices: ['equal', 'balanced'] as const,
-        default: 'equal' as const,
-        describe: 'what classes weigh in the loss; balanced: all alike, however many photos they have',
-      })
+      .options(stepFlags)
+      .options(headFlags)
       .option('sampling', {
         choices: ['shuffled', 'balanced'] as const,
         default: 'shuffled' as const,
@@ -184,6 +169,7 @@ export const verb: Verb<Arguments> = {
         '$0 train --model net.onnx --data photos.csv --flip 0.5 --random-crop 0.35 --views 4',
         'with augmentation',
       )
+      .example('$0 train --model net.onnx --data photos/ --policy full --batch 64 --accumulate 8', 'in less memory')
       .example('$0 train --resume runs/first', 'goes on where the run stopped'),
   handler: async (given) => {
     const terminal = new Terminal(given);
@@ -202,7 +188,7 @@ export const verb: Verb<Arguments> = {
       seed: wholeNumber('seed', args.seed, 0),
     });
     const out = args.out ?? join('runs', `${timestamp(new Date())}-${runName(args.model, args.policy)}`);
-    const options = { ...(await optionsOf(args)), model: readModel(args.model), dataset, out };
+    const options = { ...(await optionsOf(args, dataset.classes)), model: readModel(args.model), dataset, out };
     if (args.resume === undefined) await writeSettings(out, args);
 
     const controller = new AbortController();
@@ -228,7 +214,10 @@ export const verb: Verb<Arguments> = {
   },
 };
 
-async function optionsOf(args: Arguments): Promise<Omit<TrainOptions, 'model' | 'dataset' | 'out'>> {
+async function optionsOf(
+  args: Arguments,
+  classes: readonly string[],
+): Promise<Omit<TrainOptions, 'model' | 'dataset' | 'out'>> {
   const optional: { -readonly [Key in keyof TrainOptions]?: TrainOptions[Key] } = {};
   if (args.lr !== undefined) {
     optional.learningRate =
@@ -242,21 +231,14 @@ async function optionsOf(args: Arguments): Promise<Omit<TrainOptions, 'model' | 
   if (args.patience !== undefined) optional.patience = wholeNumber('patience', args.patience, 1);
   if (args['time-limit'] !== undefined) optional.timeLimitMs = duration('time-limit', args['time-limit']);
   return {
+    ...stepOptionsOf(args),
+    ...headOptionsOf(args),
+    classWeights: classWeightsOf(args['class-weights'], classes),
     ...optional,
     policy: args.policy,
     epochs: wholeNumber('epochs', args.epochs, 1),
-    batch: wholeNumber('batch', args.batch, 1),
     schedule: scheduleCalled(args.schedule),
     warmupEpochs: number('warmup', args.warmup, 'epochs, 0 or more', (value) => value >= 0),
-    optimizer: optimizerCalled(args.optimizer),
-    labelSmoothing: number(
-      'label-smoothing',
-      args['label-smoothing'],
-      'a number from 0 up to, not including, 1',
-      (value) => value >= 0 && value < 1,
-    ),
-    ...headOptions(args),
-    classWeights: args['class-weights'],
     sampling: args.sampling,
     augmentation: augmentationFrom(args),
     views: wholeNumber('views', args.views, 0),

@@ -64,17 +64,12 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   const { dataset, out, signal } = options;
   const settings = settingsOf(options);
   const began = performance.now();
+  const { classWeights, ...choices } = settings;
   const compiled = compile(options.model, {
-    policy: settings.policy,
+    ...choices,
     classes: dataset.classes,
-    batch: settings.batch,
-    optimizer: settings.optimizer,
-    labelSmoothing: settings.labelSmoothing,
-    seed: settings.seed,
+    ...(classWeights === 'equal' ? {} : { classWeights: weightsOfClasses(classWeights, dataset) }),
     ...(options.size ? { size: options.size } : {}),
-    hidden: settings.hidden,
-    dropout: settings.dropout,
-    batchNorm: settings.batchNorm,
     preprocessing: ([height, width]) => ({
       height,
       width,
@@ -102,9 +97,6 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
     slots,
     threads: settings.threads,
     provider: settings.provider,
-    ...(settings.classWeights === 'balanced'
-      ? { classWeights: balancedClassWeights(dataset.train, dataset.classes.length) }
-      : {}),
   });
   const abort = () => {
     engine.stop();
@@ -119,6 +111,10 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
     signal?.removeEventListener('abort', abort);
     await engine.close();
   }
+}
+
+function weightsOfClasses(weights: 'balanced' | readonly number[], { train, classes }: Dataset): readonly number[] {
+  return weights === 'balanced' ? [...balancedClassWeights(train, classes.length)] : weights;
 }
 
 /** What identifies a data set's photos: a run is resumed on the same ones only. */
@@ -350,9 +346,10 @@ class Session {
     const best = isBetter(settings.metric, value, progress.best?.value);
     const state = await this.engine.getState();
     if (best) {
+      const statistics = manifest.statistics.map(({ name }) => ({ name, average: name }));
       const parameters = new Map(
-        [...manifest.parameters, ...manifest.statistics].flatMap(({ name }) => {
-          const tensor = state.get(name);
+        [...manifest.parameters, ...statistics].flatMap(({ name, average = name }) => {
+          const tensor = state.get(average);
           return tensor ? [[name, tensor] as const] : [];
         }),
       );
@@ -473,7 +470,7 @@ class Session {
     }
     const parameters = folder.readBest();
     await this.exportModel(parameters);
-    await this.engine.setState(parameters);
+    await this.engine.setState(inPlaceOfAverages(manifest, parameters));
     const { metrics, logits } = await this.evaluate();
     const photos = this.valPhotos;
     if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
@@ -512,6 +509,15 @@ class Session {
     yield tell({ type: 'done', summary });
     return summary;
   }
+}
+
+/** State in which `parameters` are evaluated, be there averages or not. */
+function inPlaceOfAverages(manifest: Manifest, parameters: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor> {
+  const averages = manifest.parameters.flatMap(({ name, average }) => {
+    const value = parameters.get(name);
+    return average !== undefined && value ? [[average, value] as const] : [];
+  });
+  return new Map([...parameters, ...averages]);
 }
 
 /** An epoch that takes longer than this is also saved on the way. */

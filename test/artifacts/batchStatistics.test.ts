@@ -55,7 +55,7 @@ async function run(proto: ModelFile['proto']): Promise<Float32Array> {
     const [image, place, channel] = [Math.floor(index / (3 * area)), Math.floor(index / 3) % area, index % 3];
     input[(image * 3 + channel) * area + place] = value / 255;
   });
-  const session = await ort.InferenceSession.create(encodeModel(proto));
+  const session = await ort.InferenceSession.create(encodeModel(proto), { logSeverityLevel: 3 });
   const results = await session.run({ input: new ort.Tensor('float32', input, [PHOTOS, 3, SIDE, SIDE]) });
   await session.release();
   return results['logits']?.data as Float32Array;
@@ -128,6 +128,13 @@ describe('--bn batch', () => {
 
       const got = await run(exported);
       logits.forEach((value, index) => expect(got[index]).toBeCloseTo(value, 4));
+    },
+  );
+
+  it.each([{ batchNorm: 'batch' as const }, { batchNorm: 'frozen' as const, dropout: 0.2 }])(
+    'is no option where a batch is run in parts: %j',
+    (more) => {
+      expect(() => compiled(TINY_RESNET, 'full', { microBatch: 2, ...more })).toThrow(/leave out --accumulate/);
     },
   );
 
