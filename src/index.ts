@@ -10,7 +10,19 @@ export { drawPictures } from './data/pictures.js';
 export { UserError } from './errors.js';
 export { tunedModel } from './artifacts/tunedModel.js';
 export { type ModelFile, readModel, writeModel } from './onnx/model.js';
-export { type AdamW, type Optimizer, optimizers, type Sgd } from './optim/optimizer.js';
+export type { StepOptions } from './artifacts/stepOptions.js';
+export { type LearningRateMultiplier, parseMultipliers } from './optim/learningRates.js';
+export type { Objective } from './optim/loss.js';
+export {
+  type Adam,
+  type AdamW,
+  type Lamb,
+  type Lars,
+  type Optimizer,
+  optimizers,
+  type RmsProp,
+  type Sgd,
+} from './optim/optimizer.js';
 export { ImageClassifier } from './runtime/classifier.js';
 export type { EpochResult, Summary, TrainEvent } from './train/events.js';
 export type { TrainOptions } from './train/options.js';

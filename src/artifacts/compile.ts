@@ -15,23 +15,21 @@ import { encodeModel, type ModelFile } from '../onnx/model.js';
 import { writeSafetensors } from '../onnx/safetensors.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import { crossEntropy } from '../optim/loss.js';
-import { momentsOf, type Optimizer, optimizers, update } from '../optim/optimizer.js';
+import { multipliersOf } from '../optim/learningRates.js';
+import { optimizers, updateRuleOf } from '../optim/optimizer.js';
 import type { Layer, LayerTable } from '../policy/layers.js';
 import { deepestWithin } from '../policy/nearest.js';
 import { chooseLayers, parsePolicy, type Policy, showPolicy } from '../policy/policy.js';
 import { packageVersion } from '../version.js';
 import { type Manifest, NEXT, type Preprocessing, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import { classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
+import { checkStepOptions, type StepOptions } from './stepOptions.js';
+import { appendUpdate, type TrainedParameter, updateGraph, type UpdateSettings } from './updateGraph.js';
 
-export interface CompileOptions {
+export interface CompileOptions extends StepOptions {
   /** As {@link parsePolicy} reads it. */
   readonly policy: string;
   readonly classes: readonly string[];
-  /** Images a step; default 32. */
-  readonly batch?: number;
-  readonly optimizer?: Optimizer;
-  /** ε of the softened targets; default 0. */
-  readonly labelSmoothing?: number;
   /** Of the new head's weights; default 0. */
   readonly seed?: number;
   /** Side of the images in pixels, where the model leaves it open. */
@@ -45,6 +43,8 @@ export interface Compiled {
   /** Absent when every layer trains: then the boundary is the pixels themselves. */
   readonly frozen: ModelProto | undefined;
   readonly training: ModelProto;
+  /** Present when a batch takes several runs of `training`: the update of the parameters is a graph of its own then. */
+  readonly update: ModelProto | undefined;
   readonly evaluation: ModelProto;
   /** Initial parameters and moments by their names. */
   readonly state: ReadonlyMap<string, Tensor>;
@@ -53,6 +53,7 @@ export interface Compiled {
 export const FILES = {
   frozen: 'frozen.onnx',
   training: 'training_model.onnx',
+  update: 'update_model.onnx',
   evaluation: 'eval_model.onnx',
   checkpoint: 'checkpoint.safetensors',
   manifest: 'manifest.json',
@@ -63,9 +64,11 @@ export const FILES = {
  * @throws UserError for a model that is no classifier, a policy that does not fit it, an operator without a gradient rule.
  */
 export function compile(model: ModelFile, options: CompileOptions): Compiled {
-  const { classes, batch = 32, optimizer = optimizers.adamw, labelSmoothing = 0, seed = 0 } = options;
+  const { classes, batch = 32, microBatch = batch, targets = 'labels', seed = 0 } = options;
+  const { optimizer = optimizers.adamw, clipNorm = 0, averageDecay = 0, classWeights } = options;
   if (classes.length < 2)
     throw new UserError('one-class', `a classifier needs two classes or more, got ${classes.length}`);
+  checkStepOptions(options, classes.length);
   const policy = parsePolicy(options.policy);
   const classifier = classifierOf(model, options.size);
   const preprocessing = options.preprocessing(classifier.imageSize);
@@ -74,13 +77,34 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   prependPreprocessing(classifier, preprocessing);
 
   const { graph } = classifier;
+  const layerEntries = layers.map(({ kind, name, parameters: own }) => ({
+    kind,
+    name,
+    parameters: own.map((value) => value.name),
+  }));
+  const multipliers = multipliersOf(layerEntries, options.learningRateMultipliers ?? []);
+  const settings = { optimizer, clipNorm, averageDecay };
   const part = (chosen: readonly Layer[]) => {
     const parameters = [...new Set(chosen.flatMap((layer) => layer.parameters))];
     const cut = cutGraph(graph, new Set(parameters));
-    return { parameters, cut, step: trainingGraph(graph, cut, parameters, { batch, optimizer, labelSmoothing }) };
+    const entries = parameters.map((value): TrainedParameter => {
+      const { name } = value;
+      return {
+        name,
+        shape: bindShape(value.shape ?? [], 1),
+        moments: updateRuleOf(optimizer).moments.map((moment) => `${name}/${moment}`),
+        ...(averageDecay > 0 ? { average: `${name}/average` } : {}),
+        ...(microBatch < batch ? { gradient: `${name}/gradient` } : {}),
+        learningRateMultiplier: multipliers.get(name) ?? 1,
+        decays: options.decay === 'all' || isWeight(value),
+      };
+    });
+    const step = trainingGraph(graph, cut, parameters, entries, { ...options, ...settings, microBatch, targets });
+    return { parameters, cut, entries, step };
   };
-  const { parameters, cut, step } = withNearestPolicy(policy, classifier.layers, part);
-  const state = initialState(parameters, optimizer);
+  const { parameters, cut, entries, step } = withNearestPolicy(policy, classifier.layers, part);
+  const update = microBatch < batch ? updateGraph(graph.opset, entries, settings) : undefined;
+  const state = initialState(parameters, entries);
   const boundary = cut.boundary.map((value) => {
     if (value.dtype !== 'float32' && value.dtype !== 'uint8')
       throw new Error(`the boundary "${value.name}" is ${value.dtype ?? 'untyped'}`);
@@ -88,6 +112,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   });
   const macs = (nodes: readonly Node[]) => nodes.reduce((total, node) => total + multiplyAdds(node), 0);
   const stateBytes = [...state.values()].reduce((total, t) => total + t.data.byteLength, 0);
+  const gradientBytes = update ? 4 * sizeOf(parameters) : 0;
   const forward = macs(cut.trained);
   const allParameters = new Set(classifier.layers.all.flatMap((layer) => layer.parameters));
   return {
@@ -103,19 +128,17 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
       classes: [...classes],
       preprocessing,
       batch,
-      labelSmoothing,
+      ...(microBatch < batch ? { microBatch } : {}),
+      targets,
+      labelSmoothing: options.labelSmoothing ?? 0,
+      ...(classWeights ? { classWeights: [...classWeights] } : {}),
+      focalGamma: options.focalGamma ?? 0,
       optimizer,
+      clipNorm,
+      averageDecay,
       opset: graph.opset,
-      layers: layers.map(({ kind, name, parameters: own }) => ({
-        kind,
-        name,
-        parameters: own.map((value) => value.name),
-      })),
-      parameters: parameters.map((value) => ({
-        name: value.name,
-        shape: bindShape(value.shape ?? [], 1),
-        moments: momentsOf(optimizer).map((moment) => momentName(value.name, moment)),
-      })),
+      layers: layerEntries,
+      parameters: entries,
       boundary,
       cost: {
         parameters: sizeOf(allParameters),
@@ -125,9 +148,12 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
         forwardMultiplyAdds: forward,
         backwardMultiplyAdds: Math.max(
           0,
-          Math.round(macs(ancestors(step.nodes, [step.loss, ...step.gradients])) / batch) - forward,
+          Math.round(macs(ancestors(step.nodes, [step.loss, ...step.gradients])) / microBatch) - forward,
         ),
-        trainingMemoryBytes: 2 * stateBytes + peakActivationBytes(step.nodes, step.outputs) + batch * cut.bytesPerImage,
+        trainingMemoryBytes:
+          2 * (stateBytes + gradientBytes) +
+          Math.max(...[step, update].map((each) => (each ? peakActivationBytes(each.nodes, each.outputs) : 0))) +
+          microBatch * cut.bytesPerImage,
       },
     },
     frozen:
@@ -138,6 +164,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
             'frozen',
           ),
     training: modelOfGraph(step, 'training'),
+    update: update && modelOfGraph(update, 'update'),
     evaluation: modelOfGraph(evaluationGraph(graph, cut, parameters), 'evaluation'),
     state,
   };
@@ -167,7 +194,8 @@ function withNearestPolicy<T>(policy: Policy, table: LayerTable, part: (layers: 
 
 const sizeOf = (values: Iterable<Value>) =>
   [...values].reduce((total, value) => total + elementCount(bindShape(value.shape ?? [], 1)), 0);
-const momentName = (parameter: string, moment: string) => `${parameter}/${moment}`;
+/** Weights have several axes; biases, and normalization's scales and shifts, stretch along one at most. */
+const isWeight = ({ shape }: Value) => bindShape(shape ?? [], 1).filter((dim) => dim > 1).length > 1;
 
 /** The error of a value in the trained part whose shape an operator before it hides. */
 function unknownShape({ name, producer }: Value): UserError {
@@ -206,14 +234,18 @@ interface StepGraph extends Graph {
   readonly gradients: readonly Value[];
 }
 
-/** Forward, loss, backward and update: one run is one training step. */
+/**
+ * Forward, loss, backward and update: one run is one training step. Where a batch takes several runs, each adds its gradients
+ * to those of the runs before it, and {@link updateGraph} does the rest.
+ */
 function trainingGraph(
   source: Graph,
   cut: Cut,
   parameters: readonly Value[],
-  options: { batch: number; optimizer: Optimizer; labelSmoothing: number },
+  entries: readonly TrainedParameter[],
+  options: StepOptions & UpdateSettings & { readonly microBatch: number; readonly targets: 'labels' | 'soft' },
 ): StepGraph {
-  const { batch, optimizer } = options;
+  const batch = options.microBatch;
   const alien = descendants(cut.trained, parameters).nodes.find((node) => !infersShapeOf(node));
   if (alien) throw noGradientRule(alien);
   const shapeless = cut.trained.map((node) => node.output()).find(({ shape, isAssumed }) => !shape || isAssumed);
@@ -222,33 +254,34 @@ function trainingGraph(
   const given = new Map<Value, Value>();
   for (const value of cut.boundary)
     given.set(value, g.input(value.name, value.dtype ?? 'float32', [batch, ...imageShape(value)]));
-  const labels = g.input(STEP_INPUTS.labels, 'int64', [batch]);
-  const weights = g.input(STEP_INPUTS.weights, 'float32', [batch]);
-  const learningRate = g.input(STEP_INPUTS.learningRate, 'float32', []);
-  const step = g.input(STEP_INPUTS.step, 'float32', []);
+  const [output] = source.outputs;
+  const classes = output?.shape?.[1];
+  if (!output || typeof classes !== 'number') throw new Error('the graph gives no row of logits for an image');
+  const targets =
+    options.targets === 'soft'
+      ? g.input(STEP_INPUTS.targets, 'float32', [batch, classes])
+      : g.oneHot(g.input(STEP_INPUTS.labels, 'int64', [batch]), classes);
+  const shares = g.input(STEP_INPUTS.shares, 'float32', [batch]);
   const shapeOf = (value: Value): Shape => value.shape ?? [];
   for (const parameter of parameters) given.set(parameter, g.input(parameter.name, 'float32', shapeOf(parameter)));
   const trainable = parameters.map((parameter) => lookUp(given, parameter));
-  const moments = parameters.map((parameter) =>
-    momentsOf(optimizer).map((moment) => g.input(momentName(parameter.name, moment), 'float32', shapeOf(parameter))),
-  );
 
   const at = lower(g, cut.trained, given);
-  const [output] = source.outputs;
-  if (!output) throw new Error('the graph has no output');
   const logits = at(output);
-  const loss = crossEntropy(g, logits, labels, weights, options.labelSmoothing);
+  const loss = crossEntropy(g, logits, targets, shares, options);
   const gradients = differentiate(g, [...g.graph.nodes], loss, trainable);
 
   g.output(STEP_OUTPUTS.loss, loss);
   g.output(STEP_OUTPUTS.logits, logits);
-  parameters.forEach((parameter, index) => {
-    const before = lookUp(given, parameter);
-    const own = moments[index] ?? [];
-    const after = update(g, optimizer, before, lookUp(gradients, before), own, { learningRate, step });
-    g.output(before.name + NEXT, after.parameter);
-    own.forEach((moment, m) => after.moments[m] && g.output(moment.name + NEXT, after.moments[m]));
-  });
+  const values = trainable.map((parameter) => ({ parameter, gradient: lookUp(gradients, parameter) }));
+  if (entries.some(({ gradient }) => gradient !== undefined)) {
+    values.forEach(({ parameter, gradient }, index) => {
+      const before = g.input(entries[index]?.gradient ?? '', 'float32', shapeOf(parameter));
+      g.output(before.name + NEXT, g.add(before, gradient));
+    });
+  } else {
+    appendUpdate(g, entries, values, options);
+  }
   const nodes = ancestors(g.graph.nodes, g.graph.outputs);
   return { ...g.graph, nodes, loss, gradients: [...gradients.values()] };
 }
@@ -270,15 +303,17 @@ function evaluationGraph(source: Graph, cut: Cut, parameters: readonly Value[]):
   return g.graph;
 }
 
-function initialState(parameters: readonly Value[], optimizer: Optimizer): Map<string, Tensor> {
+/** Parameters and their averages as they are at first, moments zero. */
+function initialState(parameters: readonly Value[], entries: readonly TrainedParameter[]): Map<string, Tensor> {
   const state = new Map<string, Tensor>();
-  for (const { name, constant } of parameters) {
+  parameters.forEach(({ name, constant }, index) => {
     if (!constant) throw new Error(`parameter "${name}" has no value`);
     state.set(name, constant);
-    for (const moment of momentsOf(optimizer)) {
-      state.set(momentName(name, moment), floatTensor(constant.dims, new Float32Array(elementCount(constant.dims))));
-    }
-  }
+    const { moments = [], average } = entries[index] ?? {};
+    for (const moment of moments)
+      state.set(moment, floatTensor(constant.dims, new Float32Array(elementCount(constant.dims))));
+    if (average !== undefined) state.set(average, constant);
+  });
   return state;
 }
 
@@ -288,6 +323,7 @@ export async function writeArtifacts(compiled: Compiled, folder: string): Promis
   const models = [
     [FILES.frozen, compiled.frozen],
     [FILES.training, compiled.training],
+    [FILES.update, compiled.update],
     [FILES.evaluation, compiled.evaluation],
   ] as const;
   for (const [name, proto] of models) {

@@ -5,7 +5,7 @@ import { sha256 } from '../files.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { FILES } from './compile.js';
-import { type Manifest, manifestSchema } from './manifest.js';
+import { type Manifest, manifestSchema, stateNames } from './manifest.js';
 
 export interface Artifacts {
   readonly folder: string;
@@ -43,8 +43,6 @@ export function loadArtifacts(folder: string): Artifacts {
     if (sha256(read(name)) !== hash) throw refuse(`${name} is not the file that was compiled`);
   }
   const { tensors } = readSafetensors(join(folder, FILES.checkpoint));
-  for (const { name, moments } of manifest.parameters) {
-    for (const each of [name, ...moments]) if (!tensors.has(each)) throw refuse(`the checkpoint lacks "${each}"`);
-  }
+  for (const name of stateNames(manifest)) if (!tensors.has(name)) throw refuse(`the checkpoint lacks "${name}"`);
   return { folder, manifest, state: tensors };
 }

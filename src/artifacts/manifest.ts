@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { optimizerSchema } from '../optim/optimizer.js';
 
 const shape = z.array(z.number().int().nonnegative());
 const triple = z.tuple([z.number(), z.number(), z.number()]);
@@ -11,17 +12,6 @@ export const preprocessingSchema = z.object({
   std: triple,
 });
 
-const optimizerSchema = z.discriminatedUnion('name', [
-  z.object({ name: z.literal('sgd'), momentum: z.number(), weightDecay: z.number() }),
-  z.object({
-    name: z.literal('adamw'),
-    beta1: z.number(),
-    beta2: z.number(),
-    epsilon: z.number(),
-    weightDecay: z.number(),
-  }),
-]);
-
 /** `manifest.json`: what the artifacts in its folder are. */
 export const manifestSchema = z.object({
   format: z.literal(1),
@@ -30,14 +20,37 @@ export const manifestSchema = z.object({
   policy: z.string(),
   classes: z.array(z.string()).min(2),
   preprocessing: preprocessingSchema,
-  /** Images a step; the training graph takes exactly so many. */
+  /** Images an update. */
   batch: z.number().int().positive(),
+  /** Images a run of the training graph, which takes exactly so many; where it is absent, the batch. */
+  microBatch: z.number().int().positive().optional(),
+  /** What the training graph takes for each image: a label, or a row of probabilities. */
+  targets: z.enum(['labels', 'soft']).default('labels'),
   labelSmoothing: z.number(),
+  classWeights: z.array(z.number()).optional(),
+  focalGamma: z.number().default(0),
   optimizer: optimizerSchema,
+  /** The largest norm of all gradients together; 0 for any. */
+  clipNorm: z.number().default(0),
+  /** How much of the parameters' averages stays at a step; 0 where none are kept. */
+  averageDecay: z.number().default(0),
   opset: z.number(),
   layers: z.array(z.object({ kind: z.enum(['fc', 'conv']), name: z.string(), parameters: z.array(z.string()) })),
-  /** In the order of the training graph: each is an input `name` and an output `name` + NEXT, and so are its moments. */
-  parameters: z.array(z.object({ name: z.string(), shape, moments: z.array(z.string()) })),
+  /** In the order of the training graph: each is an input `name` and an output `name` + NEXT, and so is all that it has. */
+  parameters: z.array(
+    z.object({
+      name: z.string(),
+      shape,
+      moments: z.array(z.string()),
+      /** Its moving average: what is evaluated and exported in its place. */
+      average: z.string().optional(),
+      /** Where a batch's gradients add up, when it takes several runs of the training graph. */
+      gradient: z.string().optional(),
+      learningRateMultiplier: z.number().default(1),
+      /** Whether weight decay takes hold of it. */
+      decays: z.boolean().default(true),
+    }),
+  ),
   /** What the frozen part hands to the trained part, shapes for one image. */
   boundary: z.array(z.object({ name: z.string(), dtype: z.enum(['float32', 'uint8']), shape })),
   cost: z.object({
@@ -56,12 +69,20 @@ export const manifestSchema = z.object({
 export type Manifest = z.infer<typeof manifestSchema>;
 export type Preprocessing = z.infer<typeof preprocessingSchema>;
 
+/** Names of the tensors that last from step to step: the parameters, their moments and averages. */
+export function stateNames({ parameters }: Pick<Manifest, 'parameters'>): string[] {
+  return parameters.flatMap(({ name, moments, average }) => [name, ...moments, ...(average ? [average] : [])]);
+}
+
 /** What an updated parameter or moment is called as an output of the training graph. */
 export const NEXT = '/next';
-/** Names of the training graph's other inputs and outputs. */
+/** Names of the other inputs and outputs of the training graph and the update graph. */
 export const STEP_INPUTS = {
   labels: 'labels',
-  weights: 'image_weights',
+  /** In place of labels, where targets are soft. */
+  targets: 'targets',
+  /** Each image's part in the mean loss. */
+  shares: 'image_weights',
   learningRate: 'learning_rate',
   step: 'step',
 } as const;

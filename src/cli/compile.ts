@@ -1,22 +1,21 @@
 import { basename, join } from 'node:path';
 import { compile, writeArtifacts } from '../artifacts/compile.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from '../data/preprocessing.js';
+import { balancedClassWeights } from '../data/classBalance.js';
 import { openImageFolder } from '../data/imageFolder.js';
 import { UserError } from '../errors.js';
 import { readModel } from '../onnx/model.js';
-import { optimizerCalled } from '../optim/optimizer.js';
 import { shared, wholeNumber } from './options.js';
+import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
 import type { Verb } from './verb.js';
 import { showBytes, showCount, showPercent, Terminal } from './terminal.js';
 
-interface Arguments {
+interface Arguments extends StepArguments {
   model: string;
   policy: string;
   classes: string | undefined;
   data: string | undefined;
-  batch: number;
-  optimizer: string;
-  'label-smoothing': number;
+  targets: 'labels' | 'soft';
   seed: number;
   size: number | undefined;
   out: string | undefined;
@@ -26,6 +25,7 @@ interface Arguments {
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
+      .group(['model', 'policy', 'classes', 'data', 'out'], 'Artifacts:')
       .option('model', shared.model)
       .option('policy', shared.policy)
       .option('classes', {
@@ -39,9 +39,12 @@ export const verb: Verb<Arguments> = {
         describe: 'folder of photos that gives the classes instead',
       })
       .conflicts('classes', 'data')
-      .option('batch', shared.batch)
-      .option('optimizer', shared.optimizer)
-      .option('label-smoothing', shared.labelSmoothing)
+      .option('targets', {
+        choices: ['labels', 'soft'] as const,
+        default: 'labels' as const,
+        describe: 'what the training graph takes for an image: its label, or a row of probabilities',
+      })
+      .options(stepFlags)
       .option('seed', shared.seed)
       .option('size', shared.size)
       .option('out', {
@@ -54,9 +57,8 @@ export const verb: Verb<Arguments> = {
   handler: async (args) => {
     const terminal = new Terminal(args);
     const named = args.classes?.split(',').map((name) => name.trim());
-    const classes =
-      named ??
-      (args.data ? (await openImageFolder(args.data, { valFraction: 0.2, seed: args.seed })).classes : undefined);
+    const dataset = args.data ? await openImageFolder(args.data, { valFraction: 0.2, seed: args.seed }) : undefined;
+    const classes = named ?? dataset?.classes;
     if (!classes)
       throw new UserError(
         'bad-arguments',
@@ -64,13 +66,18 @@ export const verb: Verb<Arguments> = {
       );
     if (new Set(classes).size < classes.length || classes.includes(''))
       throw new UserError('bad-arguments', `expected each class once, got \`${args.classes ?? ''}\` (--classes)`);
+    const weights = classWeightsOf(args['class-weights'], classes);
+    if (weights === 'balanced' && !dataset)
+      throw new UserError('bad-arguments', 'expected the photos that --class-weights balanced counts: --data');
+    const classWeights =
+      weights === 'balanced' ? [...balancedClassWeights(dataset?.train ?? [], classes.length)] : weights;
     const began = performance.now();
     const compiled = compile(readModel(args.model), {
       policy: args.policy,
       classes,
-      batch: wholeNumber('batch', args.batch, 1),
-      optimizer: optimizerCalled(args.optimizer),
-      labelSmoothing: args['label-smoothing'],
+      ...stepOptionsOf(args),
+      targets: args.targets,
+      ...(classWeights === 'equal' ? {} : { classWeights }),
       seed: wholeNumber('seed', args.seed, 0),
       ...(args.size === undefined ? {} : { size: wholeNumber('size', args.size, 1) }),
       preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: IMAGENET_MEAN, std: IMAGENET_STD }),

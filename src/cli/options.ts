@@ -10,8 +10,6 @@ export const shared = {
     requiresArg: true,
   },
   batch: { type: 'number', default: 32, describe: 'images a step', requiresArg: true },
-  optimizer: { type: 'string', choices: ['adamw', 'sgd'], default: 'adamw', describe: 'how parameters are updated' },
-  labelSmoothing: { type: 'number', default: 0, describe: 'softens the targets; 0.1 is usual', requiresArg: true },
   seed: {
     type: 'number',
     default: 0,

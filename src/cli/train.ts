@@ -5,7 +5,6 @@ import { UserError } from '../errors.js';
 import { writeFileAtomically } from '../files.js';
 import { type Preset, PRESETS } from '../data/preprocessing.js';
 import { readModel } from '../onnx/model.js';
-import { optimizerCalled } from '../optim/optimizer.js';
 import { scheduleCalled, scheduleNames } from '../optim/schedule.js';
 import { providerCalled, providerNames } from '../runtime/providers.js';
 import { metricNames } from '../train/metrics.js';
@@ -15,21 +14,18 @@ import { type AugmentationArguments, augmentationFlags, augmentationFrom } from 
 import { readConfig } from './config.js';
 import { duration, keysOf, number, shared, share, wholeNumber } from './options.js';
 import { reportTraining } from './report.js';
+import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
 import { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
-interface Arguments extends AugmentationArguments {
+interface Arguments extends AugmentationArguments, StepArguments {
   model: string | undefined;
   data: string | undefined;
   policy: string;
   epochs: number;
-  batch: number;
   lr: string | undefined;
   schedule: string;
   warmup: number;
-  optimizer: string;
-  'label-smoothing': number;
-  'class-weights': 'equal' | 'balanced';
   sampling: 'shuffled' | 'balanced';
   views: number;
   metric: (typeof metricNames)[number];
@@ -55,8 +51,8 @@ interface Arguments extends AugmentationArguments {
 const DISPLAY = ['json', 'quiet', 'debug'];
 /** Flags that a settings file may stand in for. */
 const SETTINGS = [
-  ...['model', 'data', 'policy', 'epochs', 'batch', 'lr', 'schedule', 'warmup', 'optimizer', 'label-smoothing'],
-  ...['class-weights', 'sampling', ...keysOf(augmentationFlags), 'views', 'preprocessing'],
+  ...['model', 'data', 'policy', 'epochs', 'lr', 'schedule', 'warmup', ...keysOf(stepFlags)],
+  ...['sampling', ...keysOf(augmentationFlags), 'views', 'preprocessing'],
   ...['metric', 'patience', 'time-limit', 'seed', 'size', 'resize', 'val-fraction', 'max-bad', 'threads', 'provider'],
   ...['verify', 'tensorboard'],
 ] as const satisfies readonly (keyof Arguments)[];
@@ -73,7 +69,6 @@ export const verb: Verb<Arguments> = {
       })
       .option('policy', shared.policy)
       .option('epochs', { type: 'number', default: 10, requiresArg: true, describe: 'passes over the photos' })
-      .option('batch', shared.batch)
       .option('lr', {
         type: 'string',
         requiresArg: true,
@@ -86,13 +81,7 @@ export const verb: Verb<Arguments> = {
         requiresArg: true,
         describe: 'epochs through which the learning rate rises',
       })
-      .option('optimizer', shared.optimizer)
-      .option('label-smoothing', shared.labelSmoothing)
-      .option('class-weights', {
-        choices: ['equal', 'balanced'] as const,
-        default: 'equal' as const,
-        describe: 'what classes weigh in the loss; balanced: all alike, however many photos they have',
-      })
+      .options(stepFlags)
       .option('sampling', {
         choices: ['shuffled', 'balanced'] as const,
         default: 'shuffled' as const,
@@ -173,6 +162,7 @@ export const verb: Verb<Arguments> = {
         '$0 train --model net.onnx --data photos.csv --flip 0.5 --random-crop 0.35 --views 4',
         'with augmentation',
       )
+      .example('$0 train --model net.onnx --data photos/ --policy full --batch 64 --accumulate 8', 'in less memory')
       .example('$0 train --resume runs/first', 'goes on where the run stopped'),
   handler: async (given) => {
     const terminal = new Terminal(given);
@@ -191,7 +181,7 @@ export const verb: Verb<Arguments> = {
       seed: wholeNumber('seed', args.seed, 0),
     });
     const out = args.out ?? join('runs', `${timestamp(new Date())}-${runName(args.model, args.policy)}`);
-    const options = { ...(await optionsOf(args)), model: readModel(args.model), dataset, out };
+    const options = { ...(await optionsOf(args, dataset.classes)), model: readModel(args.model), dataset, out };
     if (args.resume === undefined) await writeSettings(out, args);
 
     const controller = new AbortController();
@@ -217,7 +207,10 @@ export const verb: Verb<Arguments> = {
   },
 };
 
-async function optionsOf(args: Arguments): Promise<Omit<TrainOptions, 'model' | 'dataset' | 'out'>> {
+async function optionsOf(
+  args: Arguments,
+  classes: readonly string[],
+): Promise<Omit<TrainOptions, 'model' | 'dataset' | 'out'>> {
   const optional: { -readonly [Key in keyof TrainOptions]?: TrainOptions[Key] } = {};
   if (args.lr !== undefined) {
     optional.learningRate =
@@ -231,20 +224,13 @@ async function optionsOf(args: Arguments): Promise<Omit<TrainOptions, 'model' | 
   if (args.patience !== undefined) optional.patience = wholeNumber('patience', args.patience, 1);
   if (args['time-limit'] !== undefined) optional.timeLimitMs = duration('time-limit', args['time-limit']);
   return {
+    ...stepOptionsOf(args),
+    classWeights: classWeightsOf(args['class-weights'], classes),
     ...optional,
     policy: args.policy,
     epochs: wholeNumber('epochs', args.epochs, 1),
-    batch: wholeNumber('batch', args.batch, 1),
     schedule: scheduleCalled(args.schedule),
     warmupEpochs: number('warmup', args.warmup, 'epochs, 0 or more', (value) => value >= 0),
-    optimizer: optimizerCalled(args.optimizer),
-    labelSmoothing: number(
-      'label-smoothing',
-      args['label-smoothing'],
-      'a number from 0 up to, not including, 1',
-      (value) => value >= 0 && value < 1,
-    ),
-    classWeights: args['class-weights'],
     sampling: args.sampling,
     augmentation: augmentationFrom(args),
     views: wholeNumber('views', args.views, 0),

@@ -77,6 +77,11 @@ export class Builder {
     return this.cached(`scalar_${number}`, () => floatTensor([], [number]));
   }
 
+  /** A float32 vector. */
+  row(base: string, numbers: readonly number[]): Value {
+    return this.constant(base, floatTensor([numbers.length], numbers));
+  }
+
   /** An int64 vector, such as axes or a target shape. */
   vector(numbers: readonly number[]): Value {
     return this.cached(`ints_${numbers.join('_')}`, () => intTensor([numbers.length], numbers));
@@ -170,6 +175,8 @@ export class Builder {
   reduceSum = (x: Value, axes?: readonly number[], keepDims = true) => this.reduce('ReduceSum', x, axes, keepDims);
   reduceMean = (x: Value, axes?: readonly number[], keepDims = true) => this.reduce('ReduceMean', x, axes, keepDims);
   reduceMax = (x: Value, axes?: readonly number[], keepDims = true) => this.reduce('ReduceMax', x, axes, keepDims);
+  /** Σx² over all elements, a scalar. */
+  reduceSumSquare = (x: Value) => this.reduce('ReduceSumSquare', x, undefined, false);
   private reduce(op: string, x: Value, axes: readonly number[] | undefined, keepDims: boolean): Value {
     return this.op(op, axes ? [x, this.vector(axes)] : [x], { keepdims: int(keepDims ? 1 : 0) });
   }

@@ -33,8 +33,10 @@ export function peakActivationBytes(nodes: readonly Node[], outputs: readonly Va
   nodes.forEach((node, index) => {
     for (const input of node.inputs) if (input?.producer) lastReader.set(input, index);
   });
-  for (const output of outputs) lastReader.set(output, nodes.length);
-  const bytes = (value: Value) => elementsOf(value) * bytesPerElement(value.dtype ?? 'float32');
+  // An Identity before an output is a name; the runtime writes into the output at once.
+  const given = new Set(outputs.flatMap((output) => [output, ...identityInputs(output)]));
+  const bytes = (value: Value) =>
+    given.has(value) ? 0 : elementsOf(value) * bytesPerElement(value.dtype ?? 'float32');
   let live = 0;
   let peak = 0;
   nodes.forEach((node, index) => {
@@ -46,3 +48,5 @@ export function peakActivationBytes(nodes: readonly Node[], outputs: readonly Va
   });
   return peak;
 }
+
+const identityInputs = ({ producer }: Value): Value[] => (producer?.op === 'Identity' ? [producer.input(0)] : []);

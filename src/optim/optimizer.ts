@@ -1,95 +1,101 @@
+import { z } from 'zod';
 import { UserError } from '../errors.js';
-import type { Builder } from '../graph/builder.js';
-import type { Value } from '../graph/graph.js';
+import { type Adam, adam, adamSettings } from './optimizers/adam.js';
+import { type AdamW, adamw, adamwSettings } from './optimizers/adamw.js';
+import { type Lamb, lamb, lambSettings } from './optimizers/lamb.js';
+import { type Lars, lars, larsSettings } from './optimizers/lars.js';
+import { type RmsProp, rmsprop, rmspropSettings } from './optimizers/rmsprop.js';
+import type { UpdateRule } from './optimizers/rule.js';
+import { type Sgd, sgd, sgdSettings } from './optimizers/sgd.js';
 
-/** Stochastic gradient descent with momentum; weight decay is added to the gradient, as in PyTorch. */
-export interface Sgd {
-  readonly name: 'sgd';
-  readonly momentum: number;
-  readonly weightDecay: number;
+export type { Adam, AdamW, Lamb, Lars, RmsProp, Sgd };
+
+/** An optimizer's name and settings; a setting that is left out gets PyTorch's default, or what is usual with photos. */
+export const optimizerSchema = z.discriminatedUnion('name', [
+  adamSettings,
+  adamwSettings,
+  lambSettings,
+  larsSettings,
+  rmspropSettings,
+  sgdSettings,
+]);
+export type Optimizer = z.infer<typeof optimizerSchema>;
+
+/** What `optimizer` emits into a training graph. */
+export function updateRuleOf(optimizer: Optimizer): UpdateRule {
+  switch (optimizer.name) {
+    case 'adam':
+      return adam(optimizer);
+    case 'adamw':
+      return adamw(optimizer);
+    case 'lamb':
+      return lamb(optimizer);
+    case 'lars':
+      return lars(optimizer);
+    case 'rmsprop':
+      return rmsprop(optimizer);
+    case 'sgd':
+      return sgd(optimizer);
+  }
 }
 
-/** AdamW: decoupled weight decay (Loshchilov and Hutter 2019), bias-corrected moments. */
-export interface AdamW {
-  readonly name: 'adamw';
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  readonly weightDecay: number;
-}
-
-export type Optimizer = Sgd | AdamW;
-
-/** PyTorch's defaults, but for SGD's momentum. */
+/** Every optimizer with its defaults. */
 export const optimizers: { readonly [Name in Optimizer['name']]: Extract<Optimizer, { name: Name }> } = {
-  sgd: { name: 'sgd', momentum: 0.9, weightDecay: 1e-4 },
-  adamw: { name: 'adamw', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01 },
+  adam: adamSettings.parse({ name: 'adam' }),
+  adamw: adamwSettings.parse({ name: 'adamw' }),
+  lamb: lambSettings.parse({ name: 'lamb' }),
+  lars: larsSettings.parse({ name: 'lars' }),
+  rmsprop: rmspropSettings.parse({ name: 'rmsprop' }),
+  sgd: sgdSettings.parse({ name: 'sgd' }),
 };
 
-/** The optimizer called `name`. @throws UserError `bad-optimizer`. */
-export function optimizerCalled(name: string): Optimizer {
-  const optimizer = Object.values(optimizers).find((known) => known.name === name);
-  if (!optimizer)
+/** Peak learning rates for some ten epochs on a few layers. LARS and LAMB count in shares of a parameter's length. */
+export const usualLearningRates: { readonly [Name in Optimizer['name']]: number } = {
+  adam: 1e-3,
+  adamw: 1e-3,
+  lamb: 5e-3,
+  lars: 0.5,
+  rmsprop: 3e-4,
+  sgd: 0.01,
+};
+
+/**
+ * The optimizer called `name`, with `settings` in place of some defaults.
+ * @throws UserError `bad-optimizer` for a name or a setting that it has not.
+ */
+export function optimizerCalled(
+  name: string,
+  settings: Readonly<Record<string, number | boolean | undefined>> = {},
+): Optimizer {
+  const known = Object.keys(optimizers);
+  if (!known.includes(name))
+    throw new UserError('bad-optimizer', `expected one of ${known.join(', ')}, got "${name}" (--optimizer)`);
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  const parsed = optimizerSchema.safeParse({ name, ...Object.fromEntries(given) });
+  if (parsed.success) {
+    if ('nesterov' in parsed.data && parsed.data.nesterov && parsed.data.momentum === 0)
+      throw new UserError('bad-optimizer', 'expected a momentum above 0 with --nesterov, got `0` (--momentum)');
+    return parsed.data;
+  }
+  const [issue] = parsed.error.issues;
+  if (issue?.code === 'unrecognized_keys')
     throw new UserError(
       'bad-optimizer',
-      `expected one of ${Object.keys(optimizers).join(', ')}, got "${name}" (--optimizer)`,
+      `${name} has no ${flagOf(issue.keys[0])}; leave it out, or choose another --optimizer`,
     );
-  return optimizer;
+  const key = issue?.path.at(-1);
+  throw new UserError(
+    'bad-optimizer',
+    `expected ${expectation(issue)}, got \`${String(settings[String(key)])}\` (${flagOf(key)})`,
+  );
 }
 
-/** The tensors, each of its parameter's shape and zero at first, that an optimizer keeps for a parameter. */
-export function momentsOf(optimizer: Optimizer): readonly string[] {
-  switch (optimizer.name) {
-    case 'sgd':
-      return ['momentum'];
-    case 'adamw':
-      return ['firstMoment', 'secondMoment'];
-  }
-}
+/** The command line's name of a setting: `weightDecay` is `--weight-decay`. */
+const flagOf = (key: PropertyKey | undefined) =>
+  `--${String(key).replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** What one step's updates share: scalars of the training graph. */
-export interface StepInputs {
-  /** float32 scalar. */
-  readonly learningRate: Value;
-  /** float32 scalar, 1 at the first step. */
-  readonly step: Value;
-}
-
-/** The new value of `parameter` and of its moments, from its `gradient`. */
-export function update(
-  g: Builder,
-  optimizer: Optimizer,
-  parameter: Value,
-  gradient: Value,
-  moments: readonly Value[],
-  { learningRate, step }: StepInputs,
-): { parameter: Value; moments: Value[] } {
-  const moment = (index: number): Value => {
-    const value = moments[index];
-    if (!value) throw new Error(`${optimizer.name} lacks its moment ${index}`);
-    return value;
-  };
-  switch (optimizer.name) {
-    case 'sgd': {
-      const decayed =
-        optimizer.weightDecay === 0 ? gradient : g.add(gradient, g.mul(parameter, g.scalar(optimizer.weightDecay)));
-      const momentum = g.add(g.mul(moment(0), g.scalar(optimizer.momentum)), decayed);
-      return { parameter: g.sub(parameter, g.mul(momentum, learningRate)), moments: [momentum] };
-    }
-    case 'adamw': {
-      const { beta1, beta2, epsilon, weightDecay } = optimizer;
-      const first = g.add(g.mul(moment(0), g.scalar(beta1)), g.mul(gradient, g.scalar(1 - beta1)));
-      const second = g.add(g.mul(moment(1), g.scalar(beta2)), g.mul(g.mul(gradient, gradient), g.scalar(1 - beta2)));
-      // Scalars: these nodes cost nothing beside the tensors.
-      const firstCorrection = g.sub(g.scalar(1), g.pow(g.scalar(beta1), step));
-      const secondCorrection = g.sqrt(g.sub(g.scalar(1), g.pow(g.scalar(beta2), step)));
-      const rate = g.div(learningRate, firstCorrection);
-      const denominator = g.add(g.mul(g.sqrt(second), g.div(g.scalar(1), secondCorrection)), g.scalar(epsilon));
-      const keep = g.sub(g.scalar(1), g.mul(learningRate, g.scalar(weightDecay)));
-      return {
-        parameter: g.sub(g.mul(parameter, keep), g.mul(g.div(first, denominator), rate)),
-        moments: [first, second],
-      };
-    }
-  }
+function expectation(issue: z.core.$ZodIssue | undefined): string {
+  if (issue?.code === 'too_small') return `a number ${issue.inclusive ? 'from' : 'above'} ${issue.minimum}`;
+  if (issue?.code === 'too_big') return `a number below ${issue.maximum}`;
+  return 'a number';
 }

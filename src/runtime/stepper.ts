@@ -4,8 +4,9 @@ import * as ort from 'onnxruntime-node';
 import { type Artifacts } from '../artifacts/load.js';
 import { FILES } from '../artifacts/compile.js';
 import { messageOf, UserError } from '../errors.js';
-import { NEXT, PIXELS, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
+import { NEXT, PIXELS, stateNames, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
+import { meanShares } from '../optim/loss.js';
 import type { Provider } from './providers.js';
 
 export interface StepperOptions {
@@ -15,8 +16,6 @@ export interface StepperOptions {
   readonly threads: number;
   /** Default `cpu`. */
   readonly provider?: Provider;
-  /** What an image of each class weighs in the loss; default 1. */
-  readonly classWeights?: Float32Array;
 }
 
 /** Consecutive training steps, all decided beforehand. */
@@ -24,6 +23,8 @@ export interface StepPlan {
   /** The slot of every image, a batch after another; -1 fills up a batch and has no influence. */
   readonly slots: Int32Array;
   readonly learningRates: Float32Array;
+  /** [slots, classes], where targets are soft: probabilities in place of the labels, one-hot where this is left out. */
+  readonly targets?: Float32Array;
   /** The number of the first of these steps, 1 for the first of a training. */
   readonly firstStep: number;
 }
@@ -42,6 +43,13 @@ export interface EvaluationResult {
 }
 
 type Row = Float32Array | Uint8Array;
+type TensorSet = ReadonlyMap<string, ort.Tensor>;
+
+/** A session's inputs and where its outputs go, prepared. */
+interface Run {
+  readonly feeds: Record<string, ort.Tensor>;
+  readonly fetches: Record<string, ort.Tensor>;
+}
 
 /** Images a run of the evaluation graph. */
 const EVALUATION_BATCH = 64;
@@ -62,27 +70,33 @@ export class Stepper {
   private readonly labels: Int32Array;
   private readonly batchRows: Row[];
   private readonly labelData: BigInt64Array;
-  private readonly weightData: Float32Array;
+  private readonly targetData: Float32Array;
+  private readonly shareData: Float32Array;
+  /** Of the images of a whole batch. */
+  private readonly batchShares: Float32Array;
   private readonly rateData = new Float32Array(1);
   private readonly stepData = new Float32Array(1);
   private readonly lossData = new Float32Array(1);
   private readonly logitData: Float32Array;
-  private readonly state: readonly [Map<string, ort.Tensor>, Map<string, ort.Tensor>];
-  private readonly feeds: readonly Record<string, ort.Tensor>[];
-  private readonly fetches: readonly Record<string, ort.Tensor>[];
+  private readonly state: readonly [TensorSet, TensorSet];
+  /** Where a batch's gradients add up; empty when one run takes the whole batch. */
+  private readonly gradients: readonly [TensorSet, TensorSet];
+  /** Runs of the training graph and of the update graph, by the current state and the current gradients. */
+  private readonly trainingRuns: readonly (readonly Run[])[];
+  private readonly updateRuns: readonly (readonly Run[])[];
   /** Which set holds the current state. */
   private current: 0 | 1 = 0;
 
   private constructor(
     private readonly artifacts: Artifacts,
     slots: number,
-    private readonly classWeights: Float32Array | undefined,
     frozen: ort.InferenceSession | undefined,
     private readonly training: ort.InferenceSession,
+    private readonly update: ort.InferenceSession | undefined,
     private readonly evaluation: ort.InferenceSession,
   ) {
     this.frozen = frozen;
-    const { batch, boundary, classes, parameters } = artifacts.manifest;
+    const { batch, microBatch = batch, boundary, classes, parameters, targets } = artifacts.manifest;
     const rows = (dtype: 'float32' | 'uint8', count: number): Row =>
       dtype === 'uint8' ? new Uint8Array(count) : new Float32Array(count);
     this.stores = boundary.map(({ name, dtype, shape }) => {
@@ -90,34 +104,77 @@ export class Stepper {
       return { name, dtype, shape, size, rows: rows(dtype, size * slots) };
     });
     this.labels = new Int32Array(slots);
-    this.batchRows = this.stores.map(({ dtype, size }) => rows(dtype, size * batch));
-    this.labelData = new BigInt64Array(batch);
-    this.weightData = new Float32Array(batch);
-    this.logitData = new Float32Array(batch * classes.length);
-    const stateSet = () =>
+    this.batchRows = this.stores.map(({ dtype, size }) => rows(dtype, size * microBatch));
+    this.labelData = new BigInt64Array(microBatch);
+    this.targetData = new Float32Array(targets === 'soft' ? microBatch * classes.length : 0);
+    this.shareData = new Float32Array(microBatch);
+    this.batchShares = new Float32Array(batch);
+    this.logitData = new Float32Array(microBatch * classes.length);
+
+    const shapes = new Map(
+      parameters.flatMap(({ name, shape, moments, average, gradient }) =>
+        [name, ...moments, average, gradient].flatMap((each) => (each === undefined ? [] : [[each, shape] as const])),
+      ),
+    );
+    const newSet = (names: readonly string[]): TensorSet =>
       new Map(
-        parameters.flatMap(({ name, shape, moments }) =>
-          [name, ...moments].map(
-            (each) => [each, new ort.Tensor('float32', new Float32Array(elementCount(shape)), shape)] as const,
-          ),
-        ),
+        names.map((name) => {
+          const shape = shapes.get(name) ?? [];
+          return [name, new ort.Tensor('float32', new Float32Array(elementCount(shape)), shape)];
+        }),
       );
-    this.state = [stateSet(), stateSet()];
-    const shared: Record<string, ort.Tensor> = {
-      [STEP_INPUTS.labels]: new ort.Tensor('int64', this.labelData, [batch]),
-      [STEP_INPUTS.weights]: new ort.Tensor('float32', this.weightData, [batch]),
+    const stateful = stateNames(artifacts.manifest);
+    this.state = [newSet(stateful), newSet(stateful)];
+    const summed = parameters.flatMap(({ gradient }) => gradient ?? []);
+    this.gradients = [newSet(summed), newSet(summed)];
+
+    const images: Record<string, ort.Tensor> = {
+      [STEP_INPUTS.shares]: new ort.Tensor('float32', this.shareData, [microBatch]),
+      ...(targets === 'soft'
+        ? { [STEP_INPUTS.targets]: new ort.Tensor('float32', this.targetData, [microBatch, classes.length]) }
+        : { [STEP_INPUTS.labels]: new ort.Tensor('int64', this.labelData, [microBatch]) }),
+    };
+    this.stores.forEach(({ name, dtype, shape }, index) => {
+      images[name] = asTensor(dtype, this.batchRows[index], [microBatch, ...shape]);
+    });
+    const schedule = {
       [STEP_INPUTS.learningRate]: new ort.Tensor('float32', this.rateData, []),
       [STEP_INPUTS.step]: new ort.Tensor('float32', this.stepData, []),
     };
-    this.stores.forEach(({ name, dtype, shape }, index) => {
-      shared[name] = asTensor(dtype, this.batchRows[index], [batch, ...shape]);
-    });
-    this.feeds = this.state.map((set) => ({ ...shared, ...Object.fromEntries(set) }));
-    this.fetches = [1, 0].map((other) => ({
+    const results = {
       [STEP_OUTPUTS.loss]: new ort.Tensor('float32', this.lossData, []),
-      [STEP_OUTPUTS.logits]: new ort.Tensor('float32', this.logitData, [batch, classes.length]),
-      ...Object.fromEntries([...this.state[other === 1 ? 1 : 0]].map(([name, value]) => [name + NEXT, value])),
-    }));
+      [STEP_OUTPUTS.logits]: new ort.Tensor('float32', this.logitData, [microBatch, classes.length]),
+    };
+    const next = (set: TensorSet) => Object.fromEntries([...set].map(([name, value]) => [name + NEXT, value]));
+    const parameterNames = new Set(parameters.map(({ name }) => name));
+    const [first, second] = this.state;
+    const states = [
+      { now: first, after: second },
+      { now: second, after: first },
+    ];
+    const [even, odd] = this.gradients;
+    const sums = [
+      { now: even, after: odd },
+      { now: odd, after: even },
+    ];
+    this.trainingRuns = states.map(({ now, after }) =>
+      update
+        ? sums.map((sum) => ({
+            feeds: {
+              ...images,
+              ...Object.fromEntries([...now].filter(([name]) => parameterNames.has(name))),
+              ...Object.fromEntries(sum.now),
+            },
+            fetches: { ...results, ...next(sum.after) },
+          }))
+        : [{ feeds: { ...images, ...schedule, ...Object.fromEntries(now) }, fetches: { ...results, ...next(after) } }],
+    );
+    this.updateRuns = states.map(({ now, after }) =>
+      sums.map((sum) => ({
+        feeds: { ...schedule, ...Object.fromEntries(now), ...Object.fromEntries(sum.now) },
+        fetches: next(after),
+      })),
+    );
     this.setState(artifacts.state);
   }
 
@@ -132,15 +189,12 @@ export class Stepper {
         throw refusal('not-loadable', `cannot load ${join(artifacts.folder, name)}`, thrown);
       }
     };
-    const frozen = artifacts.manifest.files[FILES.frozen] === undefined ? undefined : await open(FILES.frozen);
-    return new Stepper(
-      artifacts,
-      options.slots,
-      options.classWeights,
-      frozen,
-      await open(FILES.training),
-      await open(FILES.evaluation),
-    );
+    const openIfThere = async (name: string) =>
+      artifacts.manifest.files[name] === undefined ? undefined : await open(name);
+    const frozen = await openIfThere(FILES.frozen);
+    const training = await open(FILES.training);
+    const update = await openIfThere(FILES.update);
+    return new Stepper(artifacts, options.slots, frozen, training, update, await open(FILES.evaluation));
   }
 
   /** Runs the frozen part on `pixels`, uint8 [count, H, W, 3], and keeps the results and labels in consecutive slots. */
@@ -157,12 +211,8 @@ export class Stepper {
     for (const { name, dtype, shape, size, rows } of this.stores) {
       fetches[name] = asTensor(dtype, rows.subarray(firstSlot * size, (firstSlot + count) * size), [count, ...shape]);
     }
-    await run(
-      FILES.frozen,
-      this.frozen,
-      { [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) },
-      fetches,
-    );
+    const feeds = { [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) };
+    await run(FILES.frozen, this.frozen, { feeds, fetches });
   }
 
   /** Gives back the frozen part's memory: every photo's boundary is stored. */
@@ -173,31 +223,45 @@ export class Stepper {
 
   /** Takes the steps of `plan`, until `isStopped` or a loss that is no number (the last one returned). */
   async steps(plan: StepPlan, isStopped: () => boolean = () => false): Promise<StepResult> {
-    const { batch, classes } = this.artifacts.manifest;
+    const { batch, microBatch = batch, classes, classWeights, targets } = this.artifacts.manifest;
     const losses = new Float32Array(plan.learningRates.length);
+    const part = new Int32Array(microBatch);
     let correct = 0;
     let images = 0;
     let taken = 0;
     for (; taken < losses.length && !isStopped(); taken++) {
       const slots = plan.slots.subarray(taken * batch, (taken + 1) * batch);
-      this.gather(slots, this.batchRows);
-      slots.forEach((slot, n) => {
-        this.labelData[n] = BigInt(slot < 0 ? 0 : (this.labels[slot] ?? 0));
-        this.weightData[n] = slot < 0 ? 0 : (this.classWeights?.[this.labels[slot] ?? 0] ?? 1);
-      });
+      const labels = slots.map((slot) => (slot < 0 ? -1 : (this.labels[slot] ?? 0)));
+      meanShares(labels, targets === 'soft' ? undefined : classWeights, this.batchShares);
       this.rateData[0] = plan.learningRates[taken] ?? 0;
       this.stepData[0] = plan.firstStep + taken;
-      const [feeds, fetches] = [this.feeds[this.current], this.fetches[this.current]];
-      if (!feeds || !fetches) throw new Error('unreachable');
-      await run(FILES.training, this.training, feeds, fetches);
+      if (this.update) for (const value of this.gradients[0].values()) (value.data as Float32Array).fill(0);
+      let loss = 0;
+      let runs = 0;
+      for (let first = 0; first < batch; first += microBatch) {
+        part.fill(-1);
+        part.set(slots.subarray(first, first + microBatch));
+        // Nothing but what fills up the batch.
+        if (runs > 0 && part.every((slot) => slot < 0)) continue;
+        this.gather(part, this.batchRows);
+        this.shareData.fill(0);
+        this.shareData.set(this.batchShares.subarray(first, first + microBatch));
+        part.forEach((slot, n) => (this.labelData[n] = BigInt(slot < 0 ? 0 : (labels[first + n] ?? 0))));
+        if (targets === 'soft')
+          this.gatherTargets(plan.targets, taken * batch + first, labels.subarray(first, first + microBatch));
+        await run(FILES.training, this.training, this.trainingRuns[this.current]?.[this.update ? runs % 2 : 0]);
+        runs++;
+        loss += this.lossData[0] ?? NaN;
+        part.forEach((slot, n) => {
+          if (slot < 0) return;
+          images++;
+          if (argMax(this.logitData, n * classes.length, classes.length) === labels[first + n]) correct++;
+        });
+      }
+      if (this.update) await run(FILES.update, this.update, this.updateRuns[this.current]?.[runs % 2]);
       this.current = this.current === 0 ? 1 : 0;
-      slots.forEach((slot, n) => {
-        if (slot < 0) return;
-        images++;
-        if (argMax(this.logitData, n * classes.length, classes.length) === this.labels[slot]) correct++;
-      });
-      losses[taken] = this.lossData[0] ?? NaN;
-      if (!Number.isFinite(losses[taken])) {
+      losses[taken] = loss;
+      if (!Number.isFinite(loss)) {
         taken++;
         break;
       }
@@ -205,14 +269,22 @@ export class Stepper {
     return { losses: losses.subarray(0, taken), correct, images };
   }
 
-  /** The logits of stored photos under the current parameters. */
+  /** Rows of `targets` from `first` on for as many images as there are `labels`; without `targets`, one-hot rows. */
+  private gatherTargets(targets: Float32Array | undefined, first: number, labels: Int32Array): void {
+    const classes = this.artifacts.manifest.classes.length;
+    this.targetData.fill(0);
+    if (targets) this.targetData.set(targets.subarray(first * classes, (first + labels.length) * classes));
+    else labels.forEach((label, n) => label >= 0 && (this.targetData[n * classes + label] = 1));
+  }
+
+  /** The logits of stored photos under the current parameters, or under their averages where those are kept. */
   async evaluate(slots: Int32Array): Promise<EvaluationResult> {
     const { classes, parameters } = this.artifacts.manifest;
     const logits = new Float32Array(slots.length * classes.length);
     const set = this.state[this.current];
     const feeds: Record<string, ort.Tensor> = {};
-    for (const { name } of parameters) {
-      const value = set.get(name);
+    for (const { name, average } of parameters) {
+      const value = set.get(average ?? name);
       if (value) feeds[name] = value;
     }
     const buffers = this.stores.map(({ dtype, size }) =>
@@ -225,14 +297,13 @@ export class Stepper {
         feeds[name] = asTensor(dtype, buffers[index]?.subarray(0, size * some.length), [some.length, ...shape]);
       });
       const results = logits.subarray(first * classes.length, (first + some.length) * classes.length);
-      await run(FILES.evaluation, this.evaluation, feeds, {
-        [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [some.length, classes.length]),
-      });
+      const fetches = { [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [some.length, classes.length]) };
+      await run(FILES.evaluation, this.evaluation, { feeds, fetches });
     }
     return { logits };
   }
 
-  /** A copy of the parameters and moments. */
+  /** A copy of the parameters, moments and averages. */
   getState(): Map<string, Tensor> {
     return new Map(
       [...this.state[this.current]].map(([name, value]) => [
@@ -242,7 +313,7 @@ export class Stepper {
     );
   }
 
-  /** Replaces parameters and moments by those of the same names. */
+  /** Replaces parameters, moments and averages by those of the same names. */
   setState(state: ReadonlyMap<string, Tensor>): void {
     for (const [name, value] of this.state[this.current]) {
       const from = state.get(name);
@@ -253,6 +324,7 @@ export class Stepper {
   async close(): Promise<void> {
     await this.releaseFrozen();
     await this.training.release();
+    await this.update?.release();
     await this.evaluation.release();
   }
 
@@ -270,14 +342,10 @@ export class Stepper {
 }
 
 /** Runs a session. @throws UserError `not-runnable` with ONNX Runtime's reason. */
-async function run(
-  file: string,
-  session: ort.InferenceSession,
-  feeds: Record<string, ort.Tensor>,
-  fetches: Record<string, ort.Tensor>,
-): Promise<void> {
+async function run(file: string, session: ort.InferenceSession, prepared: Run | undefined): Promise<void> {
+  if (!prepared) throw new Error('unreachable');
   try {
-    await session.run(feeds, fetches);
+    await session.run(prepared.feeds, prepared.fetches);
   } catch (thrown) {
     throw refusal('not-runnable', `failed while it ran ${file}`, thrown);
   }

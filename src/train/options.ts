@@ -1,16 +1,19 @@
 import { availableParallelism } from 'node:os';
 import type { Preprocessing } from '../artifacts/manifest.js';
+import type { StepOptions } from '../artifacts/stepOptions.js';
 import { type Augmentation, parseAugmentation } from '../data/augment/augmentation.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Preset } from '../data/preprocessing.js';
 import type { ModelFile } from '../onnx/model.js';
-import { type Optimizer, optimizers } from '../optim/optimizer.js';
+import { type Optimizer, optimizers, usualLearningRates } from '../optim/optimizer.js';
 import type { ScheduleName } from '../optim/schedule.js';
 import { parsePolicy } from '../policy/policy.js';
 import type { Provider } from '../runtime/providers.js';
 import type { MetricName } from './metrics.js';
 
-export interface TrainOptions {
+export type ClassWeights = 'equal' | 'balanced' | readonly number[];
+
+export interface TrainOptions extends Omit<StepOptions, 'classWeights' | 'targets'> {
   readonly model: ModelFile;
   readonly dataset: Dataset;
   readonly policy: string;
@@ -18,18 +21,14 @@ export interface TrainOptions {
   readonly out: string;
   /** Default 10. */
   readonly epochs?: number;
-  /** Images a step; default 32, at most all. */
-  readonly batch?: number;
-  readonly optimizer?: Optimizer;
   /** Peak learning rate; the default follows optimizer and policy; `auto` looks for it with a range test. */
   readonly learningRate?: number | 'auto';
   /** Default `cosine`. */
   readonly schedule?: ScheduleName;
   /** Epochs, or a part of one, through which the learning rate rises; default 0.5. */
   readonly warmupEpochs?: number;
-  readonly labelSmoothing?: number;
-  /** What each class weighs in the loss, by its number of training photos; default `equal`. */
-  readonly classWeights?: 'equal' | 'balanced';
+  /** What each class weighs in the loss; `balanced` goes by its number of training photos; default `equal`. */
+  readonly classWeights?: ClassWeights;
   /** Whether an epoch takes each photo once, or draws classes evenly; default `shuffled`. */
   readonly sampling?: 'shuffled' | 'balanced';
   readonly augmentation?: Partial<Augmentation>;
@@ -64,16 +63,13 @@ export interface TrainOptions {
 }
 
 /** What decides a training's result, with every default filled in; a run is resumed with equal settings only. */
-export interface Settings {
+export interface Settings extends Required<Omit<StepOptions, 'classWeights' | 'targets'>> {
   readonly policy: string;
   readonly epochs: number;
-  readonly batch: number;
-  readonly optimizer: Optimizer;
   readonly learningRate: number | 'auto';
   readonly schedule: ScheduleName;
   readonly warmupEpochs: number;
-  readonly labelSmoothing: number;
-  readonly classWeights: 'equal' | 'balanced';
+  readonly classWeights: ClassWeights;
   readonly sampling: 'shuffled' | 'balanced';
   readonly augmentation: Augmentation;
   readonly views: number;
@@ -90,16 +86,23 @@ export interface Settings {
 /** @throws UserError `bad-policy`, `bad-augmentation`. */
 export function settingsOf(options: TrainOptions): Settings {
   const { optimizer = optimizers.adamw, threads = 0 } = options;
+  // A batch that the photos cannot fill would be nothing but padding.
+  const batch = Math.min(options.batch ?? 32, options.dataset.train.length);
   return {
     policy: options.policy,
     epochs: options.epochs ?? 10,
-    // A batch that the photos cannot fill would be nothing but padding.
-    batch: Math.min(options.batch ?? 32, options.dataset.train.length),
+    batch,
+    microBatch: Math.min(options.microBatch ?? batch, batch),
     optimizer,
+    decay: options.decay ?? 'weights',
+    clipNorm: options.clipNorm ?? 0,
+    averageDecay: options.averageDecay ?? 0,
+    learningRateMultipliers: options.learningRateMultipliers ?? [],
     learningRate: options.learningRate ?? defaultLearningRate(optimizer, options.policy),
     schedule: options.schedule ?? 'cosine',
     warmupEpochs: options.warmupEpochs ?? 0.5,
     labelSmoothing: options.labelSmoothing ?? 0,
+    focalGamma: options.focalGamma ?? 0,
     classWeights: options.classWeights ?? 'equal',
     sampling: options.sampling ?? 'shuffled',
     augmentation: parseAugmentation(options.augmentation ?? {}),
@@ -120,7 +123,7 @@ export function settingsOf(options: TrainOptions): Settings {
  * to 1e-2 gave the best top-1 for AdamW); training every layer disturbs more, so it goes slower.
  */
 export function defaultLearningRate(optimizer: Optimizer, policy: string): number {
-  const base = optimizer.name === 'sgd' ? 0.01 : 1e-3;
+  const base = usualLearningRates[optimizer.name];
   const parsed = parsePolicy(policy);
   if (parsed.kind === 'full') return base / 4;
   return parsed.convs === 0 ? 5 * base : base;

@@ -63,13 +63,11 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   const { dataset, out, signal } = options;
   const settings = settingsOf(options);
   const began = performance.now();
+  const { classWeights, ...choices } = settings;
   const compiled = compile(options.model, {
-    policy: settings.policy,
+    ...choices,
     classes: dataset.classes,
-    batch: settings.batch,
-    optimizer: settings.optimizer,
-    labelSmoothing: settings.labelSmoothing,
-    seed: settings.seed,
+    ...(classWeights === 'equal' ? {} : { classWeights: weightsOfClasses(classWeights, dataset) }),
     ...(options.size ? { size: options.size } : {}),
     preprocessing: ([height, width]) => ({
       height,
@@ -98,9 +96,6 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
     slots,
     threads: settings.threads,
     provider: settings.provider,
-    ...(settings.classWeights === 'balanced'
-      ? { classWeights: balancedClassWeights(dataset.train, dataset.classes.length) }
-      : {}),
   });
   const abort = () => {
     engine.stop();
@@ -115,6 +110,10 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
     signal?.removeEventListener('abort', abort);
     await engine.close();
   }
+}
+
+function weightsOfClasses(weights: 'balanced' | readonly number[], { train, classes }: Dataset): readonly number[] {
+  return weights === 'balanced' ? [...balancedClassWeights(train, classes.length)] : weights;
 }
 
 /** What identifies a data set's photos: a run is resumed on the same ones only. */
@@ -347,8 +346,8 @@ class Session {
     const state = await this.engine.getState();
     if (best) {
       const parameters = new Map(
-        manifest.parameters.flatMap(({ name }) => {
-          const tensor = state.get(name);
+        manifest.parameters.flatMap(({ name, average = name }) => {
+          const tensor = state.get(average);
           return tensor ? [[name, tensor] as const] : [];
         }),
       );
@@ -469,7 +468,7 @@ class Session {
     }
     const parameters = folder.readBest();
     await this.exportModel(parameters);
-    await this.engine.setState(parameters);
+    await this.engine.setState(inPlaceOfAverages(manifest, parameters));
     const { metrics, logits } = await this.evaluate();
     const photos = this.valPhotos;
     if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
@@ -506,6 +505,15 @@ class Session {
     yield tell({ type: 'done', summary });
     return summary;
   }
+}
+
+/** State in which `parameters` are evaluated, be there averages or not. */
+function inPlaceOfAverages(manifest: Manifest, parameters: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor> {
+  const averages = manifest.parameters.flatMap(({ name, average }) => {
+    const value = parameters.get(name);
+    return average !== undefined && value ? [[average, value] as const] : [];
+  });
+  return new Map([...parameters, ...averages]);
 }
 
 /** An epoch that takes longer than this is also saved on the way. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { loadArtifacts } from '../../src/artifacts/load.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { SMALL_CNN } from '../models.js';
 
@@ -97,6 +98,41 @@ describe('ort-tl', () => {
     expect(readdirSync(out)).toEqual(expect.arrayContaining(['0000.explained.png', '0000-2.explained.png']));
   });
 
+  it('compiles what the flags of a step and of the loss say', () => {
+    const out = join(folder(), 'artifacts');
+    const flags =
+      '--optimizer sgd --momentum 0.8 --nesterov --weight-decay 0.001 --batch 10 --accumulate 3 --clip-norm 1 --ema 0.99 --lr-mult head=10,conv4.*=0.5 --class-weights cat=2 --focal-gamma 2 --targets soft';
+    const { status, stdout } = cli(
+      'compile',
+      '--model',
+      SMALL_CNN,
+      '--classes',
+      'cat,dog',
+      '--out',
+      out,
+      '--json',
+      ...flags.split(' '),
+    );
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      batch: 10,
+      microBatch: 4,
+      targets: 'soft',
+      classWeights: [2, 1],
+      focalGamma: 2,
+      optimizer: { name: 'sgd', momentum: 0.8, nesterov: true, weightDecay: 0.001 },
+      clipNorm: 1,
+      averageDecay: 0.99,
+      parameters: [
+        { name: 'conv4.weight', learningRateMultiplier: 0.5, decays: true },
+        { name: 'conv4.bias', learningRateMultiplier: 0.5, decays: false },
+        { name: 'fc2.weight', learningRateMultiplier: 10, decays: true },
+        { name: 'fc2.bias', learningRateMultiplier: 10, decays: false },
+      ],
+    });
+    expect(loadArtifacts(out).state.has('fc2.weight/average')).toBe(true);
+  });
+
   it('inspects a model and a policy', () => {
     const { status, stdout } = cli('inspect', SMALL_CNN, '--policy', 'F1C1');
     expect(status).toBe(0);
@@ -177,6 +213,26 @@ describe('ort-tl', () => {
         /expected a whole number from 1 up, got `NaN` \(--epochs\)/,
       ],
       ['a size that the model does not take', () => train('--size', '64'), /takes images of 32×32 pixels.*--size/],
+      ['an optimizer that is none', () => train('--optimizer', 'adagrad'), /adagrad/],
+      ['a setting that the optimizer has not', () => train('--momentum', '0.9'), /adamw has no --momentum/],
+      ['a decay below zero', () => train('--weight-decay', '-1'), /a number from 0, got `-1` \(--weight-decay\)/],
+      ['a norm of nothing', () => train('--clip-norm', '0'), /a norm above 0, got `0` \(--clip-norm\)/],
+      ['an average that never changes', () => train('--ema', '1'), /not including, 1, got `1` \(--ema\)/],
+      ['more parts than images', () => train('--accumulate', '33'), /no more parts than --batch 32, got `33`/],
+      [
+        'a multiplier of no layer',
+        () => train('--lr-mult', 'conv9*=2'),
+        /"conv9\*" matches no layer.*conv4.*--lr-mult/,
+      ],
+      ['a multiplier without a factor', () => train('--lr-mult', 'head'), /a name and a factor above 0.*--lr-mult/],
+      ['a weight for no class', () => train('--class-weights', 'bird=2'), /such as boat=2, got `bird=2`/],
+      ['a gamma below zero', () => train('--focal-gamma', '-1'), /a number from 0, got `-1` \(--focal-gamma\)/],
+      ['a smoothing that is all', () => train('--label-smoothing', '1'), /--label-smoothing/],
+      [
+        'balanced classes without photos',
+        () => ['compile', '--model', SMALL_CNN, '--classes', 'a,b', '--class-weights', 'balanced'],
+        /--data/,
+      ],
       ['a flag given twice', () => [...train('--seed', '1'), '--seed', '2'], /--seed is given more than once/],
       ['a flag that is none', () => train('--epoch', '3'), /epoch/],
       ['a verb that is none', () => ['trian'], /train/],

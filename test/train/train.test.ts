@@ -95,6 +95,39 @@ describe('train, on drawn pictures', () => {
     expect(a).not.toBe(c);
   });
 
+  it('evaluates, keeps and exports the averages of the parameters', async () => {
+    const { summary, out } = await run({ averageDecay: 0.9, epochs: 2 });
+    expect(summary.verified).toEqual({ photos: 60, agreeing: 60 });
+    const last = readSafetensors(join(out, 'last', 'checkpoint.safetensors')).tensors;
+    const best = readSafetensors(join(out, 'best', 'checkpoint.safetensors')).tensors;
+    expect([...best.keys()]).toEqual(['conv4.weight', 'conv4.bias', 'fc2.weight', 'fc2.bias']);
+    if (summary.bestEpoch === 2) {
+      expect(best.get('fc2.weight')).toEqual(last.get('fc2.weight/average'));
+      expect(best.get('fc2.weight')).not.toEqual(last.get('fc2.weight'));
+    }
+    const exported = readModel(summary.model).proto.graph?.initializer.find(({ name }) => name === 'fc2.weight');
+    expect(Buffer.from(exported?.rawData ?? [])).toEqual(
+      Buffer.from(Float32Array.from(best.get('fc2.weight')?.data as Float32Array).buffer),
+    );
+  });
+
+  it('comes to the same in parts of a batch', async () => {
+    const [whole, parts] = [
+      await run({ optimizer: optimizers.sgd, epochs: 1, classWeights: 'balanced', clipNorm: 1 }),
+      await run({ optimizer: optimizers.sgd, epochs: 1, classWeights: 'balanced', clipNorm: 1, microBatch: 5 }),
+    ];
+    const result = ({ events }: { events: TrainEvent[] }) =>
+      events.flatMap((event) => (event.type === 'epoch' ? [event.result] : []))[0];
+    expect(result(parts)?.trainLoss).toBeCloseTo(result(whole)?.trainLoss ?? NaN, 4);
+    expect(result(parts)?.trainTop1).toBe(result(whole)?.trainTop1);
+  });
+
+  it.each(Object.values(optimizers))('learns at the usual learning rate of $name', async (optimizer) => {
+    const { events } = await run({ optimizer, epochs: 4 });
+    const losses = events.flatMap((event) => (event.type === 'epoch' ? [event.result.trainLoss] : []));
+    expect(losses.at(-1)).toBeLessThan((losses[0] ?? 0) * 0.9);
+  });
+
   it('takes all photos in one step when the batch is larger than the set', async () => {
     const { summary } = await run({ batch: 1000, epochs: 1 });
     expect(summary.batch).toBe(180);

@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import type { Builder } from '../../graph/builder.js';
+import type { Value } from '../../graph/graph.js';
+
+/** What parameters share at a step. */
+export interface Schedule {
+  /** float32 scalar, the multiplier of these parameters included. */
+  readonly learningRate: Value;
+  /** float32 scalar, 1 at the first step. */
+  readonly step: Value;
+}
+
+/** One parameter at one step. */
+export interface UpdateInputs {
+  readonly parameter: Value;
+  /** Of the parameter's shape. */
+  readonly gradient: Value;
+  /** As {@link UpdateRule.moments} lists them, of the parameter's shape. */
+  readonly moments: readonly Value[];
+  /** Whether weight decay, and the trust ratio of LAMB and LARS, take hold of this parameter. */
+  readonly decays: boolean;
+}
+
+export interface Updated {
+  readonly parameter: Value;
+  readonly moments: readonly Value[];
+}
+
+/** An optimizer with its settings. */
+export interface UpdateRule {
+  /** The tensors that it keeps for a parameter: each of its shape, and zero at first. */
+  readonly moments: readonly string[];
+  /** Appends what parameters share; what this gives appends the update of one. */
+  readonly prepare: (g: Builder, schedule: Schedule) => (inputs: UpdateInputs) => Updated;
+}
+
+/** How much of a running average stays at a step. */
+export const decayRate = z.number().min(0).lt(1);
+export const weightDecay = z.number().min(0);
+export const epsilon = z.number().positive();
+
+/** Moment `index` of `inputs`. */
+export function moment({ moments }: UpdateInputs, index: number): Value {
+  const value = moments[index];
+  if (!value) throw new Error(`an optimizer lacks its moment ${index}`);
+  return value;
+}
+
+/** gradient + weight decay · parameter, where that decays: the decay of all optimizers but AdamW and LAMB. */
+export function decayedGradient(
+  g: Builder,
+  { parameter, gradient, decays }: Pick<UpdateInputs, 'parameter' | 'gradient' | 'decays'>,
+  weightDecay: number,
+): Value {
+  return decays && weightDecay > 0 ? g.add(gradient, g.mul(parameter, g.scalar(weightDecay))) : gradient;
+}
+
+/** rate · x + y */
+export const decaySum = (g: Builder, rate: number, x: Value, y: Value): Value => g.add(g.mul(x, g.scalar(rate)), y);
+
+/** √Σx², a scalar. */
+export const norm = (g: Builder, x: Value): Value => g.sqrt(g.reduceSumSquare(x));
+
+/** a/b where both scalars are above zero, else 1. */
+export function ratioOrOne(g: Builder, a: Value, b: Value, ratio = g.div(a, b)): Value {
+  const zero = g.scalar(0);
+  return g.where(g.and(g.greater(a, zero), g.greater(b, zero)), ratio, g.scalar(1));
+}

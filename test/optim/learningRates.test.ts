@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { multipliersOf, parseMultipliers } from '../../src/optim/learningRates.js';
+
+const layers = [
+  { name: '/features.0/Conv', parameters: ['features.0.weight', 'features.0.bias'] },
+  { name: '/features.10/Conv', parameters: ['features.10.weight'] },
+  { name: '/classifier/Gemm', parameters: ['classifier.weight', 'classifier.bias'] },
+];
+const factors = (source: string) => Object.fromEntries(multipliersOf(layers, parseMultipliers(source)));
+
+describe('learning-rate multipliers', () => {
+  it('match names of parameters and of layers, of which all parameters follow', () => {
+    expect(factors('*.bias=2')).toEqual({ 'features.0.bias': 2, 'classifier.bias': 2 });
+    expect(factors('/features.?/*=0.1')).toEqual({ 'features.0.weight': 0.1, 'features.0.bias': 0.1 });
+  });
+
+  it('take the first that matches', () => {
+    expect(factors('head=10, *=0.5')).toEqual({
+      'classifier.weight': 10,
+      'classifier.bias': 10,
+      'features.0.weight': 0.5,
+      'features.0.bias': 0.5,
+      'features.10.weight': 0.5,
+    });
+  });
+
+  it('take a point for a point', () => {
+    expect(() => factors('features?0?weight=1,features.0.weigh.=2')).toThrow(/"features\.0\.weigh\." matches no layer/);
+  });
+
+  it.each(['head', 'head=', '=2', 'head=-1', 'head=0', 'head=x', 'head=1,'])('refuse %s', (source) => {
+    expect(() => parseMultipliers(source)).toThrow(/\(--lr-mult\)/);
+  });
+});

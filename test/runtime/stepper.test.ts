@@ -1,0 +1,219 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { compile, type CompileOptions, writeArtifacts } from '../../src/artifacts/compile.js';
+import { loadArtifacts } from '../../src/artifacts/load.js';
+import { readModel } from '../../src/onnx/model.js';
+import { floats } from '../../src/onnx/tensor.js';
+import { optimizers } from '../../src/optim/optimizer.js';
+import { type StepPlan, Stepper } from '../../src/runtime/stepper.js';
+import { Random } from '../../src/random.js';
+import { SMALL_CNN } from '../models.js';
+
+const model = readModel(SMALL_CNN);
+const CLASSES = 3;
+const PHOTOS = 24;
+const imageBytes = 32 * 32 * 3;
+const labels = Array.from({ length: PHOTOS }, (_, photo) => (photo * photo + 1) % CLASSES);
+const random = new Random(7);
+const pixels = Uint8Array.from({ length: PHOTOS * imageBytes }, (_, at) =>
+  Math.min(255, Math.floor(random.next() * 128) + 40 * (labels[Math.floor(at / imageBytes)] ?? 0)),
+);
+
+/** A stepper on the small CNN that has stored all photos. */
+async function open(options: Partial<CompileOptions>): Promise<Stepper> {
+  const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
+  const compiled = compile(model, {
+    policy: 'F1C1',
+    classes: Array.from({ length: CLASSES }, (_, index) => String(index)),
+    batch: 8,
+    ...options,
+    preprocessing: ([height, width]) => ({
+      height,
+      width,
+      resize: 'crop',
+      mean: [0.5, 0.5, 0.5],
+      std: [0.25, 0.25, 0.25],
+    }),
+  });
+  await writeArtifacts(compiled, folder);
+  const stepper = await Stepper.create(loadArtifacts(folder), { slots: PHOTOS, threads: 1 });
+  await stepper.store(0, labels, pixels);
+  return stepper;
+}
+
+/** Three batches of eight; the last has five photos. */
+const slots = Int32Array.from({ length: 24 }, (_, slot) => (slot < 21 ? slot : -1));
+const plan: StepPlan = { slots, learningRates: Float32Array.of(0.01, 0.02, 0.005), firstStep: 1 };
+
+/** Losses, logits of all photos and state after `plan`. */
+async function after(options: Partial<CompileOptions>, plans: readonly StepPlan[] = [plan]) {
+  const stepper = await open(options);
+  const losses: number[] = [];
+  let correct = 0;
+  let images = 0;
+  for (const each of plans) {
+    const result = await stepper.steps(each);
+    losses.push(...result.losses);
+    correct += result.correct;
+    images += result.images;
+  }
+  const { logits } = await stepper.evaluate(Int32Array.from({ length: PHOTOS }, (_, slot) => slot));
+  const state = new Map([...stepper.getState()].map(([name, value]) => [name, floats(value)]));
+  await stepper.close();
+  return { losses, correct, images, logits: [...logits], state };
+}
+
+/** The numbers of one tensor of a stepper's state. */
+function numbers(stepper: Stepper, name: string): number[] {
+  const value = stepper.getState().get(name);
+  if (!value) throw new Error(`no ${name}`);
+  return [...floats(value)];
+}
+
+/** The largest difference, in parts of the largest number. */
+function distance(a: Iterable<number>, b: Iterable<number>): number {
+  const [x, y] = [[...a], [...b]];
+  const largest = x.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const difference = x.reduce((most, value, index) => Math.max(most, Math.abs(value - (y[index] ?? NaN))), 0);
+  return difference / largest;
+}
+
+describe('gradient accumulation', () => {
+  it.each<[string, Partial<CompileOptions>]>([
+    // A large epsilon, or Adam makes whole steps of gradients that are nothing but rounding.
+    ['adamw', { optimizer: { ...optimizers.adamw, epsilon: 1e-3 } }],
+    ['sgd with clipping', { optimizer: optimizers.sgd, clipNorm: 0.3 }],
+    ['averages', { averageDecay: 0.9, policy: 'full', optimizer: optimizers.sgd }],
+    ['class weights', { optimizer: optimizers.sgd, classWeights: [1, 5, 0.2], labelSmoothing: 0.1 }],
+  ])('gives the large batch, the last and partial one included: %s', async (_, options) => {
+    const whole = await after(options);
+    for (const microBatch of [1, 2, 3, 4]) {
+      const parts = await after({ ...options, microBatch });
+      expect(distance(whole.losses, parts.losses), `losses of ${microBatch}`).toBeLessThan(1e-5);
+      expect(parts).toMatchObject({ correct: whole.correct, images: 21 });
+      expect(distance(whole.logits, parts.logits), `logits of ${microBatch}`).toBeLessThan(1e-5);
+      expect([...parts.state.keys()]).toEqual([...whole.state.keys()]);
+      for (const [name, value] of whole.state) {
+        expect(distance(value, parts.state.get(name) ?? []), `${name} of ${microBatch}`).toBeLessThan(1e-5);
+      }
+    }
+  });
+
+  it('needs the memory of the small batch', () => {
+    const memory = (microBatch: number) =>
+      compile(model, {
+        policy: 'full',
+        classes: ['a', 'b'],
+        batch: 32,
+        microBatch,
+        preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] }),
+      }).manifest.cost.trainingMemoryBytes;
+    expect(memory(4)).toBeLessThan(0.6 * memory(32));
+  });
+});
+
+describe('averages of the parameters', () => {
+  it('follow min(decay, (1 + t)/(10 + t)), and are what is evaluated', async () => {
+    const decay = 0.2;
+    const steps = [0, 1, 2].map((step) => ({
+      slots: slots.subarray(step * 8, (step + 1) * 8),
+      learningRates: Float32Array.of(0.05),
+      firstStep: step + 1,
+    }));
+    const name = 'fc2.weight';
+    const stepper = await open({ averageDecay: decay, optimizer: optimizers.sgd });
+    let average = numbers(stepper, name);
+    for (const [index, step] of steps.entries()) {
+      await stepper.steps(step);
+      const now = numbers(stepper, name);
+      const t = index + 1;
+      const kept = Math.min(decay, (1 + t) / (10 + t));
+      average = average.map((value, at) => kept * value + (1 - kept) * (now[at] ?? NaN));
+      expect(distance(average, numbers(stepper, `${name}/average`))).toBeLessThan(1e-6);
+    }
+    const all = Int32Array.from({ length: PHOTOS }, (_, slot) => slot);
+    const averaged = (await stepper.evaluate(all)).logits.slice();
+    // The averages in the parameters' own place must give the same logits.
+    const state = stepper.getState();
+    await stepper.close();
+    const plain = await open({});
+    plain.setState(
+      new Map([...state].flatMap(([key, value]) => (key.endsWith('/average') ? [[key.slice(0, -8), value]] : []))),
+    );
+    expect(distance(averaged, (await plain.evaluate(all)).logits)).toBeLessThan(1e-6);
+    plain.setState(state);
+    expect(distance(averaged, (await plain.evaluate(all)).logits)).toBeGreaterThan(1e-4);
+    await plain.close();
+  });
+
+  it('leave the training as it is', async () => {
+    const [without, averaged] = [await after({}), await after({ averageDecay: 0.99 })];
+    expect(averaged.losses).toEqual(without.losses);
+    for (const [name, value] of without.state) expect(averaged.state.get(name)).toEqual(value);
+  });
+});
+
+describe('clipping', () => {
+  it('moves no further than the norm allows, and not at all differently below it', async () => {
+    const sgd = { ...optimizers.sgd, momentum: 0, weightDecay: 0 };
+    const first = { ...plan, slots: slots.subarray(0, 8), learningRates: Float32Array.of(1) };
+    const before = await after({ optimizer: sgd }, []);
+    const moved = async (clipNorm: number) => {
+      const { state } = await after({ optimizer: sgd, clipNorm }, [first]);
+      let sum = 0;
+      for (const [name, value] of state)
+        value.forEach((now, at) => (sum += (now - (before.state.get(name)?.[at] ?? NaN)) ** 2));
+      return Math.sqrt(sum);
+    };
+    const free = await moved(0);
+    expect(await moved(free / 2)).toBeCloseTo(free / 2, 5);
+    expect(await moved(free * 2)).toBeCloseTo(free, 5);
+  });
+});
+
+describe('soft targets', () => {
+  it('are one-hot rows of the labels where a plan has none', async () => {
+    const [hard, soft] = [await after({ labelSmoothing: 0.1 }), await after({ labelSmoothing: 0.1, targets: 'soft' })];
+    expect(distance(hard.losses, soft.losses)).toBeLessThan(1e-6);
+    const rows = new Float32Array(24 * CLASSES);
+    slots.forEach((slot, n) => slot >= 0 && (rows[n * CLASSES + (labels[slot] ?? 0)] = 1));
+    const given = await after({ labelSmoothing: 0.1, targets: 'soft', microBatch: 3 }, [{ ...plan, targets: rows }]);
+    expect(distance(hard.losses, given.losses)).toBeLessThan(1e-5);
+  });
+});
+
+describe('learning-rate multipliers', () => {
+  it('scale the step of the parameters that they name', async () => {
+    const sgd = { ...optimizers.sgd, momentum: 0, weightDecay: 0 };
+    const first = { ...plan, slots: slots.subarray(0, 8), learningRates: Float32Array.of(0.1) };
+    const before = await after({ optimizer: sgd }, []);
+    const plain = await after({ optimizer: sgd }, [first]);
+    const scaled = await after(
+      {
+        optimizer: sgd,
+        learningRateMultipliers: [
+          { glob: 'head', multiplier: 3 },
+          { glob: '*.bias', multiplier: 0.5 },
+        ],
+      },
+      [first],
+    );
+    const change = ({ state }: { state: Map<string, Float32Array> }, name: string) =>
+      [...(state.get(name) ?? [])].map((value, at) => value - (before.state.get(name)?.[at] ?? NaN));
+    for (const [name, factor] of [
+      ['fc2.weight', 3],
+      ['fc2.bias', 3],
+      ['conv4.bias', 0.5],
+      ['conv4.weight', 1],
+    ] as const)
+      expect(
+        distance(
+          change(plain, name).map((value) => value * factor),
+          change(scaled, name),
+        ),
+        name,
+      ).toBeLessThan(1e-3);
+  });
+});
