@@ -4,7 +4,7 @@ import { hideBin } from 'yargs/helpers';
 import { messageOf, UserError } from '../errors.js';
 import { packageVersion } from '../version.js';
 import { oneLine } from './terminal.js';
-import { lazily } from './verb.js';
+import { lazily, STANDARD_INPUT } from './verb.js';
 
 /** 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C. */
 const EXIT = { failure: 1, user: 2 } as const;
@@ -22,7 +22,9 @@ function fail(thrown: unknown): never {
   process.exit(isUserError ? EXIT.user : EXIT.failure);
 }
 
-const parser = yargs(hideBin(process.argv))
+// As one of several photos, yargs would lose a lone dash.
+const words = hideBin(process.argv).map((word) => (word === '-' ? STANDARD_INPUT : word));
+const parser = yargs(words)
   .scriptName('ort-tl')
   .usage('$0 <command>\n\nRetrains the last layers of a pretrained ONNX image classifier on your photos.')
   .command(lazily('train', 'train the chosen layers on a folder of photos', () => import('./train.js')))

@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { EXTENSIONS } from '../data/dataset.js';
 import { UserError } from '../errors.js';
+import { STANDARD_INPUT } from './verb.js';
 
 /** A photo to look at: a file, or the bytes that came through standard input. */
 export interface PhotoArgument {
@@ -20,7 +21,7 @@ export async function photosOf(words: readonly string[], verb: string): Promise<
     throw new UserError('no-photos', `expected photos, as in: ort-tl ${verb} --model model.onnx some.jpg photos/`);
   const photos: PhotoArgument[] = [];
   for (const word of words) {
-    if (word === '-') photos.push(...(await photosOfInput(verb)));
+    if (word === STANDARD_INPUT) photos.push(...(await photosOfInput(verb)));
     else photos.push(...(await pathsOf(word)).map((path) => ({ name: path, content: path })));
   }
   return photos;

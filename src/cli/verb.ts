@@ -1,5 +1,8 @@
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 
+/** What stands for a lone `-`, standard input, among a verb's arguments. */
+export const STANDARD_INPUT = '/dev/stdin';
+
 /** What the file of a verb exports: its options, and what it does. */
 export interface Verb<Arguments> {
   readonly builder: (yargs: Argv) => Argv<Arguments>;

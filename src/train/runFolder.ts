@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FILES } from '../artifacts/compile.js';
 import type { Photo } from '../data/dataset.js';
@@ -26,6 +26,9 @@ export class RunFolder {
   static open(out: string): RunFolder {
     try {
       mkdirSync(out, { recursive: true });
+      // What a killed run was writing.
+      for (const name of readdirSync(out, { recursive: true, encoding: 'utf8' }))
+        if (/\.[0-9a-f]{8}\.partial$/.test(name)) rmSync(join(out, name), { force: true });
     } catch (thrown) {
       throw new UserError(
         'write-failed',

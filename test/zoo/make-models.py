@@ -1,0 +1,187 @@
+"""Exports public architectures with seeded random weights, as ONNX files in a folder outside the repository.
+
+    python make-models.py FOLDER [--only PATTERN]
+
+With the packages of requirements-torch.txt it makes the models of torchvision and timm, through the old exporter of
+torch.onnx and the new one; with those of requirements-keras.txt, in an environment of its own, the models of Keras through
+tf2onnx. What is installed decides which are made. Sizes are small where the architecture allows it, so that all of them
+train in minutes.
+"""
+
+import argparse
+import fnmatch
+import logging
+import warnings
+from pathlib import Path
+
+warnings.filterwarnings("ignore")
+logging.disable(logging.WARNING)
+
+CLASSES = 10
+
+# Sides in pixels.
+TORCHVISION = {
+    "alexnet": 224,
+    "convnext_tiny": 64,
+    "densenet121": 64,
+    **{f"efficientnet_b{index}": 64 for index in range(8)},
+    "efficientnet_v2_s": 64,
+    "inception_v3": 96,
+    "mobilenet_v2": 64,
+    "mobilenet_v3_large": 64,
+    "mobilenet_v3_small": 64,
+    "regnet_x_400mf": 64,
+    "regnet_y_400mf": 64,
+    "resnet18": 64,
+    "resnet50": 64,
+    "resnext50_32x4d": 64,
+    "shufflenet_v2_x1_0": 64,
+    "squeezenet1_1": 64,
+    "vgg11": 224,
+    "vgg11_bn": 224,
+}
+TIMM = {"mobileone_s0": 64, "efficientnet_b0": 64, "resnet18": 64, "mobilenetv3_small_100": 64, "repvgg_a0": 64}
+KERAS = {
+    "EfficientNetB0": 64,
+    "EfficientNetV2B0": 64,
+    "MobileNetV2": 64,
+    "MobileNetV3Small": 64,
+    "ResNet50": 64,
+    "DenseNet121": 64,
+    "InceptionV3": 96,
+    "VGG16": 64,
+    "ConvNeXtTiny": 64,
+}
+# How the old exporter is asked, so that every operator set and every kind of file occurs: set, dynamic batch, constant folding.
+VARIANTS = {
+    "alexnet": (9, False, True),
+    "vgg11": (9, True, False),
+    "squeezenet1_1": (10, True, True),
+    "resnet18": (9, True, False),
+    "resnet50": (11, False, True),
+    "mobilenet_v2": (12, True, False),
+    "densenet121": (11, True, False),
+    "efficientnet_b0": (13, True, False),
+    "efficientnet_b1": (15, False, False),
+}
+
+
+def torch_models(folder: Path, wanted) -> None:
+    import torch
+
+    def settle(model, side):
+        """Statistics of noise, so that BatchNorm matters and signals neither vanish nor explode."""
+        generator = torch.Generator().manual_seed(7)
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0
+        model.train()
+        with torch.no_grad():
+            model(torch.randn(8, 3, side, side, generator=generator))
+        return model.eval()
+
+    def export(model, name, side, new):
+        target = folder / f"{name}.onnx"
+        if not wanted(name) or target.exists():
+            return
+        example = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1))
+        try:
+            if new:
+                batch = torch.export.Dim("batch", min=1, max=1024)
+                torch.onnx.export(
+                    model,
+                    (example,),
+                    target,
+                    dynamo=True,
+                    external_data=name.startswith("efficientnet_b2"),
+                    input_names=["input"],
+                    output_names=["logits"],
+                    dynamic_shapes=({0: batch},),
+                    verbose=False,
+                )
+            else:
+                opset, dynamic, folding = VARIANTS.get(name.split("-")[0], (17, True, True))
+                torch.onnx.export(
+                    model,
+                    (example if dynamic else example[:1],),
+                    target,
+                    dynamo=False,
+                    opset_version=opset,
+                    do_constant_folding=folding,
+                    training=torch.onnx.TrainingMode.EVAL if folding else torch.onnx.TrainingMode.PRESERVE,
+                    input_names=["input"],
+                    output_names=["logits"],
+                    dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}} if dynamic else None,
+                )
+            print(f"{target.name}: {target.stat().st_size / 1e6:.1f} MB", flush=True)
+        except Exception as error:  # One that an exporter cannot do must not keep the others from being made.
+            target.unlink(missing_ok=True)
+            print(f"{name}: not exported: {str(error).splitlines()[0][:200]}", flush=True)
+
+    import torchvision
+
+    for name, side in TORCHVISION.items():
+        for new in (False, True):
+            full = f"{name}-{'torch' if new else 'torchscript'}"
+            if wanted(full) and not (folder / f"{full}.onnx").exists():
+                torch.manual_seed(0)
+                extra = {"init_weights": False, "aux_logits": False} if name == "inception_v3" else {}
+                model = getattr(torchvision.models, name)(weights=None, num_classes=CLASSES, **extra)
+                export(settle(model, side), full, side, new)
+    import timm
+
+    for name, side in TIMM.items():
+        full = f"timm_{name}-torchscript"
+        if wanted(full) and not (folder / f"{full}.onnx").exists():
+            torch.manual_seed(0)
+            model = settle(timm.create_model(name, pretrained=False, num_classes=CLASSES, exportable=True), side)
+            export(model, full, side, False)
+            if name in ("mobileone_s0", "repvgg_a0"):
+                from timm.utils.model import reparameterize_model
+
+                export(reparameterize_model(model), f"timm_{name}_folded-torchscript", side, False)
+
+
+def keras_models(folder: Path, wanted) -> None:
+    import keras
+    import tensorflow as tf
+    import tf2onnx
+
+    for name, side in KERAS.items():
+        target = folder / f"{name}-tf2onnx.onnx"
+        if not wanted(target.stem) or target.exists():
+            continue
+        keras.utils.set_random_seed(0)
+        extra = {"include_preprocessing": False} if name.startswith(("EfficientNetV2", "MobileNetV3", "ConvNeXt")) else {}
+        try:
+            model = getattr(keras.applications, name)(weights=None, classes=CLASSES, input_shape=(side, side, 3), **extra)
+            for layer in model.layers:
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.momentum = 0.0
+            model(tf.random.stateless_normal((8, side, side, 3), seed=(7, 7)), training=True)
+            function = tf.function(lambda image: model(image, training=False))
+            signature = [tf.TensorSpec((None, side, side, 3), tf.float32, name="image")]
+            opset = 13 if name == "MobileNetV2" else 18
+            tf2onnx.convert.from_function(function, signature, opset=opset, output_path=str(target))
+            print(f"{target.name}: {target.stat().st_size / 1e6:.1f} MB", flush=True)
+        except Exception as error:
+            target.unlink(missing_ok=True)
+            print(f"{name}: not exported: {str(error).splitlines()[0][:200]}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", default="*", help="names of models, as a pattern")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    wanted = lambda name: fnmatch.fnmatch(name, arguments.only)  # noqa: E731
+    for make in (torch_models, keras_models):
+        try:
+            make(arguments.folder, wanted)
+        except ModuleNotFoundError as error:
+            print(f"{make.__name__}: {error}; see the requirements beside this script")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+// Trains one model by one policy on twenty drawn pictures, in a process of its own, and prints what came of it as JSON.
+//   node test/zoo/try-model.js MODEL POLICY PICTURES OUT
+import { openDataset, readModel, Trainer, UserError } from '../../dist/index.js';
+
+const [path, policy, pictures, out] = process.argv.slice(2);
+try {
+  const dataset = await openDataset(pictures, { seed: 0 });
+  const size = Number(/-(\d+)px/.exec(path)?.[1] ?? 64);
+  const losses = [];
+  let compileMs = 0;
+  const trainer = new Trainer({
+    model: readModel(path),
+    dataset,
+    policy,
+    out,
+    epochs: 6,
+    batch: 10,
+    size,
+    schedule: 'constant',
+    warmupEpochs: 0,
+    learningRate: policy === 'full' ? 2e-4 : 1e-3,
+  });
+  const summary = await trainer.run((event) => {
+    if (event.type === 'compiled') compileMs = event.elapsedMs;
+    if (event.type === 'epoch') losses.push(event.result.trainLoss);
+  });
+  const { verified, peakRssBytes, cost } = summary;
+  console.log(JSON.stringify({ compileMs, losses, verified, peakRssBytes, trainable: cost.trainableParameters }));
+} catch (thrown) {
+  if (!(thrown instanceof UserError)) throw thrown;
+  console.log(JSON.stringify({ refused: thrown.message }));
+}
