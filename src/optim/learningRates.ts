@@ -1,4 +1,5 @@
 import { UserError } from '../errors.js';
+import { matchesGlob } from '../policy/glob.js';
 
 /** A factor for the learning rate of the layers or parameters whose names `glob` matches; `head` is the classifier. */
 export interface LearningRateMultiplier {
@@ -34,7 +35,7 @@ export function multipliersOf(
   const found = new Map<string, number>();
   const head = layers.at(-1);
   for (const { glob, multiplier } of multipliers) {
-    const matches = matcher(glob);
+    const matches = (name: string) => matchesGlob(glob, name);
     let count = 0;
     for (const layer of layers) {
       const whole = matches(layer.name) || (glob === 'head' && layer === head);
@@ -54,11 +55,4 @@ export function multipliersOf(
     }
   }
   return found;
-}
-
-/** Whether a whole name matches: `*` stands for any characters, `?` for one. */
-function matcher(glob: string): (name: string) => boolean {
-  const escaped = glob.replaceAll(/[.+^${}()|[\]\\]/g, '\\$&');
-  const pattern = new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 's');
-  return (name) => pattern.test(name);
 }
