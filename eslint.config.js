@@ -12,6 +12,7 @@ export default defineConfig(
       'bench/*.js',
       'models/*.js',
       'test/fuzz/*.js',
+      'test/zoo/*.js',
     ],
   },
   ...tseslint.configs.strictTypeChecked,
