@@ -2,20 +2,26 @@ import type { Node } from '../graph/graph.js';
 import type { GradientRule } from './rule.js';
 import { abs } from './rules/abs.js';
 import { add } from './rules/add.js';
+import { averagePool } from './rules/averagePool.js';
 import { batchNormalization } from './rules/batchNormalization.js';
 import { cast } from './rules/cast.js';
 import { clip } from './rules/clip.js';
 import { concat } from './rules/concat.js';
 import { conv } from './rules/conv.js';
+import { convTranspose } from './rules/convTranspose.js';
+import { depthToSpace, spaceToDepth } from './rules/depthToSpace.js';
 import { div } from './rules/div.js';
 import { dropout } from './rules/dropout.js';
 import { celu, elu, selu } from './rules/elu.js';
 import { erf } from './rules/erf.js';
 import { exp } from './rules/exp.js';
+import { expand } from './rules/expand.js';
 import { max, min } from './rules/extremum.js';
+import { gather } from './rules/gather.js';
 import { fastGelu, gelu, microsoftGelu } from './rules/gelu.js';
 import { gemm } from './rules/gemm.js';
 import { globalAveragePool } from './rules/globalAveragePool.js';
+import { globalMaxPool } from './rules/globalMaxPool.js';
 import { hardSigmoid } from './rules/hardSigmoid.js';
 import { hardSwish } from './rules/hardSwish.js';
 import { identity } from './rules/identity.js';
@@ -29,6 +35,7 @@ import { mish } from './rules/mish.js';
 import { mul } from './rules/mul.js';
 import { neg } from './rules/neg.js';
 import { groupNormalization, instanceNormalization, layerNormalization } from './rules/normalization.js';
+import { pad } from './rules/pad.js';
 import { pow } from './rules/pow.js';
 import { prelu } from './rules/prelu.js';
 import { quickGelu, swish } from './rules/quickGelu.js';
@@ -46,16 +53,20 @@ import {
 } from './rules/reduce.js';
 import { relu } from './rules/relu.js';
 import { flatten, reshape, squeeze, unsqueeze } from './rules/reshape.js';
+import { resize } from './rules/resize.js';
 import { ceil, floor, round, sign } from './rules/rounding.js';
 import { sigmoid } from './rules/sigmoid.js';
+import { slice } from './rules/slice.js';
 import { softmax } from './rules/softmax.js';
 import { softplus } from './rules/softplus.js';
 import { softsign } from './rules/softsign.js';
+import { split } from './rules/split.js';
 import { sqrt } from './rules/sqrt.js';
 import { sub } from './rules/sub.js';
 import { mean, sum } from './rules/sum.js';
 import { tanh } from './rules/tanh.js';
 import { thresholdedRelu } from './rules/thresholdedRelu.js';
+import { tile } from './rules/tile.js';
 import { transpose } from './rules/transpose.js';
 import { where } from './rules/where.js';
 
@@ -63,6 +74,7 @@ import { where } from './rules/where.js';
 export const rules: readonly GradientRule[] = [
   abs,
   add,
+  averagePool,
   batchNormalization,
   cast,
   ceil,
@@ -70,17 +82,22 @@ export const rules: readonly GradientRule[] = [
   clip,
   concat,
   conv,
+  convTranspose,
+  depthToSpace,
   div,
   dropout,
   elu,
   erf,
   exp,
+  expand,
   fastGelu,
   flatten,
   floor,
+  gather,
   gelu,
   gemm,
   globalAveragePool,
+  globalMaxPool,
   groupNormalization,
   hardSigmoid,
   hardSwish,
@@ -100,6 +117,7 @@ export const rules: readonly GradientRule[] = [
   mish,
   mul,
   neg,
+  pad,
   pow,
   prelu,
   quickGelu,
@@ -115,13 +133,17 @@ export const rules: readonly GradientRule[] = [
   reduceSumSquare,
   relu,
   reshape,
+  resize,
   round,
   selu,
   sigmoid,
   sign,
+  slice,
   softmax,
   softplus,
   softsign,
+  spaceToDepth,
+  split,
   sqrt,
   squeeze,
   sub,
@@ -129,6 +151,7 @@ export const rules: readonly GradientRule[] = [
   swish,
   tanh,
   thresholdedRelu,
+  tile,
   transpose,
   unsqueeze,
   where,

@@ -1,20 +1,25 @@
 import { UserError } from '../errors.js';
-import { floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
-import { type Attribute, describe, type Graph, type Node, Value } from './graph.js';
+import { floatTensor, intTensor, type Tensor, toNumbers } from '../onnx/tensor.js';
+import { type Attribute, describe, type Graph, Node, text, Value } from './graph.js';
 
 /** The oldest operator set of a canonical graph: since 18 every reduction takes its axes as an input. */
 const CANONICAL_OPSET = 18;
 
 /**
  * Rewrites a graph of operator set 9 or later so that its nodes are valid, and mean the same, in operator set 18 or later.
- * @throws UserError `unsupported-operator` for the few operators that cannot be carried over.
  */
 export function canonicalize(graph: Graph): void {
   const from = graph.opset;
   graph.opset = Math.max(CANONICAL_OPSET, from);
+  graph.nodes = graph.nodes.map((node) => (node.domain === '' && node.op === 'Upsample' ? resizeOf(node) : node));
   for (const node of graph.nodes) {
     if (node.domain === '') upgrade(node, from);
   }
+}
+
+/** Upsample (operator set 9) became Resize, which then took the same inputs. */
+function resizeOf({ domain, name, inputs, outputs, attributes }: Node): Node {
+  return new Node('Resize', domain, name, inputs, outputs, attributes);
 }
 
 /** Operators that took their axes as an attribute, and the set in which these became an input. */
@@ -70,14 +75,22 @@ function upgrade(node: Node, from: number): void {
       // Before 13 the default axis was 1; see also refuseFlattenedSoftmax.
       if (from < 13 && !node.attributes.has('axis')) setAttribute(node, 'axis', { kind: 'int', value: 1 });
       return;
-    case 'Upsample':
-      throw new UserError(
-        'unsupported-operator',
-        `${describe(node)} is an operator that ONNX has withdrawn; export the model with operator set 11 or later`,
-      );
+    case 'Resize':
+      if (from < 11) fromAsymmetricResize(node);
+      return;
     default:
       return;
   }
+}
+
+/** Before operator set 11, Resize took its scales as its second input and scaled from the first pixel's edge. */
+function fromAsymmetricResize(node: Node): void {
+  const scales = node.inputs[1];
+  node.inputs = [node.inputs[0], undefined, scales];
+  setAttribute(node, 'coordinate_transformation_mode', text('asymmetric'));
+  // ONNX Runtime's reading of "nearest" in those sets: it rounds up where the image becomes smaller.
+  const shrinks = scales?.constant && toNumbers(scales.constant).some((scale) => scale < 1);
+  setAttribute(node, 'nearest_mode', text(shrinks ? 'ceil' : 'floor'));
 }
 
 /**

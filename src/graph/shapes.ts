@@ -1,5 +1,6 @@
-import { type DType, dtypeOfCode, toNumbers } from '../onnx/tensor.js';
+import { type DType, dtypeOfCode, type Tensor, toNumbers } from '../onnx/tensor.js';
 import { type Dim, describe, type Graph, type Node, type Shape, sameDim, showShape, type Value } from './graph.js';
+import { resizedShape } from './resized.js';
 
 /** The static geometry of a convolution or a pooling. */
 export interface ConvGeometry {
@@ -23,6 +24,8 @@ interface ShapeRule {
   readonly others?: readonly DType[];
   /** Further outputs' shape, where it differs from output 0's. */
   readonly otherShape?: (context: Context) => Shape | undefined;
+  /** The shapes of all outputs, where each has its own. */
+  readonly shapes?: (context: Context) => readonly Shape[] | undefined;
 }
 
 interface Context {
@@ -73,6 +76,11 @@ const rules = new Map<string, ShapeRule>([
   ['Unsqueeze', { shape: unsqueezed }],
   ['Concat', { shape: concatenated }],
   ['Slice', { shape: sliced }],
+  ['Split', { shape: (context) => splitUp(context)?.[0], shapes: splitUp }],
+  ['Tile', { shape: tiled }],
+  ['Resize', { shape: resized }],
+  ['DepthToSpace', { shape: depthToSpace }],
+  ['SpaceToDepth', { shape: spaceToDepth }],
   ['Pad', { shape: padded }],
   ['Expand', { shape: ({ shape, numbers }) => numbers(1) && broadcastShapes([shape(0), numbers(1) ?? []]) }],
   ['Gather', { shape: gathered }],
@@ -98,10 +106,11 @@ export function inferNode(node: Node, known: Known = new Map()): void {
   const isKnown = node.inputs.every((input) => !input || input.shape);
   const shape = isKnown ? rule.shape(contextOf(node, known)) : undefined;
   const otherShape = isKnown && rule.otherShape ? rule.otherShape(contextOf(node, known)) : shape;
+  const shapes = isKnown ? rule.shapes?.(contextOf(node, known)) : undefined;
   node.outputs.forEach((output, index) => {
     if (!output) return;
     output.dtype = index === 0 ? dtype : (rule.others?.[index - 1] ?? dtype);
-    output.shape = index === 0 ? shape : otherShape;
+    output.shape = index === 0 ? shape : rule.shapes ? shapes?.[index] : otherShape;
   });
 }
 
@@ -202,8 +211,17 @@ function integersOf(value: Value | undefined, known: Known): readonly Dim[] | un
   const constant = value?.constant;
   if (!constant) return value && known.get(value);
   return (constant.dtype === 'int64' || constant.dtype === 'int32') && constant.data.length <= LONGEST_VECTOR
-    ? toNumbers(constant)
+    ? numbersOfConstant(constant)
     : undefined;
+}
+
+/** A constant's elements as numbers; the huge integers that mean "to the end" become the largest exact ones. */
+export function numbersOfConstant({ data }: Tensor): number[] {
+  return Array.from<number | bigint, number>(data, (value) =>
+    typeof value === 'bigint'
+      ? Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)))
+      : value,
+  );
 }
 
 /** The integers that a node computes, where ort-tl can follow it. */
@@ -478,6 +496,50 @@ function padded({ node, shape, numbers }: Context): Shape | undefined {
     if (added !== 0) result[axis] = whole(node, from[axis]) + added;
   });
   return result;
+}
+
+function splitUp({ node, shape, numbers }: Context): Shape[] | undefined {
+  const from = shape(0);
+  const along = wrap(node.int('axis', 0), from.length);
+  const stated = node.inputs[1] ? numbers(1) : evenParts(node, from[along]);
+  return stated?.map((part) => from.map((dim, axis) => (axis === along ? part : dim)));
+}
+
+/** An axis in as many parts as the node has outputs, the last one smaller where it does not come out even. */
+function evenParts(node: Node, dim: Dim | undefined): number[] {
+  const count = node.int('num_outputs', node.outputs.length);
+  const length = whole(node, dim);
+  const part = Math.ceil(length / count);
+  return Array.from({ length: count }, (_, index) => Math.max(0, Math.min(part, length - index * part)));
+}
+
+function tiled({ node, shape, numbers }: Context): Shape | undefined {
+  const repeats = numbers(1);
+  return (
+    repeats &&
+    shape(0).map((dim, axis) => {
+      const count = whole(node, repeats[axis]);
+      return isNumber(dim) ? dim * count : { batch: dim.batch * count };
+    })
+  );
+}
+
+function resized({ node, shape, numbers }: Context): Shape | undefined {
+  const scales = node.inputs[2]?.constant;
+  const sizes = node.inputs[3] && numbers(3);
+  return resizedShape(node, shape(0), scales && scales.data.length > 0 ? toNumbers(scales) : undefined, sizes);
+}
+
+function depthToSpace({ node, shape }: Context): Shape {
+  const [images = 0, channels, height, width] = shape(0);
+  const block = node.int('blocksize', 1);
+  return [images, whole(node, channels) / block ** 2, whole(node, height) * block, whole(node, width) * block];
+}
+
+function spaceToDepth({ node, shape }: Context): Shape {
+  const [images = 0, channels, height, width] = shape(0);
+  const block = node.int('blocksize', 1);
+  return [images, whole(node, channels) * block ** 2, whole(node, height) / block, whole(node, width) / block];
 }
 
 function gathered({ node, shape }: Context): Shape {

@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/gradient.js';
 import { rules } from '../../src/autodiff/registry.js';
 import { Builder } from '../../src/graph/builder.js';
+import { convolution } from './cases/convolution.js';
 import { elementwise } from './cases/elementwise.js';
 import { spatial } from './cases/spatial.js';
 import { checkGradients } from './finiteDifferences.js';
 
-const cases = [...elementwise, ...spatial];
+const cases = [...convolution, ...elementwise, ...spatial];
 
 describe('every rule has a case', () => {
   it.each(rules.map(({ op }) => op))('%s', (op) => {
