@@ -7,6 +7,7 @@ const CANONICAL_OPSET = 18;
 
 /**
  * Rewrites a graph of operator set 9 or later so that its nodes are valid, and mean the same, in operator set 18 or later.
+ * @throws UserError `unsupported-operator` for the few operators that cannot be carried over.
  */
 export function canonicalize(graph: Graph): void {
   const from = graph.opset;
@@ -77,19 +78,31 @@ function upgrade(node: Node, from: number): void {
       return;
     case 'Resize':
       if (from < 11) fromAsymmetricResize(node);
+      // Before 13, scales were given also where sizes were, and then empty.
+      node.inputs = node.inputs.map((input, index) => (index > 0 && input?.shape?.[0] === 0 ? undefined : input));
       return;
     default:
       return;
   }
 }
 
-/** Before operator set 11, Resize took its scales as its second input and scaled from the first pixel's edge. */
+/**
+ * Before operator set 11, Resize took its scales as its second input, and counted pixels from the first one's edge.
+ * @throws UserError `unsupported-operator` where scales that decide how to round are computed.
+ */
 function fromAsymmetricResize(node: Node): void {
   const scales = node.inputs[1];
   node.inputs = [node.inputs[0], undefined, scales];
   setAttribute(node, 'coordinate_transformation_mode', text('asymmetric'));
-  // ONNX Runtime's reading of "nearest" in those sets: it rounds up where the image becomes smaller.
-  const shrinks = scales?.constant && toNumbers(scales.constant).some((scale) => scale < 1);
+  if (node.string('mode', 'nearest') !== 'nearest') return;
+  if (!scales?.constant) {
+    throw new UserError(
+      'unsupported-operator',
+      `${describe(node)} computes its scales, which before operator set 11 decide how it rounds; export the model with a later one`,
+    );
+  }
+  // ONNX Runtime's reading of "nearest" in those sets: an image that becomes smaller rounds up.
+  const shrinks = toNumbers(scales.constant).some((scale) => scale < 1);
   setAttribute(node, 'nearest_mode', text(shrinks ? 'ceil' : 'floor'));
 }
 

@@ -162,10 +162,10 @@ function plain(attribute: AttributeProto): AttributeProto {
 /** The inferred types and shapes are those of the case's outputs. */
 export function checkShapes(each: ReadCase): Verdict {
   // Axes, pads and target shapes are inputs of a case, where a model has constants.
-  // A depth (OneHot) is one too, of any type.
-  const readers = each.graph().nodes;
-  const isDepth = ({ name }: Value) => readers.some(({ op, inputs }) => op === 'OneHot' && inputs[1]?.name === name);
-  const graph = canonicalGraph(each, (input) => input.dtype === 'int64' || input.dtype === 'int32' || isDepth(input));
+  const graph = canonicalGraph(
+    each,
+    (input) => input.dtype === 'int64' || input.dtype === 'int32' || isSetting(each, input),
+  );
   if (losesOutputs(graph)) return { skipped: LOST };
   for (const [index, output] of graph.outputs.entries()) {
     const { dtype, dims } = tensorAt(each.outputs, index);
@@ -184,6 +184,13 @@ export function checkShapes(each: ReadCase): Verdict {
   return 'ok';
 }
 
+/** Inputs that are no data though they may be floating point: a depth, a region, scales. */
+const settings: Record<string, readonly number[]> = { OneHot: [1], Resize: [1, 2] };
+
+function isSetting(each: ReadCase, { name }: Value): boolean {
+  return each.graph().nodes.some(({ op, inputs }) => settings[op]?.some((index) => inputs[index]?.name === name));
+}
+
 /** Elements of each input that are moved. */
 const ELEMENTS = 12;
 const TOLERANCE = 2e-2;
@@ -194,7 +201,8 @@ export async function checkGradient(each: ReadCase, sampled: Sampled): Promise<V
   const reasons: string[] = [];
   let checked = 0;
   for (const [index, input] of each.inputs.entries()) {
-    if (input.dtype !== 'float32' || input.data.length === 0) continue;
+    const value = each.graph().inputs[index];
+    if (input.dtype !== 'float32' || input.data.length === 0 || (value && isSetting(each, value))) continue;
     const verdict = await checkInput(each, index, sampled);
     if (verdict === 'ok') checked++;
     else if ('failed' in verdict) return verdict;
