@@ -1,173 +1,220 @@
 import type { Builder } from '../graph/builder.js';
 import { concreteShape, type Node, type Value } from '../graph/graph.js';
 import { convGeometry } from '../graph/shapes.js';
+import { elementCount } from '../onnx/tensor.js';
+import { reversed } from './reversed.js';
 
-/*
- * The gradients of a convolution y = x ∗ W, in three forms by its kind:
- * - 1×1: matrix products;
- * - depthwise: dX and dW are depthwise convolutions themselves, dW with N·C groups whose kernel is dy;
- * - any other: dX is the transposed convolution, dW one matrix product a group over the shifted inputs.
+/**
+ * A convolution of `large` [N, C, …] to `small` [N, K, …] with weights [K, C / groups, …], of any number of spatial axes. A
+ * transposed convolution is the same one, read backwards: its input is the small side.
  */
-
-/** (height, width). */
-export type Pair = readonly [number, number];
-
-/** Of a 2-D convolution. */
-export interface Geometry {
-  /** N, C, K: images, input channels, output channels. */
+export interface Convolution {
   readonly images: number;
   readonly channels: number;
   readonly kernels: number;
-  readonly group: number;
-  readonly size: Pair;
-  readonly outSize: Pair;
-  readonly kernel: Pair;
-  readonly strides: Pair;
-  readonly dilations: Pair;
-  readonly begins: Pair;
-  readonly ends: Pair;
-  readonly kind: 'pointwise' | 'depthwise' | 'dense';
+  readonly groups: number;
+  readonly axes: readonly SpatialAxis[];
 }
 
-/** What `compute` gives for height and width. */
-export function each<T>(compute: (axis: 0 | 1) => T): readonly [T, T] {
-  return [compute(0), compute(1)];
+interface SpatialAxis {
+  readonly largeSize: number;
+  readonly smallSize: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  /** Zeros before and after the large side. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+export function convolutionOf(node: Node, large: Value, small: Value): Convolution {
+  const { kernel, strides, dilations, pads, group } = convGeometry(node);
+  const [images = 0, channels = 0, ...largeSizes] = concreteShape(large);
+  const [, kernels = 0, ...smallSizes] = concreteShape(small);
+  const axes = kernel.map((length, axis) => ({
+    largeSize: largeSizes[axis] ?? 0,
+    smallSize: smallSizes[axis] ?? 0,
+    kernel: length,
+    stride: strides[axis] ?? 1,
+    dilation: dilations[axis] ?? 1,
+    begin: pads[axis] ?? 0,
+    end: pads[axis + kernel.length] ?? 0,
+  }));
+  return { images, channels, kernels, groups: group, axes };
+}
+
+/** The small side, from the large one. */
+export function convolve(g: Builder, large: Value, weight: Value, { axes, groups }: Convolution): Value {
+  const { strides, dilations, pads } = listsOf(axes);
+  const convolved = g.conv(large, weight, { strides, dilations, pads, group: groups });
+  return cropped(
+    g,
+    convolved,
+    axes.map(({ smallSize }) => smallSize),
+  );
 }
 
 /**
- * The geometry of the convolution `node` from `x` [N, C, H, W] to `y` [N, K, H′, W′]; in one dimension, of rows of height 1.
- * Undefined in three dimensions or more.
+ * What flows from the small side's gradient `dSmall` to the large side: a transposed convolution. Without strides a convolution
+ * with the kernel turned round and the weights transposed in each group is the same, and several times as fast on ONNX
+ * Runtime's CPU provider where the weights are few beside what they multiply; with strides, two to eight times slower.
  */
-export function geometryOf(node: Node, x: Value, y: Value): Geometry | undefined {
-  const { kernel, strides, dilations, pads, group } = convGeometry(node);
-  const [images = 0, channels = 0, ...size] = concreteShape(x);
-  const [, kernels = 0, ...outSize] = concreteShape(y);
-  if (kernel.length > 2) return undefined;
-  const pair = (numbers: readonly number[], lone: number): Pair =>
-    numbers.length === 1 ? [lone, numbers[0] ?? lone] : [numbers[0] ?? lone, numbers[1] ?? lone];
-  const isUnit =
-    [...kernel, ...strides].every((n) => n === 1) && pads.every((n) => n === 0) && size.join() === outSize.join();
-  const isDepthwise = group === channels && kernels === channels && group > 1;
-  return {
-    images,
-    channels,
+export function largeGradient(g: Builder, dSmall: Value, weight: Value, convolution: Convolution): Value {
+  const { axes, groups } = convolution;
+  const { strides, dilations, pads } = listsOf(axes);
+  // With full windows each element of the large side gets all that it takes part in.
+  const fullPads = pads.map((count, place) => {
+    const axis = axes[place % axes.length];
+    return (axis ? axis.dilation * (axis.kernel - 1) : 0) - count;
+  });
+  const isDense = strides.every((stride) => stride === 1) && fullPads.every((count) => count >= 0);
+  const turnsEasily = isPointwise(axes) || elementCount(concreteShape(weight)) < elementCount(concreteShape(dSmall));
+  if (isDense && turnsEasily) {
+    const kernel = reversed(
+      g,
+      transposedInGroups(g, weight, convolution),
+      axes.map((_, axis) => axis + 2),
+    );
+    return g.conv(dSmall, kernel, { dilations, pads: fullPads, group: groups });
+  }
+  const outputPadding = axes.map((axis) => axis.largeSize + axis.begin + axis.end - reachOf(axis));
+  return g.convTranspose(dSmall, weight, { strides, dilations, pads, outputPadding, group: groups });
+}
+
+/** Weights [K, C / groups, …] as [C, K / groups, …]. */
+function transposedInGroups(g: Builder, weight: Value, { groups, channels, kernels, axes }: Convolution): Value {
+  const [inGroup, outGroup] = [channels / groups, kernels / groups];
+  const kernel = axes.map((axis) => axis.kernel);
+  if (inGroup === 1 && outGroup === 1) return weight;
+  const byGroup = g.reshape(weight, [groups, outGroup, inGroup, elementCount(kernel)]);
+  return g.reshape(g.transpose(byGroup, [0, 2, 1, 3]), [channels, outGroup, ...kernel]);
+}
+
+/**
+ * dW[k, c, tap] = Σ dSmall · large, shifted to the tap. With several groups this is itself a convolution, whose kernel is dSmall
+ * and whose images are a group's input channels; with one group, one matrix product over all taps.
+ */
+export function weightGradient(g: Builder, large: Value, dSmall: Value, convolution: Convolution): Value {
+  return convolution.groups === 1 || isPointwise(convolution.axes)
+    ? tapProducts(g, large, dSmall, convolution)
+    : correlation(g, large, dSmall, convolution);
+}
+
+function correlation(g: Builder, large: Value, dSmall: Value, convolution: Convolution): Value {
+  const { images, channels, groups, axes } = convolution;
+  const inGroup = channels / groups;
+  const size = axes.map(({ largeSize }) => largeSize);
+  // [N, groups, C / groups, …] as [C / groups, groups · N, …]: the convolution sums over a group's channels, here the images.
+  const byGroup = g.reshape(large, [images, groups, inGroup, elementCount(size)]);
+  const channelsFirst = g.reshape(g.transpose(byGroup, [2, 1, 0, 3]), [inGroup, groups * images, ...size]);
+  const { strides, dilations, pads } = listsOf(axes);
+  // A step of the kernel is a dilation of dSmall, and the other way round.
+  const correlated = g.conv(channelsFirst, swapped(g, dSmall), {
+    strides: dilations,
+    dilations: strides,
+    pads,
+    group: groups,
+  });
+  // What no stride reached gives further, meaningless taps.
+  const taps = cropped(
+    g,
+    correlated,
+    axes.map(({ kernel }) => kernel),
+  );
+  return swapped(g, taps);
+}
+
+function tapProducts(g: Builder, large: Value, dSmall: Value, convolution: Convolution): Value {
+  const { images, channels, kernels, groups, axes } = convolution;
+  const [inGroup, outGroup] = [channels / groups, kernels / groups];
+  const area = elementCount([images, ...axes.map(({ smallSize }) => smallSize)]);
+  // [C, N, …] puts what a matrix product sums over last.
+  const [begins, ends] = [axes.map(({ begin }) => begin), axes.map(({ end }) => end)];
+  const rows = swapped(g, padded(g, large, begins, ends));
+  const taps = tapsOf(axes).map((tap) => g.reshape(shifted(g, rows, tap, axes), [groups, inGroup, area]));
+  const [first] = taps;
+  const columns = first && taps.length === 1 ? first : g.concat(taps, 1);
+  const dRows = g.reshape(swapped(g, dSmall), [groups, outGroup, area]);
+  const product =
+    groups === 1
+      ? g.gemm(g.reshape(dRows, [outGroup, area]), g.reshape(columns, [taps.length * inGroup, area]), { transB: true })
+      : g.matmul(dRows, g.transpose(columns, [0, 2, 1]));
+  const byTap = g.reshape(product, [kernels, taps.length, inGroup]);
+  return g.reshape(taps.length === 1 ? byTap : g.transpose(byTap, [0, 2, 1]), [
     kernels,
-    group,
-    size: pair(size, 1),
-    outSize: pair(outSize, 1),
-    kernel: pair(kernel, 1),
-    strides: pair(strides, 1),
-    dilations: pair(dilations, 1),
-    begins: pair(pads.slice(0, kernel.length), 0),
-    ends: pair(pads.slice(kernel.length), 0),
-    kind: isDepthwise ? 'depthwise' : isUnit ? 'pointwise' : 'dense',
+    inGroup,
+    ...axes.map(({ kernel }) => kernel),
+  ]);
+}
+
+/** Every place in the kernel, the last axis fastest. */
+function tapsOf(axes: readonly SpatialAxis[]): number[][] {
+  return axes.reduce<number[][]>(
+    (taps, { kernel }) => taps.flatMap((tap) => Array.from({ length: kernel }, (_, place) => [...tap, place])),
+    [[]],
+  );
+}
+
+/** What one tap of the kernel sees: the padded large side from the tap on, every stride-th element. */
+function shifted(g: Builder, rows: Value, tap: readonly number[], axes: readonly SpatialAxis[]): Value {
+  const starts = axes.map(({ dilation }, axis) => (tap[axis] ?? 0) * dilation);
+  const stops = axes.map(({ smallSize, stride }, axis) => (starts[axis] ?? 0) + (smallSize - 1) * stride + 1);
+  const sizes = concreteShape(rows).slice(2);
+  if (axes.every(({ stride }, axis) => stride === 1 && starts[axis] === 0 && stops[axis] === sizes[axis])) return rows;
+  return g.slice(
+    rows,
+    starts,
+    stops,
+    axes.map((_, axis) => axis + 2),
+    axes.map(({ stride }) => stride),
+  );
+}
+
+function isPointwise(axes: readonly SpatialAxis[]): boolean {
+  return axes.every(({ kernel }) => kernel === 1);
+}
+
+/** [A, B, …] as [B, A, …]. */
+function swapped(g: Builder, x: Value): Value {
+  return g.transpose(
+    x,
+    concreteShape(x).map((_, axis) => (axis < 2 ? 1 - axis : axis)),
+  );
+}
+
+/** The attributes of a convolution. */
+function listsOf(axes: readonly SpatialAxis[]) {
+  return {
+    strides: axes.map(({ stride }) => stride),
+    dilations: axes.map(({ dilation }) => dilation),
+    pads: [...axes.map(({ begin }) => begin), ...axes.map(({ end }) => end)],
   };
 }
 
-/** A value of one spatial dimension as one of two, of height 1. */
-export function asPlane(g: Builder, value: Value): Value {
-  const [first = 0, second = 0, ...spatial] = concreteShape(value);
-  return spatial.length === 1 ? g.reshape(value, [first, second, 1, ...spatial]) : value;
+/** How much of the padded large side the windows cover. */
+function reachOf({ smallSize, stride, dilation, kernel }: SpatialAxis): number {
+  return (smallSize - 1) * stride + dilation * (kernel - 1) + 1;
 }
 
-/** dX [N, C, H, W] from `dy` [N, K, H′, W′] and `weight` [K, C / groups, kh, kw]. */
-export function inputGradient(g: Builder, geometry: Geometry, dy: Value, weight: Value): Value {
-  const { kind, channels, kernels, group, kernel, strides, dilations, begins, ends, size, outSize } = geometry;
-  switch (kind) {
-    case 'pointwise': {
-      const [inputs, outputs] = [channels / group, kernels / group];
-      const transposed = g.transpose(g.reshape(weight, [group, outputs, inputs]), [0, 2, 1]);
-      return g.conv(dy, g.reshape(transposed, [channels, outputs, 1, 1]), { group });
-    }
-    case 'depthwise': {
-      // A full convolution of dy, spread out by the strides, with the flipped kernel.
-      const spread = spreadOut(g, dy, strides);
-      const spreadSize = each((axis) => (outSize[axis] - 1) * strides[axis] + 1);
-      const reach = each((axis) => dilations[axis] * (kernel[axis] - 1));
-      const before = each((axis) => reach[axis] - begins[axis]);
-      const after = each((axis) => size[axis] - spreadSize[axis] + reach[axis] - before[axis]);
-      const flipped = g.slice(weight, [-1, -1], [-kernel[0] - 1, -kernel[1] - 1], [2, 3], [-1, -1]);
-      return g.conv(padPlane(g, spread, before, after), flipped, { dilations, group });
-    }
-    case 'dense': {
-      const reached = each(
-        (axis) =>
-          (outSize[axis] - 1) * strides[axis] + dilations[axis] * (kernel[axis] - 1) + 1 - begins[axis] - ends[axis],
-      );
-      const outputPadding = each((axis) => size[axis] - reached[axis]);
-      return g.convTranspose(dy, weight, { strides, dilations, pads: [...begins, ...ends], outputPadding, group });
-    }
-  }
-}
-
-/** dW [K, C / groups, kh, kw] from `x` [N, C, H, W] and `dy` [N, K, H′, W′]. */
-export function weightGradient(g: Builder, geometry: Geometry, x: Value, dy: Value): Value {
-  const { kind, images, channels, kernels, group, kernel, strides, dilations, begins, ends, size, outSize } = geometry;
-  const area = outSize[0] * outSize[1];
-  // [C, N, H, W] puts what a matrix product sums over last.
-  const matrixOf = (value: Value, rows: number) => g.reshape(g.transpose(value, [1, 0, 2, 3]), [rows, images * area]);
-  if (kind === 'depthwise') {
-    const all = images * channels;
-    const correlated = g.conv(g.reshape(x, [1, all, ...size]), g.reshape(dy, [all, 1, ...outSize]), {
-      strides: dilations,
-      dilations: strides,
-      pads: [...begins, ...ends],
-      group: all,
-    });
-    // Rows and columns that no stride reached give further, meaningless taps.
-    const [, , height = 0, width = 0] = concreteShape(correlated);
-    const taps =
-      height === kernel[0] && width === kernel[1] ? correlated : g.slice(correlated, [0, 0], [...kernel], [2, 3]);
-    return g.reshape(g.reduceSum(g.reshape(taps, [images, channels, ...kernel]), [0]), [channels, 1, ...kernel]);
-  }
-  if (kind === 'pointwise' && group === 1) {
-    const product = g.gemm(matrixOf(dy, kernels), matrixOf(x, channels), { transB: true });
-    return g.reshape(product, [kernels, channels, 1, 1]);
-  }
-  const shifts = shiftsOf(geometry);
-  if (group === 1) {
-    const padded = g.transpose(padPlane(g, x, begins, ends), [1, 0, 2, 3]);
-    const taps = shifts.map(({ starts, stops }) =>
-      g.reshape(g.slice(padded, starts, stops, [2, 3], [...strides]), [channels, images * area]),
-    );
-    const product = g.gemm(matrixOf(dy, kernels), g.concat(taps, 0), { transB: true });
-    const byTap = g.reshape(product, [kernels, taps.length, channels]);
-    return g.reshape(g.transpose(byTap, [0, 2, 1]), [kernels, channels, ...kernel]);
-  }
-  // A product for each group: [K / groups, N·H′·W′] by [N·H′·W′, taps · C / groups].
-  const [inputs, outputs] = [channels / group, kernels / group];
-  const padded = padPlane(g, x, begins, ends);
-  const [height, width] = concreteShape(padded).slice(2);
-  const grouped = g.transpose(g.reshape(padded, [images, group, inputs, height ?? 0, width ?? 0]), [1, 0, 3, 4, 2]);
-  const taps = shifts.map(({ starts, stops }) =>
-    g.reshape(g.slice(grouped, starts, stops, [2, 3], [...strides]), [group, images * area, inputs]),
+/** The first `sizes` elements of the spatial axes. */
+function cropped(g: Builder, x: Value, sizes: readonly number[]): Value {
+  const have = concreteShape(x).slice(2);
+  if (have.every((size, axis) => size === sizes[axis])) return x;
+  return g.slice(
+    x,
+    sizes.map(() => 0),
+    sizes,
+    sizes.map((_, axis) => axis + 2),
   );
-  const dyMatrices = g.reshape(matrixOf(dy, kernels), [group, outputs, images * area]);
-  const product = g.matmul(dyMatrices, taps.length === 1 ? (taps[0] ?? x) : g.concat(taps, 2));
-  const byTap = g.reshape(product, [kernels, taps.length, inputs]);
-  return g.reshape(g.transpose(byTap, [0, 2, 1]), [kernels, inputs, ...kernel]);
 }
 
-/** For every tap of the kernel, row by row, the part of the padded input that it meets. */
-function shiftsOf({ kernel, dilations, strides, outSize }: Geometry): { starts: number[]; stops: number[] }[] {
-  return Array.from({ length: kernel[0] * kernel[1] }, (_, tap) => {
-    const place = [Math.floor(tap / kernel[1]), tap % kernel[1]] as const;
-    const starts = each((axis) => place[axis] * dilations[axis]);
-    return { starts: [...starts], stops: [...each((axis) => starts[axis] + (outSize[axis] - 1) * strides[axis] + 1)] };
-  });
+/** Pads the spatial axes with zeros; a negative number cuts off. */
+function padded(g: Builder, x: Value, before: readonly number[], after: readonly number[]): Value {
+  return [...before, ...after].every((count) => count === 0) ? x : g.pad(x, [0, 0, ...before, 0, 0, ...after]);
 }
 
-/** `x` [N, C, H, W] with strides − 1 zeros between its rows and columns. */
-export function spreadOut(g: Builder, x: Value, strides: Pair): Value {
-  if (strides[0] === 1 && strides[1] === 1) return x;
-  const [images = 0, channels = 0, height = 0, width = 0] = concreteShape(x);
-  const cells = g.reshape(x, [images, channels, height, 1, width, 1]);
-  const spread = g.pad(cells, [0, 0, 0, 0, 0, 0, 0, 0, 0, strides[0] - 1, 0, strides[1] - 1]);
-  const rows = g.reshape(spread, [images, channels, height * strides[0], width * strides[1]]);
-  return g.slice(rows, [0, 0], [(height - 1) * strides[0] + 1, (width - 1) * strides[1] + 1], [2, 3]);
-}
-
-/** Pads rows and columns with zeros; a negative number cuts them off. */
-export function padPlane(g: Builder, x: Value, before: Pair, after: Pair): Value {
-  return [...before, ...after].every((n) => n === 0) ? x : g.pad(x, [0, 0, ...before, 0, 0, ...after]);
+/** The gradient of a bias: `dy` summed over all axes but the channels. */
+export function channelSum(g: Builder, dy: Value): Value {
+  const axes = concreteShape(dy).flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+  return g.reduceSum(dy, axes, false);
 }

@@ -118,7 +118,14 @@ export class Builder {
       { length: count },
       (_, index) => new Value(this.uniqueName(options.outputName ?? (count === 1 ? op : `${op}_${index}`))),
     );
-    const node = new Node(op, options.domain ?? '', name, [...inputs], outputs, new Map(Object.entries(attributes)));
+    const node = new Node(
+      op,
+      options.domain ?? '',
+      name,
+      [...inputs],
+      [...outputs],
+      new Map(Object.entries(attributes)),
+    );
     inferNode(node);
     this.graph.nodes.push(node);
     return outputs;

@@ -16,16 +16,16 @@ export function canonicalize(graph: Graph): void {
   graph.nodes = graph.nodes.map((node) => {
     if (node.domain !== '') return node;
     return readSourceNode(node, () => {
-      const renamed = renameWithdrawn(node);
-      upgrade(renamed, from);
-      return renamed;
+      const current = node.op === 'Upsample' ? resizeOf(node) : node;
+      upgrade(current, from);
+      return current;
     });
   });
 }
 
-/** Upsample, which operator set 10 has withdrawn, is the Resize of that set. */
-function renameWithdrawn(node: Node): Node {
-  return node.op === 'Upsample' ? new Node('Resize', '', node.name, node.inputs, node.outputs, node.attributes) : node;
+/** Upsample (operator set 9) became Resize, which then took the same inputs. */
+function resizeOf({ domain, name, inputs, outputs, attributes }: Node): Node {
+  return new Node('Resize', domain, name, inputs, outputs, attributes);
 }
 
 /** Operators that took their axes as an attribute, and the set in which these became an input. */
@@ -82,11 +82,33 @@ function upgrade(node: Node, from: number): void {
       if (from < 13 && !node.attributes.has('axis')) setAttribute(node, 'axis', { kind: 'int', value: 1 });
       return;
     case 'Resize':
-      upgradeResize(node, from);
+      if (from < 11) fromAsymmetricResize(node);
+      // Before 13, scales were given also where sizes were, and then empty.
+      node.inputs = node.inputs.map((input, index) => (index > 0 && input?.shape?.[0] === 0 ? undefined : input));
       return;
     default:
       return;
   }
+}
+
+/**
+ * Before operator set 11, Resize took its scales as its second input, and counted pixels from the first one's edge.
+ * @throws UserError `unsupported-operator` where scales that decide how to round are computed.
+ */
+function fromAsymmetricResize(node: Node): void {
+  const scales = node.inputs[1];
+  node.inputs = [node.inputs[0], undefined, scales];
+  setAttribute(node, 'coordinate_transformation_mode', text('asymmetric'));
+  if (node.string('mode', 'nearest') !== 'nearest') return;
+  if (!scales?.constant) {
+    throw new UserError(
+      'unsupported-operator',
+      `${describe(node)} computes its scales, which before operator set 11 decide how it rounds; export the model with a later one`,
+    );
+  }
+  // ONNX Runtime's reading of "nearest" in those sets: an image that becomes smaller rounds up.
+  const shrinks = toNumbers(scales.constant).some((scale) => scale < 1);
+  setAttribute(node, 'nearest_mode', text(shrinks ? 'ceil' : 'floor'));
 }
 
 /**
@@ -106,32 +128,6 @@ export function refuseFlattenedSoftmax(graph: Graph, from: number): void {
       );
     }
   }
-}
-
-/**
- * Before operator set 11, Resize had no region, and mapped places by their distance from the corner. Until 13 a model that
- * states sizes also had to state empty scales, which are refused today.
- */
-function upgradeResize(node: Node, from: number): void {
-  const [x, second, scales, sizes] = node.inputs;
-  if (from < 11) {
-    node.inputs = [x, undefined, second];
-    setAttribute(node, 'coordinate_transformation_mode', text('asymmetric'));
-    const factors = second?.constant && toNumbers(second.constant);
-    if (!factors) {
-      throw new UserError(
-        'unsupported-operator',
-        `${describe(node)} computes its scales, as it could before operator set 11; export the model with a later one`,
-      );
-    }
-    // ONNX Runtime, and the ONNX project's cases for set 10, take the next place when they shrink.
-    setAttribute(node, 'nearest_mode', text(factors.every((factor) => factor <= 1) ? 'ceil' : 'floor'));
-    return;
-  }
-  const isCropped = node.string('coordinate_transformation_mode', 'half_pixel') === 'tf_crop_and_resize';
-  const region = isCropped ? second : undefined;
-  const hasSizes = sizes !== undefined && sizes.shape?.[0] !== 0;
-  node.inputs = hasSizes ? [x, region, undefined, sizes] : [x, region, scales];
 }
 
 /** Appends attributes as inputs, in this order; what is missing is omitted. */

@@ -1,5 +1,6 @@
-import { type DType, dtypeOfCode, nearestNumber, toNumbers } from '../onnx/tensor.js';
+import { type DType, dtypeOfCode, nearestNumber, type Tensor, toNumbers } from '../onnx/tensor.js';
 import { type Dim, describe, type Node, type Shape, sameDim, showShape, type Value } from './graph.js';
+import { resizedShape } from './resized.js';
 
 /** The static geometry of a convolution or a pooling. */
 export interface ConvGeometry {
@@ -21,8 +22,10 @@ interface ShapeRule {
   readonly dtype?: (node: Node) => DType | undefined;
   /** Further outputs' element types, where they differ from output 0's. */
   readonly others?: readonly DType[];
-  /** The shape of output `index` from 1 on, where it differs from output 0's. */
-  readonly otherShape?: (context: Context, index: number) => Shape | undefined;
+  /** Further outputs' shape, where it differs from output 0's. */
+  readonly otherShape?: (context: Context) => Shape | undefined;
+  /** The shapes of all outputs, where each has its own. */
+  readonly shapes?: (context: Context) => readonly Shape[] | undefined;
 }
 
 interface Context {
@@ -73,7 +76,7 @@ const rules = new Map<string, ShapeRule>([
   ['Unsqueeze', { shape: unsqueezed }],
   ['Concat', { shape: concatenated }],
   ['Slice', { shape: sliced }],
-  ['Split', { shape: (context) => splitPart(context, 0), otherShape: splitPart }],
+  ['Split', { shape: (context) => splitUp(context)?.[0], shapes: splitUp }],
   ['Tile', { shape: tiled }],
   ['Resize', { shape: resized }],
   ['DepthToSpace', { shape: depthToSpace }],
@@ -105,10 +108,12 @@ export function inferNode(node: Node, known: Known = new Map()): void {
   const dtype = rule.dtype ? rule.dtype(node) : node.inputs[0]?.dtype;
   const isKnown = node.inputs.every((input) => !input || input.shape);
   const shape = isKnown ? rule.shape(contextOf(node, known)) : undefined;
+  const otherShape = isKnown && rule.otherShape ? rule.otherShape(contextOf(node, known)) : shape;
+  const shapes = isKnown ? rule.shapes?.(contextOf(node, known)) : undefined;
   node.outputs.forEach((output, index) => {
     if (!output) return;
     output.dtype = index === 0 ? dtype : (rule.others?.[index - 1] ?? dtype);
-    output.shape = index === 0 || !rule.otherShape || !isKnown ? shape : rule.otherShape(contextOf(node, known), index);
+    output.shape = index === 0 ? shape : rule.shapes ? shapes?.[index] : otherShape;
   });
 }
 
@@ -193,8 +198,13 @@ function integersOf(value: Value | undefined, known: Known): readonly Dim[] | un
   const constant = value?.constant;
   if (!constant) return value && known.get(value);
   return (constant.dtype === 'int64' || constant.dtype === 'int32') && constant.data.length <= LONGEST_VECTOR
-    ? Array.from(constant.data, nearestNumber)
+    ? numbersOfConstant(constant)
     : undefined;
+}
+
+/** A constant's elements as numbers; the huge integers that mean "to the end" become the largest exact ones. */
+export function numbersOfConstant({ data }: Tensor): number[] {
+  return Array.from(data, nearestNumber);
 }
 
 /** The integers that a node computes, where ort-tl can follow it. */
@@ -462,79 +472,6 @@ function sliced({ node, shape, numbers }: Context): Shape | undefined {
   return result;
 }
 
-/** The lengths of a Split's parts: stated, or equal with the last one shorter. */
-function splitPart({ node, shape, numbers }: Context, index: number): Shape | undefined {
-  const from = shape(0);
-  const axis = wrap(node.int('axis', 0), from.length);
-  const count = node.int('num_outputs', node.outputs.length);
-  const stated = node.inputs[1] ? numbers(1) : undefined;
-  if (node.inputs[1] && !stated) return undefined;
-  const length = whole(node, from[axis]);
-  const each = Math.ceil(length / count);
-  const own = stated ? whole(node, stated[index]) : Math.min(each, length - index * each);
-  const total = stated ? stated.reduce<number>((sum, part) => sum + whole(node, part), 0) : length;
-  if (total !== length || own < 0)
-    throw new Error(`${describe(node)} cannot split ${showShape(from)} into ${count} parts along axis ${axis}`);
-  return from.map((dim, place) => (place === axis ? own : dim));
-}
-
-function tiled({ node, shape, numbers }: Context): Shape | undefined {
-  const repeats = numbers(1);
-  return (
-    repeats && shape(0).map((dim, axis) => (repeats[axis] === 1 ? dim : whole(node, dim) * whole(node, repeats[axis])))
-  );
-}
-
-/** Of Resize since operator set 11: by sizes, or by scales, which round down. */
-function resized({ node, shape, numbers }: Context): Shape | undefined {
-  const from = shape(0);
-  const axes = (node.ints('axes') ?? from.map((_, axis) => axis)).map((axis) => wrap(axis, from.length));
-  const result: Dim[] = [...from];
-  if (node.inputs[3]) {
-    const sizes = numbers(3);
-    if (!sizes) return undefined;
-    const kept = keptScale(node, from, sizes);
-    axes.forEach((axis, index) => {
-      result[axis] = kept === undefined ? at(sizes, index) : Math.floor(whole(node, from[axis]) * kept + 0.5);
-    });
-    return result;
-  }
-  const scales = node.inputs[2]?.constant && toNumbers(node.inputs[2].constant);
-  if (!scales) return undefined;
-  axes.forEach((axis, index) => {
-    const scale = at(scales, index);
-    if (scale !== 1) result[axis] = Math.floor(whole(node, from[axis]) * scale);
-  });
-  return result;
-}
-
-/** The one scale of a Resize that keeps the aspect ratio within `sizes` or beyond them; undefined where it stretches. */
-export function keptScale(node: Node, from: Shape, sizes: readonly Dim[]): number | undefined {
-  const policy = node.string('keep_aspect_ratio_policy', 'stretch');
-  if (policy === 'stretch') return undefined;
-  const axes = node.ints('axes') ?? from.map((_, axis) => axis);
-  const scales = axes.map((axis, index) => whole(node, sizes[index]) / whole(node, from[wrap(axis, from.length)]));
-  return policy === 'not_larger' ? Math.min(...scales) : Math.max(...scales);
-}
-
-function depthToSpace({ node, shape }: Context): Shape {
-  const [images, channels, height, width] = shape(0);
-  const block = node.int('blocksize', 1);
-  const depth = whole(node, channels) / block ** 2;
-  if (images === undefined || !Number.isInteger(depth))
-    throw new Error(`${describe(node)} cannot spread ${showShape(shape(0))} over blocks of ${block}`);
-  return [images, depth, whole(node, height) * block, whole(node, width) * block];
-}
-
-function spaceToDepth({ node, shape }: Context): Shape {
-  const [images, channels, height, width] = shape(0);
-  const block = node.int('blocksize', 1);
-  const [rows, columns] = [whole(node, height) / block, whole(node, width) / block];
-  if (images === undefined || !Number.isInteger(rows) || !Number.isInteger(columns))
-    throw new Error(`${describe(node)} cannot gather ${showShape(shape(0))} into blocks of ${block}`);
-  return [images, whole(node, channels) * block ** 2, rows, columns];
-}
-
 function padded({ node, shape, numbers }: Context): Shape | undefined {
   const from = shape(0);
   const pads = numbers(1);
@@ -547,6 +484,50 @@ function padded({ node, shape, numbers }: Context): Shape | undefined {
     if (added !== 0) result[axis] = whole(node, from[axis]) + added;
   });
   return result;
+}
+
+function splitUp({ node, shape, numbers }: Context): Shape[] | undefined {
+  const from = shape(0);
+  const along = wrap(node.int('axis', 0), from.length);
+  const stated = node.inputs[1] ? numbers(1) : evenParts(node, from[along]);
+  return stated?.map((part) => from.map((dim, axis) => (axis === along ? part : dim)));
+}
+
+/** An axis in as many parts as the node has outputs, the last one smaller where it does not come out even. */
+function evenParts(node: Node, dim: Dim | undefined): number[] {
+  const count = node.int('num_outputs', node.outputs.length);
+  const length = whole(node, dim);
+  const part = Math.ceil(length / count);
+  return Array.from({ length: count }, (_, index) => Math.max(0, Math.min(part, length - index * part)));
+}
+
+function tiled({ node, shape, numbers }: Context): Shape | undefined {
+  const repeats = numbers(1);
+  return (
+    repeats &&
+    shape(0).map((dim, axis) => {
+      const count = whole(node, repeats[axis]);
+      return isNumber(dim) ? dim * count : { batch: dim.batch * count };
+    })
+  );
+}
+
+function resized({ node, shape, numbers }: Context): Shape | undefined {
+  const scales = node.inputs[2]?.constant;
+  const sizes = node.inputs[3] && numbers(3);
+  return resizedShape(node, shape(0), scales && scales.data.length > 0 ? toNumbers(scales) : undefined, sizes);
+}
+
+function depthToSpace({ node, shape }: Context): Shape {
+  const [images = 0, channels, height, width] = shape(0);
+  const block = node.int('blocksize', 1);
+  return [images, whole(node, channels) / block ** 2, whole(node, height) * block, whole(node, width) * block];
+}
+
+function spaceToDepth({ node, shape }: Context): Shape {
+  const [images = 0, channels, height, width] = shape(0);
+  const block = node.int('blocksize', 1);
+  return [images, whole(node, channels) * block ** 2, whole(node, height) / block, whole(node, width) / block];
 }
 
 function gathered({ node, shape }: Context): Shape {

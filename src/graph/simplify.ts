@@ -1,5 +1,5 @@
 import { intTensor } from '../onnx/tensor.js';
-import { type Dim, type Graph, type Node, Value } from './graph.js';
+import { type Dim, type Graph, ints, type Node, sameDim, Value } from './graph.js';
 import { ancestors } from './order.js';
 import { inferGraph, knownDims } from './infer.js';
 
@@ -40,28 +40,51 @@ function bypass(graph: Graph): void {
   graph.outputs = graph.outputs.map(resolve);
 }
 
-/** Operators, and the input that tells a shape (opset 13 and later). */
-const shapeInputs: Record<string, number> = { Reshape: 1, Expand: 1, ConstantOfShape: 0 };
+/** Operators, and the inputs that hold shapes, places or counts (opset 13 and later). */
+const integerInputs: Record<string, readonly number[]> = {
+  ConstantOfShape: [0],
+  Expand: [1],
+  Pad: [1, 3],
+  Reshape: [1],
+  Slice: [1, 2, 3, 4],
+  Split: [1],
+  Tile: [1],
+};
 
 /** Replaces computed shape arguments by constants; the batch becomes 0 (kept from the input) or -1 (what remains). */
 function fixShapes(graph: Graph): void {
   const known = knownDims(graph);
   for (const node of graph.nodes) {
-    const index = shapeInputs[node.op];
-    if (index === undefined || node.domain !== '') continue;
-    const value = node.inputs[index];
-    // Of a Reshape's target the result's shape says all: a -1 beside the batch is a number there.
-    const dims = node.op === 'Reshape' ? node.outputs[0]?.shape : value && known.get(value);
-    const target =
-      !value?.constant &&
-      dims &&
-      (node.op === 'Reshape' ? reshapeTarget(dims) : dims.every(isNumber) ? [...dims] : undefined);
-    if (!value || !target) continue;
-    const fixed = new Value(`${value.name}/fixed/${node.name}`, 'int64', [target.length]);
-    fixed.constant = intTensor([target.length], target);
-    node.inputs[index] = fixed;
+    if (node.domain !== '') continue;
+    for (const index of integerInputs[node.op] ?? []) {
+      const value = node.inputs[index];
+      if (!value || value.constant) continue;
+      // Of a Reshape's target the result's shape says all: a -1 beside the batch is a number there.
+      const dims = node.op === 'Reshape' ? node.outputs[0]?.shape : known.get(value);
+      const target =
+        dims && (node.op === 'Reshape' ? reshapeTarget(dims) : dims.every(isNumber) ? [...dims] : undefined);
+      if (target) node.inputs[index] = constantInts(`${value.name}/fixed/${node.name}`, target);
+    }
+    if (node.op === 'Resize') fixSizes(node, known);
   }
   for (const node of graph.nodes) freeBatch(node);
+}
+
+/** A Resize to computed sizes, of which the first is the batch: that one goes, the others become constants. */
+function fixSizes(node: Node, known: ReadonlyMap<Value, readonly Dim[]>): void {
+  const sizes = node.inputs[3];
+  const [batch, ...dims] = (sizes && known.get(sizes)) ?? [];
+  const from = node.inputs[0]?.shape?.[0];
+  if (!sizes || node.ints('axes') || batch === undefined || from === undefined || !sameDim(batch, from)) return;
+  if (!dims.every(isNumber) || node.inputs[1]?.constant?.data.length) return;
+  node.inputs[3] = constantInts(`${sizes.name}/fixed/${node.name}`, dims);
+  node.attributes = new Map([...node.attributes, ['axes', ints(dims.map((_, axis) => axis + 1))]]);
+}
+
+function constantInts(name: string, numbers: readonly number[]): Value {
+  const value = new Value(name, 'int64', [numbers.length]);
+  value.constant = intTensor([numbers.length], numbers);
+  return value;
 }
 
 const isNumber = (dim: Dim): dim is number => typeof dim === 'number';
@@ -79,7 +102,5 @@ function freeBatch(node: Node): void {
   if (node.op !== 'Reshape' || !target?.constant || !from || from.every(isNumber)) return;
   const dims = Array.from(target.constant.data as BigInt64Array, Number);
   if (dims[0] !== 1 || dims.includes(-1) || dims.includes(0)) return;
-  const fixed = new Value(`${target.name}/batch/${node.name}`, 'int64', [dims.length]);
-  fixed.constant = intTensor([dims.length], [-1, ...dims.slice(1)]);
-  node.inputs[1] = fixed;
+  node.inputs[1] = constantInts(`${target.name}/batch/${node.name}`, [-1, ...dims.slice(1)]);
 }

@@ -28,6 +28,7 @@ export function one(
   shapes: readonly (readonly number[])[],
   build: Build,
   from?: number,
+  opset?: number,
 ): Case {
   return {
     op,
@@ -35,6 +36,7 @@ export function one(
     shapes,
     build: (g, [a, b = a, c = a]) => (a && b && c ? build(g, a, b, c) : g.scalar(0)),
     ...(from === undefined ? {} : { from }),
+    ...(opset === undefined ? {} : { opset }),
   };
 }
 

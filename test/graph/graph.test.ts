@@ -15,7 +15,7 @@ import {
   ModelProtoSchema,
   type ModelProto,
 } from '../../src/onnx/onnx_pb.js';
-import { floatTensor, protoOfTensor, type Tensor } from '../../src/onnx/tensor.js';
+import { floatTensor, intTensor, protoOfTensor, type Tensor } from '../../src/onnx/tensor.js';
 
 const N = { batch: 1 };
 
@@ -172,12 +172,37 @@ function model(
 }
 const attribute = {
   ints: (name: string, values: number[]) => create(AttributeProtoSchema, { name, type: 7, ints: values.map(BigInt) }),
+  text: (name: string, value: string) =>
+    create(AttributeProtoSchema, { name, type: 3, s: new TextEncoder().encode(value) }),
   int: (name: string, value: number) => create(AttributeProtoSchema, { name, type: 2, i: BigInt(value) }),
   float: (name: string, value: number) => create(AttributeProtoSchema, { name, type: 1, f: value }),
 };
 
 describe('canonicalize', () => {
-  const cases: [string, number, NodeSpec[]][] = [
+  const larger = { scales: floatTensor([4], [1, 1, 2, 1.5]) };
+  const smaller = { scales: floatTensor([4], [1, 1, 0.6, 0.5]) };
+  const scaled = (opType: string, mode: string): NodeSpec[] => [
+    { opType, input: ['x', 'scales'], output: ['y'], attribute: [attribute.text('mode', mode)] },
+  ];
+  const cases: [string, number, NodeSpec[], Record<string, Tensor>?][] = [
+    ['Upsample of set 9, nearest', 9, scaled('Upsample', 'nearest'), larger],
+    ['Upsample of set 9, linear', 9, scaled('Upsample', 'linear'), larger],
+    ['Resize of set 10, nearest', 10, scaled('Resize', 'nearest'), larger],
+    ['Resize of set 10, nearest and smaller', 10, scaled('Resize', 'nearest'), smaller],
+    ['Resize of set 10, linear and smaller', 10, scaled('Resize', 'linear'), smaller],
+    [
+      'Resize of set 11 to sizes',
+      11,
+      [
+        {
+          opType: 'Resize',
+          input: ['x', 'none', 'none', 'sizes'],
+          output: ['y'],
+          attribute: [attribute.text('mode', 'linear')],
+        },
+      ],
+      { none: floatTensor([0], []), sizes: intTensor([4], [1, 2, 7, 3]) },
+    ],
     [
       'ReduceMean of set 11',
       11,
@@ -220,8 +245,8 @@ describe('canonicalize', () => {
     ],
   ];
 
-  it.each(cases)('%s means the same afterwards', async (_, opset, nodes) => {
-    const proto = model(opset, nodes);
+  it.each(cases)('%s means the same afterwards', async (_, opset, nodes, initializers) => {
+    const proto = model(opset, nodes, initializers);
     const graph = graphOfModel(proto);
     canonicalize(graph);
     expect(graph.opset).toBe(18);
@@ -298,6 +323,44 @@ describe('simplify', () => {
     simplify(graph);
     expect(graph.nodes.map(({ op }) => op)).toEqual(['Reshape']);
     expect(graph.outputs[0]?.shape).toEqual([N, 32]);
+  });
+
+  it('follows the arithmetic that exporters write for half of the channels', () => {
+    const proto = model(
+      13,
+      [
+        { opType: 'Shape', input: ['x'], output: ['s'] },
+        { opType: 'Gather', input: ['s', 'one'], output: ['c'] },
+        { opType: 'Div', input: ['c', 'two'], output: ['half'] },
+        { opType: 'Slice', input: ['x', 'half', 'end', 'one'], output: ['y'] },
+      ],
+      {
+        one: intTensor([1], [1]),
+        two: intTensor([1], [2]),
+        end: { dtype: 'int64', dims: [1], data: BigInt64Array.of(2n ** 63n - 1n) },
+      },
+    );
+    const graph = graphOfModel(proto);
+    simplify(graph);
+    expect(graph.nodes.map(({ op }) => op)).toEqual(['Slice']);
+    expect(graph.outputs[0]?.shape).toEqual([N, 1, 4, 4]);
+  });
+
+  it('follows a Resize to sizes of which the first is the batch', () => {
+    const proto = model(
+      18,
+      [
+        { opType: 'Shape', input: ['x'], output: ['s'], attribute: [attribute.int('end', 2)] },
+        { opType: 'Concat', input: ['s', 'rest'], output: ['sizes'], attribute: [attribute.int('axis', 0)] },
+        { opType: 'Resize', input: ['x', '', '', 'sizes'], output: ['y'] },
+      ],
+      { rest: intTensor([2], [7, 3]) },
+    );
+    const graph = graphOfModel(proto);
+    simplify(graph);
+    expect(graph.nodes.map(({ op }) => op)).toEqual(['Resize']);
+    expect(graph.outputs[0]?.shape).toEqual([N, 2, 7, 3]);
+    expect(graph.nodes[0]?.ints('axes')).toEqual([1, 2, 3]);
   });
 });
 

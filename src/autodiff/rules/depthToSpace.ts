@@ -1,31 +1,24 @@
-import { concreteShape } from '../../graph/graph.js';
+import { concreteShape, int } from '../../graph/graph.js';
 import type { GradientRule } from '../rule.js';
 
-/** Channels spread over blocks of space  ⇒  dy gathered from them: depth first (DCR) or column and row first (CRD). */
+/** y = x with b² channels laid out as b×b pixels  ⇒  dx = dy with its b×b pixels back in channels. */
 export const depthToSpace: GradientRule = {
   op: 'DepthToSpace',
   gradients: ({ node, input, dy, g }) => [
     () => {
-      const [images = 0, channels = 0, height = 0, width = 0] = concreteShape(input(0));
-      const block = node.int('blocksize', 1);
-      const depth = channels / block ** 2;
-      const cells = g.reshape(dy, [images, depth, height, block, width, block]);
-      const order = node.string('mode', 'DCR') === 'CRD' ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4];
-      return g.reshape(g.transpose(cells, order), [images, channels, height, width]);
+      const blocksize = node.int('blocksize', 1);
+      if (node.string('mode', 'DCR') === 'DCR') return g.op('SpaceToDepth', [dy], { blocksize: int(blocksize) });
+      // CRD: the channel counts slowest, as in PyTorch's pixel_shuffle.
+      const shape = concreteShape(input(0));
+      const [images = 0, channels = 0, height = 0, width = 0] = shape;
+      const pixels = g.reshape(dy, [images, channels / blocksize ** 2, height, blocksize, width, blocksize]);
+      return g.reshape(g.transpose(pixels, [0, 1, 3, 5, 2, 4]), shape);
     },
   ],
 };
 
-/** Blocks of space gathered into channels  ⇒  dy spread over them again. */
+/** y = x with b×b pixels laid out as b² channels  ⇒  dx = dy with these channels back as pixels. */
 export const spaceToDepth: GradientRule = {
   op: 'SpaceToDepth',
-  gradients: ({ node, input, dy, g }) => [
-    () => {
-      const shape = concreteShape(input(0));
-      const [images = 0, depth = 0, height = 0, width = 0] = shape;
-      const block = node.int('blocksize', 1);
-      const cells = g.reshape(dy, [images, block, block, depth, height / block, width / block]);
-      return g.reshape(g.transpose(cells, [0, 3, 4, 1, 5, 2]), shape);
-    },
-  ],
+  gradients: ({ node, dy, g }) => [() => g.op('DepthToSpace', [dy], { blocksize: int(node.int('blocksize', 1)) })],
 };

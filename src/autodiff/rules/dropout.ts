@@ -1,6 +1,5 @@
-import { UserError } from '../../errors.js';
-import { describe, type Node, Value } from '../../graph/graph.js';
-import { toNumbers } from '../../onnx/tensor.js';
+import { Value } from '../../graph/graph.js';
+import { constantNumbers } from '../constants.js';
 import { indicator } from '../piecewise.js';
 import type { GradientRule } from '../rule.js';
 
@@ -12,8 +11,8 @@ export const dropout: GradientRule = {
   op: 'Dropout',
   gradients: ({ node, output, dy, g }) => [
     () => {
-      if (numberOf(node, 2, 0) === 0) return dy;
-      const ratio = numberOf(node, 1, 0.5);
+      if ((constantNumbers(node, 2, 'mode')?.[0] ?? 0) === 0) return dy;
+      const ratio = constantNumbers(node, 1, 'ratio')?.[0] ?? 0.5;
       if (!node.outputs[1]) {
         const mask = new Value(g.uniqueName('Dropout_mask'), 'bool', output().shape);
         mask.producer = node;
@@ -25,17 +24,3 @@ export const dropout: GradientRule = {
     undefined,
   ],
 };
-
-/** The constant input `index`. @throws UserError `no-gradient-rule` where it is computed. */
-function numberOf(node: Node, index: number, fallback: number): number {
-  const value = node.inputs[index];
-  if (!value) return fallback;
-  const number = value.constant && toNumbers(value.constant)[0];
-  if (number === undefined) {
-    throw new UserError(
-      'no-gradient-rule',
-      `${describe(node)} computes its ratio or its mode ("${value.name}"), and so has no gradient; choose a policy that stops after it`,
-    );
-  }
-  return number;
-}

@@ -1,7 +1,7 @@
 import { concreteShape } from '../../graph/graph.js';
 import type { GradientRule } from '../rule.js';
 
-/** y = x, repeated along axes of length 1 or that it lacks  ⇒  dx = Σ dy over them. */
+/** y = x, broadcast to a shape  ⇒  dx = Σ dy over the axes that were stretched. */
 export const expand: GradientRule = {
   op: 'Expand',
   gradients: ({ input, dy, g }) => [() => g.unbroadcast(dy, concreteShape(input(0))), undefined],

@@ -1,4 +1,5 @@
-import { concreteShape, int, text, Value } from '../../graph/graph.js';
+import { UserError } from '../../errors.js';
+import { concreteShape, describe, int, text, Value } from '../../graph/graph.js';
 import { elementCount, floatTensor } from '../../onnx/tensor.js';
 import type { GradientRule } from '../rule.js';
 
@@ -10,6 +11,12 @@ export const maxPool: GradientRule = {
   op: 'MaxPool',
   gradients: ({ node, input, output, dy, g }) => [
     () => {
+      if (node.int('storage_order', 0) === 1) {
+        throw new UserError(
+          'no-gradient-rule',
+          `${describe(node)} counts its positions by columns, and so has no gradient; choose a policy that stops after it`,
+        );
+      }
       const shape = concreteShape(input(0));
       const count = elementCount(shape);
       if (!node.outputs[1]) {
