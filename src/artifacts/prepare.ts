@@ -6,7 +6,7 @@ import { graphOfModel } from '../graph/proto.js';
 import { simplify } from '../graph/simplify.js';
 import { inferGraph } from '../graph/infer.js';
 import { infersShapeOf } from '../graph/shapes.js';
-import { dtypeCode, floatTensor, type Tensor } from '../onnx/tensor.js';
+import { dtypeCode, floatTensor, intTensor, type Tensor, toNumbers } from '../onnx/tensor.js';
 import type { ModelFile } from '../onnx/model.js';
 import { findLayers, type LayerTable } from '../policy/layers.js';
 import { Random } from '../random.js';
@@ -117,14 +117,21 @@ export function replaceHead({ graph, layers, logits }: Classifier, classes: numb
   if (!head) throw new Error('unreachable');
   const [weight, bias] = head.parameters;
   if (!weight?.constant) throw new Error('unreachable');
-  const [first = 0, second = 0] = weight.constant.dims;
-  const transposed = head.node.op === 'Gemm' && head.node.int('transB', 0) === 1;
-  const inputs = transposed ? second : first;
+  const [first = 0, second = 0, ...kernel] = weight.constant.dims;
+  const transposed = head.node.op === 'Conv' || head.node.int('transB', 0) === 1;
+  const [before, inputs] = transposed ? [first, second] : [second, first];
   const random = new Random(seed).fork('head');
   const bound = 1 / Math.sqrt(inputs);
   const values = Array.from({ length: classes * inputs }, () => (2 * random.next() - 1) * bound);
-  setConstant(weight, floatTensor(transposed ? [classes, inputs] : [inputs, classes], values));
+  setConstant(weight, floatTensor(transposed ? [classes, inputs, ...kernel] : [inputs, classes], values));
   if (bias) setConstant(bias, floatTensor([classes], new Float32Array(classes)));
+  for (const node of descendants(graph.nodes, [head.node.output()]).nodes) {
+    const target = node.op === 'Reshape' ? node.inputs[1] : undefined;
+    if (!target?.constant || !toNumbers(target.constant).includes(before)) continue;
+    const fitting = new Value(`${target.name}/${classes}`, 'int64', target.constant.dims);
+    fitting.constant = targetFor(target.constant, before, classes);
+    node.inputs[1] = fitting;
+  }
   try {
     inferGraph(graph);
   } catch (thrown) {
@@ -148,6 +155,14 @@ export function replaceHead({ graph, layers, logits }: Classifier, classes: numb
       `with ${classes} classes the model's result has shape ${showShape(got)}, not [N, ${classes}]: something after "${head.name}" expects the old number of classes`,
     );
   }
+}
+
+/** The shape that a Reshape behind the head asks for, with the new number of classes where it says the old one. */
+export function targetFor(target: Tensor, before: number, classes: number): Tensor {
+  return intTensor(
+    target.dims,
+    toNumbers(target).map((dim) => (dim === before ? classes : dim)),
+  );
 }
 
 function setConstant(value: Value, constant: Tensor): void {

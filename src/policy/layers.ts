@@ -42,6 +42,7 @@ export function findLayers(graph: Graph, logits: Value): LayerTable {
     all.push(layer);
     if (layer.output.producer) within.add(layer.output.producer);
   }
+  connectPointwise(all, onGate, logits);
   const fcs = all.filter(({ kind, node }) => kind === 'fc' && !onGate.has(node));
   const convs = all.filter(({ kind, node }) => kind === 'conv' && !onGate.has(node));
   const head = fcs.at(-1);
@@ -50,7 +51,7 @@ export function findLayers(graph: Graph, logits: Value): LayerTable {
       refusalOfWeights(nodes) ??
       new UserError(
         'no-classifier',
-        'the model does not end in a fully connected layer (Gemm, or MatMul and Add), so there is no head to replace; ort-tl trains image classifiers',
+        'the model does not end in a fully connected layer (Gemm, MatMul and Add, or a 1×1 convolution), so there is no head to replace; ort-tl trains image classifiers',
       )
     );
   }
@@ -60,6 +61,29 @@ export function findLayers(graph: Graph, logits: Value): LayerTable {
       new UserError('no-conv', 'the model has no convolution; ort-tl trains convolutional image classifiers')
     );
   return { convs, fcs, all };
+}
+
+/**
+ * Takes for FC layers the 1×1 convolutions that are such in all but name: those over a map of one pixel (MobileNetV3 of
+ * Keras), and a last one that gives the classes before they are pooled (SqueezeNet).
+ */
+function connectPointwise(all: Layer[], onGate: ReadonlySet<Node>, logits: Value): void {
+  const classes = logits.shape?.at(-1);
+  const isMain = ({ kind, node }: Layer) => kind !== 'norm' && !onGate.has(node);
+  const last = all.findLast(isMain);
+  all.forEach((layer, index) => {
+    if (layer.kind !== 'conv' || !isMain(layer) || !isPointwise(layer.node)) return;
+    const [, channels, ...space] = layer.node.output().shape ?? [];
+    const isFlat = space.length > 0 && space.every((size) => size === 1);
+    if (isFlat || (layer === last && channels === classes)) all[index] = { ...layer, kind: 'fc' };
+  });
+}
+
+function isPointwise(node: Node): boolean {
+  const [, , ...kernel] = node.inputs[1]?.shape ?? [];
+  const isOne = (list: readonly unknown[] | undefined) => (list ?? []).every((n) => n === 1);
+  const isUnpadded = (node.ints('pads') ?? []).every((n) => n === 0);
+  return isOne(kernel) && isOne(node.ints('strides')) && isUnpadded && node.int('group', 1) === 1;
 }
 
 /** What to say where layers are missing because their weights are not float32. */

@@ -5,7 +5,6 @@ import { openDataset, readModel, Trainer, UserError } from '../../dist/index.js'
 const [path, policy, pictures, out] = process.argv.slice(2);
 try {
   const dataset = await openDataset(pictures, { seed: 0 });
-  const size = Number(/-(\d+)px/.exec(path)?.[1] ?? 64);
   const losses = [];
   let compileMs = 0;
   const trainer = new Trainer({
@@ -13,12 +12,11 @@ try {
     dataset,
     policy,
     out,
-    epochs: 6,
+    epochs: 10,
     batch: 10,
-    size,
     schedule: 'constant',
     warmupEpochs: 0,
-    learningRate: policy === 'full' ? 2e-4 : 1e-3,
+    threads: 1,
   });
   const summary = await trainer.run((event) => {
     if (event.type === 'compiled') compileMs = event.elapsedMs;
