@@ -26,6 +26,8 @@ const progressSchema = z.object({
   /** The learning rate that a range test chose, or that was given. */
   learningRate: z.number(),
   startedAtMs: z.number(),
+  /** The loss of the very first step, before anything was learned. */
+  firstLoss: z.number().nullable(),
   /** Finished epochs. */
   results: z.array(resultSchema),
   best: z.object({ epoch: z.number(), value: z.number() }).nullable(),

@@ -31,6 +31,8 @@ const STEPS_PER_CALL = 16;
 const RANGE_STEPS = 100;
 /** A mean loss of so many times ln(classes), the loss of a guess, will not come down again. */
 const LARGEST_LOSS = 5;
+/** Nor one of so many times the loss that the training began with. */
+const LARGEST_GROWTH = 2;
 
 /**
  * A training of a classifier's chosen layers on a data set. It writes a run: artifacts, checkpoints (`best/`, `last/`), the
@@ -152,6 +154,7 @@ class Session {
       settings: { ...identity },
       learningRate: typeof settings.learningRate === 'number' ? settings.learningRate : NaN,
       startedAtMs: Date.now(),
+      firstLoss: null,
       results: [],
       best: null,
       partial: { steps: 0, lossSum: 0, correct: 0, images: 0, elapsedMs: 0 },
@@ -291,8 +294,10 @@ class Session {
         const size = Math.min(batch, this.trainSlots.length - (step + index) * batch);
         partial.lossSum += loss * size;
       }
+      progress.firstLoss ??= result.losses[0] ?? null;
       const mean = result.losses.reduce((sum, loss) => sum + loss, 0) / result.losses.length;
-      if (mean > LARGEST_LOSS * guess + 1)
+      // Features that are large make the first loss large too, which is no sign of a rate that is too high.
+      if (mean > Math.max(LARGEST_LOSS * guess + 1, LARGEST_GROWTH * (progress.firstLoss ?? 0)))
         throw await this.diverged(epoch, until, `is ${mean.toFixed(1)}, far above the ${guess.toFixed(1)} of a guess,`);
       partial.steps += result.losses.length;
       partial.correct += result.correct;

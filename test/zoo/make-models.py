@@ -155,17 +155,37 @@ def keras_models(folder: Path, wanted) -> None:
             model = getattr(keras.applications, name)(weights=None, classes=CLASSES, input_shape=(side, side, 3), **extra)
             # Weights that keep signals of one size (He et al. 2015); Keras' own let them vanish without trained statistics.
             generator = numpy.random.default_rng(7)
-            for variable in model.weights:
-                if len(variable.shape) >= 2:
-                    inputs = numpy.prod(variable.shape[:-2] if "depthwise" in variable.path else variable.shape[:-1])
-                    variable.assign(generator.normal(0, (2 / inputs) ** 0.5, variable.shape))
+            for layer in model.layers:
+                for variable in layer.weights:
+                    if len(variable.shape) >= 2:
+                        is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+                        inputs = numpy.prod(variable.shape[:-2] if is_depthwise else variable.shape[:-1])
+                        variable.assign(generator.normal(0, (2 / inputs) ** 0.5, variable.shape))
             opset = 13 if name == "MobileNetV2" else 18
             model(numpy.zeros((1, side, side, 3), numpy.float32))
             model.export(str(target), format="onnx", opset_version=opset, verbose=False)
+            settle_inputs(target, model)
             print(f"{target.name}: {target.stat().st_size / 1e6:.1f} MB", flush=True)
         except Exception as error:
             target.unlink(missing_ok=True)
             print(f"{name}: not exported: {str(error).splitlines()[0][:200]}", flush=True)
+
+
+def settle_inputs(target: Path, model) -> None:
+    """The exporter leaves the constants of a Normalization layer as inputs, which no runtime could feed: gives them values."""
+    import numpy
+    import onnx
+
+    exported = onnx.load(target)
+    left = [value for value in exported.graph.input if "normalization" in value.name]
+    if not left:
+        return
+    (layer,) = (layer for layer in model.layers if type(layer).__name__ == "Normalization")
+    for value in left:
+        data = numpy.asarray(layer.mean if "Sub" in value.name else layer.variance, numpy.float32)
+        exported.graph.initializer.append(onnx.numpy_helper.from_array(data, value.name))
+        exported.graph.input.remove(value)
+    onnx.save(exported, target)
 
 
 def main() -> None:
