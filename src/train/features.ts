@@ -1,12 +1,15 @@
 import { totalmem } from 'node:os';
 import type { Manifest } from '../artifacts/manifest.js';
 import { decodeView } from '../data/augment/augment.js';
-import type { Augmentation } from '../data/augment/augmentation.js';
+import { type Augmentation, mixesPhotos } from '../data/augment/augmentation.js';
+import { oneHot } from '../data/augment/batch.js';
+import { mix } from '../data/augment/mix.js';
 import type { Photo } from '../data/dataset.js';
 import { decodePhoto } from '../data/decode.js';
 import { PhotoReader } from '../data/photoReader.js';
 import type { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
+import { Random } from '../random.js';
 import type { Engine } from '../runtime/engine.js';
 import type { TrainEvent } from './events.js';
 
@@ -18,6 +21,8 @@ export interface Filling {
   readonly photos: readonly Photo[];
   readonly firstSlot: number;
   readonly view?: { readonly number: number; readonly seed: number; readonly augmentation: Augmentation };
+  /** Rows [slots, classes] that get the targets of photos that are mixed; required where the view mixes them. */
+  readonly targets?: Float32Array;
 }
 
 /**
@@ -26,7 +31,7 @@ export interface Filling {
  */
 export async function* fillSlots(
   engine: Engine,
-  { photos, firstSlot, view }: Filling,
+  { photos, firstSlot, view, targets }: Filling,
   manifest: Manifest,
   options: {
     skipped: SkippedPhotos;
@@ -48,9 +53,20 @@ export async function* fillSlots(
   const flush = async () => {
     const [first] = pending;
     if (!first) return;
-    const pixels = new Uint8Array(pending.length * imageBytes);
-    pending.forEach((photo, index) => pixels.set(photo.pixels, index * imageBytes));
+    let pixels = new Uint8Array(pending.length * imageBytes);
+    pending.forEach((photo, index) => {
+      pixels.set(photo.pixels, index * imageBytes);
+    });
     const labels = pending.map(({ label }) => label);
+    if (view && targets && mixesPhotos(view.augmentation)) {
+      const { height, width } = preprocessing;
+      const classes = manifest.classes.length;
+      const batch = { count: pending.length, width, height, pixels, targets: oneHot(labels, classes) };
+      const random = new Random(view.seed).fork(`mix ${view.number} of slot ${first.slot}`);
+      const mixed = mix(batch, view.augmentation, random);
+      pixels = new Uint8Array(mixed.pixels);
+      targets.set(mixed.targets, first.slot * classes);
+    }
     pending = [];
     await stored;
     stored = engine.store(first.slot, labels, pixels);

@@ -2,7 +2,7 @@ import { basename, join } from 'node:path';
 import { compile, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { METADATA, tunedModel } from '../artifacts/tunedModel.js';
-import { variesPhotos } from '../data/augment/augmentation.js';
+import { type Augmentation, mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
 import { balancedClassWeights, balancedOrder } from '../data/classBalance.js';
 import type { Dataset, Photo } from '../data/dataset.js';
 import { normalizationFor } from '../data/preprocessing.js';
@@ -70,6 +70,7 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   const compiled = compile(options.model, {
     ...choices,
     classes: dataset.classes,
+    ...(mixesPhotos(settings.augmentation) ? { targets: 'soft' as const } : {}),
     ...(classWeights === 'equal' ? {} : { classWeights: weightsOfClasses(classWeights, dataset) }),
     ...(options.size ? { size: options.size } : {}),
     preprocessing: ([height, width]) => ({
@@ -92,8 +93,7 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   const manifest = await writeArtifacts(compiled, artifacts);
   yield tell({ type: 'compiled', manifest, elapsedMs: performance.now() - began });
 
-  const views = variesPhotos(settings.augmentation) ? Math.max(1, settings.views) : 1;
-  const slots = dataset.train.length * views + dataset.val.length;
+  const slots = dataset.train.length * viewsOf(settings) + dataset.val.length;
   checkMemory(manifest, slots);
   const engine = await Engine.start(artifacts, {
     slots,
@@ -119,6 +119,11 @@ function weightsOfClasses(weights: 'balanced' | readonly number[], { train, clas
   return weights === 'balanced' ? [...balancedClassWeights(train, classes.length)] : weights;
 }
 
+/** Whether photos are trained on in other views than their own. */
+const augments = (augmentation: Augmentation) => variesPhotos(augmentation) || mixesPhotos(augmentation);
+/** Views of each training photo that are kept at once. */
+const viewsOf = ({ augmentation, views }: Settings) => (augments(augmentation) ? Math.max(1, views) : 1);
+
 /** What identifies a data set's photos: a run is resumed on the same ones only. */
 function identityOf({ classes, train, val }: Dataset): string {
   return sha256(Buffer.from(JSON.stringify([classes, train, val])));
@@ -134,7 +139,11 @@ class Session {
   private readonly views: number;
   private readonly firstVal: number;
   private valSlots: readonly number[] = [];
-  private trainSlots: readonly number[] = [];
+  /** Of each view, the slots of the training photos that could be read. */
+  private readonly trainSlots: (readonly number[])[] = [];
+  private readonly slotLabels: number[];
+  /** Rows [slots, classes] of training photos that are mixed. */
+  private readonly targets: Float32Array | undefined;
   private endedBy: EndedBy = 'epochs';
 
   constructor(
@@ -147,8 +156,11 @@ class Session {
     before: Progress | undefined,
   ) {
     const { train, val } = options.dataset;
-    this.views = variesPhotos(settings.augmentation) ? Math.max(1, settings.views) : 1;
+    this.views = viewsOf(settings);
     this.firstVal = train.length * this.views;
+    this.slotLabels = train.map(({ label }) => label);
+    if (mixesPhotos(settings.augmentation))
+      this.targets = new Float32Array(this.firstVal * options.dataset.classes.length);
     this.photos = [...train, ...val];
     this.progress = before ?? {
       settings: { ...identity },
@@ -207,21 +219,21 @@ class Session {
 
   /** Whether every epoch takes views that no epoch before it took. */
   private get makesNewViews(): boolean {
-    return variesPhotos(this.settings.augmentation) && this.settings.views === 0;
+    return augments(this.settings.augmentation) && this.settings.views === 0;
   }
 
   /** Fills the slots of the validation photos, and of the training photos for the first epoch. */
   private async *readPhotos(epoch: number): AsyncGenerator<TrainEvent> {
     const { dataset } = this.options;
-    if (variesPhotos(this.settings.augmentation)) {
+    if (augments(this.settings.augmentation)) {
       this.valSlots = yield* this.fill(dataset.val, this.firstVal, epoch);
       for (let view = 0; view < this.views; view++) yield* this.readViews(this.makesNewViews ? epoch : view + 1, view);
     } else {
       const filled = yield* this.fill(this.photos, 0, epoch);
-      this.trainSlots = filled.filter((slot) => slot < this.firstVal);
+      this.trainSlots[0] = filled.filter((slot) => slot < this.firstVal);
       this.valSlots = filled.filter((slot) => slot >= this.firstVal);
     }
-    const empty = this.trainSlots.length === 0 ? 'train' : this.valSlots.length === 0 ? 'validate' : undefined;
+    const empty = this.trainPhotos === 0 ? 'train' : this.valSlots.length === 0 ? 'validate' : undefined;
     if (empty) throw new UserError('no-photos', `${dataset.folder} has no readable photos to ${empty} with`);
     await this.folder.writeSkipped(this.skipped.list);
     if (!this.makesNewViews) await this.engine.releaseFrozen();
@@ -231,9 +243,12 @@ class Session {
   private async *readViews(number: number, view = 0): AsyncGenerator<TrainEvent> {
     const { augmentation, seed } = this.settings;
     const { train } = this.options.dataset;
-    const filled = yield* this.fill(train, view * train.length, number, { number, seed, augmentation });
-    // The same photos are readable in every view.
-    this.trainSlots = filled.map((slot) => slot - view * train.length);
+    // Photos are mixed with those beside them, which lie sorted by class.
+    const order = mixesPhotos(augmentation) ? new Random(seed).fork(`mix ${number}`).shuffle([...train]) : train;
+    const firstSlot = view * train.length;
+    order.forEach(({ label }, index) => (this.slotLabels[firstSlot + index] = label));
+    const filled = yield* this.fill(order, firstSlot, number, { number, seed, augmentation });
+    this.trainSlots[view] = filled;
   }
 
   private fill(
@@ -244,30 +259,38 @@ class Session {
   ): AsyncGenerator<TrainEvent, number[]> {
     const { skipped, photos: all } = this;
     const options = { skipped, total: all.length, maxBad: this.settings.maxBad, signal: this.options.signal, epoch };
-    return fillSlots(this.engine, { photos, firstSlot, ...(view ? { view } : {}) }, this.manifest, options);
+    return fillSlots(
+      this.engine,
+      { photos, firstSlot, ...(view ? { view } : {}), ...(this.targets ? { targets: this.targets } : {}) },
+      this.manifest,
+      options,
+    );
+  }
+
+  /** Training photos that could be read: as many in every view. */
+  private get trainPhotos(): number {
+    return this.trainSlots[0]?.length ?? 0;
   }
 
   private get stepsPerEpoch(): number {
-    return Math.ceil(this.trainSlots.length / this.settings.batch);
+    return Math.ceil(this.trainPhotos / this.settings.batch);
   }
 
   /** Slots of an epoch's steps, a batch after another, filled up with −1. */
   private orderOf(epoch: number): Int32Array {
     const { seed, batch, sampling } = this.settings;
-    const { train } = this.options.dataset;
     const random = new Random(seed).fork(`epoch ${epoch}`);
-    const readable = [...this.trainSlots];
+    const readable = [...(this.trainSlots[this.makesNewViews ? 0 : (epoch - 1) % this.views] ?? [])];
     const order =
       sampling === 'balanced'
         ? balancedOrder(
-            readable.map((slot) => train[slot]?.label ?? 0),
+            readable.map((slot) => this.slotLabels[slot] ?? 0),
             readable.length,
             random,
           ).map((place) => readable[place] ?? 0)
         : random.shuffle(readable);
-    const offset = this.makesNewViews ? 0 : ((epoch - 1) % this.views) * train.length;
     const slots = new Int32Array(this.stepsPerEpoch * batch).fill(-1);
-    slots.set(order.map((slot) => slot + offset));
+    slots.set(order);
     return slots;
   }
 
@@ -288,10 +311,11 @@ class Session {
         slots: slots.subarray(step * batch, until * batch),
         learningRates: learningRates.subarray(step, until),
         firstStep: before + step + 1,
+        ...this.targetsOf(slots.subarray(step * batch, until * batch)),
       });
       for (const [index, loss] of result.losses.entries()) {
         if (!Number.isFinite(loss)) throw await this.diverged(epoch, step + index + 1, 'is no longer a number');
-        const size = Math.min(batch, this.trainSlots.length - (step + index) * batch);
+        const size = Math.min(batch, this.trainPhotos - (step + index) * batch);
         partial.lossSum += loss * size;
       }
       progress.firstLoss ??= result.losses[0] ?? null;
@@ -302,8 +326,8 @@ class Session {
       partial.steps += result.losses.length;
       partial.correct += result.correct;
       partial.images += result.images;
-      const done = Math.min(partial.steps * batch, this.trainSlots.length);
-      yield { type: 'progress', phase: 'training', epoch, done, total: this.trainSlots.length };
+      const done = Math.min(partial.steps * batch, this.trainPhotos);
+      yield { type: 'progress', phase: 'training', epoch, done, total: this.trainPhotos };
       const now = performance.now();
       if (this.isTimeUp(began) && partial.steps < stepsPerEpoch) {
         this.endedBy = 'time-limit';
@@ -314,6 +338,18 @@ class Session {
         await this.save();
       }
     }
+  }
+
+  /** Soft targets of a plan's slots, where photos are mixed. */
+  private targetsOf(slots: Int32Array): { targets?: Float32Array } {
+    const { targets } = this;
+    if (!targets) return {};
+    const classes = this.manifest.classes.length;
+    const rows = new Float32Array(slots.length * classes);
+    slots.forEach((slot, index) => {
+      if (slot >= 0) rows.set(targets.subarray(slot * classes, (slot + 1) * classes), index * classes);
+    });
+    return { targets: rows };
   }
 
   private learningRatesOf(epoch: number): Float32Array {
@@ -498,7 +534,7 @@ class Session {
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
       model: this.model,
       classes: dataset.classes,
-      trainPhotos: this.trainSlots.length,
+      trainPhotos: this.trainPhotos,
       valPhotos: photos.length,
       skipped: this.skipped.list,
       batch: settings.batch,

@@ -135,6 +135,22 @@ describe('a run that was interrupted', () => {
     expect(figures(broken)).toEqual(figures(whole));
   });
 
+  it('mixes photos the same way again', async () => {
+    const [whole, broken] = [folder(), folder()];
+    const mixed: Partial<TrainOptions> = { augmentation: { mixup: 0.4, cutmix: 1, flip: 0.5 }, epochs: 3, batch: 8 };
+    const expected = await train({ ...mixed, out: whole });
+    expect(expected?.top1).toBeGreaterThan(2 / 6);
+    expect(await train({ ...mixed, out: broken }, { epoch: 2, step: 100 })).toMatchObject({ stopped: true });
+    await train({ ...mixed, out: broken, resume: true });
+    expect(weights(broken, 'last')).toEqual(weights(whole, 'last'));
+    // Mixed targets keep the loss above what the photos themselves would give.
+    const plain = folder();
+    await train({ out: plain, epochs: 3, batch: 8 });
+    const lossOf = (out: string) =>
+      Number(readFileSync(join(out, 'results.csv'), 'utf8').trim().split('\n').at(-1)?.split(',')[2]);
+    expect(lossOf(whole)).toBeGreaterThan(lossOf(plain) + 0.1);
+  });
+
   it('is not resumed with other settings, or where there is none', async () => {
     const out = folder();
     await train({ out, epochs: 1 });

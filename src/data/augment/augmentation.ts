@@ -53,3 +53,8 @@ export function parseAugmentation(value: unknown): Augmentation {
 export function variesPhotos({ crop, flip, rotate, jitter, randAugment, erase }: Augmentation): boolean {
   return Boolean(crop ?? jitter ?? randAugment) || flip > 0 || rotate > 0 || erase > 0;
 }
+
+/** Whether photos are mixed with others, so that their targets are soft. */
+export function mixesPhotos({ mixup, cutmix }: Augmentation): boolean {
+  return mixup > 0 || cutmix > 0;
+}
