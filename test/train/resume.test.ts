@@ -78,7 +78,7 @@ describe('a run that was killed', () => {
     const events = readFileSync(join(broken, 'events.jsonl'), 'utf8').trim().split('\n');
     for (const line of events) JSON.parse(line);
     expect(readdirSync(broken).sort()).toEqual(readdirSync(whole).sort());
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('a run that was interrupted', () => {

@@ -87,18 +87,16 @@ def torch_models(folder: Path, wanted) -> None:
         example = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1))
         try:
             if new:
-                # With an open batch ConvNeXt's window views become gathers by computed indices.
-                dynamic = name != "convnext_tiny-torch"
                 batch = torch.export.Dim("batch", min=1, max=1024)
                 torch.onnx.export(
                     model,
-                    (example if dynamic else example[:1],),
+                    (example,),
                     target,
                     dynamo=True,
                     external_data=name.startswith("efficientnet_b2"),
                     input_names=["input"],
                     output_names=["logits"],
-                    dynamic_shapes=({0: batch},) if dynamic else None,
+                    dynamic_shapes=({0: batch},),
                     verbose=False,
                 )
             else:
