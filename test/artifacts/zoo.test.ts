@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
-import { compile, type Compiled } from '../../src/artifacts/compile.js';
+import { compile, type Compiled, type CompileOptions } from '../../src/artifacts/compile.js';
 import { NEXT, type Preprocessing } from '../../src/artifacts/manifest.js';
 import { tunedModel } from '../../src/artifacts/tunedModel.js';
 import { encodeModel, readModel } from '../../src/onnx/model.js';
@@ -56,7 +56,9 @@ async function trainOn(compiled: Compiled) {
     losses.push(...numbers(results['loss']));
     state = Object.fromEntries(Object.entries(state).map(([name, each]) => [name, results[name + NEXT] ?? each]));
   }
-  const learned = Object.fromEntries(manifest.parameters.map(({ name }) => [name, state[name]]));
+  const learned = Object.fromEntries(
+    [...manifest.parameters, ...manifest.statistics].map(({ name }) => [name, state[name]]),
+  );
   const evaluation = await open(compiled.evaluation);
   const { logits } = await evaluation.run({ ...given, ...learned } as Record<string, ort.Tensor>);
   const parameters = new Map(
@@ -102,22 +104,22 @@ const ENDS_IN_SOFTMAX = /keras|softmax|constants/;
 describe.each(models)('%s', (name) => {
   const model = readModel(folder + name);
 
-  it.each(['F1C0', 'F1C1', 'full'])(
-    'trains with %s, and its exported model gives what the evaluation gave',
-    async (policy) => {
-      const compiled = compile(model, {
-        policy,
-        classes: ['a', 'b', 'c'],
-        batch: BATCH,
-        preprocessing: () => preprocessing,
-      });
-      const { losses, parameters, logits } = await trainOn(compiled);
-      expect(losses.at(-1)).toBeLessThan(losses[0] ?? NaN);
-      const exported = await scoresOf(tunedModel(model.proto, { ...compiled.manifest, files: {} }, parameters));
-      const expected = ENDS_IN_SOFTMAX.test(name) ? softmax(logits) : logits;
-      exported.forEach((score, index) => expect(score).toBeCloseTo(expected[index] ?? NaN, 4));
-    },
-  );
+  it.each<[string, Partial<CompileOptions>]>([
+    ['F1C0', {}],
+    ['F1C1', {}],
+    ['full', {}],
+    ['bias', {}],
+    ['F1C1', { hidden: [6] }],
+    ['full', { batchNorm: 'batch' }],
+  ])('trains with %s %j, and its exported model gives what the evaluation gave', async (policy, more) => {
+    const options = { ...more, policy, classes: ['a', 'b', 'c'], batch: BATCH, preprocessing: () => preprocessing };
+    const compiled = compile(model, options);
+    const { losses, parameters, logits } = await trainOn(compiled);
+    expect(losses.at(-1)).toBeLessThan(losses[0] ?? NaN);
+    const exported = await scoresOf(tunedModel(model.proto, { ...compiled.manifest, files: {} }, parameters));
+    const expected = ENDS_IN_SOFTMAX.test(name) ? softmax(logits) : logits;
+    exported.forEach((score, index) => expect(score).toBeCloseTo(expected[index] ?? NaN, 4));
+  });
 });
 
 it('trains an exported model again, for as many classes', async () => {

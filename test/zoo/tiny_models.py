@@ -221,6 +221,8 @@ def torch_models(folder: Path) -> None:
     new("inverted-new", Inverted, 18)
     new("next-new", Next, 20)
     new("shuffle-new", Shuffle, 23)
+    new("dense-new-opset25", Dense, 25)
+    new("squeeze-new-opset26", Squeeze, 26)
     new("pointwise-new-external", Pointwise, 18, external=True)
 
 
