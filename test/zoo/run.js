@@ -86,7 +86,8 @@ const table = [
 const text = `# Models that were tried
 
 Public architectures with seeded random weights, exported as \`test/zoo/make-models.py\` says (its requirements beside it name the
-versions), each trained by four policies on twenty drawn pictures, ten epochs of two steps, in a process of its own. A cell tells
+versions), each trained by four policies on twenty drawn pictures, ten epochs of two steps with LAMB, in a process of its own with one
+thread. A cell tells
 how long compiling took, the training loss of the first and the last epoch, and the whole process's peak memory. The exported
 model gave the classes of the evaluation that chose it on all twenty validation pictures, unless it says otherwise.
 

@@ -1,6 +1,6 @@
 // Trains one model by one policy on twenty drawn pictures, in a process of its own, and prints what came of it as JSON.
 //   node test/zoo/try-model.js MODEL POLICY PICTURES OUT
-import { openDataset, readModel, Trainer, UserError } from '../../dist/index.js';
+import { openDataset, optimizers, readModel, Trainer, UserError } from '../../dist/index.js';
 
 const [path, policy, pictures, out] = process.argv.slice(2);
 try {
@@ -16,6 +16,11 @@ try {
     batch: 10,
     schedule: 'constant',
     warmupEpochs: 0,
+    // Its steps are in proportion to the weights, whatever the size of a random network's features.
+    optimizer: optimizers.lamb,
+    learningRate: policy === 'full' ? 1e-3 : 2e-3,
+    // This one normalizes by itself.
+    ...(path.includes('EfficientNetB0-tf') ? { preprocessing: 'none' } : {}),
     threads: 1,
   });
   const summary = await trainer.run((event) => {
