@@ -98,7 +98,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   const blocks = findBlocks(graph, classifier.layers);
   const choice = chooseLayers(policy, classifier.layers, blocks);
   const fresh = insertHiddenLayers(classifier, units, seed);
-  replaceHead(classifier, classes.length, seed);
+  const reshapes = replaceHead(classifier, classes.length, seed);
   prependPreprocessing(classifier, preprocessing);
 
   // The head stands for all that is new: F1 trains its hidden layers too.
@@ -194,6 +194,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
         node: node.name,
         input,
       })),
+      reshapes,
       boundary,
       cost: {
         parameters: sizeOf(allParameters),

@@ -24,7 +24,7 @@ export function explainingModel(model: ModelFile, preprocessing: Preprocessing):
   const classifier = classifierOf(model, size);
   prependPreprocessing(classifier, preprocessing);
   const { graph, layers, logits } = classifier;
-  const conv = layers.convs.at(-1);
+  const conv = layers.convs.findLast(({ node }) => node.op === 'Conv');
   if (!conv) throw new Error('unreachable');
   const map = mapBehind(conv.output, graph.nodes);
   const nodes = ancestors(graph.nodes, [logits]);

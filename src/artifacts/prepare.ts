@@ -34,6 +34,9 @@ const USUAL_SIZE = 224;
  */
 export function classifierOf({ proto, path }: ModelFile, size?: number): Classifier {
   const graph = graphOfModel(proto, [size ?? USUAL_SIZE, size ?? USUAL_SIZE]);
+  // What tf2onnx has folded away may still be declared as an input.
+  const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
+  graph.inputs = graph.inputs.filter((input) => read.has(input));
   const [image, ...others] = graph.inputs;
   if (!image || others.length > 0) {
     throw new UserError(
@@ -48,6 +51,7 @@ export function classifierOf({ proto, path }: ModelFile, size?: number): Classif
   refuseFlattenedSoftmax(graph, sourceOpset);
   const [output] = graph.outputs;
   if (!output) throw new Error('unreachable');
+  refuseSigmoid(output);
   const logits = beforeSoftmax(output);
   graph.outputs = [logits];
   graph.nodes = ancestors(graph.nodes, graph.outputs);
@@ -102,17 +106,49 @@ function classifierOutput(graph: Graph, path: string): Value {
   return output;
 }
 
-/** A model that ends in Softmax trains on what goes into it. */
+/** Operators that write their input's numbers in another shape. */
+const SHAPING: ReadonlySet<string> = new Set(['Flatten', 'Identity', 'Reshape', 'Squeeze']);
+
+/** The node that computes a value, apart from operators that only shape it, and which of these came last. */
+function computing(output: Value): { node: Node | undefined; shaping: Node | undefined } {
+  let node = output.producer;
+  let shaping: Node | undefined;
+  while (node && SHAPING.has(node.op)) {
+    shaping = node;
+    node = node.inputs[0]?.producer;
+  }
+  return { node, shaping };
+}
+
+/** A model that ends in Softmax trains on what goes into it, given the shape of the result. */
 function beforeSoftmax(output: Value): Value {
-  const node = output.producer;
-  return node && (node.op === 'Softmax' || node.op === 'LogSoftmax') ? node.input(0) : output;
+  const { node, shaping } = computing(output);
+  if (node?.op !== 'Softmax' && node?.op !== 'LogSoftmax') return output;
+  if (!shaping) return node.input(0);
+  shaping.inputs[0] = node.input(0);
+  return output;
+}
+
+/** @throws UserError `no-classifier` for a model that says yes or no to every class by itself. */
+function refuseSigmoid(output: Value): void {
+  const { node } = computing(output);
+  if (node?.op !== 'Sigmoid' && node?.op !== 'HardSigmoid') return;
+  throw new UserError(
+    'no-classifier',
+    `${describe(node)} ends the model, so it says yes or no to every class by itself, while ort-tl trains one class for each image; export the model without it`,
+  );
 }
 
 /**
  * Gives the classifier's last FC layer `classes` outputs, with fresh weights: uniform in ±1/√(inputs) from `seed`, biases
  * zero (PyTorch's default for a linear layer's weights). A head that has as many outputs already is replaced too.
+ * @returns the Reshapes behind it that stated the old number of classes, and their shapes now.
  */
-export function replaceHead({ graph, layers, logits }: Classifier, classes: number, seed: number): void {
+export function replaceHead(
+  { graph, layers, logits }: Classifier,
+  classes: number,
+  seed: number,
+): { node: string; shape: number[] }[] {
   const head = layers.fcs.at(-1);
   if (!head) throw new Error('unreachable');
   const [weight, bias] = head.parameters;
@@ -125,12 +161,16 @@ export function replaceHead({ graph, layers, logits }: Classifier, classes: numb
   const values = Array.from({ length: classes * inputs }, () => (2 * random.next() - 1) * bound);
   setConstant(weight, floatTensor(transposed ? [classes, inputs, ...kernel] : [inputs, classes], values));
   if (bias) setConstant(bias, floatTensor([classes], new Float32Array(classes)));
+  const reshapes: { node: string; shape: number[] }[] = [];
   for (const node of descendants(graph.nodes, [head.node.output()]).nodes) {
     const target = node.op === 'Reshape' ? node.inputs[1] : undefined;
     if (!target?.constant || !toNumbers(target.constant).includes(before)) continue;
-    const fitting = new Value(`${target.name}/${classes}`, 'int64', target.constant.dims);
-    fitting.constant = targetFor(target.constant, before, classes);
+    const shape = toNumbers(target.constant).map((dim) => (dim === before ? classes : dim));
+    // A constant of its own: others may read the old one.
+    const fitting = new Value(`${target.name}/${node.name}/${classes}`, 'int64', [shape.length]);
+    fitting.constant = intTensor([shape.length], shape);
     node.inputs[1] = fitting;
+    reshapes.push({ node: node.name, shape });
   }
   try {
     inferGraph(graph);
@@ -155,14 +195,7 @@ export function replaceHead({ graph, layers, logits }: Classifier, classes: numb
       `with ${classes} classes the model's result has shape ${showShape(got)}, not [N, ${classes}]: something after "${head.name}" expects the old number of classes`,
     );
   }
-}
-
-/** The shape that a Reshape behind the head asks for, with the new number of classes where it says the old one. */
-export function targetFor(target: Tensor, before: number, classes: number): Tensor {
-  return intTensor(
-    target.dims,
-    toNumbers(target).map((dim) => (dim === before ? classes : dim)),
-  );
+  return reshapes;
 }
 
 function setConstant(value: Value, constant: Tensor): void {

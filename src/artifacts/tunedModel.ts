@@ -4,10 +4,9 @@ import { Value } from '../graph/graph.js';
 import { protoOfNode, protoOfValue } from '../graph/proto.js';
 import { headOperator, hiddenNodes } from './hiddenLayers.js';
 import type { Manifest } from './manifest.js';
-import { targetFor } from './prepare.js';
 import { setMetadata } from '../onnx/model.js';
 import { type GraphProto, type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
-import { protoOfTensor, type Tensor, tensorOfProto, toNumbers } from '../onnx/tensor.js';
+import { intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
 
 /** Keys of an exported model's metadata. */
 export const METADATA = {
@@ -39,7 +38,16 @@ export function tunedModel(
       protoOfValue(new Value(name, dtype, dims), name),
     ];
   };
-  fitReshapes(graph, manifest);
+  for (const { node: reshape, shape } of manifest.reshapes) {
+    const node = graph.node.find((each) => (each.name || each.output[0]) === reshape && each.opType === 'Reshape');
+    if (!node) throw new UserError('unsupported-model', `the source model has no Reshape "${reshape}"`);
+    const name = `${reshape}/shape_for_${manifest.classes.length}`;
+    const target = intTensor([shape.length], shape);
+    declare(name, target);
+    // A model that was tuned before may have one of this name.
+    graph.initializer = [...graph.initializer.filter((each) => each.name !== name), protoOfTensor(name, target)];
+    node.input[1] = name;
+  }
   insertHidden(graph, manifest);
   const added = new Set(manifest.hidden.flatMap(({ weight, bias }) => [weight, bias]));
   for (const { name, node: norm, input } of manifest.statistics) {
@@ -70,6 +78,9 @@ export function tunedModel(
     graph.node.splice(producer, 1);
     graph.initializer.push(protoOfTensor(name, value));
   }
+  // ONNX Runtime wants every input that is declared, also one that nothing reads.
+  const read = new Set(graph.node.flatMap(({ input }) => input));
+  graph.input = graph.input.filter(({ name }) => read.has(name));
   // Shapes written for the old head no longer hold.
   graph.valueInfo = [];
   const classes = BigInt(manifest.classes.length);
@@ -89,33 +100,6 @@ export function tunedModel(
     ]),
   );
   return model;
-}
-
-/** Gives the Reshapes behind the head the new number of classes where they state the old one. */
-function fitReshapes(graph: GraphProto, { layers, classes }: Manifest): void {
-  const head = layers.at(-1);
-  const weight = graph.initializer.find(({ name }) => name === head?.parameters[0]);
-  const node = graph.node.find(({ input }) => weight !== undefined && input[1] === weight.name);
-  if (!node || !weight) return;
-  const isTransposed = node.opType === 'Conv' || node.attribute.some(({ name, i }) => name === 'transB' && i === 1n);
-  const before = Number(weight.dims[isTransposed ? 0 : 1] ?? 0);
-  const behind = new Set(node.output);
-  for (const each of graph.node) {
-    if (!each.input.some((input) => behind.has(input))) continue;
-    for (const output of each.output) behind.add(output);
-    const target = each.opType === 'Reshape' ? each.input[1] : undefined;
-    const stated =
-      graph.initializer.find(({ name }) => name === target) ??
-      graph.node.find(({ opType, output }) => opType === 'Constant' && output[0] === target)?.attribute[0]?.t;
-    if (target === undefined || !stated) continue;
-    const dims = tensorOfProto(stated);
-    if (!toNumbers(dims).includes(before)) continue;
-    // A constant of its own: others may read the old one.
-    const name = `${target}/${classes.length}`;
-    each.input[1] = name;
-    if (graph.initializer.every((initializer) => initializer.name !== name))
-      graph.initializer.push(protoOfTensor(name, targetFor(dims, before, classes.length)));
-  }
 }
 
 /** Puts the hidden layers before the node that reads the head's weight. */

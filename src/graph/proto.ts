@@ -15,7 +15,17 @@ import {
   ValueInfoProtoSchema,
 } from '../onnx/onnx_pb.js';
 import { opsetOf } from '../onnx/model.js';
-import { dtypeCode, dtypeName, dtypeOfCode, nearestNumber, protoOfTensor, tensorOfProto } from '../onnx/tensor.js';
+import {
+  dtypeCode,
+  dtypeName,
+  dtypeOfCode,
+  floatTensor,
+  intTensor,
+  nearestNumber,
+  protoOfTensor,
+  type Tensor,
+  tensorOfProto,
+} from '../onnx/tensor.js';
 import { type Attribute, type Attributes, type Dim, describe, type Graph, Node, type Shape, Value } from './graph.js';
 import { sortTopologically } from './order.js';
 import { infersShapeOf } from './shapes.js';
@@ -58,12 +68,11 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
   const nodes: Node[] = [];
   for (const node of source.node) {
     const domain = node.domain === 'ai.onnx' ? '' : node.domain;
-    const constant = node.attribute.find(({ name }) => name === 'value');
-    if (node.opType === 'Constant' && domain === '' && constant?.t) {
+    if (node.opType === 'Constant' && domain === '') {
       const name = node.output[0] ?? '';
       const value = valueOf(name);
       write(value);
-      value.constant = tensorOfProto(constant.t);
+      value.constant = constantOfNode(node);
       value.dtype = value.constant.dtype;
       value.shape = value.constant.dims;
       continue;
@@ -110,6 +119,28 @@ function constantOfProto(name: string, proto: TensorProto): Value {
   const value = new Value(name, tensor.dtype, tensor.dims);
   value.constant = tensor;
   return value;
+}
+
+/** What a Constant node holds, in any form of its attribute. @throws UserError `unsupported-dtype` for strings and sparse tensors. */
+function constantOfNode({ name, output, attribute: [proto] }: NodeProto): Tensor {
+  const attribute = proto && attributeOf(proto);
+  switch (attribute?.kind) {
+    case 'tensor':
+      return attribute.value;
+    case 'float':
+      return floatTensor([], [attribute.value]);
+    case 'floats':
+      return floatTensor([attribute.value.length], attribute.value);
+    case 'int':
+      return intTensor([], [attribute.value]);
+    case 'ints':
+      return intTensor([attribute.value.length], attribute.value);
+    default:
+      throw new UserError(
+        'unsupported-dtype',
+        `node "${name || (output[0] ?? '')}" (Constant) holds ${proto ? `its value as \`${proto.name}\`` : 'no value'}, and ort-tl reads numbers in a dense tensor; export the model anew`,
+      );
+  }
 }
 
 function typeOf(info: ValueInfoProto, imageSize?: readonly [number, number]): [Value['dtype'], Shape | undefined] {

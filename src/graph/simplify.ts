@@ -1,15 +1,16 @@
 import { intTensor } from '../onnx/tensor.js';
 import { type Dim, type Graph, ints, type Node, sameDim, Value } from './graph.js';
 import { ancestors } from './order.js';
-import { inferGraph, knownDims } from './infer.js';
+import { knownDims } from './infer.js';
+import { straighten } from './strided.js';
 
 /**
- * The passes that leave a classifier's result as it is: Identity and Dropout go, integer arithmetic on shapes becomes
- * constants, and what no output needs is dropped. Every value that remains has its shape.
+ * The passes that leave a classifier's result as it is: Identity and Dropout go, as_strided and integer arithmetic on shapes
+ * become Reshapes and constants, and what no output needs is dropped. Every value that remains has its shape.
  */
 export function simplify(graph: Graph): void {
   bypass(graph);
-  inferGraph(graph);
+  straighten(graph);
   fixShapes(graph);
   graph.nodes = ancestors(graph.nodes, graph.outputs);
 }

@@ -4,7 +4,7 @@ import { ancestors } from '../graph/order.js';
 
 /** A layer that a policy can choose: its operator, and the parameters that train with it. */
 export interface Layer {
-  /** A `norm` is a normalization that follows no convolution, as DenseNet and ConvNeXt have them; policies do not count it. */
+  /** A `norm` is a normalization that follows no convolution, as DenseNet and ConvNeXt have them; `F{x}C{y}` does not count it. */
   readonly kind: 'fc' | 'conv' | 'norm';
   readonly name: string;
   readonly node: Node;
@@ -42,7 +42,8 @@ export function findLayers(graph: Graph, logits: Value): LayerTable {
     all.push(layer);
     if (layer.output.producer) within.add(layer.output.producer);
   }
-  connectPointwise(all, onGate, logits);
+  connectPointwise(all, onGate, pooled, logits);
+  convolveMaps(all);
   const fcs = all.filter(({ kind, node }) => kind === 'fc' && !onGate.has(node));
   const convs = all.filter(({ kind, node }) => kind === 'conv' && !onGate.has(node));
   const head = fcs.at(-1);
@@ -64,18 +65,27 @@ export function findLayers(graph: Graph, logits: Value): LayerTable {
 }
 
 /**
- * Takes for FC layers the 1×1 convolutions that are such in all but name: those over a map of one pixel (MobileNetV3 of
+ * Takes for FC layers the 1×1 convolutions that are such in all but name: those behind the global pooling (MobileNetV3 of
  * Keras), and a last one that gives the classes before they are pooled (SqueezeNet).
  */
-function connectPointwise(all: Layer[], onGate: ReadonlySet<Node>, logits: Value): void {
+function connectPointwise(all: Layer[], onGate: ReadonlySet<Node>, pooled: ReadonlySet<Value>, logits: Value): void {
   const classes = logits.shape?.at(-1);
   const isMain = ({ kind, node }: Layer) => kind !== 'norm' && !onGate.has(node);
   const last = all.findLast(isMain);
   all.forEach((layer, index) => {
     if (layer.kind !== 'conv' || !isMain(layer) || !isPointwise(layer.node)) return;
-    const [, channels, ...space] = layer.node.output().shape ?? [];
-    const isFlat = space.length > 0 && space.every((size) => size === 1);
-    if (isFlat || (layer === last && channels === classes)) all[index] = { ...layer, kind: 'fc' };
+    const [, channels] = layer.node.output().shape ?? [];
+    const isHead = layer === last && channels === classes && layer.output === layer.node.output();
+    if (pooled.has(layer.node.input(0)) || isHead) all[index] = { ...layer, kind: 'fc' };
+  });
+}
+
+/** A MatMul over a map [N, H, W, C], as in ConvNeXt's blocks, is a 1×1 convolution in all but name. */
+function convolveMaps(all: Layer[]): void {
+  all.forEach((layer, index) => {
+    const [, ...inner] = layer.output.shape ?? [];
+    const isMap = layer.node.op === 'MatMul' && inner.slice(0, -1).some((size) => size !== 1);
+    if (isMap) all[index] = { ...layer, kind: 'conv' };
   });
 }
 

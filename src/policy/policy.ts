@@ -6,7 +6,7 @@ import type { Layer, LayerTable } from './layers.js';
 
 /** What trains. */
 export type Policy =
-  /** The last `fcs` FC layers and the last `convs` conv layers. */
+  /** The last `fcs` FC layers and the last `convs` conv layers, and normalizations that stand alone behind one of these. */
   | { readonly kind: 'last'; readonly fcs: number | 'all'; readonly convs: number }
   | { readonly kind: 'full' }
   /** Biases and the shifts of normalizations (TinyTL: Cai et al. 2020), and the head. */
@@ -117,8 +117,20 @@ function lastLayers(policy: Extract<Policy, { kind: 'last' }>, { convs, fcs, all
       `policy ${showPolicy(policy)} asks for ${fcCount} FC and ${policy.convs} conv layers, but the model has ${fcs.length} and ${convs.length}; choose ${nearest} or full (--policy)`,
     );
   }
-  const chosen = new Set([...convs.slice(convs.length - policy.convs), ...fcs.slice(fcs.length - fcCount)]);
-  return all.filter((layer) => chosen.has(layer));
+  const trained = convs.slice(convs.length - policy.convs);
+  const chosen = new Set([...trained, ...fcs.slice(fcs.length - fcCount)]);
+  return all.filter((layer) => chosen.has(layer) || (layer.kind === 'norm' && isBehind(layer.node.input(0), trained)));
+}
+
+/** Whether a value is computed from the result of any of `layers`. */
+function isBehind(value: Value, layers: readonly Layer[]): boolean {
+  const results = new Set(layers.map(({ output }) => output));
+  const sources = new Set([value]);
+  for (const source of sources) {
+    if (results.has(source)) return true;
+    for (const input of source.producer?.inputs ?? []) if (input) sources.add(input);
+  }
+  return false;
 }
 
 function headOf({ fcs }: LayerTable): Layer {

@@ -113,7 +113,8 @@ describe('a normalization that follows no convolution', () => {
   it.each([
     ['full', ['norm/scale', 'norm/shift']],
     ['bias', ['norm/shift']],
-    ['F1C2', []],
+    ['F1C1', []],
+    ['F1C2', ['norm/scale', 'norm/shift']],
     ['layers:norm', ['norm/scale', 'norm/shift']],
     ['layers:sh*', ['norm/shift']],
   ])('trains with %s: %j', (policy, expected) => {

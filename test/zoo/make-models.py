@@ -1,11 +1,12 @@
 """Exports public architectures with seeded random weights, as ONNX files in a folder outside the repository.
 
     python make-models.py FOLDER [--only PATTERN]
+    python make-models.py FOLDER --tiny
 
 With the packages of requirements-torch.txt it makes the models of torchvision and timm, through the old exporter of
 torch.onnx and the new one; with those of requirements-keras.txt, in an environment of its own, the models of Keras through
 tf2onnx. What is installed decides which are made. Sizes are small where the architecture allows it, so that all of them
-train in minutes.
+train in minutes. With --tiny it makes the few kilobytes of tiny_models.py instead, which test/fixtures/zoo/ holds.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import fnmatch
 import logging
 import warnings
 from pathlib import Path
+
+import tiny_models
 
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
@@ -194,8 +197,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", default="*", help="names of models, as a pattern")
+    parser.add_argument("--tiny", action="store_true", help="the fixtures of the tests")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    if arguments.tiny:
+        tiny_models.make(arguments.folder)
+        return
     wanted = lambda name: fnmatch.fnmatch(name, arguments.only)  # noqa: E731
     for make in (torch_models, keras_models):
         try:

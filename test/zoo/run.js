@@ -1,7 +1,7 @@
 // Trains every model of a folder by several policies and writes docs/models.md.
 //   npm run zoo -- FOLDER [NAME …]      (make the folder with test/zoo/make-models.py)
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { drawPictures } from '../../dist/index.js';
 
 const [folder, ...only] = process.argv.slice(2);
 if (!folder) throw new Error('usage: npm run zoo -- FOLDER [NAME …]');
+const root = new URL('../../', import.meta.url);
 const policies = ['F1C0', 'F1C1', 'F1C3', 'full'];
 const script = fileURLToPath(new URL('try-model.js', import.meta.url));
 const work = mkdtempSync(join(tmpdir(), 'ort-tl-zoo-'));
@@ -68,33 +69,40 @@ async function tryJobs(number) {
   }
 }
 await Promise.all([tryJobs(1), tryJobs(2)]);
-const rows = models.map((name) => [name, policies.map((policy) => results.get(`${name} ${policy}`))]);
 rmSync(work, { recursive: true });
 
 const cell = ({ refused, broken, compileMs, losses, verified, peakRssBytes }) => {
-  if (refused) return `refused: ${refused.replaceAll('|', '\\|')}`;
+  if (refused) return `refused: ${refused.replaceAll(folder, '').replaceAll('|', '\\|')}`;
   if (broken) return `**broken**: ${broken.replaceAll('|', '\\|')}`;
-  const agreement = verified.agreeing === verified.photos ? '' : `, **agrees ${verified.agreeing}/${verified.photos}**`;
-  const fall = losses.at(-1) < losses[0] ? '' : ', **loss rises**';
-  return `${Math.round(compileMs)} ms, ${losses[0].toFixed(2)} → ${losses.at(-1).toFixed(2)}${fall}, ${Math.round(peakRssBytes / 1e6)} MB${agreement}`;
+  const { agreeing, photos } = verified;
+  const agreement = agreeing === photos ? `${agreeing}/${photos}` : `**${agreeing}/${photos}**`;
+  const fall = `${losses[0].toFixed(2)} → ${losses.at(-1).toFixed(2)}`;
+  const trains = losses.at(-1) < losses[0] ? fall : `**${fall}**`;
+  return `${Math.round(compileMs)} ms; ${trains}; ${agreement}; ${Math.round(peakRssBytes / 1e6)} MB`;
 };
+/** `resnet18-torchscript` is the architecture and its exporter. */
+const parts = (name) => /^(.*)-([^-]*)$/.exec(basename(name, '.onnx'))?.slice(1) ?? [basename(name, '.onnx'), ''];
 const table = [
-  ['model, exporter', ...policies],
-  ['---', ...policies.map(() => '---')],
-  ...rows.map(([name, cells]) => [basename(name, '.onnx').replace('-', ', '), ...cells.map(cell)]),
+  ['model', 'exporter', ...policies],
+  ['---', '---', ...policies.map(() => '---')],
+  ...models.map((name) => [...parts(name), ...policies.map((policy) => cell(results.get(`${name} ${policy}`)))]),
 ];
+const versionOf = (path) => JSON.parse(readFileSync(new URL(path, root), 'utf8')).version;
 const text = `# Models that were tried
 
 Public architectures with seeded random weights, exported as \`test/zoo/make-models.py\` says (its requirements beside it name the
-versions), each trained by four policies on twenty drawn pictures, ten epochs of two steps with LAMB, in a process of its own with one
-thread. A cell tells
-how long compiling took, the training loss of the first and the last epoch, and the whole process's peak memory. The exported
-model gave the classes of the evaluation that chose it on all twenty validation pictures, unless it says otherwise.
+versions; \`torchscript\` and \`torch\` are the old and the new exporter of PyTorch, \`tf2onnx\` is Keras' own), each trained by four
+policies on twenty drawn pictures, ten epochs of two steps with LAMB, in a process of its own with one thread. A cell tells how long
+compiling took, the training loss of the first and the last epoch, on how many of twenty validation pictures the exported model, in a
+plain session, gave the class of the evaluation that chose it, and the whole process's peak memory.
 
-Made by \`npm run zoo -- FOLDER\` on ${cpus().length} cores (${cpus()[0].model.trim()}), Node ${process.version}, ${new Date().toISOString().slice(0, 10)}:
-${counts.trained} trained, ${counts.refused} refused, ${counts.wrong} wrong.
+Made by \`npm run zoo -- FOLDER\` on ${cpus().length} cores (${cpus()[0].model.trim()}), Node ${process.version}, onnxruntime-node ${versionOf('node_modules/onnxruntime-node/package.json')}, ort-tl
+${versionOf('package.json')}, ${new Date().toISOString().slice(0, 10)}: ${counts.trained} trained, ${counts.refused} refused, ${counts.wrong} wrong.
 
 ${table.map((row) => `| ${row.join(' | ')} |`).join('\n')}
 `;
-if (only.length === 0) writeFileSync('docs/models.md', text);
+if (only.length === 0) {
+  mkdirSync(new URL('docs/', root), { recursive: true });
+  writeFileSync(new URL('docs/models.md', root), text);
+}
 console.log(`${counts.trained} trained, ${counts.refused} refused, ${counts.wrong} wrong`);
