@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { openDataset } from '../data/openDataset.js';
@@ -59,6 +60,9 @@ const SETTINGS = [
   ...['verify', 'tensorboard'],
 ] as const satisfies readonly (keyof Arguments)[];
 const SETTINGS_FILE = 'args.yaml';
+
+/** What was wrong with the settings file. */
+let configError: UserError | undefined;
 
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
@@ -154,9 +158,16 @@ export const verb: Verb<Arguments> = {
         describe: 'folder for the run (default: runs/<time>-<model>-<policy>)',
       })
       .option('resume', { type: 'string', requiresArg: true, describe: 'folder of a run that is to go on' })
-      .config('config', 'YAML file of settings, by the names of the flags; flags win', (path) =>
-        readConfig(path, SETTINGS),
-      )
+      .config('config', 'YAML file of settings, by the names of the flags; flags win', (path) => {
+        try {
+          return readConfig(path, SETTINGS);
+        } catch (thrown) {
+          // yargs would make another error of it.
+          if (!(thrown instanceof UserError)) throw thrown;
+          configError = thrown;
+          return {};
+        }
+      })
       .option('json', shared.json)
       .option('quiet', shared.quiet)
       .example('$0 train --model efficientnet_b0.onnx --data photos/', 'the last FC layer and the last convolution')
@@ -172,6 +183,7 @@ export const verb: Verb<Arguments> = {
       .example('$0 train --model net.onnx --data photos/ --policy full --batch 64 --accumulate 8', 'in less memory')
       .example('$0 train --resume runs/first', 'goes on where the run stopped'),
   handler: async (given) => {
+    if (configError) throw configError;
     const terminal = new Terminal(given);
     const args = given.resume === undefined ? given : { ...given, ...settingsOfRun(given.resume), out: given.resume };
     if (args.model === undefined || args.data === undefined) {
@@ -199,7 +211,9 @@ export const verb: Verb<Arguments> = {
     };
     process.once('SIGINT', interrupt);
     try {
-      const trainer = new Trainer({ ...options, resume: args.resume !== undefined, signal: controller.signal });
+      // A run that was stopped before its first checkpoint has nothing to go on with but its settings.
+      const resume = args.resume !== undefined && existsSync(join(out, 'last'));
+      const trainer = new Trainer({ ...options, resume, signal: controller.signal });
       const summary = await reportTraining(terminal, dataset, trainer);
       terminal.json(summary);
       if (summary.stopped) process.exitCode = 130;

@@ -186,6 +186,32 @@ describe('ort-tl', () => {
     expect(cli('--get-yargs-completions', 'ort-tl', 'tr').stdout).toContain('train');
   });
 
+  it('begins a run again that was stopped before its first checkpoint', () => {
+    const out = join(folder(), 'run');
+    const flags = ['--model', SMALL_CNN, '--data', pictures, '--policy', 'F1C0', '--epochs', '1', '--out', out];
+    expect(cli('train', ...flags, '--quiet').status).toBe(0);
+    rmSync(join(out, 'last'), { recursive: true });
+    expect(cli('train', '--resume', out, '--quiet').status).toBe(0);
+    expect(readdirSync(out)).toContain('last');
+    const refused = cli('train', '--resume', out, '--epochs', '3');
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toMatch(/leave out --epochs, or begin a new run with --config/);
+  });
+
+  it('takes settings from a file, and flags before them', () => {
+    const at = folder();
+    const settings = join(at, 'ours.yaml');
+    writeFileSync(settings, `model: ${SMALL_CNN}\ndata: ${pictures}\npolicy: F1C0\nepochs: 3\n`);
+    const trained = cli('train', '--config', settings, '--epochs', '1', '--out', join(at, 'run'), '--json');
+    expect(JSON.parse(trained.stdout)).toMatchObject({ policy: 'F1C0', epochs: 1 });
+    writeFileSync(settings, 'epochs: 3\npolicey: F1C0\n');
+    const refused = cli('train', '--model', SMALL_CNN, '--data', pictures, '--config', settings);
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toMatch(
+      /^ort-tl: .*ours\.yaml, line 2: there is no setting `policey`; did you mean `policy`\? \(--config\)\n$/,
+    );
+  });
+
   describe('answers bad input with one clear line and exit code 2', () => {
     const text = (content: string | Uint8Array, name = 'model.onnx') => {
       const path = join(folder(), name);
