@@ -194,6 +194,9 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
         node: node.name,
         input,
       })),
+      separated: classifier.separated
+        .filter(({ value }) => parameters.includes(value))
+        .map(({ value, node, input }) => ({ name: value.name, node: node.name, input })),
       reshapes,
       boundary,
       cost: {

@@ -64,6 +64,8 @@ export const manifestSchema = z.object({
    * graph as parameters do, but nothing descends on them. The source model's `node` reads each as its input number `input`.
    */
   statistics: z.array(z.object({ name: z.string(), shape, node: z.string(), input: z.number() })),
+  /** Parameters that the source model shares with others: its `node` is to read each as its input number `input`. */
+  separated: z.array(z.object({ name: z.string(), node: z.string(), input: z.number() })).default([]),
   /** Shapes that the source model's Reshapes behind the head get, where they stated the old number of classes. */
   reshapes: z.array(z.object({ node: z.string(), shape: z.array(z.number().int()) })).default([]),
   /** What the frozen part hands to the trained part, shapes for one image. */

@@ -11,6 +11,7 @@ import type { ModelFile } from '../onnx/model.js';
 import { findLayers, type LayerTable } from '../policy/layers.js';
 import { Random } from '../random.js';
 import { PIXELS, type Preprocessing } from './manifest.js';
+import { type Separated, separateParameters } from './separateParameters.js';
 
 /** A pretrained classifier, understood: its graph in canonical form, its layers, and where its logits are. */
 export interface Classifier {
@@ -18,6 +19,7 @@ export interface Classifier {
   readonly image: Value;
   readonly logits: Value;
   readonly layers: LayerTable;
+  readonly separated: readonly Separated[];
   /** Height and width of the images it takes. */
   readonly imageSize: readonly [number, number];
 }
@@ -75,7 +77,8 @@ export function classifierOf({ proto, path }: ModelFile, size?: number): Classif
         `${path} takes images of ${imageSize.join('×')} pixels and no others, got ${size} (--size); leave the flag out`,
       );
     }
-    return { graph, image, logits, layers: findLayers(graph, logits), imageSize };
+    const separated = separateParameters(graph);
+    return { graph, image, logits, layers: findLayers(graph, logits), separated, imageSize };
   }
   throw new UserError(
     'unsupported-input',
@@ -187,6 +190,13 @@ export function replaceHead(
     throw new UserError(
       'no-gradient-rule',
       `${describe(alien)} lies between the classifier's last layer and the loss, and has no gradient rule; every policy trains through it, so export the model without that operator`,
+    );
+  }
+  const unknown = graph.nodes.find((node) => !infersShapeOf(node));
+  if (!got && unknown) {
+    throw new UserError(
+      'unsupported-operator',
+      `${describe(unknown)} is an operator that ort-tl does not know, and the model does not state the shape of its result; export the model without it`,
     );
   }
   if (got?.length !== 2 || !sameDim(got[0] ?? 0, { batch: 1 }) || got[1] !== classes) {

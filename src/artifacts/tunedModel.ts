@@ -50,9 +50,9 @@ export function tunedModel(
   }
   insertHidden(graph, manifest);
   const added = new Set(manifest.hidden.flatMap(({ weight, bias }) => [weight, bias]));
-  for (const { name, node: norm, input } of manifest.statistics) {
-    const node = graph.node.find((each) => (each.name || each.output[0]) === norm);
-    if (!node) throw new UserError('unsupported-model', `the source model has no node "${norm}"`);
+  for (const { name, node: reader, input } of [...manifest.separated, ...manifest.statistics]) {
+    const node = graph.node.find((each) => (each.name || each.output[0]) === reader);
+    if (!node) throw new UserError('unsupported-model', `the source model has no node "${reader}"`);
     if (node.input[input] === name) continue;
     node.input[input] = name;
     added.add(name);

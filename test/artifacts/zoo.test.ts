@@ -170,4 +170,20 @@ describe('the layers of the tiny models', () => {
   it('count a MatMul over a map as a convolution', () => {
     expect(layersOf('next-new', 'FxC1').map(([kind]) => kind)).toEqual(['conv', 'norm', 'fc']);
   });
+
+  it('train scales of their own where the exporter wrote equal ones once', () => {
+    const options = { policy: 'full', classes: ['a', 'b'], batch: 1, preprocessing: () => preprocessing };
+    const { layers, separated } = compile(readModel(`${folder}next-new.onnx`), options).manifest;
+    const scales = layers.filter(({ kind }) => kind === 'norm').flatMap(({ parameters }) => parameters);
+    expect(scales).toHaveLength(6);
+    expect(new Set(scales).size).toBe(6);
+    expect(scales.sort()).toEqual(
+      expect.arrayContaining(
+        separated
+          .map(({ name }) => name)
+          .filter((name) => name.includes('layer_norm'))
+          .sort(),
+      ),
+    );
+  });
 });

@@ -1,0 +1,61 @@
+import { type Graph, type Node, Value } from '../graph/graph.js';
+import { floats } from '../onnx/tensor.js';
+
+/** A parameter that got a name of its own, and where the source model reads it. */
+export interface Separated {
+  readonly value: Value;
+  readonly node: Node;
+  readonly input: number;
+}
+
+/** Inputs that hold biases, scales and shifts. */
+const VECTORS: Readonly<Record<string, readonly number[]>> = {
+  BatchNormalization: [1, 2],
+  Conv: [2],
+  Gemm: [2],
+  GroupNormalization: [1, 2],
+  InstanceNormalization: [1, 2],
+  LayerNormalization: [1, 2],
+};
+
+/**
+ * Gives every layer biases, scales and shifts of its own. The new exporter of PyTorch writes equal tensors once, so that
+ * where a layer's scales are all one or its shifts all zero, as before training, they are another's too, from which they
+ * must be able to move apart. Other numbers that layers share they share on purpose.
+ */
+export function separateParameters(graph: Graph): Separated[] {
+  const uses = new Map<Value, number>();
+  const names = new Set<string>();
+  for (const value of graph.nodes.flatMap(({ inputs, outputs }) => [...inputs, ...outputs])) {
+    if (!value) continue;
+    names.add(value.name);
+    if (value.constant) uses.set(value, (uses.get(value) ?? 0) + 1);
+  }
+  return graph.nodes.flatMap((node) =>
+    vectorsOf(node).flatMap((input): Separated[] => {
+      const shared = node.inputs[input];
+      if (!shared || uses.get(shared) === 1 || !isUniform(shared)) return [];
+      let name = `${node.name}/parameter_${input}`;
+      while (names.has(name)) name += '_';
+      names.add(name);
+      const value = new Value(name, shared.dtype, shared.shape);
+      value.constant = shared.constant;
+      node.inputs[input] = value;
+      return [{ value, node, input }];
+    }),
+  );
+}
+
+function vectorsOf(node: Node): readonly number[] {
+  if (node.domain !== '') return [];
+  // The bias behind a MatMul.
+  if (node.op === 'Add' && node.inputs.some((input) => input?.producer?.op === 'MatMul'))
+    return [0, 1].filter((index) => node.inputs[index]?.constant);
+  return VECTORS[node.op] ?? [];
+}
+
+function isUniform({ constant }: Value): boolean {
+  if (constant?.dtype !== 'float32' || constant.dims.length > 1) return false;
+  const numbers = floats(constant);
+  return numbers.every((number) => number === numbers[0]);
+}
