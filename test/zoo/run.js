@@ -1,7 +1,16 @@
 // Trains every model of a folder by several policies and writes docs/models.md.
 //   npm run zoo -- FOLDER [NAME …]      (make the folder with test/zoo/make-models.py)
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,14 +34,17 @@ for (const part of ['train', 'val']) {
 const models = readdirSync(folder)
   .filter((name) => name.endsWith('.onnx') && (only.length === 0 || only.some((part) => name.includes(part))))
   .sort();
-const counts = { trained: 0, refused: 0, wrong: 0 };
 const jobs = models.flatMap((name) => policies.map((policy) => ({ name, policy })));
-const results = new Map();
+// What was tried already stands beside the models, a line each; delete that file to try all anew.
+const log = join(folder, 'results.jsonl');
+const done = existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n').map(JSON.parse) : [];
+const results = new Map(done.map(({ job, ...result }) => [job, result]));
 const next = jobs.values();
 
 /** Tries one after another; two of these run side by side, each with one thread. */
 async function tryJobs(number) {
   for (const { name, policy } of next) {
+    if (results.has(`${name} ${policy}`)) continue;
     const out = join(work, `run-${number}`);
     let result;
     try {
@@ -54,11 +66,7 @@ async function tryJobs(number) {
     }
     rmSync(out, { recursive: true, force: true });
     results.set(`${name} ${policy}`, result);
-    const falls = result.losses && result.losses.at(-1) < result.losses[0];
-    const agrees = result.verified && result.verified.agreeing === result.verified.photos;
-    if (falls && agrees) counts.trained++;
-    else if (result.refused) counts.refused++;
-    else counts.wrong++;
+    appendFileSync(log, `${JSON.stringify({ job: `${name} ${policy}`, ...result })}\n`);
     console.log(
       `${name} ${policy}: ${
         result.refused ??
@@ -70,6 +78,14 @@ async function tryJobs(number) {
 }
 await Promise.all([tryJobs(1), tryJobs(2)]);
 rmSync(work, { recursive: true });
+
+const counts = { trained: 0, refused: 0, wrong: 0 };
+for (const { name, policy } of jobs) {
+  const { losses, verified, refused } = results.get(`${name} ${policy}`);
+  if (refused) counts.refused++;
+  else if (losses && losses.at(-1) < losses[0] && verified.agreeing === verified.photos) counts.trained++;
+  else counts.wrong++;
+}
 
 const cell = ({ refused, broken, compileMs, losses, verified, peakRssBytes }) => {
   if (refused) return `refused: ${refused.replaceAll(folder, '').replaceAll('|', '\\|')}`;
