@@ -32,7 +32,7 @@ const RANGE_STEPS = 100;
 /** A mean loss of so many times ln(classes), the loss of a guess, will not come down again. */
 const LARGEST_LOSS = 5;
 /** Nor one of so many times the loss that the training began with. */
-const LARGEST_GROWTH = 2;
+const LARGEST_GROWTH = 3;
 
 /**
  * A training of a classifier's chosen layers on a data set. It writes a run: artifacts, checkpoints (`best/`, `last/`), the
@@ -320,8 +320,9 @@ class Session {
       }
       progress.firstLoss ??= result.losses[0] ?? null;
       const mean = result.losses.reduce((sum, loss) => sum + loss, 0) / result.losses.length;
-      // Features that are large make the first loss large too, which is no sign of a rate that is too high.
-      if (mean > Math.max(LARGEST_LOSS * guess + 1, LARGEST_GROWTH * (progress.firstLoss ?? 0)))
+      // Features that are large make the first loss large too, and single batches differ: neither is a rate that is too high.
+      const largest = Math.max(LARGEST_LOSS * guess + 1, LARGEST_GROWTH * (progress.firstLoss ?? 0));
+      if (before + until >= STEPS_PER_CALL && mean > largest)
         throw await this.diverged(epoch, until, `is ${mean.toFixed(1)}, far above the ${guess.toFixed(1)} of a guess,`);
       partial.steps += result.losses.length;
       partial.correct += result.correct;
