@@ -134,7 +134,7 @@ const LOST = 'an output that only training writes, which ort-tl drops';
 const losesOutputs = ({ nodes, outputs }: Graph) =>
   outputs.some((output) => output.producer && !nodes.some((node) => node.outputs.includes(output)));
 
-const holdsTensor = (node: NodeProto) => node.attribute.some(({ name }) => name === 'value');
+const holdsTensor = (node: NodeProto) => node.attribute.some(({ name }) => /^value(_(int|float)s?)?$/.test(name));
 
 function sameNode(a: NodeProto, b: NodeProto): boolean {
   const attributes = new Map(b.attribute.map((attribute) => [attribute.name, attribute]));
