@@ -88,7 +88,8 @@ for (const { name, policy } of jobs) {
 }
 
 const cell = ({ refused, broken, compileMs, losses, verified, peakRssBytes }) => {
-  if (refused) return `refused: ${refused.replaceAll(folder, '').replaceAll('|', '\\|')}`;
+  if (refused)
+    return `refused: ${refused.replaceAll(folder, '').replace(/\S*\/(?=model\.onnx)/g, '').replaceAll('|', '\\|')}`;
   if (broken) return `**broken**: ${broken.replaceAll('|', '\\|')}`;
   const { agreeing, photos } = verified;
   const agreement = agreeing === photos ? `${agreeing}/${photos}` : `**${agreeing}/${photos}**`;
