@@ -89,7 +89,10 @@ for (const { name, policy } of jobs) {
 
 const cell = ({ refused, broken, compileMs, losses, verified, peakRssBytes }) => {
   if (refused)
-    return `refused: ${refused.replaceAll(folder, '').replace(/\S*\/(?=model\.onnx)/g, '').replaceAll('|', '\\|')}`;
+    return `refused: ${refused
+      .replaceAll(folder, '')
+      .replace(/\S*\/(?=model\.onnx)/g, '')
+      .replaceAll('|', '\\|')}`;
   if (broken) return `**broken**: ${broken.replaceAll('|', '\\|')}`;
   const { agreeing, photos } = verified;
   const agreement = agreeing === photos ? `${agreeing}/${photos}` : `**${agreeing}/${photos}**`;
