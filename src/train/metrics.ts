@@ -1,3 +1,5 @@
+import { argMax } from '../runtime/stepper.js';
+
 /** How well a class is found, each a share from 0 to 1; 0 where a share has nothing to count. */
 export interface ClassMetrics {
   /** Validation photos of this class. */
@@ -36,9 +38,7 @@ export function isBetter(metric: MetricName, value: number, other: number | unde
 
 /** The class with the largest logit of a row, the first of equals. */
 export function predictionOf(row: Float32Array): number {
-  let best = 0;
-  for (let index = 1; index < row.length; index++) if ((row[index] ?? NaN) > (row[best] ?? NaN)) best = index;
-  return best;
+  return argMax(row, 0, row.length);
 }
 
 /** −log softmax(row)[label], in double precision. */
