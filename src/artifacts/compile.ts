@@ -26,12 +26,13 @@ import { packageVersion } from '../version.js';
 import { normalizeByBatch, normsOf, presenceOf, separateStatistics, statisticsOf } from './batchStatistics.js';
 import { dropout } from './dropout.js';
 import { insertHiddenLayers } from './hiddenLayers.js';
-import { type Manifest, NEXT, type Preprocessing, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
+import { type Manifest, NEXT, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import { classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
+import { type PreprocessingOptions, preprocessingOf } from './preprocessing.js';
 import { checkStepOptions, type StepOptions } from './stepOptions.js';
 import { appendUpdate, type TrainedParameter, updateGraph, type UpdateSettings } from './updateGraph.js';
 
-export interface CompileOptions extends StepOptions {
+export interface CompileOptions extends StepOptions, PreprocessingOptions {
   /** As {@link parsePolicy} reads it. */
   readonly policy: string;
   readonly classes: readonly string[];
@@ -48,7 +49,6 @@ export interface CompileOptions extends StepOptions {
    * the batch, with the model's running averages updated. Evaluation takes the model's in both cases.
    */
   readonly batchNorm?: 'frozen' | 'batch';
-  readonly preprocessing: (imageSize: readonly [number, number]) => Preprocessing;
 }
 
 /** A compiled classifier, in memory. */
@@ -92,7 +92,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   }
   const policy = parsePolicy(options.policy);
   const classifier = classifierOf(model, options.size);
-  const preprocessing = options.preprocessing(classifier.imageSize);
+  const preprocessing = preprocessingOf(model, options, classifier.imageSize);
   const { graph } = classifier;
   separateStatistics(graph);
   const blocks = findBlocks(graph, classifier.layers);

@@ -12,6 +12,15 @@ export const preprocessingSchema = z.object({
   std: triple,
 });
 
+/** Keys of an exported model's metadata. */
+export const METADATA = {
+  labels: 'labels',
+  preprocessing: 'preprocessing',
+  policy: 'ort_tl.policy',
+  source: 'ort_tl.source_sha256',
+  version: 'ort_tl.version',
+} as const;
+
 /** `manifest.json`: what the artifacts in its folder are. */
 export const manifestSchema = z.object({
   format: z.literal(1),

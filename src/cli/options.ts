@@ -1,4 +1,4 @@
-import { UserError } from '../errors.js';
+import { UserError } from '../index.js';
 
 /** Options that several verbs share; each verb picks what it needs. */
 export const shared = {

@@ -1,6 +1,4 @@
-import type { Dataset } from '../data/imageFolder.js';
-import type { Summary, TrainEvent } from '../train/events.js';
-import type { Trainer } from '../train/trainer.js';
+import type { Dataset, Summary, Trainer, TrainEvent } from '../index.js';
 import { showBytes, showCount, showDuration, showPercent, type Terminal } from './terminal.js';
 
 /** Shows a training's events as they come, and gives its summary. */

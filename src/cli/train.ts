@@ -1,16 +1,22 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
-import { openDataset } from '../data/openDataset.js';
-import { UserError } from '../errors.js';
-import { writeFileAtomically } from '../files.js';
-import { type Preset, PRESETS } from '../data/preprocessing.js';
-import { readModel } from '../onnx/model.js';
-import { scheduleCalled, scheduleNames } from '../optim/schedule.js';
-import { providerCalled, providerNames } from '../runtime/providers.js';
-import { metricNames } from '../train/metrics.js';
-import type { TrainOptions } from '../train/options.js';
-import { runName, Trainer } from '../train/trainer.js';
+import {
+  metricNames,
+  openDataset,
+  type Preset,
+  PRESETS,
+  providerCalled,
+  providerNames,
+  readModel,
+  runName,
+  scheduleCalled,
+  scheduleNames,
+  Trainer,
+  type TrainOptions,
+  UserError,
+  writeFileAtomically,
+} from '../index.js';
 import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentation.js';
 import { readConfig } from './config.js';
 import { duration, keysOf, number, shared, share, wholeNumber } from './options.js';

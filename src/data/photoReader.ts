@@ -1,7 +1,7 @@
 import { UserError } from '../errors.js';
 import type { Photo } from './dataset.js';
 import { decodePhoto } from './decode.js';
-import type { Preprocessing } from './preprocessing.js';
+import type { Preprocessing } from '../artifacts/manifest.js';
 
 export interface ReadOptions {
   /** How many photos may be decoding, or decoded and not yet taken. */

@@ -4,7 +4,7 @@ import type { Preprocessing } from '../artifacts/manifest.js';
 import type { StepOptions } from '../artifacts/stepOptions.js';
 import { type Augmentation, parseAugmentation } from '../data/augment/augmentation.js';
 import type { Dataset } from '../data/dataset.js';
-import type { Preset } from '../data/preprocessing.js';
+import type { Preset } from '../artifacts/preprocessing.js';
 import type { ModelFile } from '../onnx/model.js';
 import { type Optimizer, optimizers, usualLearningRates } from '../optim/optimizer.js';
 import type { ScheduleName } from '../optim/schedule.js';

@@ -1,15 +1,14 @@
 import { basename, join } from 'node:path';
 import { compile, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
-import { METADATA, tunedModel } from '../artifacts/tunedModel.js';
+import { tunedModel } from '../artifacts/tunedModel.js';
 import { type Augmentation, mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
 import { balancedClassWeights, balancedOrder } from '../data/classBalance.js';
 import type { Dataset, Photo } from '../data/dataset.js';
-import { normalizationFor } from '../data/preprocessing.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { sha256, writeFileAtomically } from '../files.js';
-import { metadataOf, writeModel } from '../onnx/model.js';
+import { writeModel } from '../onnx/model.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { Plateau, shareOfPeak } from '../optim/schedule.js';
 import { policyFileName } from '../policy/policy.js';
@@ -66,19 +65,14 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   const { dataset, out, signal } = options;
   const settings = settingsOf(options);
   const began = performance.now();
-  const { classWeights, ...choices } = settings;
+  const { classWeights, preprocessing, ...choices } = settings;
   const compiled = compile(options.model, {
     ...choices,
     classes: dataset.classes,
     ...(mixesPhotos(settings.augmentation) ? { targets: 'soft' as const } : {}),
     ...(classWeights === 'equal' ? {} : { classWeights: weightsOfClasses(classWeights, dataset) }),
     ...(options.size ? { size: options.size } : {}),
-    preprocessing: ([height, width]) => ({
-      height,
-      width,
-      resize: settings.resize,
-      ...normalizationFor(options.preprocessing, metadataOf(options.model.proto).get(METADATA.preprocessing)),
-    }),
+    ...(preprocessing ? { preprocessing } : {}),
   });
   const identity: Identity = { ...settings, source: options.model.sha256, photos: identityOf(dataset) };
   const resumed = options.resume ? readLast(out, identity) : undefined;

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Photo } from '../../src/data/imageFolder.js';
+import type { Photo } from '../../src/data/dataset.js';
 import { PhotoReader } from '../../src/data/photoReader.js';
-import type { Preprocessing } from '../../src/data/preprocessing.js';
+import type { Preprocessing } from '../../src/artifacts/manifest.js';
 import { SkippedPhotos } from '../../src/data/skippedPhotos.js';
 
 const preprocessing: Preprocessing = { width: 1, height: 1, resize: 'squash', mean: [0, 0, 0], std: [1, 1, 1] };

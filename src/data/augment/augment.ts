@@ -3,7 +3,7 @@ import type { Unlabelled } from '../dataset.js';
 import { decodeContent } from '../decode.js';
 import { centredView } from '../geometry.js';
 import { contentHash, type PhotoContent, readPhoto } from '../photo.js';
-import type { Preprocessing } from '../preprocessing.js';
+import type { Preprocessing } from '../../artifacts/manifest.js';
 import type { Augmentation } from './augmentation.js';
 import { colourJitter } from './colourJitter.js';
 import { erase } from './erase.js';
