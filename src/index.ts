@@ -36,6 +36,9 @@ export { openDataset } from './data/openDataset.js';
 export { drawPictures, type PictureOptions } from './data/pictures.js';
 export type { ZipEntry } from './data/zip.js';
 
+// What the frozen part gives, kept on disk.
+export { type CacheEntry, defaultCacheFolder, listCache, prunable, removeFromCache } from './cache/cacheFolder.js';
+
 // Training.
 export { type ScheduleName, scheduleCalled, scheduleNames } from './optim/schedule.js';
 export type { EndedBy, EpochResult, Summary, TrainEvent } from './train/events.js';

@@ -78,7 +78,7 @@ export const manifestSchema = z.object({
   /** Shapes that the source model's Reshapes behind the head get, where they stated the old number of classes. */
   reshapes: z.array(z.object({ node: z.string(), shape: z.array(z.number().int()) })).default([]),
   /** What the frozen part hands to the trained part, shapes for one image. */
-  boundary: z.array(z.object({ name: z.string(), dtype: z.enum(['float32', 'uint8']), shape })),
+  boundary: z.array(z.object({ name: z.string(), dtype: z.enum(['float32', 'float16', 'uint8']), shape })),
   cost: z.object({
     parameters: z.number(),
     trainableParameters: z.number(),

@@ -20,6 +20,7 @@ interface Arguments extends StepArguments, HeadArguments {
   classes: string | undefined;
   data: string | undefined;
   targets: 'labels' | 'soft';
+  'cache-dtype': 'float32' | 'float16';
   seed: number;
   size: number | undefined;
   out: string | undefined;
@@ -50,6 +51,7 @@ export const verb: Verb<Arguments> = {
       })
       .options(stepFlags)
       .options(headFlags)
+      .option('cache-dtype', shared['cache-dtype'])
       .option('seed', shared.seed)
       .option('size', shared.size)
       .option('out', {
@@ -84,6 +86,7 @@ export const verb: Verb<Arguments> = {
       ...stepOptionsOf(args),
       ...headOptionsOf(args),
       targets: args.targets,
+      boundaryDtype: args['cache-dtype'],
       ...(classWeights === 'equal' ? {} : { classWeights }),
       seed: wholeNumber('seed', args.seed, 0),
       ...(args.size === undefined ? {} : { size: wholeNumber('size', args.size, 1) }),

@@ -23,6 +23,16 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       for (const warning of warnings) terminal.warn(`warning: ${warning}`);
       break;
     }
+    case 'cache': {
+      const { folder, slots, rowBytes, neededBytes, freeBytes } = event;
+      const size = `${showBytes(slots * rowBytes)} for ${showCount(slots)} ${slots === 1 ? 'photo' : 'photos and views'}`;
+      terminal.print(
+        neededBytes === 0
+          ? `features: ${size}, in ${folder}`
+          : `features: ${size}, of which ${showBytes(neededBytes)} are to be written to ${folder}, with ${showBytes(freeBytes)} free`,
+      );
+      break;
+    }
     case 'resumed':
       terminal.print(`goes on with epoch ${event.epoch}${event.step > 0 ? `, after step ${event.step}` : ''}`);
       break;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import {
+  defaultCacheFolder,
   metricNames,
   openDataset,
   type Preset,
@@ -45,6 +46,9 @@ interface Arguments extends AugmentationArguments, StepArguments, HeadArguments 
   preprocessing: Preset | undefined;
   'val-fraction': number;
   'max-bad': number;
+  /** `false` for --no-cache. */
+  cache: string | false | undefined;
+  'cache-dtype': 'float32' | 'float16';
   threads: number;
   provider: string;
   verify: number | undefined;
@@ -63,6 +67,7 @@ const SETTINGS = [
   ...keysOf(headFlags),
   ...['sampling', ...keysOf(augmentationFlags), 'views', 'preprocessing'],
   ...['metric', 'patience', 'time-limit', 'seed', 'size', 'resize', 'val-fraction', 'max-bad', 'threads', 'provider'],
+  ...['cache', 'cache-dtype'],
   ...['verify', 'tensorboard'],
 ] as const satisfies readonly (keyof Arguments)[];
 const SETTINGS_FILE = 'args.yaml';
@@ -141,6 +146,8 @@ export const verb: Verb<Arguments> = {
         requiresArg: true,
         describe: 'share of unreadable photos that stops the run',
       })
+      .option('cache', { ...shared.cache, describe: `${shared.cache.describe}; --no-cache does without` })
+      .option('cache-dtype', shared['cache-dtype'])
       .option('threads', {
         type: 'number',
         default: 0,
@@ -247,6 +254,7 @@ async function optionsOf(
   }
   if (args.preprocessing !== undefined) optional.preprocessing = args.preprocessing;
   if (args.size !== undefined) optional.size = wholeNumber('size', args.size, 1);
+  if (args.cache !== false) optional.cache = args.cache ?? defaultCacheFolder();
   if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);
   if (args.patience !== undefined) optional.patience = wholeNumber('patience', args.patience, 1);
   if (args['time-limit'] !== undefined) optional.timeLimitMs = duration('time-limit', args['time-limit']);
@@ -265,6 +273,7 @@ async function optionsOf(
     metric: args.metric,
     seed: args.seed,
     resize: args.resize,
+    boundaryDtype: args['cache-dtype'],
     threads: wholeNumber('threads', args.threads, 0),
     provider: await providerCalled(args.provider),
     maxBad: share('max-bad', args['max-bad']),

@@ -36,7 +36,7 @@ describe('PhotoReader', () => {
       const skipped: [string, string][] = [];
       const seen: number[] = [];
       const onSkipped = (photo: Photo, error: { code: string }) => skipped.push([photo.path, error.code]);
-      for await (const { index, photo, pixels } of new PhotoReader().read(photos, preprocessing, {
+      for await (const { index, photo, decoded: pixels } of PhotoReader.ofPixels().read(photos, preprocessing, {
         concurrency,
         onSkipped,
       })) {
@@ -92,7 +92,7 @@ describe('PhotoReader', () => {
     const stop = () => {
       throw new Error('enough');
     };
-    await expect(drain(new PhotoReader(), stop)).rejects.toThrow('enough');
+    await expect(drain(PhotoReader.ofPixels(), stop)).rejects.toThrow('enough');
   });
 });
 

@@ -143,7 +143,7 @@ describe.each([
     for (let step = 0; step < losses.length; step++) {
       const labels = Array.from({ length: batch }, (_, image) => labelOf(fixture, step, image));
       await stepper.store(
-        step * batch,
+        Int32Array.from(labels, (_, image) => step * batch + image),
         labels,
         pixels.slice(step * batch * imageBytes, (step + 1) * batch * imageBytes),
       );

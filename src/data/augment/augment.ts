@@ -56,6 +56,10 @@ export async function decodeView(
   view: number,
 ): Promise<Uint8Array> {
   const content = await readPhoto(photo);
-  const random = new Random(seed).fork(`view ${view} of ${contentHash(content)}`);
-  return augmentPixels(content, preprocessing, config, random, photo.path);
+  return augmentPixels(content, preprocessing, config, randomOfView(seed, view, contentHash(content)), photo.path);
+}
+
+/** What chance decides in a view of the photo whose content has the hash. */
+export function randomOfView(seed: number, view: number, hash: string): Random {
+  return new Random(seed).fork(`view ${view} of ${hash}`);
 }

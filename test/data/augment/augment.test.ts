@@ -46,7 +46,7 @@ describe('decodeView', () => {
     const fail = (_: unknown, error: Error) => {
       throw error;
     };
-    for await (const { photo, pixels } of reader.read(list, preprocessing, { concurrency, onSkipped: fail }))
+    for await (const { photo, decoded: pixels } of reader.read(list, preprocessing, { concurrency, onSkipped: fail }))
       found.set(photo.path, hex(pixels));
     return found;
   };
