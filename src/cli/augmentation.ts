@@ -1,6 +1,6 @@
 import { type Augmentation, parseAugmentation } from '../data/augment/augmentation.js';
 import { UserError } from '../errors.js';
-import { number } from './options.js';
+import { number, wholeNumber } from './options.js';
 
 const flag = (describe: string) => ({ type: 'number', requiresArg: true, describe, group: 'Augmentation:' }) as const;
 
@@ -40,7 +40,8 @@ export function augmentationFrom(args: AugmentationArguments): Augmentation {
     hue: read('hue', 0, 0.5),
   };
   const magnitude = read('rand-augment', 0, 30);
-  const operations = read('rand-augment-operations', 1, 14);
+  const given = args['rand-augment-operations'];
+  const operations = given === undefined ? undefined : wholeNumber('rand-augment-operations', given, 1, 14);
   if (operations !== undefined && magnitude === undefined)
     throw new UserError(
       'bad-arguments',

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { closestMatch } from 'leven';
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
-import { messageOf, UserError } from '../errors.js';
+import { UserError } from '../errors.js';
+import { fileReason } from '../files.js';
 
 /**
  * The settings of a YAML file, by the names of the flags that it stands in for.
@@ -12,7 +13,7 @@ export function readConfig(path: string, known: readonly string[]): Record<strin
   try {
     source = readFileSync(path, 'utf8');
   } catch (thrown) {
-    throw new UserError('bad-config', `cannot read ${path}: ${messageOf(thrown)} (--config)`);
+    throw new UserError('bad-config', `cannot read ${path}: ${fileReason(thrown)} (--config)`);
   }
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });

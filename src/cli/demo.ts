@@ -52,7 +52,7 @@ export const verb: Verb<Arguments> = {
         await reportTraining(
           terminal,
           dataset,
-          new Trainer({ model, dataset, policy, out: join(args.out, policy), epochs, seed }),
+          new Trainer({ model, dataset, policy, out: join(args.out, policy), overwrite: true, epochs, seed }),
         ),
       );
     }

@@ -4,7 +4,7 @@ import { UserError } from '../errors.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { classifyPhotos } from '../train/classify.js';
 import { metricsOf } from '../train/metrics.js';
-import { share, shared, wholeNumber } from './options.js';
+import { share, shared, valFraction, wholeNumber } from './options.js';
 import { showCount, showPercent, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
@@ -53,7 +53,7 @@ export const verb: Verb<Arguments> = {
     const terminal = new Terminal(args);
     const dataset = await openDataset(args.data, {
       seed: wholeNumber('seed', args.seed, 0),
-      valFraction: args['val-fraction'],
+      valFraction: valFraction(args['val-fraction']),
     });
     const classifier = await ImageClassifier.open(args.model);
     const { labels } = classifier;
@@ -85,7 +85,7 @@ export const verb: Verb<Arguments> = {
       logits.set(row, index * labels.length);
     });
     const metrics = metricsOf(logits, truths, labels.length);
-    terminal.print(
+    terminal.result(
       `${showCount(truths.length)} photos: top-1 ${showPercent(metrics.top1)}, top-5 ${showPercent(metrics.top5)}, macro F1 ${showPercent(metrics.macroF1)}, balanced accuracy ${showPercent(metrics.balancedAccuracy)}, loss ${metrics.loss.toFixed(4)}`,
     );
     if (labels.length <= MOST_ROWS) {
@@ -96,8 +96,8 @@ export const verb: Verb<Arguments> = {
         showPercent(recall),
         showPercent(f1),
       ]);
-      terminal.print();
-      for (const line of table([['class', 'photos', 'precision', 'recall', 'F1'], ...lines])) terminal.print(line);
+      terminal.result();
+      for (const line of table([['class', 'photos', 'precision', 'recall', 'F1'], ...lines])) terminal.result(line);
     }
     terminal.json({ photos: truths.length, skipped: skipped.list, labels, ...metrics });
   },

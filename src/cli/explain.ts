@@ -67,7 +67,7 @@ export const verb: Verb<Arguments> = {
         await drawHeatMap(content, preprocessing, await explainer.explain(pixels, index)),
       );
       results.push({ file, label, picture });
-      terminal.print(`${file}  ${label}  ${picture}`);
+      terminal.result(`${file}  ${label}  ${picture}`);
     }
     await classifier.close();
     await explainer.close();

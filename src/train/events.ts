@@ -75,7 +75,13 @@ export interface Summary {
 }
 
 export type TrainEvent =
-  | { readonly type: 'compiled'; readonly manifest: Manifest; readonly elapsedMs: number }
+  | {
+      readonly type: 'compiled';
+      readonly manifest: Manifest;
+      readonly threads: number;
+      readonly provider: string;
+      readonly elapsedMs: number;
+    }
   | { readonly type: 'resumed'; readonly epoch: number; readonly step: number }
   | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
   | { readonly type: 'learning-rate'; readonly learningRate: number; readonly figure: string }

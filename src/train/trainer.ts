@@ -1,4 +1,4 @@
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { compile, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { METADATA, tunedModel } from '../artifacts/tunedModel.js';
@@ -52,13 +52,14 @@ export class Trainer implements AsyncIterable<TrainEvent> {
   }
 
   /** Trains to the end. @throws as the iterator does. */
-  async run(onEvent: (event: TrainEvent) => void = () => undefined): Promise<Summary> {
-    const events = this[Symbol.asyncIterator]();
-    for (;;) {
-      const { value, done } = await events.next();
-      if (done) return value;
-      onEvent(value);
+  async run(onEvent: (event: TrainEvent) => void | Promise<void> = () => undefined): Promise<Summary> {
+    let summary: Summary | undefined;
+    for await (const event of this) {
+      await onEvent(event);
+      if (event.type === 'done') summary = event.summary;
     }
+    if (!summary) throw new Error('a training that ends tells so');
+    return summary;
   }
 }
 
@@ -82,24 +83,22 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   });
   const identity: Identity = { ...settings, source: options.model.sha256, photos: identityOf(dataset) };
   const resumed = options.resume ? readLast(out, identity) : undefined;
+  if (!resumed) RunFolder.clear(out, options.overwrite ?? false);
 
+  // First, since it leaves nothing behind where it fails.
+  const manifest = await writeArtifacts(compiled, join(out, 'artifacts'));
   const folder = RunFolder.open(out);
   await folder.startLog(resumed?.progress.results.length ?? 0);
   const tell = <Event extends TrainEvent>(event: Event): Event => {
     if (event.type !== 'progress') folder.log(event);
     return event;
   };
-  const artifacts = folder.path('artifacts');
-  const manifest = await writeArtifacts(compiled, artifacts);
-  yield tell({ type: 'compiled', manifest, elapsedMs: performance.now() - began });
+  const { threads, provider } = settings;
+  yield tell({ type: 'compiled', manifest, threads, provider, elapsedMs: performance.now() - began });
 
   const slots = dataset.train.length * viewsOf(settings) + dataset.val.length;
   checkMemory(manifest, slots);
-  const engine = await Engine.start(artifacts, {
-    slots,
-    threads: settings.threads,
-    provider: settings.provider,
-  });
+  const engine = await Engine.start(folder.path('artifacts'), { slots, threads, provider });
   const abort = () => {
     engine.stop();
   };
@@ -124,9 +123,10 @@ const augments = (augmentation: Augmentation) => variesPhotos(augmentation) || m
 /** Views of each training photo that are kept at once. */
 const viewsOf = ({ augmentation, views }: Settings) => (augments(augmentation) ? Math.max(1, views) : 1);
 
-/** What identifies a data set's photos: a run is resumed on the same ones only. */
-function identityOf({ classes, train, val }: Dataset): string {
-  return sha256(Buffer.from(JSON.stringify([classes, train, val])));
+/** What identifies a data set's photos, wherever it lies: a run is resumed on the same ones only. */
+function identityOf({ classes, train, val, folder }: Dataset): string {
+  const placeOf = ({ path, label, inside }: Photo) => [relative(folder, path), label, inside?.offset];
+  return sha256(Buffer.from(JSON.stringify([classes, train.map(placeOf), val.map(placeOf)])));
 }
 
 /** One training, from the first photo to the model. */
@@ -234,7 +234,18 @@ class Session {
       this.valSlots = filled.filter((slot) => slot >= this.firstVal);
     }
     const empty = this.trainPhotos === 0 ? 'train' : this.valSlots.length === 0 ? 'validate' : undefined;
-    if (empty) throw new UserError('no-photos', `${dataset.folder} has no readable photos to ${empty} with`);
+    if (empty)
+      throw new UserError(
+        'no-photos',
+        `${dataset.folder} has no readable photos to ${empty} with; mend or replace them`,
+      );
+    const readable = new Set(this.trainSlots.flat().map((slot) => this.slotLabels[slot]));
+    const lacking = dataset.classes.find((_, label) => !readable.has(label));
+    if (lacking !== undefined)
+      throw new UserError(
+        'class-without-photos',
+        `class "${lacking}" has no readable photos to train with in ${dataset.folder}; mend or replace them, or remove the class`,
+      );
     await this.folder.writeSkipped(this.skipped.list);
     if (!this.makesNewViews) await this.engine.releaseFrozen();
   }
@@ -452,6 +463,7 @@ class Session {
         slots,
         learningRates: rates.subarray(step, until),
         firstStep: step + 1,
+        ...this.targetsOf(slots),
       });
       losses.push(...result.losses);
       yield {
