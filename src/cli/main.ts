@@ -4,7 +4,7 @@ import { hideBin } from 'yargs/helpers';
 import { messageOf, UserError } from '../errors.js';
 import { fileErrorCode, fileReason } from '../files.js';
 import { packageVersion } from '../version.js';
-import { coloured, oneLine } from './terminal.js';
+import { closeLine, coloured, oneLine } from './terminal.js';
 import { lazily, STANDARD_INPUT } from './verb.js';
 
 /**
@@ -21,6 +21,7 @@ function fail(thrown: unknown): never {
   const line = isUserError
     ? `ort-tl: ${message}`
     : `ort-tl: something broke that should not: ${message} (run again with --debug for the details)`;
+  closeLine();
   if (debug) console.error(thrown);
   else console.error(coloured(line, 'red', process.stderr));
   process.exit(isUserError ? EXIT.user : EXIT.failure);

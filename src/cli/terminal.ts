@@ -1,5 +1,3 @@
-import { styleText } from 'node:util';
-
 /** When a progress line first appears where it cannot be rewritten, and how often it comes then. */
 const FIRST_PLAIN_MS = 2000;
 const PLAIN_EVERY_MS = 10_000;
@@ -7,9 +5,9 @@ const REWRITE_EVERY_MS = 100;
 
 /** What a verb writes: results to standard output, progress to standard error, nothing but JSON with `--json`. */
 export class Terminal {
-  private lineIsOpen = false;
   private lastProgress = -Infinity;
-  private readonly began = new Map<string, number>();
+  /** When each kind of progress was first told of, and how far it was then. */
+  private readonly began = new Map<string, { readonly at: number; readonly done: number }>();
 
   constructor(
     private readonly options: { readonly quiet?: boolean | undefined; readonly json?: boolean | undefined } = {},
@@ -27,7 +25,7 @@ export class Terminal {
 
   /** A line that matters even to a program that reads the result. */
   warn(line: string): void {
-    this.closeLine();
+    closeLine();
     process.stderr.write(`${coloured(line, 'yellow', process.stderr)}\n`);
   }
 
@@ -40,39 +38,45 @@ export class Terminal {
   progress(what: string, done: number, total: number, unit = 'images'): void {
     if (this.options.quiet || this.options.json) return;
     const now = performance.now();
-    const began = this.began.get(what) ?? now;
+    const began = this.began.get(what) ?? { at: now, done };
     this.began.set(what, began);
     const isLast = done >= total;
     const rewrites = rewritesLines(process.stderr);
     const due = rewrites
       ? this.lastProgress + REWRITE_EVERY_MS
-      : Math.max(this.lastProgress + PLAIN_EVERY_MS, began + FIRST_PLAIN_MS);
+      : Math.max(this.lastProgress + PLAIN_EVERY_MS, began.at + FIRST_PLAIN_MS);
     if (isLast) this.began.delete(what);
     if (isLast ? !rewrites : now < due) return;
     this.lastProgress = now;
-    const perSecond = (1000 * done) / Math.max(1, now - began);
-    const line = `${what}: ${showCount(done)} of ${showCount(total)} ${unit}`;
-    const speed = `, ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} a second, ${showDuration((1000 * (total - done)) / perSecond)} left`;
-    const whole = now > began && perSecond > 0 ? `${line}${speed}` : line;
+    const perMs = (done - began.done) / (now - began.at);
+    const speed =
+      perMs > 0 && Number.isFinite(perMs)
+        ? `, ${(1000 * perMs).toFixed(perMs < 0.01 ? 1 : 0)} a second, ${showDuration((total - done) / perMs)} left`
+        : '';
+    const line = `${what}: ${showCount(done)} of ${showCount(total)} ${unit}${speed}`;
     if (rewrites) {
       // A line that wraps could not be rewritten.
-      process.stderr.write(`\r\x1b[K${whole.slice(0, Math.max(1, process.stderr.columns - 1))}`);
-      this.lineIsOpen = true;
+      process.stderr.write(`\r\x1b[K${line.slice(0, Math.max(1, process.stderr.columns - 1))}`);
+      lineIsOpen = true;
     } else {
-      process.stderr.write(`${whole}\n`);
+      process.stderr.write(`${line}\n`);
     }
   }
 
   private write(line: string): void {
     if (this.options.json) return;
-    this.closeLine();
+    closeLine();
     process.stdout.write(`${line}\n`);
   }
+}
 
-  private closeLine(): void {
-    if (this.lineIsOpen) process.stderr.write('\r\x1b[K');
-    this.lineIsOpen = false;
-  }
+/** Whether a progress line waits to be rewritten. */
+let lineIsOpen = false;
+
+/** Takes a progress line away, before anything else is written. */
+export function closeLine(): void {
+  if (lineIsOpen) process.stderr.write('\r\x1b[K');
+  lineIsOpen = false;
 }
 
 /** Whether the stream shows on a terminal that knows control sequences. */
@@ -80,12 +84,16 @@ function rewritesLines(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY && process.env['TERM'] !== 'dumb';
 }
 
+/** Control sequences that begin and end a style (ECMA-48, SGR); `styleText` of Node.js decides by itself where to. */
+const STYLES = { bold: [1, 22], red: [31, 39], yellow: [33, 39] } as const;
+
 /** `text` in a colour where the stream is a terminal; FORCE_COLOR asks for it elsewhere too, NO_COLOR for none (https://no-color.org). */
-export function coloured(text: string, style: 'bold' | 'red' | 'yellow', stream: NodeJS.WriteStream): string {
+export function coloured(text: string, style: keyof typeof STYLES, stream: NodeJS.WriteStream): string {
   const { FORCE_COLOR: force, NO_COLOR: none } = process.env;
   const isForced = force !== undefined && force !== '0' && force !== 'false';
   const isWanted = force === undefined ? !none && rewritesLines(stream) : isForced;
-  return isWanted && text !== '' ? styleText(style, text) : text;
+  const [begin, end] = STYLES[style];
+  return isWanted && text !== '' ? `\x1b[${begin}m${text}\x1b[${end}m` : text;
 }
 
 /** Longer messages than this quote junk. */

@@ -87,7 +87,7 @@ export type TrainEvent =
   | { readonly type: 'learning-rate'; readonly learningRate: number; readonly figure: string }
   | {
       readonly type: 'progress';
-      readonly phase: 'reading photos' | 'looking for a learning rate' | 'training' | 'verifying';
+      readonly phase: 'reading photos' | 'looking for a learning rate' | 'training' | 'evaluating' | 'verifying';
       readonly epoch: number;
       readonly done: number;
       readonly total: number;

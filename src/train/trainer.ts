@@ -27,6 +27,8 @@ import { RunFolder } from './runFolder.js';
 
 /** Steps asked of the worker at a time: progress is told, and limits are looked at, between them. */
 const STEPS_PER_CALL = 16;
+/** Validation photos asked of it at a time, a multiple of what it takes in one run of the session. */
+const EVALUATED_PER_CALL = 512;
 /** Steps of a range test. */
 const RANGE_STEPS = 100;
 /** A mean loss of so many times ln(classes), the loss of a guess, will not come down again. */
@@ -81,7 +83,8 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
       ...normalizationFor(options.preprocessing, metadataOf(options.model.proto).get(METADATA.preprocessing)),
     }),
   });
-  const identity: Identity = { ...settings, source: options.model.sha256, photos: identityOf(dataset) };
+  // In the order in which they are compared: other photos change settings too.
+  const identity: Identity = { source: options.model.sha256, photos: identityOf(dataset), ...settings };
   const resumed = options.resume ? readLast(out, identity) : undefined;
   if (!resumed) RunFolder.clear(out, options.overwrite ?? false);
 
@@ -380,7 +383,7 @@ class Session {
     const { settings, progress, manifest, folder } = this;
     const { partial } = progress;
     if (partial.images === 0) return;
-    const { metrics } = await this.evaluate();
+    const { metrics } = yield* this.evaluate(epoch);
     const elapsedMs = partial.elapsedMs + performance.now() - epochBegan;
     const result: EpochResult = {
       epoch,
@@ -433,10 +436,18 @@ class Session {
   }
 
   /** Metrics of the validation photos under the current parameters. */
-  private async evaluate(): Promise<{ metrics: Metrics; logits: Float32Array }> {
-    const { logits } = await this.engine.evaluate(Int32Array.from(this.valSlots));
+  private async *evaluate(epoch: number): AsyncGenerator<TrainEvent, { metrics: Metrics; logits: Float32Array }> {
+    const slots = Int32Array.from(this.valSlots);
+    const classes = this.manifest.classes.length;
+    const logits = new Float32Array(slots.length * classes);
+    for (let done = 0; done < slots.length;) {
+      const some = slots.subarray(done, done + EVALUATED_PER_CALL);
+      logits.set((await this.engine.evaluate(some)).logits, done * classes);
+      done += some.length;
+      yield { type: 'progress', phase: 'evaluating', epoch, done, total: slots.length };
+    }
     const labels = this.valPhotos.map(({ label }) => label);
-    return { metrics: metricsOf(logits, labels, this.manifest.classes.length), logits };
+    return { metrics: metricsOf(logits, labels, classes), logits };
   }
 
   /** The validation photos that could be read, in the order of their slots. */
@@ -525,7 +536,7 @@ class Session {
     const parameters = folder.readBest();
     await this.exportModel(parameters);
     await this.engine.setState(inPlaceOfAverages(manifest, parameters));
-    const { metrics, logits } = await this.evaluate();
+    const { metrics, logits } = yield* this.evaluate(progress.best.epoch);
     const photos = this.valPhotos;
     if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
     const count = signal?.aborted ? 0 : Math.min(options.verify ?? photos.length, photos.length);
