@@ -42,7 +42,12 @@ export const verb: Verb<Arguments> = {
     const epochs = wholeNumber('epochs', args.epochs, 1);
     const pictures = join(args.out, 'pictures');
     terminal.print(`drawing pictures into ${pictures}`);
-    await drawPictures(pictures, { set: 'demo', trainPerClass: 200, valPerClass: 100, size: 48, seed });
+    await drawPictures(pictures, {
+      ...{ set: 'demo', trainPerClass: 200, valPerClass: 100, size: 48, seed },
+      onProgress: (done, total) => {
+        terminal.progress('drawing', done, total);
+      },
+    });
     const dataset = await openImageFolder(pictures, { valFraction: 0.2, seed });
     const model = readModel(EMBEDDED_MODEL);
     const summaries: Summary[] = [];

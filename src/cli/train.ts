@@ -61,6 +61,8 @@ const SETTINGS = [
   ...['metric', 'patience', 'time-limit', 'seed', 'size', 'resize', 'val-fraction', 'max-bad', 'threads', 'provider'],
   ...['verify', 'tensorboard'],
 ] as const satisfies readonly (keyof Arguments)[];
+/** Those that are true or false. */
+const SWITCHES = ['nesterov', 'decay-all', 'tensorboard'] as const satisfies readonly (typeof SETTINGS)[number][];
 const SETTINGS_FILE = 'args.yaml';
 
 /** What was wrong with the settings file. */
@@ -167,7 +169,7 @@ export const verb: Verb<Arguments> = {
       .option('resume', { type: 'string', requiresArg: true, describe: 'folder of a run that is to go on' })
       .config('config', 'YAML file of settings, by the names of the flags; flags win', (path) => {
         try {
-          return readConfig(path, SETTINGS);
+          return readConfig(path, SETTINGS, SWITCHES);
         } catch (thrown) {
           // yargs would make another error of it.
           if (!(thrown instanceof UserError)) throw thrown;
@@ -297,7 +299,7 @@ function settingsOfRun(folder: string): Partial<Arguments> {
   }
   if (!existsSync(settings))
     throw new UserError('cannot-resume', `${folder} holds no run: there is no ${SETTINGS_FILE} in it (--resume)`);
-  return readConfig(settings, SETTINGS);
+  return readConfig(settings, SETTINGS, SWITCHES);
 }
 
 /** Writes what repeats the run: `ort-tl train --config args.yaml`. */

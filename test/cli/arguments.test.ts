@@ -13,9 +13,10 @@ describe('arguments that make no sense get one clear line and exit code 2, and n
     writeFileSync(join(at, 'typo.yaml'), '# ours\nepochs: 3\nlearning-rate: 0.1\n');
     writeFileSync(join(at, 'near.yaml'), 'schedule: cosine\n\nweight_decay: 0.1\n');
     writeFileSync(join(at, 'value.yaml'), 'epochs: many\n');
+    writeFileSync(join(at, 'switch.yaml'), 'epochs: 3\ntensorboard: maybe\n');
+    writeFileSync(join(at, 'no-switch.yaml'), 'flip: true\n');
     writeFileSync(join(at, 'broken.yaml'), 'epochs: 3\nlr: [0.1\n');
     writeFileSync(join(at, 'list.yaml'), '- epochs\n');
-    writeFileSync(join(at, 'no-run.onnx'), '');
   });
 
   const train = ['train', '--model', SMALL_CNN, '--data', 'pictures'];
@@ -75,6 +76,8 @@ describe('arguments that make no sense get one clear line and exit code 2, and n
       /near\.yaml, line 3: there is no setting `weight_decay`; did you mean `weight-decay`\?/,
     ],
     ['--config value.yaml', train, /a whole number from 1 up, got `\w+` \(--epochs\)/],
+    ['--config switch.yaml', train, /switch\.yaml, line 2: expected true or false for `tensorboard`, got `maybe`/],
+    ['--config no-switch.yaml', train, /line 1: expected a number or a word for `flip`, got `true`/],
     ['--config broken.yaml', train, /broken\.yaml, line [23]: not YAML/],
     ['--config list.yaml', train, /list\.yaml, line 1: expected settings such as `epochs: 20`/],
     ['--config none.yaml', train, /cannot read .*none\.yaml: ENOENT: no such file or directory \(--config\)/],
