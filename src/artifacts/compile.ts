@@ -4,9 +4,10 @@ import { UserError } from '../errors.js';
 import { sha256, writeFilesAtomically } from '../files.js';
 import { Builder } from '../graph/builder.js';
 import { multiplyAdds, peakActivationBytes } from '../graph/cost.js';
-import { type Cut, cutGraph, withHalfBoundary } from '../graph/cut.js';
+import { bytesOf, type Cut, cutGraph } from '../graph/cut.js';
 import { bindShape, describe, type Graph, type Node, type Shape, type Value } from '../graph/graph.js';
 import { lower, type Rewrite } from '../graph/lower.js';
+import { type Rows, valuesAsRows } from '../graph/rows.js';
 import { ancestors, descendants } from '../graph/order.js';
 import { modelOfGraph } from '../graph/proto.js';
 import { infersShapeOf } from '../graph/shapes.js';
@@ -24,6 +25,7 @@ import { type Choice, chooseLayers, parsePolicy, type Policy, showPolicy } from 
 import { Random } from '../random.js';
 import { packageVersion } from '../version.js';
 import { normalizeByBatch, normsOf, presenceOf, separateStatistics, statisticsOf } from './batchStatistics.js';
+import { fromKept, type Kept, keptBoundary } from './boundary.js';
 import { dropout } from './dropout.js';
 import { insertHiddenLayers } from './hiddenLayers.js';
 import { type Manifest, NEXT, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
@@ -118,8 +120,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
     const statistics = statisticsOf(norms);
     const averages = statistics.map(({ value }) => value);
     const parameters = [...new Set(layers.flatMap((layer) => layer.parameters))];
-    const smallest = cutGraph(graph, new Set(parameters));
-    const cut = options.boundaryDtype === 'float16' ? withHalfBoundary(smallest) : smallest;
+    const cut = cutGraph(graph, new Set(parameters));
     const entries = parameters.map((value): TrainedParameter => {
       const { name } = value;
       return {
@@ -134,15 +135,18 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
     });
     const dropped = dropoutRatio > 0 ? layers.slice(-1 - fresh.layers.length).map(({ node }) => node) : [];
     const noise = { norms, averages, dropped, dropoutRatio, seed };
-    const step = trainingGraph(graph, cut, parameters, entries, noise, {
+    const rows = valuesAsRows(cut.trained, cut.boundary, graph.outputs, new Set([...norms, ...dropped]));
+    const kept = keptBoundary(cut, rows, options.boundaryDtype ?? 'float32');
+    const form = { cut, kept, rows };
+    const step = trainingGraph(graph, form, parameters, entries, noise, {
       ...options,
       ...settings,
       microBatch,
       targets,
     });
-    return { statistics, averages, parameters, cut, entries, step };
+    return { statistics, averages, parameters, form, entries, step };
   };
-  const { statistics, averages, parameters, cut, entries, step } = withNearestPolicy(
+  const { statistics, averages, parameters, form, entries, step } = withNearestPolicy(
     policy,
     classifier.layers,
     blocks,
@@ -153,7 +157,9 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
     warnings.push('no trained layer has a BatchNormalization, so --bn batch changes nothing');
   const update = microBatch < batch ? updateGraph(graph.opset, entries, settings) : undefined;
   const state = initialState(parameters, averages, entries);
-  const boundary = cut.boundary.map((value) => {
+  const { cut, kept } = form;
+  const boundaryBytes = kept.reduce((total, { value }) => total + bytesOf(value), 0);
+  const boundary = kept.map(({ value }) => {
     if (value.dtype !== 'float32' && value.dtype !== 'float16' && value.dtype !== 'uint8')
       throw new Error(`the boundary "${value.name}" is ${value.dtype ?? 'untyped'}`);
     return { name: value.name, dtype: value.dtype, shape: imageShape(value) };
@@ -205,7 +211,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
       cost: {
         parameters: sizeOf(allParameters),
         trainableParameters: sizeOf(parameters),
-        boundaryBytes: cut.bytesPerImage,
+        boundaryBytes,
         frozenMultiplyAdds: macs(cut.frozen),
         forwardMultiplyAdds: forward,
         backwardMultiplyAdds: Math.max(
@@ -215,7 +221,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
         trainingMemoryBytes:
           2 * (stateBytes + gradientBytes) +
           Math.max(...[step, update].map((each) => (each ? peakActivationBytes(each.nodes, each.outputs) : 0))) +
-          microBatch * cut.bytesPerImage,
+          microBatch * boundaryBytes,
       },
     },
     frozen:
@@ -226,14 +232,14 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
               opset: graph.opset,
               inputs: graph.inputs,
               // The pixels may be a part of the boundary, and need no run.
-              outputs: cut.boundary.filter(({ producer }) => producer),
-              nodes: [...cut.frozen],
+              outputs: kept.flatMap(({ value }) => (value.producer ? [value] : [])),
+              nodes: [...cut.frozen, ...kept.flatMap(({ nodes }) => nodes)],
             },
             'frozen',
           ),
     training: modelOfGraph(step, 'training'),
     update: update && modelOfGraph(update, 'update'),
-    evaluation: modelOfGraph(evaluationGraph(graph, cut, [...parameters, ...averages]), 'evaluation'),
+    evaluation: modelOfGraph(evaluationGraph(graph, form, [...parameters, ...averages]), 'evaluation'),
     state,
   };
 }
@@ -302,6 +308,13 @@ function imageShape(value: Value): number[] {
   return bindShape(rest, 1);
 }
 
+/** How a policy parts the graph, and how what crosses is laid out. */
+interface Form {
+  readonly cut: Cut;
+  readonly kept: readonly Kept[];
+  readonly rows: Rows;
+}
+
 interface StepGraph extends Graph {
   readonly loss: Value;
   readonly gradients: readonly Value[];
@@ -324,7 +337,7 @@ interface Noise {
  */
 function trainingGraph(
   source: Graph,
-  cut: Cut,
+  { cut, kept, rows }: Form,
   parameters: readonly Value[],
   entries: readonly TrainedParameter[],
   { norms, averages, dropped, dropoutRatio, seed }: Noise,
@@ -337,8 +350,10 @@ function trainingGraph(
   if (shapeless) throw unknownShape(shapeless);
   const g = new Builder(source.opset);
   const given = new Map<Value, Value>();
-  for (const value of cut.boundary)
-    given.set(value, g.input(value.name, value.dtype ?? 'float32', [batch, ...imageShape(value)]));
+  for (const each of kept) {
+    const { name, dtype = 'float32' } = each.value;
+    given.set(each.source, fromKept(g, each, g.input(name, dtype, [batch, ...imageShape(each.value)])));
+  }
   const [output] = source.outputs;
   const classes = output?.shape?.[1];
   if (!output || typeof classes !== 'number') throw new Error('the graph gives no row of logits for an image');
@@ -377,7 +392,7 @@ function trainingGraph(
       return g.op(node.op, inputs, Object.fromEntries(node.attributes), { name: g.uniqueName(node.name) });
     });
   }
-  const at = lower(g, cut.trained, given, rewrites);
+  const at = lower(g, cut.trained, given, rewrites, rows);
   const logits = at(output);
   const loss = crossEntropy(g, logits, targets, shares, options);
   const gradients = differentiate(g, [...g.graph.nodes], loss, trainable);
@@ -405,12 +420,15 @@ function lookUp(map: ReadonlyMap<Value, Value>, key: Value): Value {
 }
 
 /** From the boundary and the state that it reads to the logits, for any batch. */
-function evaluationGraph(source: Graph, cut: Cut, state: readonly Value[]): Graph {
+function evaluationGraph(source: Graph, { cut, kept, rows }: Form, state: readonly Value[]): Graph {
   const g = new Builder(source.opset);
   const given = new Map<Value, Value>();
-  for (const value of [...cut.boundary, ...state])
-    given.set(value, g.input(value.name, value.dtype ?? 'float32', value.shape ?? []));
-  const at = lower(g, cut.trained, given);
+  for (const each of kept) {
+    const { name, dtype = 'float32', shape = [] } = each.value;
+    given.set(each.source, fromKept(g, each, g.input(name, dtype, shape)));
+  }
+  for (const value of state) given.set(value, g.input(value.name, value.dtype ?? 'float32', value.shape ?? []));
+  const at = lower(g, cut.trained, given, new Map(), rows);
   source.outputs.forEach((output) => g.output(STEP_OUTPUTS.logits, at(output)));
   return g.graph;
 }

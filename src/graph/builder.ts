@@ -1,6 +1,17 @@
 import { UserError } from '../errors.js';
 import { type DType, floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
-import { type Attribute, concreteShape, float, type Graph, int, ints, Node, type Shape, Value } from './graph.js';
+import {
+  type Attribute,
+  concreteShape,
+  float,
+  type Graph,
+  int,
+  ints,
+  Node,
+  sameDim,
+  type Shape,
+  Value,
+} from './graph.js';
 import { inferNode } from './shapes.js';
 
 export interface ConvAttributes {
@@ -44,11 +55,16 @@ export class Builder {
   }
 
   /**
-   * Makes `value` an output called `name`, through an Identity where it has another name already.
+   * Makes `value` an output called `name`, through an Identity where it is an input, a constant or another output already.
    * @throws UserError `name-taken` when another value has that name.
    */
   output(name: string, value: Value): Value {
-    const named = value.name === name ? value : this.op('Identity', [value], {}, { outputName: this.freeName(name) });
+    let named = value;
+    if (value.name !== name) {
+      const isFree = value.producer && !value.constant && !this.graph.outputs.includes(value);
+      if (isFree) value.name = this.givenName(name);
+      else named = this.op('Identity', [value], {}, { outputName: this.freeName(name) });
+    }
     this.graph.outputs.push(named);
     return named;
   }
@@ -133,10 +149,10 @@ export class Builder {
 
   // Elementwise; binary operators broadcast.
   abs = (x: Value) => this.op('Abs', [x]);
-  add = (a: Value, b: Value) => this.op('Add', [a, b]);
-  sub = (a: Value, b: Value) => this.op('Sub', [a, b]);
-  mul = (a: Value, b: Value) => this.op('Mul', [a, b]);
-  div = (a: Value, b: Value) => this.op('Div', [a, b]);
+  add = (a: Value, b: Value) => this.op('Add', broadcast(a, b));
+  sub = (a: Value, b: Value) => this.op('Sub', broadcast(a, b));
+  mul = (a: Value, b: Value) => this.op('Mul', broadcast(a, b));
+  div = (a: Value, b: Value) => this.op('Div', broadcast(a, b));
   neg = (x: Value) => this.op('Neg', [x]);
   exp = (x: Value) => this.op('Exp', [x]);
   log = (x: Value) => this.op('Log', [x]);
@@ -229,7 +245,13 @@ export class Builder {
     const from = concreteShape(x);
     const added = from.length - shape.length;
     const axes = from.flatMap((dim, axis) => (axis < added || (shape[axis - added] === 1 && dim !== 1) ? [axis] : []));
-    return axes.length === 0 ? this.reshape(x, shape) : this.reshape(this.reduceSum(x, axes), shape);
+    if (axes.length === 0) return this.reshape(x, shape);
+    // Over axes of length 1 behind others, ONNX Runtime's CPU provider goes one element at a time.
+    const last = Math.max(
+      from.findLastIndex((dim) => dim !== 1),
+      ...axes,
+    );
+    return this.reshape(this.reduceSum(this.reshape(x, from.slice(0, last + 1)), axes), shape);
   }
 }
 
@@ -240,4 +262,14 @@ function convAttributes({ strides, pads, dilations, group }: ConvAttributes): Re
     ...(dilations ? { dilations: ints(dilations) } : {}),
     ...(group && group !== 1 ? { group: int(group) } : {}),
   };
+}
+
+/** The operands of an elementwise operator, without an Expand to the other's shape: the operator does the same by itself. */
+function broadcast(a: Value, b: Value): [Value, Value] {
+  if (!a.shape || !b.shape || a.shape.length !== b.shape.length) return [a, b];
+  const other = b.shape;
+  if (!a.shape.every((dim, axis) => sameDim(dim, other[axis] ?? 1))) return [a, b];
+  const narrow = (value: Value) => (value.producer?.op === 'Expand' ? value.producer.input(0) : value);
+  const narrowA = narrow(a);
+  return narrowA === a ? [a, narrow(b)] : [narrowA, b];
 }

@@ -1,5 +1,5 @@
-import { bytesPerElement, dtypeCode, elementCount } from '../onnx/tensor.js';
-import { bindShape, type Graph, int, Node, Value } from './graph.js';
+import { bytesPerElement, elementCount } from '../onnx/tensor.js';
+import { bindShape, type Graph, type Node, type Value } from './graph.js';
 import { multiplyAdds } from './cost.js';
 import { ancestors, descendants } from './order.js';
 import { infersShapeOf } from './shapes.js';
@@ -78,30 +78,6 @@ export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
   };
 }
 
-/**
- * The cut with a boundary of float16 where it has float32: half the bytes to keep of each image. The frozen part rounds, the
- * trained part begins by reading the values back.
- */
-export function withHalfBoundary(cut: Cut): Cut {
-  const cast = (name: string, from: Value, to: Value, dtype: 'float16' | 'float32') => {
-    const { producer } = to;
-    const node = new Node('Cast', '', name, [from], [to], new Map([['to', int(dtypeCode(dtype))]]));
-    // On the frozen side a value is still what made it.
-    if (producer) to.producer = producer;
-    return node;
-  };
-  const wide = cut.boundary.filter(({ dtype }) => dtype === 'float32');
-  const halves = new Map(wide.map((value) => [value, new Value(`${value.name}/float16`, 'float16', value.shape)]));
-  const casts = [...halves];
-  const boundary = cut.boundary.map((value) => halves.get(value) ?? value);
-  return {
-    boundary,
-    frozen: [...cut.frozen, ...casts.map(([value, half]) => cast(half.name, value, half, 'float16'))],
-    trained: [...casts.map(([value, half]) => cast(`${value.name}/float32`, half, value, 'float32')), ...cut.trained],
-    bytesPerImage: boundary.reduce((sum, value) => sum + bytesOf(value), 0),
-  };
-}
-
 /** Those of `nodes` that the outputs need when the boundary is given. */
 function neededFrom(nodes: readonly Node[], boundary: readonly Value[], outputs: readonly Value[]): Node[] {
   const given = new Set(boundary);
@@ -117,7 +93,7 @@ function neededFrom(nodes: readonly Node[], boundary: readonly Value[], outputs:
 }
 
 /** A value's bytes for one image. */
-function bytesOf(value: Value): number {
+export function bytesOf(value: Value): number {
   if (!value.shape || !value.dtype) return Number.MAX_SAFE_INTEGER;
   return elementCount(bindShape(value.shape, 1)) * bytesPerElement(value.dtype);
 }

@@ -30,7 +30,7 @@ export class Value {
   isAssumed = false;
 
   constructor(
-    readonly name: string,
+    public name: string,
     public dtype?: DType | undefined,
     public shape?: Shape | undefined,
   ) {}

@@ -1,6 +1,7 @@
 import { type Tensor, floats, floatTensor } from '../onnx/tensor.js';
 import type { Builder } from './builder.js';
-import { consumersOf, float, type Node, Value } from './graph.js';
+import { bindShape, consumersOf, float, type Node, Value } from './graph.js';
+import { convOfRows, pointwiseRows, pooledRows, type Rows } from './rows.js';
 import { readSourceNode } from './sourceNode.js';
 
 /** Writes a node in another form than its own; gives what stands for its first output. */
@@ -9,7 +10,7 @@ export type Rewrite = (node: Node, at: (value: Value) => Value) => Value;
 /**
  * Appends `nodes` to `g`, where `given` says what stands there for some of their inputs (boundary, parameters). On the way
  * BatchNormalization with frozen statistics moves to its convolution's weights, W·γ/σ being small where activations are
- * large, and x·σ(x) becomes one node. `rewrites` take the place of single nodes.
+ * large, and x·σ(x) becomes one node. `rewrites` take the place of single nodes; maps among `rows` are laid out as such.
  * @returns what stands in `g` for any value of `nodes`.
  */
 export function lower(
@@ -17,6 +18,7 @@ export function lower(
   nodes: readonly Node[],
   given: ReadonlyMap<Value, Value>,
   rewrites: ReadonlyMap<Node, Rewrite> = new Map(),
+  rows: Rows = new Set(),
 ): (value: Value) => Value {
   const lowered = new Map(given);
   const consumers = consumersOf(nodes);
@@ -47,7 +49,7 @@ export function lower(
     ) {
       lowered.set(
         reader.output(),
-        readSourceNode(node, () => convWithNorm(g, node, reader, at)),
+        readSourceNode(node, () => convWithNorm(g, node, reader, at, rows)),
       );
       done.add(reader);
     } else if (
@@ -61,6 +63,17 @@ export function lower(
         g.op('QuickGelu', [at(node.input(0))], { alpha: float(1) }, { domain: 'com.microsoft' }),
       );
       done.add(reader);
+    } else if (rows.has(node.output())) {
+      lowered.set(
+        node.output(),
+        readSourceNode(node, () => pointwiseRows(g, node, rows, at)),
+      );
+    } else if (node.inputs[0] && rows.has(node.inputs[0])) {
+      const [map] = node.inputs;
+      lowered.set(
+        node.output(),
+        readSourceNode(node, () => pooledRows(g, node, at(map))),
+      );
     } else {
       const outputs = readSourceNode(node, () =>
         g.ops(
@@ -86,7 +99,7 @@ function isFrozen(norm: Node, given: ReadonlyMap<Value, Value>): boolean {
 }
 
 /** y = conv(x, W)·s + (β − μ·s) with s = γ/√(variance + ε), computed as conv(x, W·s) + (β + (b − μ)·s). */
-function convWithNorm(g: Builder, conv: Node, norm: Node, at: (value: Value) => Value): Value {
+function convWithNorm(g: Builder, conv: Node, norm: Node, at: (value: Value) => Value, rows: Rows): Value {
   const constantOf = (index: number): Tensor => {
     const { constant } = norm.input(index);
     if (!constant) throw new Error('unreachable');
@@ -99,15 +112,12 @@ function convWithNorm(g: Builder, conv: Node, norm: Node, at: (value: Value) => 
     mean.dims,
     variance.map((v) => 1 / Math.sqrt(v + epsilon)),
   );
-  const [weight, gamma, beta] = [at(conv.input(1)), at(norm.input(1)), at(norm.input(2))];
+  const isRows = rows.has(conv.output());
+  const [kernels, channels] = bindShape(conv.input(1).shape ?? [], 1);
+  const [gamma, beta] = [at(norm.input(1)), at(norm.input(2))];
+  const weight = isRows ? reshaped(g, at(conv.input(1)), [kernels ?? 0, channels ?? 0]) : at(conv.input(1));
   const bias = conv.inputs[2] && at(conv.inputs[2]);
-  const perChannel = [
-    mean.dims[0] ?? 0,
-    ...(conv
-      .input(1)
-      .shape?.slice(1)
-      .map(() => 1) ?? []),
-  ];
+  const perChannel = [mean.dims[0] ?? 0, ...(weight.shape?.slice(1).map(() => 1) ?? [])];
 
   const scale = product(g, gamma, g.constant(`${norm.name}/inverse_deviation`, inverseDeviation));
   const scaledWeight = product(g, weight, reshaped(g, scale, perChannel));
@@ -119,6 +129,7 @@ function convWithNorm(g: Builder, conv: Node, norm: Node, at: (value: Value) => 
     ),
   );
   const shift = sum(g, beta, product(g, bias ? sum(g, bias, negativeMean) : negativeMean, scale));
+  if (isRows) return convOfRows(g, conv, at(conv.input(0)), scaledWeight, shift);
   return g.op('Conv', [at(conv.input(0)), scaledWeight, shift], Object.fromEntries(conv.attributes), {
     name: g.uniqueName(conv.name),
   });

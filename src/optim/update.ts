@@ -1,5 +1,5 @@
 import type { Builder } from '../graph/builder.js';
-import type { Value } from '../graph/graph.js';
+import { concreteShape, type Value } from '../graph/graph.js';
 import type { UpdateRule } from './optimizers/rule.js';
 
 /** A trainable parameter and what is known of it at a step. */
@@ -31,8 +31,28 @@ export interface UpdateOptions {
   readonly averageDecay: number;
 }
 
-/** Appends a step's update of all parameters, their moments and their averages. */
+/**
+ * Appends a step's update of all parameters, their moments and their averages. Element by element, every shape would do, and a
+ * vector is the fastest: where axes of length 1 follow others, as in pointwise convolutions' weights, ONNX Runtime's CPU provider
+ * multiplies by a scalar one element at a time, 25 times slower.
+ */
 export function updateAll(g: Builder, trained: readonly Trained[], options: UpdateOptions): Next[] {
+  const flat = (value: Value) => ((value.shape?.length ?? 0) > 1 ? g.reshape(value, [-1]) : value);
+  const vectors = trained.map((each) => ({
+    ...each,
+    parameter: flat(each.parameter),
+    gradient: flat(each.gradient),
+    moments: each.moments.map(flat),
+    average: each.average && flat(each.average),
+  }));
+  return updateVectors(g, vectors, options).map(({ parameter, moments, average }, index) => {
+    const shape = concreteShape(trained[index]?.parameter ?? parameter);
+    const shaped = (value: Value) => (shape.length > 1 ? g.reshape(value, shape) : value);
+    return { parameter: shaped(parameter), moments: moments.map(shaped), average: average && shaped(average) };
+  });
+}
+
+function updateVectors(g: Builder, trained: readonly Trained[], options: UpdateOptions): Next[] {
   const { rule, learningRate, step } = options;
   const gradients = trained.map(({ gradient }) => gradient);
   const clipped = options.clipNorm > 0 ? clipByGlobalNorm(g, gradients, options.clipNorm) : gradients;
