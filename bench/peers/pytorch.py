@@ -190,7 +190,7 @@ class Batches:
             yield self.order[first : first + self.batch]
 
     def __len__(self):
-        return -(-len(self.order) // self.batch)
+        return (len(self.order) + self.batch - 1) // self.batch
 
 
 def loader(photos, plan, workers):
