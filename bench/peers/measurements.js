@@ -16,12 +16,19 @@ export const STEPS = [
 /** A mode of PyTorch that is so many times slower than the best one in the first round is not measured again; eager always is. */
 const WORTH_REPEATING = 1.15;
 
+/** Ends the measurement under way. */
+export const stopping = new AbortController();
+
 const at = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 /** Runs `command` and reads the last line that it prints. */
 async function json(command, args, env = {}) {
   try {
-    const { stdout } = await promisify(execFile)(command, args, { maxBuffer: 1e9, env: { ...process.env, ...env } });
+    const { stdout } = await promisify(execFile)(command, args, {
+      maxBuffer: 1e9,
+      signal: stopping.signal,
+      env: { ...process.env, ...env },
+    });
     return JSON.parse(stdout.trim().split('\n').at(-1));
   } catch (thrown) {
     throw new Error(lastLine(thrown.stderr) || lastLine(thrown.message), { cause: thrown });
@@ -152,7 +159,14 @@ export function measurementsOf(options) {
       { once: true },
     );
   }
-  add('steps/F1C1-32/tensorflow.js', tfjs, { once: true });
+  add(
+    'steps/F1C1-32/tensorflow.js',
+    async () => {
+      const args = ['--package', await tfjs(), '--model', model, '--classes', String(options.classes), '--steps', '2'];
+      return json(process.execPath, [at('tensorflow.js'), ...args]);
+    },
+    { once: true },
+  );
 
   // The same photos, order and rates in both: do the losses agree?
   add('same/F1C1/ort-tl', () => train('part', 'F1C1'), { once: true });
