@@ -31,11 +31,13 @@ async function json(command, args, env = {}) {
     });
     return JSON.parse(stdout.trim().split('\n').at(-1));
   } catch (thrown) {
-    throw new Error(lastLine(thrown.stderr) || lastLine(thrown.message), { cause: thrown });
+    // A wheel's own crash, or the system's when memory runs out, leaves nothing but the signal.
+    const reason = thrown.signal ? `ended by ${thrown.signal}` : lastLine(thrown.stderr) || lastLine(thrown.message);
+    throw new Error(reason, { cause: thrown });
   }
 }
 
-const lastLine = (text = '') => text.trim().split('\n').at(-1)?.slice(0, 300);
+const lastLine = (text = '') => text.trim().split('\n').at(-1).slice(0, 300);
 
 /**
  * @param options model: a path. lists, plans: paths by name (all, part, few; a plan also by policy). share: of the photos, in

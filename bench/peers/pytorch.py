@@ -67,28 +67,34 @@ class PaddedConv2d(nn.Conv2d):
 
 
 class Pixels(nn.Module):
-    """uint8 [N, H, W, 3] to normalized float [N, 3, H, W] in channels_last, without moving anything."""
+    """uint8 [N, H, W, 3] to normalized float [N, 3, H, W] in channels_last, padded as the first convolution wants it.
 
-    def __init__(self, preprocessing):
+    Never compiled: Inductor's (2.15) kernel for it reads behind the end of the pixels, and crashes.
+    """
+
+    def __init__(self, preprocessing, first):
         super().__init__()
-        self.register_buffer("mean", torch.tensor(preprocessing["mean"]).view(1, 3, 1, 1) * 255)
-        self.register_buffer("std", torch.tensor(preprocessing["std"]).view(1, 3, 1, 1) * 255)
+        self.mean = torch.tensor(preprocessing["mean"]).view(1, 3, 1, 1) * 255
+        self.std = torch.tensor(preprocessing["std"]).view(1, 3, 1, 1) * 255
+        self.padding = getattr(first, "explicit_padding", None)
+        if self.padding:
+            first.__class__ = nn.Conv2d
 
     def forward(self, pixels):
-        return (pixels.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        images = pixels.permute(0, 3, 1, 2).float().sub_(self.mean).div_(self.std)
+        return F.pad(images, self.padding) if self.padding else images
 
 
-def split(network, preprocessing, policy):
-    """The frozen and the trained part, and the parameters that train."""
+def split(network, policy):
+    """The frozen and the trained part, from normalized images on."""
     pool = nn.Sequential(network.avgpool, nn.Flatten())
     linear = network.classifier[1]
     if policy == "F1C0":
-        frozen, trained = nn.Sequential(Pixels(preprocessing), network.features, pool), nn.Sequential(linear)
+        frozen, trained = nn.Sequential(network.features, pool), nn.Sequential(linear)
     elif policy == "F1C1":
-        frozen = nn.Sequential(Pixels(preprocessing), network.features[:8])
-        trained = nn.Sequential(network.features[8], pool, linear)
+        frozen, trained = network.features[:8], nn.Sequential(network.features[8], pool, linear)
     elif policy == "full":
-        frozen, trained = None, nn.Sequential(Pixels(preprocessing), network.features, pool, linear)
+        frozen, trained = None, nn.Sequential(network.features, pool, linear)
     else:
         raise SystemExit(f"no policy {policy} here")
     if frozen:
@@ -99,7 +105,7 @@ def split(network, preprocessing, policy):
 class Training:
     """One network, split and perhaps compiled, with its optimizer."""
 
-    def __init__(self, plan, policy, mode, padding):
+    def __init__(self, plan, policy, batch, mode, padding):
         network = efficientnet_b0(plan["model"], len(plan["classes"]), padding)
         weight, bias = plan["head"]
         linear = network.classifier[1]
@@ -107,7 +113,8 @@ class Training:
         linear.bias.data.copy_(torch.tensor(bias["values"]))
         network = network.to(memory_format=torch.channels_last)
         # BatchNorm keeps its statistics and nothing is dropped: evaluation mode throughout.
-        self.frozen_part, self.trained_part = split(network, plan["preprocessing"], policy)
+        self.frozen_part, self.trained_part = split(network, policy)
+        self.pixels = Pixels(plan["preprocessing"], network.features[0][0])
         parameters = [each for each in self.trained_part.parameters() if each.requires_grad]
         settings = plan["optimizer"]
         decayed = [each for each in parameters if each.dim() > 1 or plan["decay"] == "all"]
@@ -120,36 +127,44 @@ class Training:
             fused=True,
         )
         self.bf16 = "bf16" in mode
-        compiled = torch.compile if "compile" in mode else lambda part, **_: part
-        self.frozen = compiled(self.frozen_part) if self.frozen_part else None
-        self.trained = compiled(self.trained_part)
+        self.batch, self.frozen, self.trained = batch, self.frozen_part, self.trained_part
+        if "compile" in mode:
+            # For one size of batch; what does not fill one goes through the modules as they are. Freezing folds
+            # BatchNormalization into the convolutions and packs weights, so it is for the frozen part only.
+            self.trained = torch.compile(self.trained_part, dynamic=False)
+            if self.frozen_part:
+                self.frozen = torch.compile(self.frozen_part, dynamic=False, options={"freezing": True})
 
     def autocast(self):
         return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16)
 
     def features(self, pixels):
+        """What the trained part takes."""
+        images = self.pixels(pixels)
         if self.frozen is None:
-            return pixels
+            return images
         with torch.no_grad(), self.autocast():
-            return self.frozen(pixels)
+            return (self.frozen if len(images) == self.batch else self.frozen_part)(images)
+
+    def trained_on(self, features):
+        with self.autocast():
+            return (self.trained if len(features) == self.batch else self.trained_part)(features).float()
 
     def step(self, features, labels, rate):
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with self.autocast():
-            logits = self.trained(features)
-        loss = F.cross_entropy(logits.float(), labels)
+        loss = F.cross_entropy(self.trained_on(features), labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         return loss.item()
 
     def logits(self, features):
-        with torch.no_grad(), self.autocast():
-            return self.trained(features).float()
+        with torch.no_grad():
+            return self.trained_on(features)
 
     def warm_up(self, pixels, sizes):
-        """Compiles for every batch size that will come, and leaves the parameters as they were."""
+        """Compiles, runs every size of batch that will come, and leaves the parameters as they were."""
         began = time.perf_counter()
         before = {name: value.clone() for name, value in self.trained_part.state_dict().items()}
         for size in sizes:
@@ -196,7 +211,6 @@ class Batches:
 def loader(photos, plan, workers):
     batches = Batches(plan["batch"])
     batches.order = list(range(len(photos)))
-    # One core decodes while the other computes, or both do: as many workers as cores was the fastest or equal.
     options = {"num_workers": workers, "persistent_workers": workers > 0}
     if workers:
         options["prefetch_factor"] = 4
@@ -205,7 +219,7 @@ def loader(photos, plan, workers):
 
 def train(plan, arguments):
     began = time.perf_counter()
-    training = Training(plan, plan["policy"], arguments.mode, arguments.padding)
+    training = Training(plan, plan["policy"], plan["batch"], arguments.mode, arguments.padding)
     train_loader, order = loader(plan["train"], plan, arguments.workers)
     val_loader, _ = loader(plan["val"], plan, arguments.workers)
     prepare_s = time.perf_counter() - began
@@ -289,7 +303,7 @@ def batches_of(cache, batch, order=None):
 
 def steps(plan, arguments):
     """Steps with the frozen part inside, and its pieces, on one batch of noise."""
-    training = Training(plan, arguments.policy, arguments.mode, arguments.padding)
+    training = Training(plan, arguments.policy, arguments.batch, arguments.mode, arguments.padding)
     side = plan["preprocessing"]
     generator = torch.Generator().manual_seed(0)
     shape = (arguments.batch, side["height"], side["width"], 3)
