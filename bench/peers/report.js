@@ -38,8 +38,8 @@ class Quantities {
   later = (id) => this.of(id, (result) => this.scale(result) * laterSeconds(result.epochs));
   whole = (id) =>
     this.of(id, (result) =>
-      result.trainingS !== undefined && result.epochs.length === this.epochs && this.scale(result) === 1
-        ? result.trainingS
+      result.trainingS !== undefined
+        ? this.scale(result) * result.trainingS
         : this.scale(result) * (wholeSeconds(result, this.epochs) - (result.prepareS ?? 0)) + (result.prepareS ?? 0),
     );
   memory = (id) => this.of(id, ({ peakRssBytes }) => peakRssBytes);
