@@ -288,7 +288,7 @@ ${markdownTable(
     'a later epoch',
     `${about.epochs} epochs`,
     'whole process',
-    'compiling apart',
+    'warming up',
     'peak memory MB',
     'best top-1 %',
   ],
@@ -298,8 +298,9 @@ ${markdownTable(
 - An epoch is decoding (where it decodes), the frozen part (where it runs), the steps, and the evaluation on the validation photos.
 - PyTorch is measured on a part of the photos and reckoned up in proportion; \`usual\` ran two epochs, of which the second stands
   for all later ones. ${check}
-- Kept out of PyTorch's times: starting Python, importing, and all of torch.compile's compiling ("compiling apart"). ort-tl's
-  "${about.epochs} epochs" has everything since its process started; "whole process" also has exporting the model and running it again.
+- Kept out of PyTorch's times: starting Python, importing, and the first step of each size of batch with all of torch.compile's
+  compiling ("warming up"). ort-tl's "${about.epochs} epochs" has everything since its process started; "whole process" also has
+  exporting the model and running it again.
 - PyTorch's peak memory is its main process'; the DataLoader's workers come on top. ort-tl's is the whole process.
 
 ## Steps
