@@ -1,0 +1,190 @@
+// Measures ort-tl and its peers at the same work, in interleaved rounds, and writes a report.
+//   npm run bench:peers -- --model M --data D [--python-torch P] [--python-ort P] [--rounds 3] [--only train/F1C1,machine] [--quick]
+// What was measured lies beside the report (.jsonl) and is not measured again; --fresh begins anew. --report-only measures nothing.
+// Python environments are made with
+//   python3 -m venv T && T/bin/pip install -r bench/peers/requirements-torch.txt
+//   python3.11 -m venv O && O/bin/pip install -r bench/peers/requirements-onnxruntime-training.txt
+// onnxruntime-web 1.19.2 (113 MB) and TensorFlow.js are installed into a temporary folder when their turn comes.
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+import { openDataset } from 'ort-tl';
+import { Records } from '../../dist/bench/records.js';
+import { isWorthRepeating, measurementsOf, stopping } from './measurements.js';
+import { writePhotoList, writePlan } from './plan.js';
+import { report } from './report.js';
+
+const { values } = parseArgs({
+  options: {
+    model: { type: 'string' },
+    data: { type: 'string' },
+    'python-torch': { type: 'string' },
+    'python-ort': { type: 'string' },
+    web: { type: 'string' },
+    epochs: { type: 'string' },
+    rounds: { type: 'string' },
+    steps: { type: 'string' },
+    share: { type: 'string' },
+    threads: { type: 'string', default: '0' },
+    only: { type: 'string' },
+    out: { type: 'string', default: 'bench/results/peers.md' },
+    quick: { type: 'boolean', default: false },
+    fresh: { type: 'boolean', default: false },
+    'report-only': { type: 'boolean', default: false },
+  },
+});
+if (!values.model || !values.data) {
+  console.error(
+    'usage: npm run bench:peers -- --model MODEL.onnx --data PHOTOS [--python-torch PYTHON] [--python-ort PYTHON]',
+  );
+  process.exit(2);
+}
+const { quick } = values;
+const number = (name, usual, short) => Number(values[name] ?? (quick ? short : usual));
+const rounds = number('rounds', 3, 1);
+const epochs = number('epochs', 10, 2);
+const steps = number('steps', 5, 2);
+// Of the photos, those that PyTorch trains on; 0.16 of 500 photos a class are 80.
+const share = number('share', 0.16, 0.02);
+const shares = { all: quick ? share : 1, part: share, few: share / 4 };
+const run = promisify(execFile);
+
+const work = mkdtempSync(join(tmpdir(), 'ort-tl-peers-'));
+process.on('exit', () => rmSync(work, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.on(signal, () => {
+    stopping.abort();
+    process.exit(130);
+  });
+
+const model = resolve(values.model);
+const lists = {};
+for (const [name, part] of Object.entries(shares)) {
+  lists[name] = join(work, `${name}.csv`);
+  await writePhotoList(values.data, part, lists[name]);
+}
+const plans = {};
+for (const [list, policy, length] of [
+  ['part', 'F1C0', epochs],
+  ['part', 'F1C1', epochs],
+  ['all', 'F1C1', epochs],
+  ['few', 'full', 2],
+]) {
+  plans[`${list}/${policy}`] = join(work, `${list}-${policy}.json`);
+  const plan = { modelPath: model, list: lists[list], policy, batch: 32, epochs: length };
+  await writePlan(plan, plans[`${list}/${policy}`]);
+}
+const { classes, train, val } = await openDataset(lists.all, { seed: 0 });
+
+/** A folder with `packages`, freshly installed. */
+async function installed(name, packages) {
+  const folder = join(work, name);
+  if (existsSync(folder)) return folder;
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'package.json'), '{}');
+  try {
+    await run('npm', ['install', '--no-audit', '--no-fund', ...packages], { cwd: folder, maxBuffer: 1e9 });
+  } catch (thrown) {
+    rmSync(folder, { recursive: true });
+    const reason = /^npm error (?:Error: )?((?:getaddrinfo|connect|404|E[A-Z]+ ).*)$/m.exec(thrown.stderr ?? '')?.[1];
+    throw new Error(`npm install ${packages.join(' ')} failed: ${reason ?? thrown.message.split('\n')[0]}`, {
+      cause: thrown,
+    });
+  }
+  return folder;
+}
+
+const all = measurementsOf({
+  model,
+  lists,
+  plans,
+  epochs,
+  steps,
+  work,
+  classes: classes.length,
+  threads: Number(values.threads),
+  torch: values['python-torch'],
+  ort: values['python-ort'],
+  web: async () =>
+    join(values.web ?? (await installed('web', ['onnxruntime-web@1.19.2'])), 'node_modules', 'onnxruntime-web'),
+  tfjs: async () =>
+    join(await installed('tfjs', ['@tensorflow/tfjs-node@4.22.0']), 'node_modules', '@tensorflow', 'tfjs-node'),
+});
+const only = values.only?.split(',');
+const chosen = all.filter(({ id }) => !only || only.some((part) => id.startsWith(part)));
+if (chosen.length === 0) {
+  console.error(`nothing is called ${values.only}; there are\n${all.map(({ id }) => `  ${id}`).join('\n')}`);
+  process.exit(2);
+}
+const setting = [
+  basename(model),
+  basename(resolve(values.data)),
+  `${train.length}+${val.length} photos`,
+  `${epochs} epochs`,
+]
+  .concat(`share ${share}`, `${steps} steps`, `${Number(values.threads) || availableParallelism()} threads`)
+  .join(', ');
+mkdirSync(dirname(resolve(values.out)), { recursive: true });
+const records = Records.open(values.out.replace(/(\.md)?$/, '.jsonl'), { fresh: values.fresh });
+const hide = (text) => text.replaceAll(work, 'WORK').replaceAll(/\/[^\s:'"]*\//g, '…/');
+
+const began = Date.now();
+const minutes = () => ((Date.now() - began) / 60_000).toFixed(1);
+for (let round = 1; round <= rounds && !values['report-only']; round++) {
+  for (const [index, each] of chosen.entries()) {
+    const { id, once } = each;
+    if (once && round > 1) continue;
+    const key = { id, round, setting };
+    if (records.isDone(key)) continue;
+    if (round > 1 && (records.error(id, setting) || !isWorthRepeating(each, all, records, setting))) continue;
+    process.stderr.write(`round ${round}, ${index + 1}/${chosen.length}, ${minutes()} min: ${id} … `);
+    const from = performance.now();
+    try {
+      const result = await each.run();
+      records.add({ ...key, at: new Date().toISOString(), result });
+      console.error(`${((performance.now() - from) / 1000).toFixed(0)} s`);
+    } catch (thrown) {
+      records.add({ ...key, at: new Date().toISOString(), error: hide(thrown.message) });
+      console.error(`failed: ${thrown.message}`);
+    }
+  }
+}
+
+const versionOf = (name) =>
+  JSON.parse(readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), 'utf8')).version;
+const ownVersion = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+const commit = await run('git', ['rev-parse', '--short', 'HEAD']).then(
+  ({ stdout }) => ` (${stdout.trim()})`,
+  () => '',
+);
+const peerVersions = Object.assign({}, ...all.map(({ id }) => records.result(id, setting)?.versions ?? {}));
+const versions = [
+  `ort-tl ${ownVersion}${commit}`,
+  `Node ${process.version}`,
+  `onnxruntime-node ${versionOf('onnxruntime-node')}`,
+  `sharp ${versionOf('sharp')}`,
+  ...Object.entries(peerVersions).map(([name, version]) => `${name} ${version}`),
+];
+const flags = [
+  ['rounds', String(rounds)],
+  ...['epochs', 'steps', 'share'].flatMap((name) => (values[name] ? [[name, values[name]]] : [])),
+];
+const command = `npm run bench:peers -- --model ${basename(model)} --data ${basename(resolve(values.data))} --python-torch … --python-ort … ${flags
+  .map(([name, value]) => `--${name} ${value}`)
+  .join(' ')}${quick ? ' --quick' : ''}`;
+const heading = `Made by \`${command}\` on ${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}),
+${Math.round(totalmem() / 1e9)} GB of memory, ${new Date().toISOString().slice(0, 10)}. ${versions.join(', ')}.
+${train.length} photos to train with, ${val.length} to validate, ${classes.length} classes; ${epochs} epochs, batch 32, AdamW.
+Everything ran in a process of its own, one after another; a round has each once, PyTorch's slower modes (more than 15 % behind in the first) only
+in the first. ${quick ? '**A quick check that everything works: its numbers say nothing.**' : ''}`;
+const text = report(records, setting, {
+  heading,
+  epochs,
+  photos: train.length + val.length,
+  ids: all.map(({ id }) => id),
+  hide,
+});
+writeFileSync(values.out, text);
+console.error(`${values.out}: written after ${minutes()} min`);

@@ -1,0 +1,84 @@
+import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { z } from 'zod';
+import type { ByRound } from './statistics.js';
+
+const recordSchema = z.object({
+  /** What was measured, such as `train/F1C1/ort-tl`. */
+  id: z.string(),
+  /** From 1 on. */
+  round: z.number().int().positive(),
+  /** Equal for measurements that may be compared: the model, the photos and how many. */
+  setting: z.string(),
+  /** When it ended, ISO 8601. */
+  at: z.string(),
+  /** What the measuring process printed; absent where it failed. */
+  result: z.record(z.string(), z.unknown()).optional(),
+  /** Why it could not be measured. */
+  error: z.string().optional(),
+});
+export type MeasurementRecord = z.infer<typeof recordSchema>;
+
+/** Measurements in a file of JSON lines, to which each is added as soon as it is made: a run that was cut off goes on. */
+export class Records {
+  private readonly all: MeasurementRecord[];
+
+  private constructor(
+    private readonly path: string,
+    all: readonly MeasurementRecord[],
+  ) {
+    this.all = [...all];
+  }
+
+  /** @param options `fresh` throws away what is there. */
+  static open(path: string, { fresh = false } = {}): Records {
+    if (fresh) rmSync(path, { force: true });
+    const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
+    const records = lines.flatMap((line) => {
+      try {
+        return [recordSchema.parse(JSON.parse(line))];
+      } catch {
+        // Empty, or cut off in the middle of being written.
+        return [];
+      }
+    });
+    const kept = new Records(path, records);
+    const whole = lines.at(-1) ?? '';
+    // What comes next must not continue a line that was cut off.
+    if (whole !== '') appendFileSync(path, '\n');
+    return kept;
+  }
+
+  add(record: MeasurementRecord): void {
+    this.all.push(record);
+    appendFileSync(this.path, `${JSON.stringify(record)}\n`);
+  }
+
+  /** Whether it was measured; what failed is tried again. */
+  isDone({ id, round, setting }: Pick<MeasurementRecord, 'id' | 'round' | 'setting'>): boolean {
+    return this.all.some(
+      (each) => each.id === id && each.round === round && each.setting === setting && each.result !== undefined,
+    );
+  }
+
+  /** What `read` finds in each round's latest result of `id`. */
+  values(id: string, setting: string, read: (result: Record<string, unknown>) => number | undefined): ByRound {
+    const found = new Map<number, number>();
+    for (const each of this.all) {
+      if (each.id !== id || each.setting !== setting || !each.result) continue;
+      const value = read(each.result);
+      if (value !== undefined && Number.isFinite(value)) found.set(each.round, value);
+    }
+    return found;
+  }
+
+  /** The latest result of `id`. */
+  result(id: string, setting: string): Record<string, unknown> | undefined {
+    return this.all.findLast((each) => each.id === id && each.setting === setting && each.result)?.result;
+  }
+
+  /** Why the latest measurement of `id` failed; undefined where one succeeded, or none was tried. */
+  error(id: string, setting: string): string | undefined {
+    if (this.result(id, setting)) return undefined;
+    return this.all.findLast((each) => each.id === id && each.setting === setting)?.error;
+  }
+}
