@@ -38,6 +38,10 @@ for (const policy of values.policies.split(',')) {
       values.epochs,
       '--seed',
       seed,
+      // The exported model is run again on every validation photo, and every run decodes its photos.
+      '--verify',
+      '100000',
+      '--no-cache',
     ];
     const json = execFileSync(process.execPath, [cli, 'train', ...flags, '--out', out, '--json', ...positionals], {
       encoding: 'utf8',

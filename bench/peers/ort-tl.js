@@ -34,7 +34,7 @@ export async function measureTraining({ model, data, policy, epochs, batch = 32,
     const runTimes = join(work, 'run-times');
     const args = ['train', '--model', model, '--data', data, '--policy', policy];
     const settings = ['--epochs', String(epochs), '--batch', String(batch), '--out', out, '--quiet'];
-    const cached = (await helpOfTrain()).includes('--cache-dir') ? ['--cache-dir', join(work, 'cache')] : [];
+    const cached = ['--cache', join(work, 'cache')];
     const began = Date.now();
     const child = spawn(process.execPath, ['--require', COUNT_RUNS, CLI, ...args, ...settings, ...cached, ...flags], {
       // Nothing that an earlier run kept may help this one.

@@ -167,7 +167,7 @@ export const verb: Verb<Arguments> = {
       .option('verify', {
         type: 'number',
         requiresArg: true,
-        describe: 'validation photos to run the exported model on again (default: all)',
+        describe: 'validation photos to run the exported model on again (default: 256)',
       })
       .option('tensorboard', { type: 'boolean', default: false, describe: 'also write an event file for TensorBoard' })
       .option('out', {

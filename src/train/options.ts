@@ -63,7 +63,7 @@ export interface TrainOptions extends Omit<StepOptions, 'classWeights' | 'target
   readonly cache?: string;
   /** Share of unreadable photos that stops the run; default 0.05. */
   readonly maxBad?: number;
-  /** How many validation photos the exported model is run on again; default all. */
+  /** How many validation photos, spread evenly, the exported model is run on again; default 256. */
   readonly verify?: number;
   /** Also writes an event file for TensorBoard. */
   readonly tensorboard?: boolean;

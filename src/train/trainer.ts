@@ -557,8 +557,8 @@ class Session {
     const { metrics, logits } = yield* this.evaluate(progress.best.epoch);
     const photos = this.valPhotos;
     if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
-    const count = signal?.aborted ? 0 : Math.min(options.verify ?? photos.length, photos.length);
-    const verified = yield* verify(this.model, photos.slice(0, count), logits, settings.threads);
+    const count = signal?.aborted ? 0 : Math.min(options.verify ?? VERIFIED_PHOTOS, photos.length);
+    const verified = yield* verify(this.model, photos, count, logits, settings.threads);
     const { loss, top1, top5, macroF1, balancedAccuracy } = metrics;
     const summary: Summary = {
       policy: manifest.policy,
@@ -603,6 +603,8 @@ function inPlaceOfAverages(manifest: Manifest, parameters: ReadonlyMap<string, T
   return new Map([...parameters, ...averages]);
 }
 
+/** Photos on which the exported model is run again unless said otherwise. */
+const VERIFIED_PHOTOS = 256;
 /** An epoch that takes longer than this is also saved on the way. */
 const SAVE_EVERY_MS = 60_000;
 
@@ -610,19 +612,23 @@ const SAVE_EVERY_MS = 60_000;
 async function* verify(
   model: string,
   photos: readonly Photo[],
+  count: number,
   logits: Float32Array,
   threads: number,
 ): AsyncGenerator<TrainEvent, { photos: number; agreeing: number }> {
-  if (photos.length === 0) return { photos: 0, agreeing: 0 };
+  if (count === 0) return { photos: 0, agreeing: 0 };
+  // Spread evenly, since the photos of a class stand together.
+  const places = Array.from({ length: count }, (_, index) => Math.floor((index * photos.length) / count));
+  const chosen = places.flatMap((place) => photos[place] ?? []);
   const classifier = await ImageClassifier.open(model, threads);
   const classes = classifier.labels.length;
   let [done, agreeing] = [0, 0];
   try {
-    for await (const { index, scores } of classifyPhotos(classifier, photos)) {
-      const chosen = predictionOf(logits.subarray(index * classes, (index + 1) * classes));
-      if (predictionOf(scores) === chosen) agreeing++;
-      if (++done % 16 === 0 || done === photos.length)
-        yield { type: 'progress', phase: 'verifying', epoch: 0, done, total: photos.length };
+    for await (const { index, scores } of classifyPhotos(classifier, chosen)) {
+      const row = (places[index] ?? 0) * classes;
+      if (predictionOf(scores) === predictionOf(logits.subarray(row, row + classes))) agreeing++;
+      if (++done % 16 === 0 || done === count)
+        yield { type: 'progress', phase: 'verifying', epoch: 0, done, total: count };
     }
   } finally {
     await classifier.close();
