@@ -127,12 +127,12 @@ export async function measureSteps({ model, policy, batch, classes = 6, steps = 
     let firstStep = 1;
     const step = () => stepper.steps({ slots, learningRates: Float32Array.of(1e-4), firstStep: firstStep++ });
     const stepMs = await timed(steps, async () => {
-      await stepper.store(0, labels, pixels);
+      await stepper.store(Int32Array.from(labels.keys()), labels, pixels);
       await step();
     });
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;
     const forwardMs = await timed(steps, async () => {
-      await stepper.store(0, labels, pixels);
+      await stepper.store(Int32Array.from(labels.keys()), labels, pixels);
       await stepper.evaluate(slots);
     });
     const trainedStepMs = await timed(steps, step);

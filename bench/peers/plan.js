@@ -3,7 +3,6 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { compile, openDataset, readModel } from 'ort-tl';
-import { normalizationFor } from '../../dist/data/preprocessing.js';
 import { shareOfPeak } from '../../dist/optim/schedule.js';
 import { Random } from '../../dist/random.js';
 import { settingsOf } from '../../dist/train/options.js';
@@ -35,7 +34,7 @@ export function compileFor(model, classes, { policy, batch, seed = 0, size, opti
     seed,
     ...(optimizer ? { optimizer } : {}),
     ...(size ? { size } : {}),
-    preprocessing: ([height, width]) => ({ height, width, resize: 'crop', ...normalizationFor(undefined, undefined) }),
+    preprocessing: 'torchvision',
   });
 }
 
@@ -57,7 +56,6 @@ export async function writePlan({ modelPath, list, policy, batch, epochs, seed =
       train: dataset.train.map(({ path, label }) => [path, label]),
       val: dataset.val.map(({ path, label }) => [path, label]),
       preprocessing: manifest.preprocessing,
-      boundary: manifest.boundary,
       batch: settings.batch,
       epochs,
       optimizer: settings.optimizer,
