@@ -50,6 +50,8 @@ export const manifestSchema = z.object({
   /** How much of the parameters' averages stays at a step; 0 where none are kept. */
   averageDecay: z.number().default(0),
   opset: z.number(),
+  /** Of the blocked layout that the training and evaluation graphs are written in; absent where they run anywhere. */
+  blockSize: z.union([z.literal(8), z.literal(16)]).optional(),
   layers: z.array(
     z.object({ kind: z.enum(['fc', 'conv', 'norm']), name: z.string(), parameters: z.array(z.string()) }),
   ),

@@ -16,7 +16,7 @@ export interface Convolution {
   readonly axes: readonly SpatialAxis[];
 }
 
-interface SpatialAxis {
+export interface SpatialAxis {
   readonly largeSize: number;
   readonly smallSize: number;
   readonly kernel: number;

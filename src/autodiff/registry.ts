@@ -4,6 +4,7 @@ import { abs } from './rules/abs.js';
 import { add } from './rules/add.js';
 import { averagePool } from './rules/averagePool.js';
 import { batchNormalization } from './rules/batchNormalization.js';
+import { blockedConvRule } from './rules/blockedConv.js';
 import { cast } from './rules/cast.js';
 import { clip } from './rules/clip.js';
 import { concat } from './rules/concat.js';
@@ -52,6 +53,7 @@ import {
   reduceSumSquare,
 } from './rules/reduce.js';
 import { relu } from './rules/relu.js';
+import { reorderInput, reorderOutput } from './rules/reorder.js';
 import { flatten, reshape, squeeze, unsqueeze } from './rules/reshape.js';
 import { resize } from './rules/resize.js';
 import { ceil, floor, round, sign } from './rules/rounding.js';
@@ -76,6 +78,7 @@ export const rules: readonly GradientRule[] = [
   add,
   averagePool,
   batchNormalization,
+  blockedConvRule,
   cast,
   ceil,
   celu,
@@ -132,6 +135,8 @@ export const rules: readonly GradientRule[] = [
   reduceSum,
   reduceSumSquare,
   relu,
+  reorderInput,
+  reorderOutput,
   reshape,
   resize,
   round,

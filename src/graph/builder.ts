@@ -33,7 +33,11 @@ export class Builder {
   private readonly counts = new Map<string, number>();
   private readonly scalars = new Map<string, Value>();
 
-  constructor(opset: number) {
+  /** @param blockSize of the blocked layout, where depthwise convolutions shall be in it; see blocked.ts. */
+  constructor(
+    opset: number,
+    readonly blockSize?: number,
+  ) {
     this.graph = { opset, inputs: [], outputs: [], nodes: [] };
   }
 

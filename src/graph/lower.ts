@@ -1,7 +1,9 @@
 import { type Tensor, floats, floatTensor } from '../onnx/tensor.js';
 import type { Builder } from './builder.js';
-import { bindShape, consumersOf, float, type Node, Value } from './graph.js';
+import { depthwise, isBlockable } from './blocked.js';
+import { bindShape, consumersOf, describe, float, type Node, Value } from './graph.js';
 import { convOfRows, pointwiseRows, pooledRows, type Rows } from './rows.js';
+import { convGeometry } from './shapes.js';
 import { readSourceNode } from './sourceNode.js';
 
 /** Writes a node in another form than its own; gives what stands for its first output. */
@@ -63,6 +65,13 @@ export function lower(
         g.op('QuickGelu', [at(node.input(0))], { alpha: float(1) }, { domain: 'com.microsoft' }),
       );
       done.add(reader);
+    } else if (node.op === 'Conv' && node.domain === '' && !rows.has(node.output())) {
+      const [x, weight, bias] = node.inputs.map((input) => input && at(input));
+      if (!x || !weight) throw new Error(`${describe(node)} lacks an input`);
+      lowered.set(
+        node.output(),
+        readSourceNode(node, () => convOf(g, node, [x, weight, bias])),
+      );
     } else if (rows.has(node.output())) {
       lowered.set(
         node.output(),
@@ -91,6 +100,16 @@ export function lower(
     }
   }
   return at;
+}
+
+/** The convolution `conv` of other values: one channel at a time, in the blocked layout where `g` has one. */
+function convOf(g: Builder, conv: Node, inputs: readonly [Value, Value, Value | undefined]): Value {
+  const channels = bindShape(inputs[0].shape ?? [], 1)[1] ?? 0;
+  const kernels = bindShape(inputs[1].shape ?? [], 1)[0] ?? 0;
+  // `auto_pad` goes by the size of the source's input, which is this one's too.
+  const geometry = conv.input(0).shape && convGeometry(conv);
+  if (geometry && isBlockable(g, geometry, channels, kernels)) return depthwise(g, conv, geometry, inputs);
+  return g.op('Conv', inputs, Object.fromEntries(conv.attributes), { name: g.uniqueName(conv.name) });
 }
 
 /** Whether a BatchNormalization's mean and variance are constants. */
@@ -130,9 +149,7 @@ function convWithNorm(g: Builder, conv: Node, norm: Node, at: (value: Value) => 
   );
   const shift = sum(g, beta, product(g, bias ? sum(g, bias, negativeMean) : negativeMean, scale));
   if (isRows) return convOfRows(g, conv, at(conv.input(0)), scaledWeight, shift);
-  return g.op('Conv', [at(conv.input(0)), scaledWeight, shift], Object.fromEntries(conv.attributes), {
-    name: g.uniqueName(conv.name),
-  });
+  return convOf(g, conv, [at(conv.input(0)), scaledWeight, shift]);
 }
 
 const product = (g: Builder, a: Value, b: Value) => folded(g, a, b, (x, y) => x * y) ?? g.mul(a, b);

@@ -43,7 +43,7 @@ const comparing: ShapeRule = { shape: broadcast, dtype: toBoolean };
 const reducing: ShapeRule = { shape: reduced };
 
 const sameShapeOps =
-  'Abs BatchNormalization Celu Ceil Clip Cos CumSum Elu Erf Exp Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax Mish Neg PRelu QuickGelu FastGelu Reciprocal Relu Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu';
+  'Abs BatchNormalization Celu Ceil Clip Cos CumSum Elu Erf Exp Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax Mish Neg PRelu QuickGelu FastGelu Reciprocal Relu ReorderInput ReorderOutput Round ScatterElements ScatterND Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Swish Tanh ThresholdedRelu';
 const broadcastOps = 'Add Div Max Mean Min Mod Mul Pow Sub Sum';
 const comparisonOps = 'And Equal Greater GreaterOrEqual Less LessOrEqual Or Xor';
 const reductionOps =
@@ -91,6 +91,9 @@ const rules = new Map<string, ShapeRule>([
 
 /** Operators of ONNX Runtime's own domain; a standard one that claims to be of it is another, unknown one. */
 const contributedOps = new Set('FastGelu Gelu QuickGelu'.split(' '));
+/** What ort-tl itself writes in the blocked layout; of a source model it would be laid out for another machine. */
+const blockedOps = new Set('Conv ReorderInput ReorderOutput'.split(' '));
+const isBlocked = ({ op, domain }: Node) => domain === 'com.microsoft.nchwc' && blockedOps.has(op);
 
 /** Whether {@link inferNode} knows an operator. */
 export function infersShapeOf({ op, domain }: Node): boolean {
@@ -104,7 +107,7 @@ export function infersShapeOf({ op, domain }: Node): boolean {
  */
 export function inferNode(node: Node, known: Known = new Map()): void {
   const rule = rules.get(node.op);
-  if (!rule || !infersShapeOf(node)) return;
+  if (!rule || !(infersShapeOf(node) || isBlocked(node))) return;
   const dtype = rule.dtype ? rule.dtype(node) : node.inputs[0]?.dtype;
   const isKnown = node.inputs.every((input) => !input || input.shape);
   const shape = isKnown ? rule.shape(contextOf(node, known)) : undefined;

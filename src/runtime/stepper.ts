@@ -8,6 +8,7 @@ import { NEXT, PIXELS, stateNames, STEP_INPUTS, STEP_OUTPUTS } from '../artifact
 import type { FeatureStore } from '../cache/featureStore.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import { meanShares } from '../optim/loss.js';
+import { probeBlockSize } from './blockSize.js';
 import { type Donor, openFeatures } from './features.js';
 import type { Provider } from './providers.js';
 import { type BoundaryDType, bytesOf, type Row, Slots } from './slots.js';
@@ -197,6 +198,12 @@ export class Stepper {
 
   /** @throws UserError `not-loadable` when ONNX Runtime refuses a part of the model, such as an operator that it does not know. */
   static async create(artifacts: Artifacts, options: StepperOptions): Promise<Stepper> {
+    const { blockSize } = artifacts.manifest;
+    if (blockSize !== undefined && (options.provider ?? 'cpu') === 'cpu' && (await probeBlockSize()) !== blockSize)
+      throw new UserError(
+        'bad-artifacts',
+        `the artifacts in ${artifacts.folder} are laid out for another processor; compile them again on this one`,
+      );
     const session = sessionOptions(options);
     const open = async (name: string) => {
       const bytes = readFileSync(join(artifacts.folder, name));

@@ -15,6 +15,7 @@ import type { Tensor } from '../onnx/tensor.js';
 import { Plateau, shareOfPeak } from '../optim/schedule.js';
 import { policyFileName } from '../policy/policy.js';
 import { Random } from '../random.js';
+import { probeBlockSize } from '../runtime/blockSize.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { Engine } from '../runtime/engine.js';
 import { type Identity, type Progress, readLast, writeLast } from './checkpoint.js';
@@ -71,7 +72,10 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   const settings = settingsOf(options);
   const began = performance.now();
   const { classWeights, preprocessing, ...choices } = settings;
+  // The provider's own layout, where it has one: what is compiled here is run here.
+  const blockSize = settings.provider === 'cpu' ? await probeBlockSize() : undefined;
   const compiled = compile(options.model, {
+    ...(blockSize ? { blockSize } : {}),
     ...choices,
     classes: dataset.classes,
     ...(mixesPhotos(settings.augmentation) ? { targets: 'soft' as const } : {}),

@@ -10,6 +10,7 @@ import { IMAGENET_MEAN, IMAGENET_STD } from '../../src/artifacts/preprocessing.j
 import { readModel } from '../../src/onnx/model.js';
 import { elementCount, floats, floatTensor } from '../../src/onnx/tensor.js';
 import { optimizerSchema } from '../../src/optim/optimizer.js';
+import { probeBlockSize } from '../../src/runtime/blockSize.js';
 import { Stepper } from '../../src/runtime/stepper.js';
 import { EFFICIENTNET_B0, SMALL_CNN, TINY_RESNET } from '../models.js';
 
@@ -83,6 +84,8 @@ function drawTargets({ losses, batch, classes }: Fixture): Float32Array {
 
 const norm = (values: Iterable<number>) => Math.sqrt([...values].reduce((sum, value) => sum + value * value, 0));
 
+const blockSize = await probeBlockSize();
+
 describe.each([
   ['small_cnn', SMALL_CNN, 22],
   ['tiny_resnet', TINY_RESNET, 4],
@@ -94,89 +97,97 @@ describe.each([
     expect(files).toHaveLength(count);
   });
 
-  it.skipIf(!existsSync(path)).each(files)('follow PyTorch: %s (skipped where the model is missing)', async (file) => {
-    const fixture = fixtureSchema.parse(JSON.parse(readFileSync(join(fixtures, file), 'utf8')));
-    const { batch, classes, size, losses } = fixture;
-    const model = readModel(path);
-    expect(model.sha256, 'the fixtures were made for this file').toBe(fixture.modelSha256);
-    const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
-    const compiled = compile(model, {
-      policy: fixture.policy,
-      classes: Array.from({ length: classes }, (_, index) => String(index)),
-      batch,
-      size,
-      optimizer: fixture.optimizer,
-      decay: fixture.decay,
-      targets: fixture.targets,
-      labelSmoothing: fixture.labelSmoothing,
-      batchNorm: fixture.batchNorm,
-      ...(fixture.classWeights ? { classWeights: fixture.classWeights } : {}),
-      focalGamma: fixture.focalGamma,
-      clipNorm: fixture.clipNorm,
-      learningRateMultipliers: fixture.learningRateMultipliers,
-      preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: IMAGENET_MEAN, std: IMAGENET_STD }),
-    });
-    await writeArtifacts(compiled, folder);
-    expect(compiled.manifest.optimizer).toEqual(fixture.optimizer);
-    const { parameters, statistics } = compiled.manifest;
-    expect(new Set([...parameters, ...statistics].map((each) => each.name))).toEqual(
-      new Set(Object.keys(fixture.parameters)),
-    );
-
-    const stepper = await Stepper.create(loadArtifacts(folder), { slots: batch * losses.length, threads: 2 });
-    const [weight, bias] = compiled.manifest.layers.at(-1)?.parameters ?? [];
-    const initial = new Map(compiled.state);
-    const next = generator(1);
-    const headShape = initial.get(weight ?? '')?.dims ?? [];
-    initial.set(
-      weight ?? '',
-      floatTensor(
-        headShape,
-        Array.from({ length: elementCount(headShape) }, () => next() * 0.1 - 0.05),
-      ),
-    );
-    initial.set(bias ?? '', floatTensor([classes], new Float32Array(classes)));
-    stepper.setState(initial);
-
-    const pixels = drawPixels(fixture);
-    const imageBytes = size * size * 3;
-    for (let step = 0; step < losses.length; step++) {
-      const labels = Array.from({ length: batch }, (_, image) => labelOf(fixture, step, image));
-      await stepper.store(
-        Int32Array.from(labels, (_, image) => step * batch + image),
-        labels,
-        pixels.slice(step * batch * imageBytes, (step + 1) * batch * imageBytes),
+  // In standard operators, and as a training on this machine has them.
+  const runs = files.flatMap((file) =>
+    [undefined, ...(blockSize ? [blockSize] : [])].map((size) => [file, size] as const),
+  );
+  it.skipIf(!existsSync(path)).each(runs)(
+    'follow PyTorch: %s, block size %s (skipped where the model is missing)',
+    async (file, blocks) => {
+      const fixture = fixtureSchema.parse(JSON.parse(readFileSync(join(fixtures, file), 'utf8')));
+      const { batch, classes, size, losses } = fixture;
+      const model = readModel(path);
+      expect(model.sha256, 'the fixtures were made for this file').toBe(fixture.modelSha256);
+      const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
+      const compiled = compile(model, {
+        policy: fixture.policy,
+        classes: Array.from({ length: classes }, (_, index) => String(index)),
+        batch,
+        size,
+        optimizer: fixture.optimizer,
+        decay: fixture.decay,
+        targets: fixture.targets,
+        labelSmoothing: fixture.labelSmoothing,
+        batchNorm: fixture.batchNorm,
+        ...(fixture.classWeights ? { classWeights: fixture.classWeights } : {}),
+        focalGamma: fixture.focalGamma,
+        clipNorm: fixture.clipNorm,
+        learningRateMultipliers: fixture.learningRateMultipliers,
+        preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: IMAGENET_MEAN, std: IMAGENET_STD }),
+        ...(blocks ? { blockSize: blocks } : {}),
+      });
+      await writeArtifacts(compiled, folder);
+      expect(compiled.manifest.optimizer).toEqual(fixture.optimizer);
+      const { parameters, statistics } = compiled.manifest;
+      expect(new Set([...parameters, ...statistics].map((each) => each.name))).toEqual(
+        new Set(Object.keys(fixture.parameters)),
       );
-    }
-    const result = await stepper.steps({
-      slots: Int32Array.from({ length: batch * losses.length }, (_, slot) => slot),
-      learningRates: new Float32Array(losses.length).fill(fixture.learningRate),
-      ...(fixture.targets === 'soft' ? { targets: drawTargets(fixture) } : {}),
-      firstStep: 1,
-    });
-    losses.forEach((loss, step) =>
-      expect(Math.abs((result.losses[step] ?? NaN) / loss - 1), `loss of step ${step}`).toBeLessThan(1e-4),
-    );
 
-    const state = stepper.getState();
-    for (const [parameter, { l2, changeL2, samples }] of Object.entries(fixture.parameters)) {
-      const tensor = state.get(parameter);
-      if (!tensor) throw new Error(`no ${parameter}`);
-      const values = floats(tensor);
-      // Biases that began at zero hardly have a scale of their own: a thousandth of a unit is theirs.
-      const scale = Math.max(norm(values) / Math.sqrt(values.length), 1e-3);
-      expect(Math.abs(norm(values) - l2) / Math.max(l2, 1e-3), `norm of ${parameter}`).toBeLessThan(1e-4);
-      // The change alone, for what moved little beside its length; float32 weights round it.
-      const before = floats(initial.get(parameter) ?? tensor);
-      const change = norm(values.map((value, index) => value - (before[index] ?? NaN)));
-      expect(Math.abs(change / changeL2 - 1), `change of ${parameter}`).toBeLessThan(5e-3);
-      for (const [index, value] of samples) {
-        expect(
-          Math.abs((values[index] ?? NaN) - value) / Math.max(Math.abs(value), scale),
-          `${parameter}[${index}]`,
-        ).toBeLessThan(1e-4);
+      const stepper = await Stepper.create(loadArtifacts(folder), { slots: batch * losses.length, threads: 2 });
+      const [weight, bias] = compiled.manifest.layers.at(-1)?.parameters ?? [];
+      const initial = new Map(compiled.state);
+      const next = generator(1);
+      const headShape = initial.get(weight ?? '')?.dims ?? [];
+      initial.set(
+        weight ?? '',
+        floatTensor(
+          headShape,
+          Array.from({ length: elementCount(headShape) }, () => next() * 0.1 - 0.05),
+        ),
+      );
+      initial.set(bias ?? '', floatTensor([classes], new Float32Array(classes)));
+      stepper.setState(initial);
+
+      const pixels = drawPixels(fixture);
+      const imageBytes = size * size * 3;
+      for (let step = 0; step < losses.length; step++) {
+        const labels = Array.from({ length: batch }, (_, image) => labelOf(fixture, step, image));
+        await stepper.store(
+          Int32Array.from(labels, (_, image) => step * batch + image),
+          labels,
+          pixels.slice(step * batch * imageBytes, (step + 1) * batch * imageBytes),
+        );
       }
-    }
-    await stepper.close();
-  });
+      const result = await stepper.steps({
+        slots: Int32Array.from({ length: batch * losses.length }, (_, slot) => slot),
+        learningRates: new Float32Array(losses.length).fill(fixture.learningRate),
+        ...(fixture.targets === 'soft' ? { targets: drawTargets(fixture) } : {}),
+        firstStep: 1,
+      });
+      losses.forEach((loss, step) =>
+        expect(Math.abs((result.losses[step] ?? NaN) / loss - 1), `loss of step ${step}`).toBeLessThan(1e-4),
+      );
+
+      const state = stepper.getState();
+      for (const [parameter, { l2, changeL2, samples }] of Object.entries(fixture.parameters)) {
+        const tensor = state.get(parameter);
+        if (!tensor) throw new Error(`no ${parameter}`);
+        const values = floats(tensor);
+        // Biases that began at zero hardly have a scale of their own: a thousandth of a unit is theirs.
+        const scale = Math.max(norm(values) / Math.sqrt(values.length), 1e-3);
+        expect(Math.abs(norm(values) - l2) / Math.max(l2, 1e-3), `norm of ${parameter}`).toBeLessThan(1e-4);
+        // The change alone, for what moved little beside its length; float32 weights round it.
+        const before = floats(initial.get(parameter) ?? tensor);
+        const change = norm(values.map((value, index) => value - (before[index] ?? NaN)));
+        expect(Math.abs(change / changeL2 - 1), `change of ${parameter}`).toBeLessThan(5e-3);
+        for (const [index, value] of samples) {
+          expect(
+            Math.abs((values[index] ?? NaN) - value) / Math.max(Math.abs(value), scale),
+            `${parameter}[${index}]`,
+          ).toBeLessThan(1e-4);
+        }
+      }
+      await stepper.close();
+    },
+  );
 });

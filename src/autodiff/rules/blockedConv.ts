@@ -1,0 +1,83 @@
+import { BLOCKED, blockedConv, fromBlocked, plainWeights, toBlocked } from '../../graph/blocked.js';
+import { concreteShape } from '../../graph/graph.js';
+import type { ConvGeometry } from '../../graph/shapes.js';
+import { elementCount } from '../../onnx/tensor.js';
+import { type Convolution, convolutionOf, largeGradient } from '../convolution.js';
+import type { GradientRule, RuleContext } from '../rule.js';
+
+/**
+ * y = x ∗ W + b, depthwise and blocked  ⇒  dx = dy ∗ W turned round, or, with strides, dy ∗ᵀ W. dW is a convolution too: a blocked
+ * dy [N·C / B, h, w, B] lies in memory as blocked weights of N·C channels do, and nothing has to be moved.
+ */
+export const blockedConvRule: GradientRule = {
+  op: 'Conv',
+  domain: BLOCKED,
+  gradients: (context) => {
+    const { node, input, output } = context;
+    const convolution = convolutionOf(node, input(0), output());
+    return [
+      () => inputGradient(context, convolution),
+      () => weightGradient(context, convolution),
+      () => biasGradient(context, convolution),
+    ];
+  },
+};
+
+/** A convolution's geometry of depthwise blocks. */
+function geometryOf(axes: Convolution['axes'], group: number): ConvGeometry {
+  return {
+    group,
+    kernel: axes.map(({ kernel }) => kernel),
+    strides: axes.map(({ stride }) => stride),
+    dilations: axes.map(({ dilation }) => dilation),
+    pads: [...axes.map(({ begin }) => begin), ...axes.map(({ end }) => end)],
+  };
+}
+
+function inputGradient({ g, input, dy }: RuleContext, convolution: Convolution) {
+  const { axes, channels } = convolution;
+  const geometry = geometryOf(axes, channels);
+  const { kernel, dilations, pads } = geometry;
+  // With full windows each element gets all that it takes part in.
+  const fullPads = pads.map((count, place) => (dilations[place % 2] ?? 1) * ((kernel[place % 2] ?? 1) - 1) - count);
+  const isDense = axes.every(({ stride }) => stride === 1) && fullPads.every((count) => count >= 0);
+  if (!isDense) {
+    const weight = plainWeights(g, input(1), channels, kernel);
+    return toBlocked(g, largeGradient(g, fromBlocked(g, dy, channels), weight, convolution));
+  }
+  const taps = elementCount(kernel);
+  const size = g.blockSize ?? 1;
+  const rows = g.reshape(input(1), [channels / size, taps, size]);
+  const turned = taps === 1 ? rows : g.slice(rows, [-1], [-taps - 1], [1], [-1]);
+  const weights = g.reshape(turned, [channels, 1, ...kernel]);
+  return blockedConv(g, [dy, weights], { ...geometry, pads: fullPads });
+}
+
+function weightGradient({ g, input, dy }: RuleContext, { axes, channels, images }: Convolution) {
+  const planes = images * channels;
+  const size = g.blockSize ?? 1;
+  const large = g.reshape(input(0), [1, planes, ...axes.map(({ largeSize }) => largeSize)]);
+  const small = axes.map(({ smallSize }) => smallSize);
+  const kernels = g.reshape(dy, [planes, 1, ...small]);
+  // A step of the kernel is a dilation of dy, and the other way round.
+  const correlated = blockedConv(g, [large, kernels], {
+    ...geometryOf(axes, planes),
+    kernel: small,
+    strides: axes.map(({ dilation }) => dilation),
+    dilations: axes.map(({ stride }) => stride),
+  });
+  // What no stride reached gives further, meaningless taps.
+  const found = concreteShape(correlated).slice(2);
+  const wanted = axes.map(({ kernel }) => kernel);
+  const byPlace = g.reshape(correlated, [planes / size, ...found, size]);
+  const taps = wanted.every((side, axis) => side === found[axis]) ? byPlace : g.slice(byPlace, [0, 0], wanted, [1, 2]);
+  const perImage = g.reshape(taps, [images, channels * elementCount(wanted)]);
+  return g.reshape(g.reduceSum(perImage, [0], false), [channels, 1, ...wanted]);
+}
+
+function biasGradient({ g, dy }: RuleContext, { axes, channels, images }: Convolution) {
+  const size = g.blockSize ?? 1;
+  const places = elementCount(axes.map(({ smallSize }) => smallSize));
+  const rows = g.reshape(dy, [images, channels / size, places, size]);
+  return g.reshape(g.reduceSum(rows, [0, 2], false), [channels]);
+}
