@@ -1,4 +1,4 @@
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { compile, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { METADATA, tunedModel } from '../artifacts/tunedModel.js';
@@ -124,9 +124,15 @@ const augments = (augmentation: Augmentation) => variesPhotos(augmentation) || m
 /** Views of each training photo that are kept at once. */
 const viewsOf = ({ augmentation, views }: Settings) => (augments(augmentation) ? Math.max(1, views) : 1);
 
-/** What identifies a data set's photos: a run is resumed on the same ones only. */
+/** What identifies a data set's photos, from whichever folder they are named: a run is resumed on the same ones only. */
 function identityOf({ classes, train, val }: Dataset): string {
-  return sha256(Buffer.from(JSON.stringify([classes, train, val])));
+  const inFull = (photo: Photo): Photo => ({
+    ...photo,
+    path: resolve(photo.path),
+    ...(photo.inside?.kind === 'zip' ? { inside: { ...photo.inside, archive: resolve(photo.inside.archive) } } : {}),
+    ...(photo.inside?.kind === 'cifar' ? { inside: { ...photo.inside, file: resolve(photo.inside.file) } } : {}),
+  });
+  return sha256(Buffer.from(JSON.stringify([classes, train.map(inFull), val.map(inFull)])));
 }
 
 /** One training, from the first photo to the model. */
