@@ -6,8 +6,11 @@ import { packageVersion } from '../version.js';
 import { oneLine } from './terminal.js';
 import { lazily, STANDARD_INPUT } from './verb.js';
 
-/** 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C. */
-const EXIT = { failure: 1, user: 2 } as const;
+/**
+ * 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C; 141: whoever
+ * read the output has closed it, as `head` does (what a shell tells of a program that SIGPIPE ended).
+ */
+const EXIT = { failure: 1, user: 2, pipeClosed: 141 } as const;
 
 const debug = process.argv.includes('--debug');
 
@@ -20,6 +23,13 @@ function fail(thrown: unknown): never {
       `ort-tl: something broke that should not: ${oneLine(messageOf(thrown))} (run again with --debug for the details)`,
     );
   process.exit(isUserError ? EXIT.user : EXIT.failure);
+}
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.pipeClosed);
+    throw error;
+  });
 }
 
 // As one of several photos, yargs would lose a lone dash.

@@ -79,6 +79,13 @@ describe('ort-tl', () => {
     expect(readFileSync(join(cwd, 'parts', 'model.onnx'))).toEqual(readFileSync(join(cwd, 'whole', 'model.onnx')));
   });
 
+  it('ends without a word when whoever reads its output has closed it', () => {
+    const command = `"${process.execPath}" "${main}" inspect "${SMALL_CNN}" | true`;
+    const { status, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', command], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(status).toBe(141);
+  });
+
   it('trains, and predicts with the model that it exported', () => {
     const out = join(folder(), 'run');
     const trained = cli(
