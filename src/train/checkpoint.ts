@@ -77,8 +77,11 @@ export function readLast(out: string, identity: Identity): { state: ReadonlyMap<
   const plain = JSON.parse(JSON.stringify(identity)) as Record<string, unknown>;
   for (const [name, value] of Object.entries(plain)) {
     const before = progress.settings[name];
-    if (JSON.stringify(before) !== JSON.stringify(value))
-      throw refuse(`its ${name} was ${show(before)}, and is now ${show(value)}; resume it with what it was begun with`);
+    if (JSON.stringify(before) === JSON.stringify(value)) continue;
+    // Hashes tell nobody anything.
+    if (name === 'photos') throw refuse('its photos are others than those it was begun with; put these back');
+    if (name === 'source') throw refuse('its model is another than the one it was begun with; put that back');
+    throw refuse(`its ${name} was ${show(before)}, and is now ${show(value)}; resume it with what it was begun with`);
   }
   return { state: checkpoint.tensors, progress };
 }
