@@ -15,7 +15,7 @@ const blocksOfPage = (page: string) => blocksOf(readFileSync(join(root, page), '
  * In each page ` ```sh ` is run, ` ```text ` below it is what it prints, ` ```js ` and ` ```ts ` are programs: those that begin
  * with their file's name are saved for the commands that follow, the others are run.
  */
-const PAGES = ['README.md', 'docs/tutorial.md'];
+const PAGES = ['README.md', 'docs/tutorial.md', 'docs/policies.md', 'docs/how-it-works.md'];
 /** Fences whose commands are not run. */
 const NOT_RUN = ['console', 'indented'];
 
@@ -30,6 +30,10 @@ const COMMANDS_NOT_RUN: Readonly<Record<string, readonly string[]>> = {
     'npm run zoo -- FOLDER',
   ],
   'docs/tutorial.md': ['npm install onnxruntime-node sharp'],
+  'docs/how-it-works.md': [
+    'npx vitest run test/autodiff test/train/pytorch.test.ts',
+    'npx vitest run test/train/resume.test.ts',
+  ],
 };
 
 /** A folder in which a page's commands find the checkout's packages and models, and `npx ort-tl` the built command. */
@@ -37,7 +41,7 @@ function folderFor(): { cwd: string; env: NodeJS.ProcessEnv } {
   const cwd = mkdtempSync(join(tmpdir(), 'ort-tl-docs-'));
   const bin = join(cwd, 'node_modules', '.bin');
   mkdirSync(bin, { recursive: true });
-  symlinkSync(join(root, 'models'), join(cwd, 'models'));
+  for (const name of ['models', 'test']) symlinkSync(join(root, name), join(cwd, name));
   symlinkSync(root, join(cwd, 'node_modules', 'ort-tl'));
   for (const name of ['onnxruntime-node', 'sharp'])
     symlinkSync(join(root, 'node_modules', name), join(cwd, 'node_modules', name));
