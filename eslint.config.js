@@ -5,6 +5,7 @@ export default defineConfig(
   {
     ignores: [
       'dist/',
+      'docs/api/',
       'node_modules/',
       'src/onnx/onnx_pb.ts',
       'runs/',
@@ -22,6 +23,22 @@ export default defineConfig(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+    },
+  },
+  {
+    files: ['src/cli/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: '^\\.\\./(?!(index|errors|version)\\.js$)',
+              message: 'The CLI uses the public API alone; errors and version load without ONNX Runtime.',
+            },
+          ],
+        },
+      ],
     },
   },
 );

@@ -40,7 +40,7 @@ try {
   const preprocessing = { width: side, height: side, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] };
   const began = performance.now();
   let done = 0;
-  for await (const _ of new PhotoReader().read(photos, preprocessing, {
+  for await (const _ of PhotoReader.ofPixels().read(photos, preprocessing, {
     concurrency: 32,
     onSkipped: (photo, error) => console.log(photo.path, error.message),
   }))

@@ -4,7 +4,7 @@ import { copyFile, mkdir } from 'node:fs/promises';
 import { Builder } from '../dist/graph/builder.js';
 import { int, ints } from '../dist/graph/graph.js';
 import { modelOfGraph } from '../dist/graph/proto.js';
-import { drawPictures, openImageFolder, optimizers, readModel, Trainer, writeModel } from '../dist/index.js';
+import { drawPictures, ImageFolder, optimizers, readModel, Trainer, writeModel } from '../dist/index.js';
 import { floatTensor } from '../dist/onnx/tensor.js';
 import { Random } from '../dist/random.js';
 
@@ -70,7 +70,7 @@ await drawPictures(`${work}/pictures`, {
   size: 48,
   seed: 1,
 });
-const dataset = await openImageFolder(`${work}/pictures`, { valFraction: 0.2, seed: 0 });
+const dataset = await ImageFolder.open(`${work}/pictures`, { valFraction: 0.2, seed: 0 });
 const run = new Trainer({
   model: readModel(`${work}/random.onnx`),
   dataset,

@@ -1,16 +1,14 @@
+// Compiling.
 export { compile, type Compiled, type CompileOptions, writeArtifacts } from './artifacts/compile.js';
 export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspect.js';
 export { type Artifacts, loadArtifacts } from './artifacts/load.js';
 export type { Manifest, Preprocessing } from './artifacts/manifest.js';
-export type { Dataset, OpenOptions, Photo } from './data/dataset.js';
-export { openImageFolder } from './data/imageFolder.js';
-export { openDataset } from './data/openDataset.js';
-export type { Preset } from './data/preprocessing.js';
-export { drawPictures } from './data/pictures.js';
-export { UserError } from './errors.js';
+export { type PreprocessingOptions, type Preset, PRESETS } from './artifacts/preprocessing.js';
+export type { StepOptions } from './artifacts/stepOptions.js';
 export { tunedModel } from './artifacts/tunedModel.js';
 export { type ModelFile, readModel, writeModel } from './onnx/model.js';
-export type { StepOptions } from './artifacts/stepOptions.js';
+export type { ModelProto } from './onnx/onnx_pb.js';
+export type { DType, Tensor, TensorData } from './onnx/tensor.js';
 export { type LearningRateMultiplier, parseMultipliers } from './optim/learningRates.js';
 export type { Objective } from './optim/loss.js';
 export {
@@ -19,11 +17,53 @@ export {
   type Lamb,
   type Lars,
   type Optimizer,
+  optimizerCalled,
   optimizers,
   type RmsProp,
   type Sgd,
 } from './optim/optimizer.js';
+export { parsePolicy, type Policy, policyFileName } from './policy/policy.js';
+
+// Photos.
+export { type Augmentation, parseAugmentation } from './data/augment/augmentation.js';
+export { balancedClassWeights } from './data/classBalance.js';
+export type { CifarOptions, CifarRecord } from './data/cifar.js';
+export type { Dataset, OpenOptions, Photo } from './data/dataset.js';
+export { decodePixels } from './data/decode.js';
+export { findPhotos } from './data/findPhotos.js';
+export { ImageFolder } from './data/imageFolder.js';
+export { openDataset } from './data/openDataset.js';
+export { drawPictures, type PictureOptions } from './data/pictures.js';
+export type { ZipEntry } from './data/zip.js';
+
+// What the frozen part gives, kept on disk.
+export { type CacheEntry, defaultCacheFolder, listCache, prunable, removeFromCache } from './cache/cacheFolder.js';
+
+// Training.
+export { type ScheduleName, scheduleCalled, scheduleNames } from './optim/schedule.js';
+export type { EndedBy, EpochResult, Summary, TrainEvent } from './train/events.js';
+export { type ClassMetrics, type MetricName, metricNames, type Metrics } from './train/metrics.js';
+export type { ClassWeights, TrainOptions } from './train/options.js';
+export { runName, Trainer } from './train/trainer.js';
+
+// What was trained.
 export { ImageClassifier } from './runtime/classifier.js';
-export type { EpochResult, Summary, TrainEvent } from './train/events.js';
-export type { TrainOptions } from './train/options.js';
-export { Trainer } from './train/trainer.js';
+export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
+export { type Explanation, PhotoExplainer } from './train/explain.js';
+export { predict, type ScoredClass } from './train/predict.js';
+
+// The machine.
+export { decoderVersion } from './data/decode.js';
+export { findRapl, type RaplAccess, type RaplZone } from './energy/rapl.js';
+export {
+  type Provider,
+  type ProviderState,
+  probeProviders,
+  providerCalled,
+  providerNames,
+  runtimeVersion,
+} from './runtime/providers.js';
+
+export { UserError } from './errors.js';
+export { writeFileAtomically } from './files.js';
+export { packageVersion } from './version.js';

@@ -73,7 +73,7 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
           ...(options.size ? { size: options.size } : {}),
           ...(options.hidden ? { hidden: options.hidden } : {}),
           ...(options.batchNorm ? { batchNorm: options.batchNorm } : {}),
-          preprocessing: ([height, w]) => ({ height, width: w, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] }),
+          preprocessing: 'unit',
         });
   const trained = new Map(compiled?.manifest.layers.map(({ name, parameters }) => [name, new Set(parameters)]));
   const blockOf = new Map(

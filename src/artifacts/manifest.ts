@@ -12,6 +12,15 @@ export const preprocessingSchema = z.object({
   std: triple,
 });
 
+/** Keys of an exported model's metadata. */
+export const METADATA = {
+  labels: 'labels',
+  preprocessing: 'preprocessing',
+  policy: 'ort_tl.policy',
+  source: 'ort_tl.source_sha256',
+  version: 'ort_tl.version',
+} as const;
+
 /** `manifest.json`: what the artifacts in its folder are. */
 export const manifestSchema = z.object({
   format: z.literal(1),
@@ -69,7 +78,7 @@ export const manifestSchema = z.object({
   /** Shapes that the source model's Reshapes behind the head get, where they stated the old number of classes. */
   reshapes: z.array(z.object({ node: z.string(), shape: z.array(z.number().int()) })).default([]),
   /** What the frozen part hands to the trained part, shapes for one image. */
-  boundary: z.array(z.object({ name: z.string(), dtype: z.enum(['float32', 'uint8']), shape })),
+  boundary: z.array(z.object({ name: z.string(), dtype: z.enum(['float32', 'float16', 'uint8']), shape })),
   cost: z.object({
     parameters: z.number(),
     trainableParameters: z.number(),

@@ -3,19 +3,10 @@ import { UserError } from '../errors.js';
 import { Value } from '../graph/graph.js';
 import { protoOfNode, protoOfValue } from '../graph/proto.js';
 import { headOperator, hiddenNodes } from './hiddenLayers.js';
-import type { Manifest } from './manifest.js';
+import { type Manifest, METADATA } from './manifest.js';
 import { setMetadata } from '../onnx/model.js';
 import { type GraphProto, type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
 import { intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
-
-/** Keys of an exported model's metadata. */
-export const METADATA = {
-  labels: 'labels',
-  preprocessing: 'preprocessing',
-  policy: 'ort_tl.policy',
-  source: 'ort_tl.source_sha256',
-  version: 'ort_tl.version',
-} as const;
 
 /**
  * The source model with `parameters` in place of its own, and what a program needs to use it in its metadata: `labels` and

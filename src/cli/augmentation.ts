@@ -1,5 +1,4 @@
-import { type Augmentation, parseAugmentation } from '../data/augment/augmentation.js';
-import { UserError } from '../errors.js';
+import { type Augmentation, parseAugmentation, UserError } from '../index.js';
 import { number } from './options.js';
 
 const flag = (describe: string) => ({ type: 'number', requiresArg: true, describe, group: 'Augmentation:' }) as const;

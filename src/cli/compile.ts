@@ -1,11 +1,13 @@
 import { basename, join } from 'node:path';
-import { compile, writeArtifacts } from '../artifacts/compile.js';
-import { IMAGENET_MEAN, IMAGENET_STD } from '../data/preprocessing.js';
-import { balancedClassWeights } from '../data/classBalance.js';
-import { openImageFolder } from '../data/imageFolder.js';
-import { UserError } from '../errors.js';
-import { readModel } from '../onnx/model.js';
-import { policyFileName } from '../policy/policy.js';
+import {
+  balancedClassWeights,
+  compile,
+  ImageFolder,
+  policyFileName,
+  readModel,
+  UserError,
+  writeArtifacts,
+} from '../index.js';
 import { shared, wholeNumber } from './options.js';
 import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
@@ -18,6 +20,7 @@ interface Arguments extends StepArguments, HeadArguments {
   classes: string | undefined;
   data: string | undefined;
   targets: 'labels' | 'soft';
+  'cache-dtype': 'float32' | 'float16';
   seed: number;
   size: number | undefined;
   out: string | undefined;
@@ -48,6 +51,7 @@ export const verb: Verb<Arguments> = {
       })
       .options(stepFlags)
       .options(headFlags)
+      .option('cache-dtype', shared['cache-dtype'])
       .option('seed', shared.seed)
       .option('size', shared.size)
       .option('out', {
@@ -61,7 +65,7 @@ export const verb: Verb<Arguments> = {
   handler: async (args) => {
     const terminal = new Terminal(args);
     const named = args.classes?.split(',').map((name) => name.trim());
-    const dataset = args.data ? await openImageFolder(args.data, { valFraction: 0.2, seed: args.seed }) : undefined;
+    const dataset = args.data ? await ImageFolder.open(args.data, { valFraction: 0.2, seed: args.seed }) : undefined;
     const classes = named ?? dataset?.classes;
     if (!classes)
       throw new UserError(
@@ -82,10 +86,10 @@ export const verb: Verb<Arguments> = {
       ...stepOptionsOf(args),
       ...headOptionsOf(args),
       targets: args.targets,
+      boundaryDtype: args['cache-dtype'],
       ...(classWeights === 'equal' ? {} : { classWeights }),
       seed: wholeNumber('seed', args.seed, 0),
       ...(args.size === undefined ? {} : { size: wholeNumber('size', args.size, 1) }),
-      preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: IMAGENET_MEAN, std: IMAGENET_STD }),
     });
     const out = args.out ?? join('artifacts', `${basename(args.model, '.onnx')}-${policyFileName(args.policy)}`);
     const manifest = await writeArtifacts(compiled, out);

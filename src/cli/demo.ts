@@ -1,14 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openImageFolder } from '../data/imageFolder.js';
-import { decodePixels } from '../data/decode.js';
-import { drawPictures } from '../data/pictures.js';
-import { readModel } from '../onnx/model.js';
-import { ImageClassifier } from '../runtime/classifier.js';
-import { argMax } from '../runtime/stepper.js';
-import type { Summary } from '../train/events.js';
-import { Trainer } from '../train/trainer.js';
+import { drawPictures, ImageClassifier, ImageFolder, predict, readModel, type Summary, Trainer } from '../index.js';
 import { shared, wholeNumber } from './options.js';
 import type { Verb } from './verb.js';
 import { reportTraining } from './report.js';
@@ -43,7 +36,7 @@ export const verb: Verb<Arguments> = {
     const pictures = join(args.out, 'pictures');
     terminal.print(`drawing pictures into ${pictures}`);
     await drawPictures(pictures, { set: 'demo', trainPerClass: 200, valPerClass: 100, size: 48, seed });
-    const dataset = await openImageFolder(pictures, { valFraction: 0.2, seed });
+    const dataset = await ImageFolder.open(pictures, { valFraction: 0.2, seed });
     const model = readModel(EMBEDDED_MODEL);
     const summaries: Summary[] = [];
     for (const policy of ['F1C0', 'F1C1']) {
@@ -66,8 +59,8 @@ export const verb: Verb<Arguments> = {
       const folder = join(pictures, 'val', label);
       const [file] = (await readdir(folder)).sort();
       if (!file) continue;
-      const scores = await classifier.run(await decodePixels(join(folder, file), classifier.preprocessing), 1);
-      terminal.print(`  ${join(label, file)}  ${classifier.labels[argMax(scores, 0, scores.length)] ?? '?'}`);
+      const [likeliest] = await predict(classifier, join(folder, file));
+      terminal.print(`  ${join(label, file)}  ${likeliest?.label ?? '?'}`);
     }
     await classifier.close();
 

@@ -1,8 +1,5 @@
 import { availableParallelism, cpus, freemem, release, totalmem, type as osType } from 'node:os';
-import { decoderVersion } from '../data/decode.js';
-import { findRapl } from '../energy/rapl.js';
-import { probeProviders, runtimeVersion } from '../runtime/providers.js';
-import { packageVersion } from '../version.js';
+import { decoderVersion, findRapl, packageVersion, probeProviders, runtimeVersion } from '../index.js';
 import { shared } from './options.js';
 import type { Verb } from './verb.js';
 import { showBytes, Terminal } from './terminal.js';

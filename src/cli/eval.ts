@@ -1,9 +1,4 @@
-import { openDataset } from '../data/openDataset.js';
-import { SkippedPhotos } from '../data/skippedPhotos.js';
-import { UserError } from '../errors.js';
-import { ImageClassifier } from '../runtime/classifier.js';
-import { classifyPhotos } from '../train/classify.js';
-import { metricsOf } from '../train/metrics.js';
+import { evaluate, ImageClassifier, openDataset } from '../index.js';
 import { share, shared, wholeNumber } from './options.js';
 import { showCount, showPercent, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -56,37 +51,19 @@ export const verb: Verb<Arguments> = {
       valFraction: args['val-fraction'],
     });
     const classifier = await ImageClassifier.open(args.model);
-    const { labels } = classifier;
-    const alien = dataset.classes.find((name) => !labels.includes(name));
-    if (alien !== undefined)
-      throw new UserError(
-        'unknown-class',
-        `the model knows no class "${alien}" of ${args.data}; it knows ${labels.join(', ')}`,
-      );
-    const chosen =
-      args.split === 'all' ? [...dataset.train, ...dataset.val] : args.split === 'val' ? dataset.val : dataset.train;
-    const photos = chosen.map((photo) => ({ ...photo, label: labels.indexOf(dataset.classes[photo.label] ?? '') }));
-    const skipped = new SkippedPhotos();
-    const maxBad = share('max-bad', args['max-bad']);
-    const rows: Float32Array[] = [];
-    const truths: number[] = [];
-    for await (const { photo, index, scores } of classifyPhotos(classifier, photos, (bad, error) => {
-      skipped.add(bad, error.message);
-      skipped.check(photos.length, maxBad);
-      terminal.warn(`skipped: ${error.message}`);
-    })) {
-      rows.push(scores);
-      truths.push(photo.label);
-      terminal.progress('evaluating', index + 1, photos.length);
-    }
-    await classifier.close();
-    const logits = new Float32Array(rows.length * labels.length);
-    rows.forEach((row, index) => {
-      logits.set(row, index * labels.length);
+    const { photos, labels, skipped, ...metrics } = await evaluate(classifier, dataset, {
+      split: args.split,
+      maxBad: share('max-bad', args['max-bad']),
+      onSkipped: ({ reason }) => {
+        terminal.warn(`skipped: ${reason}`);
+      },
+      onProgress: (done, total) => {
+        terminal.progress('evaluating', done, total);
+      },
     });
-    const metrics = metricsOf(logits, truths, labels.length);
+    await classifier.close();
     terminal.print(
-      `${showCount(truths.length)} photos: top-1 ${showPercent(metrics.top1)}, top-5 ${showPercent(metrics.top5)}, macro F1 ${showPercent(metrics.macroF1)}, balanced accuracy ${showPercent(metrics.balancedAccuracy)}, loss ${metrics.loss.toFixed(4)}`,
+      `${showCount(photos)} photos: top-1 ${showPercent(metrics.top1)}, top-5 ${showPercent(metrics.top5)}, macro F1 ${showPercent(metrics.macroF1)}, balanced accuracy ${showPercent(metrics.balancedAccuracy)}, loss ${metrics.loss.toFixed(4)}`,
     );
     if (labels.length <= MOST_ROWS) {
       const lines = metrics.classes.map(({ photos: count, precision, recall, f1 }, index) => [
@@ -99,6 +76,6 @@ export const verb: Verb<Arguments> = {
       terminal.print();
       for (const line of table([['class', 'photos', 'precision', 'recall', 'F1'], ...lines])) terminal.print(line);
     }
-    terminal.json({ photos: truths.length, skipped: skipped.list, labels, ...metrics });
+    terminal.json({ photos, skipped, labels, ...metrics });
   },
 };

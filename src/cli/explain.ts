@@ -1,11 +1,5 @@
 import { basename, extname, join } from 'node:path';
-import { decodePixels } from '../data/decode.js';
-import { drawHeatMap } from '../data/heatMap.js';
-import { UserError } from '../errors.js';
-import { writeFileAtomically } from '../files.js';
-import { ImageClassifier } from '../runtime/classifier.js';
-import { Explainer } from '../runtime/explainer.js';
-import { argMax } from '../runtime/stepper.js';
+import { PhotoExplainer, writeFileAtomically } from '../index.js';
 import { shared } from './options.js';
 import { photosOf } from './photoList.js';
 import type { Verb } from './verb.js';
@@ -42,34 +36,20 @@ export const verb: Verb<Arguments> = {
   handler: async (args) => {
     const terminal = new Terminal(args);
     const photos = await photosOf(args.photos ?? [], 'explain');
-    const classifier = await ImageClassifier.open(args.model);
-    const { labels, preprocessing } = classifier;
-    const named = args.class === undefined ? undefined : labels.indexOf(args.class);
-    if (named === -1)
-      throw new UserError(
-        'unknown-class',
-        `the model knows no class \`${args.class ?? ''}\`; it knows ${labels.join(', ')} (--class)`,
-      );
-    const explainer = await Explainer.open(args.model, preprocessing, labels.length);
+    const explainer = await PhotoExplainer.open(args.model);
     /** Photos of the same name in several folders get numbers. */
     const written = new Map<string, number>();
     const results: { file: string; label: string; picture: string }[] = [];
     for (const { name: file, content } of photos) {
-      const pixels = await decodePixels(content, preprocessing);
-      const index = named ?? argMax(await classifier.run(pixels, 1), 0, labels.length);
-      const label = labels[index] ?? String(index);
+      const { label, picture: png } = await explainer.explain(content, args.class);
       const base = file === '-' ? 'photo' : basename(file, extname(file));
       const again = written.get(base) ?? 0;
       written.set(base, again + 1);
       const picture = join(args.out, `${base}${again === 0 ? '' : `-${again + 1}`}.explained.png`);
-      await writeFileAtomically(
-        picture,
-        await drawHeatMap(content, preprocessing, await explainer.explain(pixels, index)),
-      );
+      await writeFileAtomically(picture, png);
       results.push({ file, label, picture });
       terminal.print(`${file}  ${label}  ${picture}`);
     }
-    await classifier.close();
     await explainer.close();
     terminal.json(results);
   },

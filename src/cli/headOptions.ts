@@ -1,4 +1,4 @@
-import type { CompileOptions } from '../artifacts/compile.js';
+import type { CompileOptions } from '../index.js';
 import { number, wholeNumber } from './options.js';
 
 export interface HeadArguments {

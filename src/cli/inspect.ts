@@ -1,5 +1,4 @@
-import { inspect, type LayerReport } from '../artifacts/inspect.js';
-import { readModel } from '../onnx/model.js';
+import { inspect, type LayerReport, readModel } from '../index.js';
 import { headFlags, headOptionsOf } from './headOptions.js';
 import { shared, wholeNumber } from './options.js';
 import type { Verb } from './verb.js';

@@ -48,6 +48,9 @@ const parser = yargs(words)
   )
   .command(lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')))
   .command(
+    lazily('cache <action> [names..]', 'list, remove or prune cached features of photos', () => import('./cache.js')),
+  )
+  .command(
     lazily(
       'doctor',
       'tell what this machine offers: versions, providers, threads, energy meters',
@@ -64,7 +67,7 @@ const parser = yargs(words)
   .strict()
   .check((argv) => {
     const repeated = Object.entries(argv).find(
-      ([name, value]) => Array.isArray(value) && name !== '_' && name !== 'photos',
+      ([name, value]) => Array.isArray(value) && name !== '_' && !['photos', 'names'].includes(name),
     );
     if (repeated) throw new UserError('bad-arguments', `--${repeated[0]} is given more than once`);
     return true;

@@ -1,4 +1,4 @@
-import { UserError } from '../errors.js';
+import { UserError } from '../index.js';
 
 /** Options that several verbs share; each verb picks what it needs. */
 export const shared = {
@@ -21,6 +21,16 @@ export const shared = {
     describe: 'side of the images in pixels, where the model takes any (default 224)',
     requiresArg: true,
   },
+  cache: {
+    type: 'string',
+    describe: 'folder of the feature cache (default: ORT_TL_CACHE, or where the system keeps such things)',
+    requiresArg: true,
+  },
+  'cache-dtype': {
+    choices: ['float32', 'float16'] as const,
+    default: 'float32' as const,
+    describe: 'how what the frozen part gives is kept: float16 takes half the room, and rounds',
+  },
   json: { type: 'boolean', default: false, describe: 'print the result as JSON' },
   quiet: { type: 'boolean', default: false, describe: 'print nothing but errors' },
 } as const;
@@ -42,14 +52,30 @@ export function share(flag: string, value: number): number {
   return number(flag, value, 'a share from 0 to 1', (each) => each >= 0 && each <= 1);
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 };
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
 /** Milliseconds of a duration such as `90s`, `10m`, `1.5h`; a bare number counts seconds. @throws UserError `bad-arguments`. */
 export function duration(flag: string, value: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?$/.exec(value.trim());
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?$/.exec(value.trim());
   const milliseconds = match && Number(match[1]) * (UNITS[match[2] ?? 's'] ?? NaN);
   if (milliseconds !== null && milliseconds > 0) return milliseconds;
   throw new UserError('bad-arguments', `expected a duration such as 90s, 10m or 1.5h, got \`${value}\` (--${flag})`);
+}
+
+const SIZES: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
+
+/** Bytes of a size such as `500MB` or `5GB`. @throws UserError `bad-arguments`. */
+export function size(flag: string, value: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)b?$/i.exec(value.trim());
+  if (match) return Number(match[1]) * (SIZES[(match[2] ?? '').toLowerCase()] ?? NaN);
+  throw new UserError('bad-arguments', `expected a size such as 500MB or 5GB, got \`${value}\` (--${flag})`);
 }
 
 /** The keys of a record, as their own type. */

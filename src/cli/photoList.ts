@@ -1,8 +1,4 @@
-import { stat } from 'node:fs/promises';
-import { isAbsolute } from 'node:path';
-import { glob, isDynamicPattern } from 'tinyglobby';
-import { EXTENSIONS } from '../data/dataset.js';
-import { UserError } from '../errors.js';
+import { findPhotos, UserError } from '../index.js';
 import { STANDARD_INPUT } from './verb.js';
 
 /** A photo to look at: a file, or the bytes that came through standard input. */
@@ -22,27 +18,9 @@ export async function photosOf(words: readonly string[], verb: string): Promise<
   const photos: PhotoArgument[] = [];
   for (const word of words) {
     if (word === STANDARD_INPUT) photos.push(...(await photosOfInput(verb)));
-    else photos.push(...(await pathsOf(word)).map((path) => ({ name: path, content: path })));
+    else photos.push(...(await findPhotos(word)).map((path) => ({ name: path, content: path })));
   }
   return photos;
-}
-
-async function pathsOf(word: string): Promise<string[]> {
-  const found = await stat(word).catch(() => undefined);
-  if (found?.isDirectory()) {
-    const inside = await glob(
-      EXTENSIONS.map((extension) => `**/*${extension}`),
-      { cwd: word, caseSensitiveMatch: false, absolute: false },
-    );
-    if (inside.length === 0)
-      throw new UserError('no-photos', `no photos in ${word}; expected files such as ${EXTENSIONS.join(' ')}`);
-    return inside.sort().map((path) => `${word.replace(/\/+$/, '')}/${path}`);
-  }
-  // A file may have brackets in its name, and a file that is missing is better named by who reads it.
-  if (found || !isDynamicPattern(word)) return [word];
-  const matches = await glob(word, { absolute: isAbsolute(word) });
-  if (matches.length === 0) throw new UserError('no-photos', `nothing matches ${word}`);
-  return matches.sort();
 }
 
 async function photosOfInput(verb: string): Promise<PhotoArgument[]> {

@@ -1,7 +1,4 @@
-import { decodePixels } from '../data/decode.js';
-import { messageOf, UserError } from '../errors.js';
-import { ImageClassifier } from '../runtime/classifier.js';
-import { softmax } from '../train/classify.js';
+import { ImageClassifier, predict, type ScoredClass, UserError } from '../index.js';
 import { shared, wholeNumber } from './options.js';
 import { photosOf } from './photoList.js';
 import { showPercent, Terminal } from './terminal.js';
@@ -18,7 +15,7 @@ interface Arguments {
 interface Prediction {
   readonly file: string;
   /** The likeliest classes, the first first. */
-  readonly classes?: readonly { readonly label: string; readonly probability: number }[];
+  readonly classes?: readonly ScoredClass[];
   readonly error?: string;
 }
 
@@ -47,19 +44,15 @@ export const verb: Verb<Arguments> = {
     if (args.csv) terminal.print(csvLine(['file', ...ranks.flatMap((rank) => [`class${rank}`, `probability${rank}`])]));
     const results: Prediction[] = [];
     for (const { name: file, content } of photos) {
-      let pixels: Uint8Array;
+      let classes: ScoredClass[];
       try {
-        pixels = await decodePixels(content, classifier.preprocessing);
+        classes = (await predict(classifier, content)).slice(0, top);
       } catch (thrown) {
         if (!(thrown instanceof UserError)) throw thrown;
-        results.push({ file, error: messageOf(thrown) });
-        terminal.warn(`ort-tl: ${messageOf(thrown)}`);
+        results.push({ file, error: thrown.message });
+        terminal.warn(`ort-tl: ${thrown.message}`);
         continue;
       }
-      const classes = softmax(await classifier.run(pixels, 1))
-        .map((probability, index) => ({ label: classifier.labels[index] ?? String(index), probability }))
-        .sort((a, b) => b.probability - a.probability)
-        .slice(0, top);
       results.push({ file, classes });
       if (args.csv)
         terminal.print(

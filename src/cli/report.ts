@@ -1,6 +1,4 @@
-import type { Dataset } from '../data/imageFolder.js';
-import type { Summary, TrainEvent } from '../train/events.js';
-import type { Trainer } from '../train/trainer.js';
+import type { Dataset, Summary, Trainer, TrainEvent } from '../index.js';
 import { showBytes, showCount, showDuration, showPercent, type Terminal } from './terminal.js';
 
 /** Shows a training's events as they come, and gives its summary. */
@@ -23,6 +21,16 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       );
       for (const note of notes) terminal.print(note);
       for (const warning of warnings) terminal.warn(`warning: ${warning}`);
+      break;
+    }
+    case 'cache': {
+      const { folder, slots, rowBytes, neededBytes, freeBytes } = event;
+      const size = `${showBytes(slots * rowBytes)} for ${showCount(slots)} ${slots === 1 ? 'photo' : 'photos and views'}`;
+      terminal.print(
+        neededBytes === 0
+          ? `features: ${size}, in ${folder}`
+          : `features: ${size}, of which ${showBytes(neededBytes)} are to be written to ${folder}, with ${showBytes(freeBytes)} free`,
+      );
       break;
     }
     case 'resumed':

@@ -1,7 +1,4 @@
-import type { StepOptions } from '../artifacts/stepOptions.js';
-import { UserError } from '../errors.js';
-import { parseMultipliers } from '../optim/learningRates.js';
-import { optimizerCalled, optimizers } from '../optim/optimizer.js';
+import { optimizerCalled, optimizers, parseMultipliers, type StepOptions, UserError } from '../index.js';
 import { number, wholeNumber } from './options.js';
 
 export interface StepArguments {

@@ -1,16 +1,23 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
-import { openDataset } from '../data/openDataset.js';
-import { UserError } from '../errors.js';
-import { writeFileAtomically } from '../files.js';
-import { type Preset, PRESETS } from '../data/preprocessing.js';
-import { readModel } from '../onnx/model.js';
-import { scheduleCalled, scheduleNames } from '../optim/schedule.js';
-import { providerCalled, providerNames } from '../runtime/providers.js';
-import { metricNames } from '../train/metrics.js';
-import type { TrainOptions } from '../train/options.js';
-import { runName, Trainer } from '../train/trainer.js';
+import {
+  defaultCacheFolder,
+  metricNames,
+  openDataset,
+  type Preset,
+  PRESETS,
+  providerCalled,
+  providerNames,
+  readModel,
+  runName,
+  scheduleCalled,
+  scheduleNames,
+  Trainer,
+  type TrainOptions,
+  UserError,
+  writeFileAtomically,
+} from '../index.js';
 import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentation.js';
 import { readConfig } from './config.js';
 import { duration, keysOf, number, shared, share, wholeNumber } from './options.js';
@@ -39,6 +46,9 @@ interface Arguments extends AugmentationArguments, StepArguments, HeadArguments 
   preprocessing: Preset | undefined;
   'val-fraction': number;
   'max-bad': number;
+  /** `false` for --no-cache. */
+  cache: string | false | undefined;
+  'cache-dtype': 'float32' | 'float16';
   threads: number;
   provider: string;
   verify: number | undefined;
@@ -57,6 +67,7 @@ const SETTINGS = [
   ...keysOf(headFlags),
   ...['sampling', ...keysOf(augmentationFlags), 'views', 'preprocessing'],
   ...['metric', 'patience', 'time-limit', 'seed', 'size', 'resize', 'val-fraction', 'max-bad', 'threads', 'provider'],
+  ...['cache', 'cache-dtype'],
   ...['verify', 'tensorboard'],
 ] as const satisfies readonly (keyof Arguments)[];
 const SETTINGS_FILE = 'args.yaml';
@@ -135,6 +146,8 @@ export const verb: Verb<Arguments> = {
         requiresArg: true,
         describe: 'share of unreadable photos that stops the run',
       })
+      .option('cache', { ...shared.cache, describe: `${shared.cache.describe}; --no-cache does without` })
+      .option('cache-dtype', shared['cache-dtype'])
       .option('threads', {
         type: 'number',
         default: 0,
@@ -241,6 +254,7 @@ async function optionsOf(
   }
   if (args.preprocessing !== undefined) optional.preprocessing = args.preprocessing;
   if (args.size !== undefined) optional.size = wholeNumber('size', args.size, 1);
+  if (args.cache !== false) optional.cache = args.cache ?? defaultCacheFolder();
   if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);
   if (args.patience !== undefined) optional.patience = wholeNumber('patience', args.patience, 1);
   if (args['time-limit'] !== undefined) optional.timeLimitMs = duration('time-limit', args['time-limit']);
@@ -259,6 +273,7 @@ async function optionsOf(
     metric: args.metric,
     seed: args.seed,
     resize: args.resize,
+    boundaryDtype: args['cache-dtype'],
     threads: wholeNumber('threads', args.threads, 0),
     provider: await providerCalled(args.provider),
     maxBad: share('max-bad', args['max-bad']),

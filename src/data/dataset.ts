@@ -27,7 +27,8 @@ export interface Dataset {
 export interface OpenOptions {
   /** Share of each class that validates where the data set names no photos for it; default 0.2. */
   readonly valFraction?: number;
-  readonly seed: number;
+  /** Of the split; default 0. */
+  readonly seed?: number;
 }
 
 /** A class's name → its photos. */
@@ -51,7 +52,7 @@ export interface Found {
  * Labels photos and, where none were named to validate, takes a seeded part of each class for it.
  * @throws UserError `no-photos`, `one-class`, `class-without-photos`, `unknown-class`, `too-few-photos`, `bad-val-fraction`.
  */
-export function datasetOf(found: Found, { valFraction = 0.2, seed }: OpenOptions): Dataset {
+export function datasetOf(found: Found, { valFraction = 0.2, seed = 0 }: OpenOptions): Dataset {
   if (!(valFraction > 0 && valFraction < 1)) {
     throw new UserError('bad-val-fraction', `expected a share between 0 and 1 for validation, got ${valFraction}`);
   }

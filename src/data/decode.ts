@@ -4,7 +4,7 @@ import { enlarge, neededPixels } from './enlarge.js';
 import { centredView, type Size, type View } from './geometry.js';
 import type { Unlabelled } from './dataset.js';
 import { type PhotoContent, readPhoto } from './photo.js';
-import type { Preprocessing } from './preprocessing.js';
+import type { Preprocessing } from '../artifacts/manifest.js';
 
 // Each photo is decoded once, so a cache would only hold memory; several photos at once use the cores better than several
 // threads within one.

@@ -1,4 +1,4 @@
-import type { Preprocessing } from './preprocessing.js';
+import type { Preprocessing } from '../artifacts/manifest.js';
 
 export interface Size {
   readonly width: number;

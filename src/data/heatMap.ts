@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { decodePixels } from './decode.js';
-import type { Preprocessing } from './preprocessing.js';
+import type { Preprocessing } from '../artifacts/manifest.js';
 
 /** Inferno's colours at 0, ¼, ½, ¾ and 1 (Smith and van der Walt 2015): brighter is hotter, also without colour vision. */
 const STOPS = [

@@ -2,33 +2,46 @@ import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
-import { type Dataset, datasetOf, EXTENSIONS, type OpenOptions, type Photo, VAL_NAMES } from './dataset.js';
-
-export type { Dataset, OpenOptions, Photo };
+import { type Dataset, datasetOf, EXTENSIONS, type OpenOptions, VAL_NAMES } from './dataset.js';
 
 const LAYOUT = `expected one folder for each class, <folder>/<class>/*.jpg, or <folder>/train/<class>/*.jpg and <folder>/val/<class>/*.jpg (or ${EXTENSIONS.slice(1).join(' ')})`;
 
-/**
- * Finds the photos of a folder: `train/` and `val/` (or `valid/`, `validation/`, `test/`) with a folder for each class, or the
- * class folders alone, of which a seeded part of each class then validates: at least one photo, never the class's last one.
- * @throws UserError `no-such-folder`, and what `datasetOf` throws.
- */
-export async function openImageFolder(folder: string, options: OpenOptions): Promise<Dataset> {
-  const inside = await subfolders(folder);
-  const named = (name: string) => inside.find((each) => each.toLowerCase() === name);
-  const trainName = named('train');
-  const valName = trainName === undefined ? undefined : VAL_NAMES.map(named).find((name) => name !== undefined);
-  const trainSource = trainName === undefined ? folder : join(folder, trainName);
-  const valSource = valName === undefined ? undefined : join(folder, valName);
-  const found = {
-    source: folder,
-    trainSource,
-    valSource,
-    layout: LAYOUT,
-    train: await photosByClass(trainSource),
-    val: valSource === undefined ? undefined : await photosByClass(valSource),
-  };
-  return datasetOf(found, options);
+/** A folder of photos as a data set. */
+export class ImageFolder implements Dataset {
+  readonly classes;
+  readonly train;
+  readonly val;
+  readonly folder;
+
+  private constructor({ classes, train, val, folder }: Dataset) {
+    this.classes = classes;
+    this.train = train;
+    this.val = val;
+    this.folder = folder;
+  }
+
+  /**
+   * Finds the photos of a folder: `train/` and `val/` (or `valid/`, `validation/`, `test/`) with a folder for each class, or the
+   * class folders alone, of which a seeded part of each class then validates: at least one photo, never the class's last one.
+   * @throws UserError `no-such-folder`, and what `datasetOf` throws.
+   */
+  static async open(folder: string, options: OpenOptions = {}): Promise<ImageFolder> {
+    const inside = await subfolders(folder);
+    const named = (name: string) => inside.find((each) => each.toLowerCase() === name);
+    const trainName = named('train');
+    const valName = trainName === undefined ? undefined : VAL_NAMES.map(named).find((name) => name !== undefined);
+    const trainSource = trainName === undefined ? folder : join(folder, trainName);
+    const valSource = valName === undefined ? undefined : join(folder, valName);
+    const found = {
+      source: folder,
+      trainSource,
+      valSource,
+      layout: LAYOUT,
+      train: await photosByClass(trainSource),
+      val: valSource === undefined ? undefined : await photosByClass(valSource),
+    };
+    return new ImageFolder(datasetOf(found, options));
+  }
 }
 
 /** Class → its photos, both sorted by code unit. */

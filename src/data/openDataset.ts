@@ -4,7 +4,7 @@ import { UserError } from '../errors.js';
 import { type CifarOptions, holdsCifar, openCifar } from './cifar.js';
 import { openCsv } from './csvList.js';
 import type { Dataset } from './dataset.js';
-import { openImageFolder } from './imageFolder.js';
+import { ImageFolder } from './imageFolder.js';
 import { openZip } from './zip.js';
 
 /**
@@ -14,7 +14,8 @@ import { openZip } from './zip.js';
  */
 export async function openDataset(path: string, options: CifarOptions): Promise<Dataset> {
   const found = await stat(path).catch(() => undefined);
-  if (found?.isDirectory()) return (await holdsCifar(path)) ? openCifar(path, options) : openImageFolder(path, options);
+  if (found?.isDirectory())
+    return (await holdsCifar(path)) ? openCifar(path, options) : ImageFolder.open(path, options);
   switch (extname(path).toLowerCase()) {
     case '.csv':
       return openCsv(path, options);
@@ -24,7 +25,7 @@ export async function openDataset(path: string, options: CifarOptions): Promise<
     case '.bin':
       return openCifar(path, options);
   }
-  if (!found) return openImageFolder(path, options);
+  if (!found) return ImageFolder.open(path, options);
   throw new UserError(
     'unknown-data',
     `${path} is no data set; expected a folder, a list (.csv), a zip file (.zip, .tm) or a CIFAR file (.bin)`,

@@ -1,7 +1,7 @@
 import { UserError } from '../errors.js';
 import type { Photo } from './dataset.js';
 import { decodePhoto } from './decode.js';
-import type { Preprocessing } from './preprocessing.js';
+import type { Preprocessing } from '../artifacts/manifest.js';
 
 export interface ReadOptions {
   /** How many photos may be decoding, or decoded and not yet taken. */
@@ -9,33 +9,35 @@ export interface ReadOptions {
   readonly onSkipped: (photo: Photo, error: UserError) => void;
 }
 
-export interface ReadPhoto {
+export interface ReadPhoto<Decoded> {
   /** Place in the list that was read. */
   readonly index: number;
   readonly photo: Photo;
-  /** uint8 RGB [height, width, 3] */
-  readonly pixels: Uint8Array;
+  readonly decoded: Decoded;
 }
 
 /** Decodes many photos at once, in bounded memory. */
-export class PhotoReader {
-  /** @param decode gives uint8 RGB [height, width, 3], or throws the `UserError` that skips the photo. */
-  constructor(
-    private readonly decode: (photo: Photo, preprocessing: Preprocessing) => Promise<Uint8Array> = decodePhoto,
-  ) {}
+export class PhotoReader<Decoded = Uint8Array> {
+  /** @param decode throws the `UserError` that skips the photo. */
+  constructor(private readonly decode: (photo: Photo, preprocessing: Preprocessing) => Promise<Decoded>) {}
+
+  /** One that gives the photos as they are, uint8 RGB [height, width, 3]. */
+  static ofPixels(): PhotoReader {
+    return new PhotoReader(decodePhoto);
+  }
 
   /** The photos in the order given; those that cannot be read go to `onSkipped`, at their place in the order. */
   async *read(
     photos: readonly Photo[],
     preprocessing: Preprocessing,
     { concurrency, onSkipped }: ReadOptions,
-  ): AsyncGenerator<ReadPhoto> {
+  ): AsyncGenerator<ReadPhoto<Decoded>> {
     const start = (index: number, photo: Photo) => ({
       index,
       photo,
       // Settled into a value: a rejection that waits for its turn would count as unhandled.
       outcome: this.decode(photo, preprocessing).then(
-        (pixels) => ({ pixels }),
+        (decoded) => ({ decoded }),
         (error: unknown) => ({ error }),
       ),
     });
@@ -52,7 +54,7 @@ export class PhotoReader {
         if (!first) return;
         const { index, photo } = first;
         const outcome = await first.outcome;
-        if ('pixels' in outcome) yield { index, photo, pixels: outcome.pixels };
+        if ('decoded' in outcome) yield { index, photo, decoded: outcome.decoded };
         else if (outcome.error instanceof UserError) onSkipped(photo, outcome.error);
         else throw outcome.error;
       }

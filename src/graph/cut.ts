@@ -1,5 +1,5 @@
-import { bytesPerElement, elementCount } from '../onnx/tensor.js';
-import { bindShape, type Graph, type Node, type Value } from './graph.js';
+import { bytesPerElement, dtypeCode, elementCount } from '../onnx/tensor.js';
+import { bindShape, type Graph, int, Node, Value } from './graph.js';
 import { multiplyAdds } from './cost.js';
 import { ancestors, descendants } from './order.js';
 import { infersShapeOf } from './shapes.js';
@@ -74,6 +74,30 @@ export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
     boundary,
     frozen: ancestors(nodes, boundary),
     trained: neededFrom(nodes, boundary, graph.outputs),
+    bytesPerImage: boundary.reduce((sum, value) => sum + bytesOf(value), 0),
+  };
+}
+
+/**
+ * The cut with a boundary of float16 where it has float32: half the bytes to keep of each image. The frozen part rounds, the
+ * trained part begins by reading the values back.
+ */
+export function withHalfBoundary(cut: Cut): Cut {
+  const cast = (name: string, from: Value, to: Value, dtype: 'float16' | 'float32') => {
+    const { producer } = to;
+    const node = new Node('Cast', '', name, [from], [to], new Map([['to', int(dtypeCode(dtype))]]));
+    // On the frozen side a value is still what made it.
+    if (producer) to.producer = producer;
+    return node;
+  };
+  const wide = cut.boundary.filter(({ dtype }) => dtype === 'float32');
+  const halves = new Map(wide.map((value) => [value, new Value(`${value.name}/float16`, 'float16', value.shape)]));
+  const casts = [...halves];
+  const boundary = cut.boundary.map((value) => halves.get(value) ?? value);
+  return {
+    boundary,
+    frozen: [...cut.frozen, ...casts.map(([value, half]) => cast(half.name, value, half, 'float16'))],
+    trained: [...casts.map(([value, half]) => cast(`${value.name}/float32`, half, value, 'float32')), ...cut.trained],
     bytesPerImage: boundary.reduce((sum, value) => sum + bytesOf(value), 0),
   };
 }

@@ -1,8 +1,7 @@
 import * as ort from 'onnxruntime-node';
 import { z } from 'zod';
-import { type Preprocessing, preprocessingSchema } from '../artifacts/manifest.js';
+import { METADATA, type Preprocessing, preprocessingSchema } from '../artifacts/manifest.js';
 import { messageOf, UserError } from '../errors.js';
-import { METADATA } from '../artifacts/tunedModel.js';
 import { metadataOf, readModel } from '../onnx/model.js';
 
 /** An exported model in a plain session: pixels in, class scores out. */

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import type { Tensor } from '../onnx/tensor.js';
 import { UserError } from '../errors.js';
 import type { Answer, Call, Operations } from './worker.js';
-import type { EvaluationResult, StepperOptions, StepPlan, StepResult } from './stepper.js';
+import type { CacheState, EvaluationResult, StepperOptions, StepPlan, StepResult } from './stepper.js';
 
 /**
  * A {@link Stepper} in a worker thread: ONNX Runtime's `run` blocks its thread, and decoding and display go on in this one.
@@ -51,8 +51,22 @@ export class Engine {
   }
 
   /** See {@link Stepper.store}; `pixels` is handed over. */
-  store(firstSlot: number, labels: readonly number[], pixels: Uint8Array<ArrayBuffer>): Promise<void> {
-    return this.call('store', [firstSlot, labels, pixels], [pixels.buffer]);
+  store(
+    slots: Int32Array,
+    labels: readonly number[],
+    pixels: Uint8Array<ArrayBuffer>,
+    keys?: readonly string[],
+  ): Promise<void> {
+    return this.call('store', [slots, labels, pixels, keys], [pixels.buffer]);
+  }
+
+  /** See {@link Stepper.recall}. */
+  recall(slots: Int32Array, labels: readonly number[], keys: readonly string[]): Promise<number[]> {
+    return this.call('recall', [slots, labels, keys]);
+  }
+
+  cacheState(): Promise<CacheState | undefined> {
+    return this.call('cacheState', []);
   }
 
   releaseFrozen(): Promise<void> {

@@ -5,9 +5,12 @@ import { type Artifacts } from '../artifacts/load.js';
 import { FILES } from '../artifacts/compile.js';
 import { messageOf, UserError } from '../errors.js';
 import { NEXT, PIXELS, stateNames, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
+import type { FeatureStore } from '../cache/featureStore.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import { meanShares } from '../optim/loss.js';
+import { type Donor, openFeatures } from './features.js';
 import type { Provider } from './providers.js';
+import { type BoundaryDType, bytesOf, type Row, Slots } from './slots.js';
 
 export interface StepperOptions {
   /** Photos whose boundary can be kept at once. */
@@ -16,6 +19,27 @@ export interface StepperOptions {
   readonly threads: number;
   /** Default `cpu`. */
   readonly provider?: Provider;
+  /** Where what the frozen part computes is kept for other runs; without it, it is gone with the stepper. */
+  readonly cache?: CacheOptions;
+}
+
+export interface CacheOptions {
+  readonly folder: string;
+  /** Who makes pixels of photos: another version may make others. */
+  readonly decoder: string;
+  /** Rows that take no more than this together are kept in memory too; default 64 MB. */
+  readonly inMemoryBytes?: number;
+}
+
+/** What a cache has for a run. */
+export interface CacheState {
+  /** Where the rows lie. */
+  readonly folder: string;
+  readonly rowBytes: number;
+  /** Of photos that need not be decoded. */
+  readonly keys: readonly string[];
+  /** How many of those have a row; the others have one of another policy, from which the rest is computed. */
+  readonly rows: number;
 }
 
 /** Consecutive training steps, all decided beforehand. */
@@ -42,7 +66,6 @@ export interface EvaluationResult {
   readonly logits: Float32Array;
 }
 
-type Row = Float32Array | Uint8Array;
 type TensorSet = ReadonlyMap<string, ort.Tensor>;
 
 /** A session's inputs and where its outputs go, prepared. */
@@ -59,16 +82,12 @@ const EVALUATION_BATCH = 64;
  * at every step, so that a step allocates nothing. Its runs block the thread; see {@link Engine} for the worker round it.
  */
 export class Stepper {
+  /** Open while it is needed. */
   private frozen: ort.InferenceSession | undefined;
-  private readonly stores: {
-    name: string;
-    dtype: 'float32' | 'uint8';
-    shape: readonly number[];
-    size: number;
-    rows: Row;
-  }[];
+  private readonly photos: Slots;
   private readonly labels: Int32Array;
-  private readonly batchRows: Row[];
+  /** The boundary of the images of a run, and of the next one, which is read while that runs. */
+  private readonly batchRows: readonly [Row[], Row[]];
   private readonly labelData: BigInt64Array;
   private readonly targetData: Float32Array;
   private readonly shareData: Float32Array;
@@ -81,30 +100,27 @@ export class Stepper {
   private readonly state: readonly [TensorSet, TensorSet];
   /** Where a batch's gradients add up; empty when one run takes the whole batch. */
   private readonly gradients: readonly [TensorSet, TensorSet];
-  /** Runs of the training graph and of the update graph, by the current state and the current gradients. */
-  private readonly trainingRuns: readonly (readonly Run[])[];
+  /** Runs of the training graph by the buffers of the boundary, and of both graphs by current state and current gradients. */
+  private readonly trainingRuns: readonly (readonly (readonly Run[])[])[];
   private readonly updateRuns: readonly (readonly Run[])[];
   /** Which set holds the current state. */
   private current: 0 | 1 = 0;
 
   private constructor(
     private readonly artifacts: Artifacts,
-    slots: number,
-    frozen: ort.InferenceSession | undefined,
+    { slots, cache }: StepperOptions,
+    /** Opens the frozen part; absent when there is none. */
+    private readonly openFrozen: (() => Promise<ort.InferenceSession>) | undefined,
     private readonly training: ort.InferenceSession,
     private readonly update: ort.InferenceSession | undefined,
     private readonly evaluation: ort.InferenceSession,
+    private readonly features: FeatureStore | undefined,
+    private readonly donor: Donor | undefined,
   ) {
-    this.frozen = frozen;
     const { batch, microBatch = batch, boundary, classes, parameters, statistics, targets } = artifacts.manifest;
-    const rows = (dtype: 'float32' | 'uint8', count: number): Row =>
-      dtype === 'uint8' ? new Uint8Array(count) : new Float32Array(count);
-    this.stores = boundary.map(({ name, dtype, shape }) => {
-      const size = elementCount(shape);
-      return { name, dtype, shape, size, rows: rows(dtype, size * slots) };
-    });
+    this.photos = new Slots(boundary, slots, features, cache?.inMemoryBytes);
     this.labels = new Int32Array(slots);
-    this.batchRows = this.stores.map(({ dtype, size }) => rows(dtype, size * microBatch));
+    this.batchRows = [this.photos.buffers(microBatch), this.photos.buffers(microBatch)];
     this.labelData = new BigInt64Array(microBatch);
     this.targetData = new Float32Array(targets === 'soft' ? microBatch * classes.length : 0);
     this.shareData = new Float32Array(microBatch);
@@ -129,15 +145,13 @@ export class Stepper {
     const summed = parameters.flatMap(({ gradient }) => gradient ?? []);
     this.gradients = [newSet(summed), newSet(summed)];
 
-    const images: Record<string, ort.Tensor> = {
+    const targetsOfImages: Record<string, ort.Tensor> = {
       [STEP_INPUTS.shares]: new ort.Tensor('float32', this.shareData, [microBatch]),
       ...(targets === 'soft'
         ? { [STEP_INPUTS.targets]: new ort.Tensor('float32', this.targetData, [microBatch, classes.length]) }
         : { [STEP_INPUTS.labels]: new ort.Tensor('int64', this.labelData, [microBatch]) }),
     };
-    this.stores.forEach(({ name, dtype, shape }, index) => {
-      images[name] = asTensor(dtype, this.batchRows[index], [microBatch, ...shape]);
-    });
+    const images = this.batchRows.map((buffers) => ({ ...targetsOfImages, ...this.boundaryOf(buffers, microBatch) }));
     const schedule = {
       [STEP_INPUTS.learningRate]: new ort.Tensor('float32', this.rateData, []),
       [STEP_INPUTS.step]: new ort.Tensor('float32', this.stepData, []),
@@ -158,17 +172,19 @@ export class Stepper {
       { now: even, after: odd },
       { now: odd, after: even },
     ];
-    this.trainingRuns = states.map(({ now, after }) =>
-      update
-        ? sums.map((sum) => ({
-            feeds: {
-              ...images,
-              ...Object.fromEntries([...now].filter(([name]) => parameterNames.has(name))),
-              ...Object.fromEntries(sum.now),
-            },
-            fetches: { ...results, ...next(sum.after) },
-          }))
-        : [{ feeds: { ...images, ...schedule, ...Object.fromEntries(now) }, fetches: { ...results, ...next(after) } }],
+    this.trainingRuns = images.map((some) =>
+      states.map(({ now, after }) =>
+        update
+          ? sums.map((sum) => ({
+              feeds: {
+                ...some,
+                ...Object.fromEntries([...now].filter(([name]) => parameterNames.has(name))),
+                ...Object.fromEntries(sum.now),
+              },
+              fetches: { ...results, ...next(sum.after) },
+            }))
+          : [{ feeds: { ...some, ...schedule, ...Object.fromEntries(now) }, fetches: { ...results, ...next(after) } }],
+      ),
     );
     this.updateRuns = states.map(({ now, after }) =>
       sums.map((sum) => ({
@@ -190,82 +206,174 @@ export class Stepper {
         throw refusal('not-loadable', `cannot load ${join(artifacts.folder, name)}`, thrown);
       }
     };
-    const openIfThere = async (name: string) =>
-      artifacts.manifest.files[name] === undefined ? undefined : await open(name);
-    const frozen = await openIfThere(FILES.frozen);
+    const holds = (name: string) => artifacts.manifest.files[name] !== undefined;
+    const frozen = holds(FILES.frozen) ? () => open(FILES.frozen) : undefined;
     const training = await open(FILES.training);
-    const update = await openIfThere(FILES.update);
-    return new Stepper(artifacts, options.slots, frozen, training, update, await open(FILES.evaluation));
+    const update = holds(FILES.update) ? await open(FILES.update) : undefined;
+    const evaluation = await open(FILES.evaluation);
+    const { store, donor } = options.cache
+      ? await openFeatures(artifacts, options.cache, options.provider ?? 'cpu', session)
+      : {};
+    return new Stepper(artifacts, options, frozen, training, update, evaluation, store, donor);
   }
 
-  /** Runs the frozen part on `pixels`, uint8 [count, H, W, 3], and keeps the results and labels in consecutive slots. */
-  async store(firstSlot: number, labels: readonly number[], pixels: Uint8Array): Promise<void> {
-    this.labels.set(labels, firstSlot);
-    const count = labels.length;
+  /** What the cache has; undefined where there is none. */
+  cacheState(): CacheState | undefined {
+    if (!this.features) return undefined;
+    const { folder, rowBytes, keys } = this.features;
+    return { folder, rowBytes, keys: [...new Set([...keys, ...(this.donor?.store.keys ?? [])])], rows: keys.length };
+  }
+
+  /**
+   * Runs the frozen part on `pixels`, uint8 [count, H, W, 3], and keeps the results and labels in `slots`; where there are `keys`,
+   * also in the cache.
+   */
+  async store(
+    slots: Int32Array,
+    labels: readonly number[],
+    pixels: Uint8Array,
+    keys?: readonly string[],
+  ): Promise<void> {
     const { height, width } = this.artifacts.manifest.preprocessing;
-    const fetches: Record<string, ort.Tensor> = {};
-    for (const { name, dtype, shape, size, rows } of this.stores) {
-      if (name === PIXELS) rows.set(pixels, firstSlot * size);
-      else
-        fetches[name] = asTensor(dtype, rows.subarray(firstSlot * size, (firstSlot + count) * size), [count, ...shape]);
-    }
-    if (!this.frozen) return;
+    const count = slots.length;
+    const buffers = this.photos.buffers(count);
+    const { [PIXELS]: own, ...fetches } = this.boundaryOf(buffers, count);
+    if (own) (own.data as Uint8Array).set(pixels);
     const feeds = { [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) };
-    await run(FILES.frozen, this.frozen, { feeds, fetches });
+    // Where the cache has every photo, the frozen part is never opened.
+    if (this.openFrozen) await run(FILES.frozen, (this.frozen ??= await this.openFrozen()), { feeds, fetches });
+    await this.keep(slots, labels, buffers, keys);
+  }
+
+  /**
+   * Fills `slots` from the cache, by the photos' keys. Gives the places in `slots` of those that it does not hold whole.
+   * @throws UserError `cache-full` where a row of another policy is to become one of this.
+   */
+  async recall(slots: Int32Array, labels: readonly number[], keys: readonly string[]): Promise<number[]> {
+    const { features, donor } = this;
+    const missing: number[] = [];
+    const one = this.photos.buffers(1);
+    const whole = this.photos.rowOf(one, 0).map(bytesOf);
+    for (const [index, key] of keys.entries()) {
+      const place = features?.find(key);
+      if (!place || !(await features?.readChecked(place, whole))) {
+        missing.push(index);
+        continue;
+      }
+      const slot = slots[index] ?? 0;
+      this.labels[slot] = labels[index] ?? 0;
+      this.photos.put(slot, one, 0, place);
+    }
+    if (!donor) return missing;
+    const given = missing.filter((index) => donor.store.find(keys[index] ?? ''));
+    const taken = await donor.read(given.map((index) => keys[index] ?? ''));
+    const wanted = given.filter((_, n) => taken.isWhole[n]);
+    if (wanted.length > 0) {
+      const buffers = this.photos.buffers(wanted.length);
+      await donor.run(taken, this.boundaryOf(buffers, wanted.length));
+      await this.keep(
+        Int32Array.from(wanted, (index) => slots[index] ?? 0),
+        wanted.map((index) => labels[index] ?? 0),
+        buffers,
+        wanted.map((index) => keys[index] ?? ''),
+      );
+    }
+    return missing.filter((index) => !wanted.includes(index));
+  }
+
+  private async keep(
+    slots: Int32Array,
+    labels: readonly number[],
+    buffers: readonly Row[],
+    keys: readonly string[] | undefined,
+  ): Promise<void> {
+    for (const [n, slot] of slots.entries()) {
+      const key = keys?.[n];
+      const row = this.photos.rowOf(buffers, n).map(bytesOf);
+      this.labels[slot] = labels[n] ?? 0;
+      this.photos.put(slot, buffers, n, key === undefined ? undefined : await this.features?.append(key, row));
+    }
+  }
+
+  /** Tensors over `buffers`, which hold the boundary of `count` images. */
+  private boundaryOf(buffers: readonly Row[], count: number): Record<string, ort.Tensor> {
+    return Object.fromEntries(
+      this.photos.values.map(({ name, dtype, shape }, index) => [
+        name,
+        asTensor(dtype, buffers[index]?.subarray(0, count * elementCount(shape)), [count, ...shape]),
+      ]),
+    );
   }
 
   /** Gives back the frozen part's memory: every photo's boundary is stored. */
   async releaseFrozen(): Promise<void> {
     await this.frozen?.release();
     this.frozen = undefined;
+    await this.donor?.close();
   }
 
   /** Takes the steps of `plan`, until `isStopped` or a loss that is no number (the last one returned). */
   async steps(plan: StepPlan, isStopped: () => boolean = () => false): Promise<StepResult> {
     const { batch, microBatch = batch, classes, classWeights, targets } = this.artifacts.manifest;
     const losses = new Float32Array(plan.learningRates.length);
-    const part = new Int32Array(microBatch);
+    const parts = partsOf(plan.slots, losses.length, batch, microBatch);
+    let buffer: 0 | 1 = 0;
+    let ready = parts[0] && this.gather(parts[0], buffer);
     let correct = 0;
     let images = 0;
+    let loss = 0;
+    let runs = 0;
     let taken = 0;
-    for (; taken < losses.length && !isStopped(); taken++) {
-      const slots = plan.slots.subarray(taken * batch, (taken + 1) * batch);
-      const labels = slots.map((slot) => (slot < 0 ? -1 : (this.labels[slot] ?? 0)));
-      meanShares(labels, targets === 'soft' ? undefined : classWeights, this.batchShares);
-      this.rateData[0] = plan.learningRates[taken] ?? 0;
-      this.stepData[0] = plan.firstStep + taken;
-      if (this.update) for (const value of this.gradients[0].values()) (value.data as Float32Array).fill(0);
-      let loss = 0;
-      let runs = 0;
-      for (let first = 0; first < batch; first += microBatch) {
-        part.fill(-1);
-        part.set(slots.subarray(first, first + microBatch));
-        // Nothing but what fills up the batch.
-        if (runs > 0 && part.every((slot) => slot < 0)) continue;
-        this.gather(part, this.batchRows);
-        this.shareData.fill(0);
-        this.shareData.set(this.batchShares.subarray(first, first + microBatch));
-        part.forEach((slot, n) => (this.labelData[n] = BigInt(slot < 0 ? 0 : (labels[first + n] ?? 0))));
-        if (targets === 'soft')
-          this.gatherTargets(plan.targets, taken * batch + first, labels.subarray(first, first + microBatch));
-        await run(FILES.training, this.training, this.trainingRuns[this.current]?.[this.update ? runs % 2 : 0]);
-        runs++;
-        loss += this.lossData[0] ?? NaN;
-        part.forEach((slot, n) => {
-          if (slot < 0) return;
-          images++;
-          if (argMax(this.logitData, n * classes.length, classes.length) === labels[first + n]) correct++;
-        });
+    for (const [index, { step, first, slots, isLast }] of parts.entries()) {
+      if (runs === 0) {
+        if (isStopped()) break;
+        const whole = plan.slots.subarray(step * batch, (step + 1) * batch);
+        const labels = whole.map((slot) => this.labelOf(slot));
+        meanShares(labels, targets === 'soft' ? undefined : classWeights, this.batchShares);
+        this.rateData[0] = plan.learningRates[step] ?? 0;
+        this.stepData[0] = plan.firstStep + step;
+        if (this.update) for (const value of this.gradients[0].values()) (value.data as Float32Array).fill(0);
       }
+      const labels = slots.map((slot) => this.labelOf(slot));
+      this.shareData.fill(0);
+      this.shareData.set(this.batchShares.subarray(first, first + microBatch));
+      labels.forEach((label, n) => (this.labelData[n] = BigInt(Math.max(0, label))));
+      if (targets === 'soft')
+        this.gatherTargets(plan.targets, step * batch + first, labels.subarray(0, Math.min(microBatch, batch - first)));
+      await ready;
+      const next = parts[index + 1];
+      const current = this.trainingRuns[buffer]?.[this.current]?.[this.update ? runs % 2 : 0];
+      buffer = buffer === 0 ? 1 : 0;
+      ready = next && this.gather(next, buffer);
+      await run(FILES.training, this.training, current);
+      runs++;
+      loss += this.lossData[0] ?? NaN;
+      slots.forEach((slot, n) => {
+        if (slot < 0) return;
+        images++;
+        if (argMax(this.logitData, n * classes.length, classes.length) === labels[n]) correct++;
+      });
+      if (!isLast) continue;
       if (this.update) await run(FILES.update, this.update, this.updateRuns[this.current]?.[runs % 2]);
       this.current = this.current === 0 ? 1 : 0;
-      losses[taken] = loss;
-      if (!Number.isFinite(loss)) {
-        taken++;
-        break;
-      }
+      losses[step] = loss;
+      taken = step + 1;
+      if (!Number.isFinite(loss)) break;
+      loss = 0;
+      runs = 0;
     }
+    await ready;
     return { losses: losses.subarray(0, taken), correct, images };
+  }
+
+  /** −1 for what fills up a batch. */
+  private labelOf(slot: number): number {
+    return slot < 0 ? -1 : (this.labels[slot] ?? 0);
+  }
+
+  /** Begins to read the boundary of `part` into one of the two buffers. */
+  private gather({ slots }: Part, buffer: 0 | 1): Promise<unknown> | undefined {
+    return handled(this.photos.gather(slots, this.batchRows[buffer]));
   }
 
   /** Rows of `targets` from `first` on for as many images as there are `labels`; without `targets`, one-hot rows. */
@@ -286,17 +394,22 @@ export class Stepper {
       const value = set.get(average ?? name);
       if (value) feeds[name] = value;
     }
-    const buffers = this.stores.map(({ dtype, size }) =>
-      dtype === 'uint8' ? new Uint8Array(size * EVALUATION_BATCH) : new Float32Array(size * EVALUATION_BATCH),
-    );
-    for (let first = 0; first < slots.length; first += EVALUATION_BATCH) {
-      const some = slots.subarray(first, first + EVALUATION_BATCH);
-      this.gather(some, buffers);
-      this.stores.forEach(({ name, dtype, shape, size }, index) => {
-        feeds[name] = asTensor(dtype, buffers[index]?.subarray(0, size * some.length), [some.length, ...shape]);
-      });
-      const results = logits.subarray(first * classes.length, (first + some.length) * classes.length);
-      const fetches = { [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [some.length, classes.length]) };
+    const batches: Int32Array[] = [];
+    for (let first = 0; first < slots.length; first += EVALUATION_BATCH)
+      batches.push(slots.subarray(first, first + EVALUATION_BATCH));
+    const buffers = [this.photos.buffers(EVALUATION_BATCH), this.photos.buffers(EVALUATION_BATCH)];
+    const gather = (index: number) => {
+      const [some, into] = [batches[index], buffers[index % 2]];
+      return some && into && handled(this.photos.gather(some, into));
+    };
+    let ready = gather(0);
+    for (const [index, { length }] of batches.entries()) {
+      await ready;
+      ready = gather(index + 1);
+      Object.assign(feeds, this.boundaryOf(buffers[index % 2] ?? [], length));
+      const first = index * EVALUATION_BATCH;
+      const results = logits.subarray(first * classes.length, (first + length) * classes.length);
+      const fetches = { [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [length, classes.length]) };
       await run(FILES.evaluation, this.evaluation, { feeds, fetches });
     }
     return { logits };
@@ -325,19 +438,41 @@ export class Stepper {
     await this.training.release();
     await this.update?.release();
     await this.evaluation.release();
+    await this.features?.close();
   }
+}
 
-  /** Copies the slots' rows one after another; a slot of -1 gets zeros. */
-  private gather(slots: Int32Array, into: readonly Row[]): void {
-    this.stores.forEach(({ rows, size }, index) => {
-      const target = into[index];
-      if (!target) return;
-      slots.forEach((slot, n) => {
-        if (slot < 0) target.fill(0, n * size, (n + 1) * size);
-        else target.set(rows.subarray(slot * size, (slot + 1) * size), n * size);
-      });
-    });
+/** What one run of the training graph takes: a batch, or a part of one. */
+interface Part {
+  /** Which of a plan's steps. */
+  readonly step: number;
+  /** The place of its first image in the batch. */
+  readonly first: number;
+  readonly slots: Int32Array;
+  /** Whether it is the step's last. */
+  readonly isLast: boolean;
+}
+
+/** The runs of `steps` steps; those that would take nothing but what fills up the batch are left out. */
+function partsOf(slots: Int32Array, steps: number, batch: number, microBatch: number): Part[] {
+  const parts: Part[] = [];
+  for (let step = 0; step < steps; step++) {
+    const own: Omit<Part, 'isLast'>[] = [];
+    for (let first = 0; first < batch; first += microBatch) {
+      const part = new Int32Array(microBatch).fill(-1);
+      const from = step * batch + first;
+      part.set(slots.subarray(from, Math.min(from + microBatch, (step + 1) * batch)));
+      if (first === 0 || part.some((slot) => slot >= 0)) own.push({ step, first, slots: part });
+    }
+    own.forEach((part, index) => parts.push({ ...part, isLast: index === own.length - 1 }));
   }
+  return parts;
+}
+
+/** A promise whose rejection may wait until it is asked for. */
+function handled(promise: Promise<unknown> | undefined): Promise<unknown> | undefined {
+  promise?.catch(() => undefined);
+  return promise;
 }
 
 /** Runs a session. @throws UserError `not-runnable` with ONNX Runtime's reason. */
@@ -359,8 +494,9 @@ function refusal(code: string, what: string, thrown: unknown): UserError {
   );
 }
 
-function asTensor(dtype: 'float32' | 'uint8', data: Row | undefined, dims: readonly number[]): ort.Tensor {
+function asTensor(dtype: BoundaryDType, data: Row | undefined, dims: readonly number[]): ort.Tensor {
   if (dtype === 'uint8' && data instanceof Uint8Array) return new ort.Tensor('uint8', data, dims);
+  if (dtype === 'float16' && data instanceof Uint16Array) return new ort.Tensor('float16', data, dims);
   if (dtype === 'float32' && data instanceof Float32Array) return new ort.Tensor('float32', data, dims);
   throw new Error(`expected ${dtype}`);
 }

@@ -2,7 +2,14 @@ import { parentPort } from 'node:worker_threads';
 import { loadArtifacts } from '../artifacts/load.js';
 import { messageOf, UserError } from '../errors.js';
 import type { Tensor } from '../onnx/tensor.js';
-import { type EvaluationResult, Stepper, type StepperOptions, type StepPlan, type StepResult } from './stepper.js';
+import {
+  type CacheState,
+  type EvaluationResult,
+  Stepper,
+  type StepperOptions,
+  type StepPlan,
+  type StepResult,
+} from './stepper.js';
 
 export interface Call {
   readonly id: number;
@@ -30,8 +37,15 @@ const operations = {
     stopped = flag;
     stepper = await Stepper.create(loadArtifacts(folder), options);
   },
-  store: (firstSlot: number, labels: readonly number[], pixels: Uint8Array): Promise<void> =>
-    open().store(firstSlot, labels, pixels),
+  store: (
+    slots: Int32Array,
+    labels: readonly number[],
+    pixels: Uint8Array,
+    keys: readonly string[] | undefined,
+  ): Promise<void> => open().store(slots, labels, pixels, keys),
+  recall: (slots: Int32Array, labels: readonly number[], keys: readonly string[]): Promise<number[]> =>
+    open().recall(slots, labels, keys),
+  cacheState: (): Promise<CacheState | undefined> => Promise.resolve(open().cacheState()),
   releaseFrozen: (): Promise<void> => open().releaseFrozen(),
   steps: (plan: StepPlan): Promise<StepResult> =>
     open().steps(plan, () => stopped !== undefined && Atomics.load(stopped, 0) === 1),

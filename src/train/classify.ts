@@ -1,4 +1,4 @@
-import type { Photo } from '../data/imageFolder.js';
+import type { Photo } from '../data/dataset.js';
 import { PhotoReader } from '../data/photoReader.js';
 import type { UserError } from '../errors.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
@@ -20,8 +20,9 @@ export async function* classifyPhotos(
   photos: readonly Photo[],
   onSkipped: (photo: Photo, error: UserError) => void = () => undefined,
 ): AsyncGenerator<Classified> {
-  const decoded = new PhotoReader().read(photos, classifier.preprocessing, { concurrency: AHEAD, onSkipped });
-  for await (const { index, photo, pixels } of decoded) yield { index, photo, scores: await classifier.run(pixels, 1) };
+  const decoded = PhotoReader.ofPixels().read(photos, classifier.preprocessing, { concurrency: AHEAD, onSkipped });
+  for await (const { index, photo, decoded: pixels } of decoded)
+    yield { index, photo, scores: await classifier.run(pixels, 1) };
 }
 
 /** Scores as shares that add up to 1. */

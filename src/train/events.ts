@@ -76,6 +76,19 @@ export interface Summary {
 
 export type TrainEvent =
   | { readonly type: 'compiled'; readonly manifest: Manifest; readonly elapsedMs: number }
+  | {
+      /** Where the features of photos are kept, before any is added. */
+      readonly type: 'cache';
+      readonly folder: string;
+      /** Photos, or views of them, that it has, of whatever data set. */
+      readonly rows: number;
+      /** Photos, and views of them, that this run needs. */
+      readonly slots: number;
+      readonly rowBytes: number;
+      /** What has to be added at least, if `rows` are of the same photos. */
+      readonly neededBytes: number;
+      readonly freeBytes: number;
+    }
   | { readonly type: 'resumed'; readonly epoch: number; readonly step: number }
   | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
   | { readonly type: 'learning-rate'; readonly learningRate: number; readonly figure: string }

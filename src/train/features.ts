@@ -1,14 +1,17 @@
 import { totalmem } from 'node:os';
 import type { Manifest } from '../artifacts/manifest.js';
-import { decodeView } from '../data/augment/augment.js';
+import { augmentPixels, randomOfView } from '../data/augment/augment.js';
 import { type Augmentation, mixesPhotos } from '../data/augment/augmentation.js';
 import { oneHot } from '../data/augment/batch.js';
 import { mix } from '../data/augment/mix.js';
 import type { Photo } from '../data/dataset.js';
-import { decodePhoto } from '../data/decode.js';
+import { decodeContent } from '../data/decode.js';
+import { centredView } from '../data/geometry.js';
+import { contentHash, readPhoto } from '../data/photo.js';
 import { PhotoReader } from '../data/photoReader.js';
 import type { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
+import { sha256 } from '../files.js';
 import { Random } from '../random.js';
 import type { Engine } from '../runtime/engine.js';
 import type { TrainEvent } from './events.js';
@@ -25,80 +28,160 @@ export interface Filling {
   readonly targets?: Float32Array;
 }
 
+export interface FillOptions {
+  readonly skipped: SkippedPhotos;
+  /** Of all photos of the data set, how many there are and what share may be unreadable. */
+  readonly total: number;
+  readonly maxBad: number;
+  readonly signal: AbortSignal | undefined;
+  readonly epoch: number;
+  /** Keys that the engine's cache has something for; absent where there is no cache. */
+  readonly cached?: ReadonlySet<string> | undefined;
+}
+
+/** A photo that was read: its pixels, unless the cache has what becomes of them, and its key in there. */
+interface Decoded {
+  readonly pixels?: Uint8Array;
+  readonly key?: string;
+}
+
+interface Slotted extends Decoded {
+  readonly index: number;
+  readonly label: number;
+}
+
 /**
- * Runs the frozen part on photos and keeps its results, and the labels, in the engine's slots. Gives the slots that are filled.
+ * Runs the frozen part on photos, or takes its results from the cache, and keeps them, and the labels, in the engine's slots.
+ * Gives the slots that are filled, in their order.
  * @throws UserError `stopped` when the signal fires, and what `skipped` throws when too many cannot be read.
  */
 export async function* fillSlots(
   engine: Engine,
-  { photos, firstSlot, view, targets }: Filling,
+  filling: Filling,
   manifest: Manifest,
-  options: {
-    skipped: SkippedPhotos;
-    /** Of all photos of the data set, how many there are and what share may be unreadable. */
-    total: number;
-    maxBad: number;
-    signal: AbortSignal | undefined;
-    epoch: number;
-  },
+  options: FillOptions,
 ): AsyncGenerator<TrainEvent, number[]> {
-  const { preprocessing } = manifest;
-  const { skipped, signal } = options;
-  const imageBytes = preprocessing.height * preprocessing.width * 3;
-  const filled: number[] = [];
+  const { photos, firstSlot } = filling;
+  const { skipped, signal, cached } = options;
   const events: TrainEvent[] = [];
-  let pending: { slot: number; label: number; pixels: Uint8Array }[] = [];
-  let stored: Promise<void> = Promise.resolve();
-  // One batch is in the worker while the next is decoded.
-  const flush = async () => {
-    const [first] = pending;
-    if (!first) return;
-    let pixels = new Uint8Array(pending.length * imageBytes);
-    pending.forEach((photo, index) => {
-      pixels.set(photo.pixels, index * imageBytes);
-    });
-    const labels = pending.map(({ label }) => label);
-    if (view && targets && mixesPhotos(view.augmentation)) {
-      const { height, width } = preprocessing;
-      const classes = manifest.classes.length;
-      const batch = { count: pending.length, width, height, pixels, targets: oneHot(labels, classes) };
-      const random = new Random(view.seed).fork(`mix ${view.number} of slot ${first.slot}`);
-      const mixed = mix(batch, view.augmentation, random);
-      pixels = new Uint8Array(mixed.pixels);
-      targets.set(mixed.targets, first.slot * classes);
-    }
-    pending = [];
-    await stored;
-    stored = engine.store(first.slot, labels, pixels);
-    stored.catch(() => undefined);
-  };
-  const reader = new PhotoReader((photo, wanted) =>
-    view ? decodeView(photo, wanted, view.augmentation, view.seed, view.number) : decodePhoto(photo, wanted),
-  );
+  const filled: number[] = [];
+  /** Places of photos whose rows in the cache turned out to be damaged. */
+  const damaged: number[] = [];
   const onSkipped = (photo: Photo, error: Error) => {
     if (!skipped.add(photo, error.message)) return;
     skipped.check(options.total, options.maxBad);
     events.push({ type: 'skipped', path: photo.path, reason: error.message });
   };
-  for await (const { index, photo, pixels } of reader.read(photos, preprocessing, {
-    concurrency: 2 * FROZEN_BATCH,
-    onSkipped,
-  })) {
-    if (signal?.aborted) throw new UserError('stopped', 'stopped while reading the photos');
-    // Slots of a batch are consecutive; an unreadable photo leaves a gap.
-    const slot = firstSlot + index;
-    const last = pending.at(-1);
-    if (pending.length === FROZEN_BATCH || (last && last.slot + 1 !== slot)) await flush();
-    pending.push({ slot, label: photo.label, pixels });
-    filled.push(slot);
-    yield* events.splice(0);
-    if (filled.length % FROZEN_BATCH === 0 || index === photos.length - 1)
-      yield { type: 'progress', phase: 'reading photos', epoch: options.epoch, done: index + 1, total: photos.length };
+
+  async function* fill(places: readonly number[], known: ReadonlySet<string> | undefined): AsyncGenerator<TrainEvent> {
+    let waiting: Slotted[] = [];
+    let sent: Promise<void> = Promise.resolve();
+    // One batch is in the worker while the next is decoded.
+    const flush = async () => {
+      const batch = waiting;
+      waiting = [];
+      await sent;
+      sent = send(engine, filling, manifest, batch).then((lost) => {
+        damaged.push(...lost);
+      });
+      sent.catch(() => undefined);
+    };
+    const reader = new PhotoReader((photo) => read(photo, filling, manifest, cached && (known ?? new Set())));
+    const some = places.flatMap((place) => photos[place] ?? []);
+    for await (const { index, photo, decoded } of reader.read(some, manifest.preprocessing, {
+      concurrency: 2 * FROZEN_BATCH,
+      onSkipped,
+    })) {
+      if (signal?.aborted) throw new UserError('stopped', 'stopped while reading the photos');
+      const place = places[index] ?? 0;
+      if (waiting.length === FROZEN_BATCH) await flush();
+      waiting.push({ index: place, label: photo.label, ...decoded });
+      filled.push(firstSlot + place);
+      yield* events.splice(0);
+      if (filled.length % FROZEN_BATCH === 0 || index === some.length - 1)
+        yield {
+          type: 'progress',
+          phase: 'reading photos',
+          epoch: options.epoch,
+          done: place + 1,
+          total: photos.length,
+        };
+    }
+    await flush();
+    await sent;
   }
-  await flush();
-  await stored;
+  yield* fill([...photos.keys()], cached);
+  if (damaged.length > 0) {
+    const again = new Set(damaged);
+    for (const place of again) filled.splice(filled.indexOf(firstSlot + place), 1);
+    yield* fill(
+      [...again].sort((a, b) => a - b),
+      undefined,
+    );
+  }
   yield* events.splice(0);
-  return filled;
+  return filled.sort((a, b) => a - b);
+}
+
+/** Reads a photo, and decodes it unless its key is among those that are `known`; there is no key where there is no cache. */
+async function read(
+  photo: Photo,
+  { view }: Filling,
+  { preprocessing }: Manifest,
+  known: ReadonlySet<string> | undefined,
+): Promise<Decoded> {
+  const content = await readPhoto(photo);
+  const hash = known || view ? contentHash(content) : '';
+  const key = view ? sha256(Buffer.from(JSON.stringify([hash, view]))) : hash;
+  if (known?.has(key)) return { key };
+  const pixels = view
+    ? await augmentPixels(
+        content,
+        preprocessing,
+        view.augmentation,
+        randomOfView(view.seed, view.number, hash),
+        photo.path,
+      )
+    : await decodeContent(content, photo.path, (size) => centredView(size, preprocessing));
+  return known ? { pixels, key } : { pixels };
+}
+
+/** Hands photos to the engine. Gives the places of those whose rows in the cache are damaged. */
+async function send(
+  engine: Engine,
+  { firstSlot, view, targets }: Filling,
+  { preprocessing, classes }: Manifest,
+  photos: readonly Slotted[],
+): Promise<number[]> {
+  const decoded = photos.filter(({ pixels }) => pixels);
+  const remembered = photos.filter(({ pixels }) => !pixels);
+  const slotsOf = (some: readonly Slotted[]) => Int32Array.from(some, ({ index }) => firstSlot + index);
+  const labelsOf = (some: readonly Slotted[]) => some.map(({ label }) => label);
+  const keysOf = (some: readonly Slotted[]) => some.flatMap(({ key }) => key ?? []);
+  if (decoded.length > 0) {
+    const { height, width } = preprocessing;
+    const imageBytes = height * width * 3;
+    let pixels = new Uint8Array(decoded.length * imageBytes);
+    decoded.forEach((photo, n) => {
+      if (photo.pixels) pixels.set(photo.pixels, n * imageBytes);
+    });
+    if (view && targets && mixesPhotos(view.augmentation)) {
+      const count = decoded.length;
+      const batch = { count, width, height, pixels, targets: oneHot(labelsOf(decoded), classes.length) };
+      const slots = slotsOf(decoded);
+      const random = new Random(view.seed).fork(`mix ${view.number} of slot ${slots[0] ?? 0}`);
+      const mixed = mix(batch, view.augmentation, random);
+      pixels = new Uint8Array(mixed.pixels);
+      slots.forEach((slot, n) => {
+        targets.set(mixed.targets.subarray(n * classes.length, (n + 1) * classes.length), slot * classes.length);
+      });
+    }
+    const keys = keysOf(decoded);
+    await engine.store(slotsOf(decoded), labelsOf(decoded), pixels, keys.length > 0 ? keys : undefined);
+  }
+  if (remembered.length === 0) return [];
+  const lost = await engine.recall(slotsOf(remembered), labelsOf(remembered), keysOf(remembered));
+  return lost.flatMap((n) => remembered[n]?.index ?? []);
 }
 
 /** Share of the machine's memory that the photos' boundary may take. */

@@ -4,7 +4,7 @@ import type { Preprocessing } from '../artifacts/manifest.js';
 import type { StepOptions } from '../artifacts/stepOptions.js';
 import { type Augmentation, parseAugmentation } from '../data/augment/augmentation.js';
 import type { Dataset } from '../data/dataset.js';
-import type { Preset } from '../data/preprocessing.js';
+import type { Preset } from '../artifacts/preprocessing.js';
 import type { ModelFile } from '../onnx/model.js';
 import { type Optimizer, optimizers, usualLearningRates } from '../optim/optimizer.js';
 import type { ScheduleName } from '../optim/schedule.js';
@@ -54,6 +54,13 @@ export interface TrainOptions extends Omit<StepOptions, 'classWeights' | 'target
   readonly threads?: number;
   /** Default `cpu`. */
   readonly provider?: Provider;
+  /** How what the frozen part gives is kept; see {@link CompileOptions.boundaryDtype}. */
+  readonly boundaryDtype?: CompileOptions['boundaryDtype'];
+  /**
+   * Folder for what the frozen part gives of each photo, for other runs and policies, and so that it need not be in memory;
+   * default none. It is of no use where every epoch makes new views.
+   */
+  readonly cache?: string;
   /** Share of unreadable photos that stops the run; default 0.05. */
   readonly maxBad?: number;
   /** How many validation photos the exported model is run on again; default all. */
@@ -85,6 +92,7 @@ export interface Settings extends Required<Omit<StepOptions, 'classWeights' | 't
   readonly dropout: number;
   readonly batchNorm: 'frozen' | 'batch';
   readonly preprocessing: Preset | null;
+  readonly boundaryDtype: 'float32' | 'float16';
   readonly threads: number;
   readonly provider: Provider;
   readonly maxBad: number;
@@ -122,6 +130,7 @@ export function settingsOf(options: TrainOptions): Settings {
     dropout: options.dropout ?? 0,
     batchNorm: options.batchNorm ?? 'frozen',
     preprocessing: options.preprocessing ?? null,
+    boundaryDtype: options.boundaryDtype ?? 'float32',
     threads: threads > 0 ? threads : availableParallelism(),
     provider: options.provider ?? 'cpu',
     maxBad: options.maxBad ?? 0.05,

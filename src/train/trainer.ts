@@ -1,15 +1,16 @@
 import { basename, join, resolve } from 'node:path';
 import { compile, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
-import { METADATA, tunedModel } from '../artifacts/tunedModel.js';
+import { tunedModel } from '../artifacts/tunedModel.js';
 import { type Augmentation, mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
+import { checkSpace } from '../cache/cacheFolder.js';
 import { balancedClassWeights, balancedOrder } from '../data/classBalance.js';
 import type { Dataset, Photo } from '../data/dataset.js';
-import { normalizationFor } from '../data/preprocessing.js';
+import { decoderVersion } from '../data/decode.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { sha256, writeFileAtomically } from '../files.js';
-import { metadataOf, writeModel } from '../onnx/model.js';
+import { writeModel } from '../onnx/model.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { Plateau, shareOfPeak } from '../optim/schedule.js';
 import { policyFileName } from '../policy/policy.js';
@@ -66,19 +67,14 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   const { dataset, out, signal } = options;
   const settings = settingsOf(options);
   const began = performance.now();
-  const { classWeights, ...choices } = settings;
+  const { classWeights, preprocessing, ...choices } = settings;
   const compiled = compile(options.model, {
     ...choices,
     classes: dataset.classes,
     ...(mixesPhotos(settings.augmentation) ? { targets: 'soft' as const } : {}),
     ...(classWeights === 'equal' ? {} : { classWeights: weightsOfClasses(classWeights, dataset) }),
     ...(options.size ? { size: options.size } : {}),
-    preprocessing: ([height, width]) => ({
-      height,
-      width,
-      resize: settings.resize,
-      ...normalizationFor(options.preprocessing, metadataOf(options.model.proto).get(METADATA.preprocessing)),
-    }),
+    ...(preprocessing ? { preprocessing } : {}),
   });
   const identity: Identity = { ...settings, source: options.model.sha256, photos: identityOf(dataset) };
   const resumed = options.resume ? readLast(out, identity) : undefined;
@@ -94,18 +90,32 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   yield tell({ type: 'compiled', manifest, elapsedMs: performance.now() - began });
 
   const slots = dataset.train.length * viewsOf(settings) + dataset.val.length;
-  checkMemory(manifest, slots);
+  // New views in every epoch, and photos that are mixed with whichever lie beside them, never come again.
+  const { augmentation, views } = settings;
+  const returns = !mixesPhotos(augmentation) && (views > 0 || !augments(augmentation));
+  const cache = returns ? options.cache : undefined;
+  if (cache === undefined) checkMemory(manifest, slots);
+  else await checkSpace(cache, 0);
   const engine = await Engine.start(artifacts, {
     slots,
     threads: settings.threads,
     provider: settings.provider,
+    ...(cache === undefined ? {} : { cache: { folder: cache, decoder: decoderVersion } }),
   });
   const abort = () => {
     engine.stop();
   };
   signal?.addEventListener('abort', abort);
   try {
-    const session = new Session(options, settings, identity, manifest, engine, folder, resumed?.progress);
+    const state = await engine.cacheState();
+    if (state) {
+      const { folder: place, rowBytes, rows } = state;
+      const neededBytes = Math.max(0, slots - rows) * rowBytes;
+      const freeBytes = await checkSpace(place, neededBytes);
+      yield tell({ type: 'cache', folder: place, rows, slots, rowBytes, neededBytes, freeBytes });
+    }
+    const cached = state && new Set(state.keys);
+    const session = new Session(options, settings, identity, manifest, engine, folder, cached, resumed?.progress);
     if (resumed) await engine.setState(resumed.state);
     for await (const event of session.run(began)) yield tell(event);
     return yield* session.finish(began, tell);
@@ -159,6 +169,8 @@ class Session {
     private readonly manifest: Manifest,
     private readonly engine: Engine,
     private readonly folder: RunFolder,
+    /** Keys of photos, and of their views, that the cache knows. */
+    private readonly cached: ReadonlySet<string> | undefined,
     before: Progress | undefined,
   ) {
     const { train, val } = options.dataset;
@@ -264,7 +276,9 @@ class Session {
     view?: { number: number; seed: number; augmentation: Settings['augmentation'] },
   ): AsyncGenerator<TrainEvent, number[]> {
     const { skipped, photos: all } = this;
-    const options = { skipped, total: all.length, maxBad: this.settings.maxBad, signal: this.options.signal, epoch };
+    const { cached, settings } = this;
+    const { signal } = this.options;
+    const options = { skipped, total: all.length, maxBad: settings.maxBad, signal, epoch, cached };
     return fillSlots(
       this.engine,
       { photos, firstSlot, ...(view ? { view } : {}), ...(this.targets ? { targets: this.targets } : {}) },

@@ -36,7 +36,7 @@ async function open(artifacts: Compiled): Promise<Stepper> {
   const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
   await writeArtifacts(artifacts, folder);
   const stepper = await Stepper.create(loadArtifacts(folder), { slots: PHOTOS, threads: 1 });
-  await stepper.store(0, [0, 1, 2, 0, 1, 2], pixels.slice());
+  await stepper.store(Int32Array.of(0, 1, 2, 3, 4, 5), [0, 1, 2, 0, 1, 2], pixels.slice());
   return stepper;
 }
 

@@ -76,7 +76,7 @@ describe('dropout', () => {
     const pixels = Uint8Array.from({ length: 2 * 32 * 32 * 3 }, (_, index) => (index * 7919) % 251);
     const open = async () => {
       const stepper = await Stepper.create(loadArtifacts(folder), { slots: 2, threads: 1 });
-      await stepper.store(0, [0, 1], pixels.slice());
+      await stepper.store(Int32Array.of(0, 1), [0, 1], pixels.slice());
       return stepper;
     };
     const take = (stepper: Stepper, firstStep: number, count: number) =>

@@ -87,7 +87,7 @@ async function trained(model: ModelFile, compileOptions: CompileOptions) {
   const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
   const manifest = await writeArtifacts(compile(model, compileOptions), folder);
   const stepper = await Stepper.create(loadArtifacts(folder), { slots: 3, threads: 1 });
-  await stepper.store(0, [0, 1, 2], pixels.slice());
+  await stepper.store(Int32Array.of(0, 1, 2), [0, 1, 2], pixels.slice());
   const slots = Int32Array.from([0, 1, 2]);
   const { losses } = await stepper.steps({
     slots: Int32Array.from({ length: 36 }, (_, index) => index % 3),

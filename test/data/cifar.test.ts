@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openCifar } from '../../src/data/cifar.js';
 import { decodePhoto } from '../../src/data/decode.js';
 import { readPhoto } from '../../src/data/photo.js';
-import type { Preprocessing } from '../../src/data/preprocessing.js';
+import type { Preprocessing } from '../../src/artifacts/manifest.js';
 import { CIFAR_10 } from '../models.js';
 
 let folder: string;

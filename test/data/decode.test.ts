@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodePixels } from '../../src/data/decode.js';
-import type { Preprocessing } from '../../src/data/preprocessing.js';
+import type { Preprocessing } from '../../src/artifacts/manifest.js';
 import { UserError } from '../../src/errors.js';
 
 let folder: string;

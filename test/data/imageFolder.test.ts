@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Dataset, openImageFolder } from '../../src/data/imageFolder.js';
+import type { Dataset } from '../../src/data/dataset.js';
+import { ImageFolder } from '../../src/data/imageFolder.js';
 
 let folder: string;
 beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'ort-tl-folder-'))));
@@ -19,11 +20,11 @@ async function put(...paths: string[]): Promise<void> {
 const many = (name: string, count: number) =>
   Array.from({ length: count }, (_, at) => `${name}/${String(at).padStart(2, '0')}.jpg`);
 const open = (seed = 0, valFraction?: number) =>
-  openImageFolder(folder, { seed, ...(valFraction === undefined ? {} : { valFraction }) });
+  ImageFolder.open(folder, { seed, ...(valFraction === undefined ? {} : { valFraction }) });
 const inside = (photos: Dataset['train']) =>
   photos.map(({ path, label }) => `${label} ${path.slice(folder.length + 1)}`);
 
-describe('openImageFolder', () => {
+describe('ImageFolder', () => {
   it.each(['val', 'valid', 'validation', 'test', 'Val'])('takes train and %s as they are', async (name) => {
     await put('train/b/1.jpg', 'train/a/2.jpg', 'train/a/1.jpg', `${name}/a/9.jpg`);
     expect(await open()).toMatchObject({ classes: ['a', 'b'], folder });
@@ -126,7 +127,7 @@ describe('openImageFolder', () => {
   it('says that there is no such folder, also of a file', async () => {
     await put('file');
     for (const name of ['missing', 'file']) {
-      await expect(openImageFolder(join(folder, name), { seed: 0 })).rejects.toMatchObject({ code: 'no-such-folder' });
+      await expect(ImageFolder.open(join(folder, name), { seed: 0 })).rejects.toMatchObject({ code: 'no-such-folder' });
     }
   });
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Photo } from '../../src/data/imageFolder.js';
+import type { Photo } from '../../src/data/dataset.js';
 import { PhotoReader } from '../../src/data/photoReader.js';
-import type { Preprocessing } from '../../src/data/preprocessing.js';
+import type { Preprocessing } from '../../src/artifacts/manifest.js';
 import { SkippedPhotos } from '../../src/data/skippedPhotos.js';
 
 const preprocessing: Preprocessing = { width: 1, height: 1, resize: 'squash', mean: [0, 0, 0], std: [1, 1, 1] };
@@ -36,7 +36,7 @@ describe('PhotoReader', () => {
       const skipped: [string, string][] = [];
       const seen: number[] = [];
       const onSkipped = (photo: Photo, error: { code: string }) => skipped.push([photo.path, error.code]);
-      for await (const { index, photo, pixels } of new PhotoReader().read(photos, preprocessing, {
+      for await (const { index, photo, decoded: pixels } of PhotoReader.ofPixels().read(photos, preprocessing, {
         concurrency,
         onSkipped,
       })) {
@@ -92,7 +92,7 @@ describe('PhotoReader', () => {
     const stop = () => {
       throw new Error('enough');
     };
-    await expect(drain(new PhotoReader(), stop)).rejects.toThrow('enough');
+    await expect(drain(PhotoReader.ofPixels(), stop)).rejects.toThrow('enough');
   });
 });
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openImageFolder } from '../../src/data/imageFolder.js';
+import { ImageFolder } from '../../src/data/imageFolder.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { demoShapes, pretrainShapes } from '../../src/data/shapes.js';
 import { sha256 } from '../../src/files.js';
@@ -44,7 +44,7 @@ describe('drawPictures', () => {
   it('makes a folder that opens as train and val', async () => {
     const steps: [number, number][] = [];
     await drawPictures(join(folder, 'a'), { ...small, onProgress: (done, total) => steps.push([done, total]) });
-    const { classes, train, val } = await openImageFolder(join(folder, 'a'), { seed: 0 });
+    const { classes, train, val } = await ImageFolder.open(join(folder, 'a'), { seed: 0 });
     expect(classes).toEqual(Object.keys(demoShapes));
     expect([train.length, val.length]).toEqual([18, 6]);
     expect(steps).toEqual(Array.from({ length: 24 }, (_, at) => [at + 1, 24]));

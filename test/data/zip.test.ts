@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { decodePhoto } from '../../src/data/decode.js';
-import type { Preprocessing } from '../../src/data/preprocessing.js';
+import type { Preprocessing } from '../../src/artifacts/manifest.js';
 import { openZip } from '../../src/data/zip.js';
 import { type TestEntry, zipFile } from './zipFile.js';
 

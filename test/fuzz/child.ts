@@ -67,7 +67,7 @@ async function takeStep(compiled: Compiled): Promise<void> {
   const stepper = await Stepper.create(loadArtifacts(artifacts), { slots: 2, threads: 1 });
   try {
     const { width, height } = compiled.manifest.preprocessing;
-    await stepper.store(0, [0, 1], new Uint8Array(2 * width * height * 3).fill(100));
+    await stepper.store(Int32Array.of(0, 1), [0, 1], new Uint8Array(2 * width * height * 3).fill(100));
     await stepper.steps({ slots: Int32Array.of(0, 1), learningRates: Float32Array.of(0.01), firstStep: 1 });
     await stepper.evaluate(Int32Array.of(0, 1));
   } finally {

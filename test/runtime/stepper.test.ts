@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compile, type CompileOptions, writeArtifacts } from '../../src/artifacts/compile.js';
 import { loadArtifacts } from '../../src/artifacts/load.js';
+import { sha256 } from '../../src/files.js';
 import { readModel } from '../../src/onnx/model.js';
 import { floats } from '../../src/onnx/tensor.js';
 import { optimizers } from '../../src/optim/optimizer.js';
-import { type StepPlan, Stepper } from '../../src/runtime/stepper.js';
+import { type CacheOptions, type StepPlan, Stepper } from '../../src/runtime/stepper.js';
 import { Random } from '../../src/random.js';
 import { SMALL_CNN } from '../models.js';
 
@@ -21,8 +22,10 @@ const pixels = Uint8Array.from({ length: PHOTOS * imageBytes }, (_, at) =>
   Math.min(255, Math.floor(random.next() * 128) + 40 * (labels[Math.floor(at / imageBytes)] ?? 0)),
 );
 
+const keyOf = (photo: number) => sha256(Uint8Array.of(photo));
+
 /** A stepper on the small CNN that has stored all photos. */
-async function open(options: Partial<CompileOptions>): Promise<Stepper> {
+async function open(options: Partial<CompileOptions>, cache?: CacheOptions): Promise<Stepper> {
   const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
   const compiled = compile(model, {
     policy: 'F1C1',
@@ -38,8 +41,12 @@ async function open(options: Partial<CompileOptions>): Promise<Stepper> {
     }),
   });
   await writeArtifacts(compiled, folder);
-  const stepper = await Stepper.create(loadArtifacts(folder), { slots: PHOTOS, threads: 1 });
-  await stepper.store(0, labels, pixels);
+  const stepper = await Stepper.create(loadArtifacts(folder), {
+    slots: PHOTOS,
+    threads: 1,
+    ...(cache ? { cache } : {}),
+  });
+  await stepper.store(Int32Array.from(labels.keys()), labels, pixels, cache && labels.map((_, photo) => keyOf(photo)));
   return stepper;
 }
 
@@ -48,8 +55,8 @@ const slots = Int32Array.from({ length: 24 }, (_, slot) => (slot < 21 ? slot : -
 const plan: StepPlan = { slots, learningRates: Float32Array.of(0.01, 0.02, 0.005), firstStep: 1 };
 
 /** Losses, logits of all photos and state after `plan`. */
-async function after(options: Partial<CompileOptions>, plans: readonly StepPlan[] = [plan]) {
-  const stepper = await open(options);
+async function after(options: Partial<CompileOptions>, plans: readonly StepPlan[] = [plan], cache?: CacheOptions) {
+  const stepper = await open(options, cache);
   const losses: number[] = [];
   let correct = 0;
   let images = 0;
@@ -215,5 +222,23 @@ describe('learning-rate multipliers', () => {
         ),
         name,
       ).toBeLessThan(1e-3);
+  });
+});
+
+describe('rows that stay on disk', () => {
+  it.each([
+    ['a batch at once', {}],
+    ['a batch in parts', { microBatch: 3 }],
+    ['pixels', { policy: 'full' }],
+    ['float16', { boundaryDtype: 'float16' as const }],
+  ])('give the bits of rows in memory: %s', async (_, options) => {
+    const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
+    const cache = { folder, decoder: 'none', inMemoryBytes: 0 };
+    const plans = [plan, { ...plan, firstStep: 4 }];
+    const { losses, logits, state } = await after(options, plans);
+    const onDisk = await after(options, plans, cache);
+    expect(onDisk.losses).toEqual(losses);
+    expect(onDisk.logits).toEqual(logits);
+    expect(onDisk.state).toEqual(state);
   });
 });

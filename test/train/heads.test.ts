@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { inspect } from '../../src/artifacts/inspect.js';
 import type { Dataset } from '../../src/data/dataset.js';
-import { openImageFolder } from '../../src/data/imageFolder.js';
+import { ImageFolder } from '../../src/data/imageFolder.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { Builder } from '../../src/graph/builder.js';
 import { int, text, type Value } from '../../src/graph/graph.js';
@@ -67,7 +67,7 @@ describe('heads of other exporters', () => {
   beforeAll(async () => {
     const pictures = join(folder(), 'pictures');
     await drawPictures(pictures, { set: 'demo', trainPerClass: 6, valPerClass: 4, size: 32, seed: 2 });
-    dataset = await openImageFolder(pictures, { seed: 0 });
+    dataset = await ImageFolder.open(pictures, { seed: 0 });
   });
 
   it.each(Object.entries(heads))('trains and exports %s', async (_, build) => {

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { compile, writeArtifacts } from '../../src/artifacts/compile.js';
 import { loadArtifacts } from '../../src/artifacts/load.js';
-import { IMAGENET_MEAN, IMAGENET_STD } from '../../src/data/preprocessing.js';
+import { IMAGENET_MEAN, IMAGENET_STD } from '../../src/artifacts/preprocessing.js';
 import { readModel } from '../../src/onnx/model.js';
 import { elementCount, floats, floatTensor } from '../../src/onnx/tensor.js';
 import { optimizerSchema } from '../../src/optim/optimizer.js';
@@ -143,7 +143,7 @@ describe.each([
     for (let step = 0; step < losses.length; step++) {
       const labels = Array.from({ length: batch }, (_, image) => labelOf(fixture, step, image));
       await stepper.store(
-        step * batch,
+        Int32Array.from(labels, (_, image) => step * batch + image),
         labels,
         pixels.slice(step * batch * imageBytes, (step + 1) * batch * imageBytes),
       );

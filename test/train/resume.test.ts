@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.js';
-import { openImageFolder } from '../../src/data/imageFolder.js';
+import { ImageFolder } from '../../src/data/imageFolder.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { readModel } from '../../src/onnx/model.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
@@ -30,7 +30,7 @@ let dataset: Dataset;
 beforeAll(async () => {
   pictures = join(folder(), 'pictures');
   await drawPictures(pictures, { set: 'demo', trainPerClass: 30, valPerClass: 10, size: 48, seed: 5 });
-  dataset = await openImageFolder(pictures, { seed: 0 });
+  dataset = await ImageFolder.open(pictures, { seed: 0 });
 });
 
 describe('a run that was killed', () => {

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Dataset, openImageFolder } from '../../src/data/imageFolder.js';
+import type { Dataset } from '../../src/data/dataset.js';
+import { ImageFolder } from '../../src/data/imageFolder.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { UserError } from '../../src/errors.js';
 import { metadataOf, readModel } from '../../src/onnx/model.js';
@@ -33,7 +34,7 @@ describe('train, on drawn pictures', () => {
   beforeAll(async () => {
     const pictures = join(folder(), 'pictures');
     await drawPictures(pictures, { set: 'demo', trainPerClass: 30, valPerClass: 10, size: 48, seed: 5 });
-    dataset = await openImageFolder(pictures, { valFraction: 0.2, seed: 0 });
+    dataset = await ImageFolder.open(pictures, { valFraction: 0.2, seed: 0 });
   });
 
   async function run(options: Partial<TrainOptions>): Promise<{ summary: Summary; events: TrainEvent[]; out: string }> {

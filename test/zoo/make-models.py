@@ -68,19 +68,35 @@ VARIANTS = {
 }
 
 
+def pictures(side):
+    """Seeded images [24, side, side, 3] of normalized pixels: flat, patched and noisy, as unlike in light and contrast as photos."""
+    import numpy
+
+    generator = numpy.random.default_rng(7)
+
+    def patches(count):
+        coarse = generator.normal(size=(24, count, count, 3))
+        places = numpy.arange(side) * count // side
+        return coarse[:, places][:, :, places]
+
+    light = 1.5 * generator.normal(size=(24, 1, 1, 1)) + 0.75 * generator.normal(size=(24, 1, 1, 3))
+    contrast = numpy.linspace(0.3, 1.2, 24).reshape(24, 1, 1, 1)
+    images = (1.2 * patches(4) + 0.6 * patches(side // 4) + light) * contrast + 0.2 * patches(side)
+    return images.astype(numpy.float32)
+
+
 def torch_models(folder: Path, wanted) -> None:
     import torch
 
     def settle(model, side):
-        """Statistics of smooth pictures, so that BatchNorm matters and signals neither vanish nor explode."""
-        generator = torch.Generator().manual_seed(7)
-        pictures = torch.nn.functional.interpolate(torch.randn(16, 3, 5, 5, generator=generator), size=side, mode="bicubic")
+        """Statistics of pictures, so that BatchNorm matters and signals neither vanish nor explode."""
+        model.eval()
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = 1.0
-        model.train()
+                module.train()
         with torch.no_grad():
-            model(1.5 * pictures)
+            model(torch.from_numpy(pictures(side).transpose(0, 3, 1, 2).copy()))
         return model.eval()
 
     def export(model, name, side, new):
@@ -157,17 +173,22 @@ def keras_models(folder: Path, wanted) -> None:
         extra = {"include_preprocessing": False} if name.startswith(("EfficientNetV2", "MobileNetV3")) else {}
         try:
             model = getattr(keras.applications, name)(weights=None, classes=CLASSES, input_shape=(side, side, 3), **extra)
-            # Weights that keep signals of one size (He et al. 2015); Keras' own let them vanish without trained statistics.
-            gain = {"ResNet50": 1.0, "EfficientNetV2B0": 1.6}.get(name, 2.0)
+            # Weights that keep signals of one size (He et al. 2015), then statistics as above.
             generator = numpy.random.default_rng(7)
             for layer in model.layers:
                 for variable in layer.weights:
                     if len(variable.shape) >= 2:
                         is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
                         inputs = numpy.prod(variable.shape[:-2] if is_depthwise else variable.shape[:-1])
-                        variable.assign(generator.normal(0, (gain / inputs) ** 0.5, variable.shape))
+                        variable.assign(generator.normal(0, (2 / inputs) ** 0.5, variable.shape))
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.momentum = 0.0
+                elif isinstance(layer, keras.layers.Dropout):
+                    layer.rate = 0.0
+            # EfficientNetB0 takes pixels from 0 to 255 and normalizes them by itself.
+            images = pictures(side)
+            model(127 + 60 * images if name == "EfficientNetB0" else images, training=True)
             opset = 13 if name == "MobileNetV2" else 18
-            model(numpy.zeros((1, side, side, 3), numpy.float32))
             model.export(str(target), format="onnx", opset_version=opset, verbose=False)
             settle_inputs(target, model)
             print(f"{target.name}: {target.stat().st_size / 1e6:.1f} MB", flush=True)

@@ -3,7 +3,7 @@ import type { Unlabelled } from '../dataset.js';
 import { decodeContent } from '../decode.js';
 import { centredView } from '../geometry.js';
 import { contentHash, type PhotoContent, readPhoto } from '../photo.js';
-import type { Preprocessing } from '../preprocessing.js';
+import type { Preprocessing } from '../../artifacts/manifest.js';
 import type { Augmentation } from './augmentation.js';
 import { colourJitter } from './colourJitter.js';
 import { erase } from './erase.js';
@@ -56,6 +56,10 @@ export async function decodeView(
   view: number,
 ): Promise<Uint8Array> {
   const content = await readPhoto(photo);
-  const random = new Random(seed).fork(`view ${view} of ${contentHash(content)}`);
-  return augmentPixels(content, preprocessing, config, random, photo.path);
+  return augmentPixels(content, preprocessing, config, randomOfView(seed, view, contentHash(content)), photo.path);
+}
+
+/** What chance decides in a view of the photo whose content has the hash. */
+export function randomOfView(seed: number, view: number, hash: string): Random {
+  return new Random(seed).fork(`view ${view} of ${hash}`);
 }

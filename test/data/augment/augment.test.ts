@@ -7,7 +7,7 @@ import { augmentPixels, decodeView } from '../../../src/data/augment/augment.js'
 import { type Augmentation, parseAugmentation, variesPhotos } from '../../../src/data/augment/augmentation.js';
 import { decodePhoto } from '../../../src/data/decode.js';
 import { PhotoReader } from '../../../src/data/photoReader.js';
-import type { Preprocessing } from '../../../src/data/preprocessing.js';
+import type { Preprocessing } from '../../../src/artifacts/manifest.js';
 import { Random } from '../../../src/random.js';
 
 const preprocessing: Preprocessing = { width: 24, height: 20, resize: 'crop', mean: [0.5, 0.4, 0.3], std: [1, 1, 1] };
@@ -46,7 +46,7 @@ describe('decodeView', () => {
     const fail = (_: unknown, error: Error) => {
       throw error;
     };
-    for await (const { photo, pixels } of reader.read(list, preprocessing, { concurrency, onSkipped: fail }))
+    for await (const { photo, decoded: pixels } of reader.read(list, preprocessing, { concurrency, onSkipped: fail }))
       found.set(photo.path, hex(pixels));
     return found;
   };

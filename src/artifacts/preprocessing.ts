@@ -1,12 +1,21 @@
 import { z } from 'zod';
-import { type Preprocessing, preprocessingSchema } from '../artifacts/manifest.js';
+import { METADATA, type Preprocessing, preprocessingSchema } from './manifest.js';
 import { UserError } from '../errors.js';
-
-export type { Preprocessing };
+import { metadataOf, type ModelFile } from '../onnx/model.js';
 
 /** R, G, B of pixel/255 over ImageNet's training photos: what torchvision, timm and the ONNX model zoo normalise with. */
 export const IMAGENET_MEAN: [number, number, number] = [0.485, 0.456, 0.406];
 export const IMAGENET_STD: [number, number, number] = [0.229, 0.224, 0.225];
+
+export interface PreprocessingOptions {
+  /**
+   * How pixels are normalised: a preset, or the whole of the preprocessing for images [height, width]; the default is what the
+   * model's metadata says, else torchvision.
+   */
+  readonly preprocessing?: Preset | ((imageSize: readonly [number, number]) => Preprocessing);
+  /** How photos are fitted where `preprocessing` does not say it; default `crop`. */
+  readonly resize?: Preprocessing['resize'];
+}
 
 type Normalization = Pick<Preprocessing, 'mean' | 'std'>;
 
@@ -33,6 +42,22 @@ export function normalizationFor(preset: Preset | undefined, metadata: string | 
   if (metadata === undefined) return PRESETS.torchvision;
   const { mean, std } = parsePreprocessing(parseJson(metadata));
   return { mean, std };
+}
+
+/**
+ * What is done to photos before images [height, width] of `model`, by what `options` say.
+ * @throws UserError `bad-preprocessing`.
+ */
+export function preprocessingOf(
+  model: ModelFile,
+  options: PreprocessingOptions,
+  imageSize: readonly [number, number],
+): Preprocessing {
+  const { preprocessing: chosen, resize = 'crop' } = options;
+  if (typeof chosen === 'function') return chosen(imageSize);
+  const [height, width] = imageSize;
+  const metadata = metadataOf(model.proto).get(METADATA.preprocessing);
+  return { height, width, resize, ...normalizationFor(chosen, metadata) };
 }
 
 const positive = z.number().positive();

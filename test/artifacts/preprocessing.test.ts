@@ -5,7 +5,7 @@ import {
   normalizationFor,
   parsePreprocessing,
   PRESETS,
-} from '../../src/data/preprocessing.js';
+} from '../../src/artifacts/preprocessing.js';
 
 const good = { width: 224, height: 192, resize: 'crop', mean: IMAGENET_MEAN, std: IMAGENET_STD };
 

@@ -1,0 +1,51 @@
+import { clone, create } from '@bufbuild/protobuf';
+import { Value } from '../graph/graph.js';
+import { protoOfValue } from '../graph/proto.js';
+import { GraphProtoSchema, type ModelProto, ModelProtoSchema, type NodeProto } from '../onnx/onnx_pb.js';
+import type { Layout } from './featureStore.js';
+
+/** The part of a frozen model that is left to run where rows of another policy are there already. */
+export interface Bridge {
+  readonly model: ModelProto;
+  /** For each value of the other rows, the model's input that takes it, where it takes it. */
+  readonly inputs: readonly (string | undefined)[];
+}
+
+/**
+ * What computes the outputs of `frozen`, whose values have the `fingerprints`, from rows that are laid out as `layout`;
+ * undefined where those do not suffice.
+ */
+export function bridgeFrom(
+  frozen: ModelProto,
+  fingerprints: ReadonlyMap<string, string>,
+  { values }: Layout,
+): Bridge | undefined {
+  const { graph } = frozen;
+  if (!graph) throw new Error('the model has no graph');
+  const nameOf = new Map([...fingerprints].map(([name, fingerprint]) => [fingerprint, name]));
+  const names = values.map(({ fingerprint }) => nameOf.get(fingerprint));
+  const producers = new Map<string, NodeProto>(graph.node.flatMap((node) => node.output.map((name) => [name, node])));
+  const constants = new Set(graph.initializer.map(({ name }) => name));
+  const needed = new Set(graph.output.map(({ name }) => name));
+  const nodes = new Set<NodeProto>();
+  for (const name of needed) {
+    if (names.includes(name) || constants.has(name) || name === '') continue;
+    const node = producers.get(name);
+    if (!node) return undefined;
+    nodes.add(node);
+    for (const input of node.input) needed.add(input);
+  }
+  if (nodes.size === 0) return undefined;
+  const inputs = names.map((name) => (name !== undefined && needed.has(name) ? name : undefined));
+  const model = clone(ModelProtoSchema, frozen);
+  model.graph = create(GraphProtoSchema, {
+    ...graph,
+    node: graph.node.filter((node) => nodes.has(node)),
+    initializer: graph.initializer.filter(({ name }) => needed.has(name)),
+    input: values.flatMap(({ dtype, shape }, index) => {
+      const name = inputs[index];
+      return name === undefined ? [] : [protoOfValue(new Value(name, dtype, [{ batch: 1 }, ...shape]), name)];
+    }),
+  });
+  return { model, inputs };
+}

@@ -1,0 +1,103 @@
+import { type Dirent, statfsSync } from 'node:fs';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { messageOf, UserError } from '../errors.js';
+import { isIndex, LAYOUT_FILE, readLayout, rowsOfIndex } from './featureStore.js';
+
+export interface CacheEntry {
+  /** The name of its folder, by which it is removed. */
+  readonly name: string;
+  readonly folder: string;
+  readonly model: string;
+  readonly policy: string;
+  /** Photos, or views of them, whose rows it holds. */
+  readonly rows: number;
+  readonly bytes: number;
+  readonly lastUsed: Date;
+}
+
+/** Where features are kept unless the user says otherwise: `ORT_TL_CACHE`, or the system's folder for what can be made again. */
+export function defaultCacheFolder(env: NodeJS.ProcessEnv = process.env, platform: string = process.platform): string {
+  const { ORT_TL_CACHE, LOCALAPPDATA, XDG_CACHE_HOME } = env;
+  if (ORT_TL_CACHE) return ORT_TL_CACHE;
+  if (platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'ort-tl');
+  if (platform === 'win32') return join(LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'ort-tl', 'Cache');
+  return join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'ort-tl');
+}
+
+/** What lies in a cache folder, the last used first. A folder that is not there is empty. */
+export async function listCache(root: string): Promise<CacheEntry[]> {
+  const found = await Promise.all((await foldersIn(root)).map((name) => entryOf(join(root, name), name)));
+  return found
+    .filter((entry) => entry !== undefined)
+    .sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime() || (a.name < b.name ? -1 : 1));
+}
+
+/** Removes entries. A run that reads one keeps its open files, and computes again what it lacks later. */
+export async function removeFromCache(entries: readonly CacheEntry[]): Promise<void> {
+  for (const { folder } of entries) await rm(folder, { recursive: true, force: true });
+}
+
+/** Of `entries`, the last used first, those to remove so that the others are no older and take no more bytes than they may. */
+export function prunable(
+  entries: readonly CacheEntry[],
+  { maxBytes = Infinity, usedSince }: { readonly maxBytes?: number; readonly usedSince?: Date },
+): CacheEntry[] {
+  let kept = 0;
+  return entries.filter(({ bytes, lastUsed }) => {
+    const isKept = (usedSince === undefined || lastUsed >= usedSince) && kept + bytes <= maxBytes;
+    if (isKept) kept += bytes;
+    return !isKept;
+  });
+}
+
+/** What a disk keeps free for others: a full one breaks more than a cache. */
+const SPARE_BYTES = 256 * 2 ** 20;
+
+/**
+ * The bytes that are free on the disk of `folder`, which is made if need be.
+ * @throws UserError `cache-full` when `needed` bytes would not leave 256 MB of them, or the folder cannot be made.
+ */
+export async function checkSpace(folder: string, needed: number): Promise<number> {
+  const advice = 'choose another folder (--cache), make room (ort-tl cache prune), or do without (--no-cache)';
+  let free: number;
+  try {
+    await mkdir(folder, { recursive: true });
+    const { bavail, bsize } = statfsSync(folder);
+    free = bavail * bsize;
+  } catch (cause) {
+    throw new UserError('cache-full', `cannot use ${folder} as the cache: ${messageOf(cause)}; ${advice}`, { cause });
+  }
+  const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
+  if (needed > 0 && needed + SPARE_BYTES > free)
+    throw new UserError(
+      'cache-full',
+      `the features of the photos take ${megabytes(needed)}, and ${folder} has ${megabytes(free)} free; ${advice}, or halve them (--cache-dtype float16)`,
+    );
+  return free;
+}
+
+async function foldersIn(root: string): Promise<string[]> {
+  const inside: Dirent[] = await readdir(root, { withFileTypes: true }).catch(() => []);
+  return inside.filter((each) => each.isDirectory()).map(({ name }) => name);
+}
+
+async function entryOf(folder: string, name: string): Promise<CacheEntry | undefined> {
+  const layout = readLayout(folder);
+  if (!layout) return undefined;
+  const files = await Promise.all(
+    (await readdir(folder)).map(async (file) => ({ file, bytes: (await stat(join(folder, file))).size })),
+  );
+  const sum = (some: typeof files) => some.reduce((total, { bytes }) => total + bytes, 0);
+  const { mtime } = await stat(join(folder, LAYOUT_FILE));
+  return {
+    name,
+    folder,
+    model: layout.model,
+    policy: layout.policy,
+    rows: rowsOfIndex(sum(files.filter(({ file }) => isIndex(file)))),
+    bytes: sum(files),
+    lastUsed: mtime,
+  };
+}

@@ -1,0 +1,116 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as ort from 'onnxruntime-node';
+import { FILES } from '../artifacts/compile.js';
+import type { Artifacts } from '../artifacts/load.js';
+import { PIXELS } from '../artifacts/manifest.js';
+import { bridgeFrom, type Bridge } from '../cache/bridge.js';
+import { FeatureStore, type Layout, readLayout, storeFolder } from '../cache/featureStore.js';
+import { fingerprints, pixelFingerprint } from '../cache/fingerprint.js';
+import { decodeModel, encodeModel } from '../onnx/model.js';
+import { elementCount } from '../onnx/tensor.js';
+import { runtimeVersion } from './providers.js';
+import { bytesOf, newRow, type Row } from './slots.js';
+import type { CacheOptions } from './stepper.js';
+
+/** Rows of another policy, by photo: a row's buffers one after another. */
+interface DonorRows {
+  readonly buffers: readonly Row[];
+  readonly count: number;
+  /** Whether the row of each key that was asked for is there and undamaged; the buffers hold those that are. */
+  readonly isWhole: readonly boolean[];
+}
+
+/** A store of another policy whose rows lie nearer to the photo, and what makes rows of this one of them. */
+export class Donor {
+  /** Made when it is first needed. */
+  private session: ort.InferenceSession | undefined;
+
+  private constructor(
+    readonly store: FeatureStore,
+    private readonly layout: Layout,
+    private readonly bridge: Bridge,
+    private readonly options: ort.InferenceSession.SessionOptions,
+  ) {}
+
+  static async open(
+    folder: string,
+    layout: Layout,
+    bridge: Bridge,
+    options: ort.InferenceSession.SessionOptions,
+  ): Promise<Donor> {
+    return new Donor(await FeatureStore.open(folder, layout), layout, bridge, options);
+  }
+
+  async read(keys: readonly string[]): Promise<DonorRows> {
+    const sizes = this.layout.values.map(({ shape }) => elementCount(shape));
+    const buffers = this.layout.values.map(({ dtype }, index) => newRow(dtype, (sizes[index] ?? 0) * keys.length));
+    const isWhole: boolean[] = [];
+    let count = 0;
+    for (const key of keys) {
+      const place = this.store.find(key);
+      const row = buffers.map((buffer, index) => {
+        const size = sizes[index] ?? 0;
+        return bytesOf(buffer.subarray(count * size, (count + 1) * size));
+      });
+      const whole = place !== undefined && (await this.store.readChecked(place, row));
+      if (whole) count++;
+      isWhole.push(whole);
+    }
+    return { buffers, count, isWhole };
+  }
+
+  /** Computes `fetches`, the boundary of this run's policy, of the rows. */
+  async run({ buffers, count }: DonorRows, fetches: Record<string, ort.Tensor>): Promise<void> {
+    const feeds: Record<string, ort.Tensor> = {};
+    this.layout.values.forEach(({ dtype, shape }, index) => {
+      const [name, buffer] = [this.bridge.inputs[index], buffers[index]];
+      if (name === undefined || !buffer) return;
+      const data = buffer.subarray(0, count * elementCount(shape));
+      feeds[name] = new ort.Tensor(dtype, data, [count, ...shape]);
+    });
+    this.session ??= await ort.InferenceSession.create(encodeModel(this.bridge.model), this.options);
+    await this.session.run(feeds, fetches);
+  }
+
+  async close(): Promise<void> {
+    await this.session?.release();
+    this.session = undefined;
+    await this.store.close();
+  }
+}
+
+/** The store for what the frozen part of `artifacts` computes, and the store of another policy that helps to fill it, if any does. */
+export async function openFeatures(
+  { folder, manifest }: Artifacts,
+  { folder: root, decoder }: CacheOptions,
+  provider: string,
+  options: ort.InferenceSession.SessionOptions,
+): Promise<{ store: FeatureStore; donor: Donor | undefined }> {
+  const pixels = pixelFingerprint(manifest.preprocessing, decoder);
+  const frozen =
+    manifest.files[FILES.frozen] === undefined
+      ? undefined
+      : decodeModel(readFileSync(join(folder, FILES.frozen)), join(folder, FILES.frozen));
+  const known = frozen ? fingerprints(frozen, pixels) : new Map([[PIXELS, pixels]]);
+  const layout: Layout = {
+    format: 1,
+    runtime: `onnxruntime-node ${runtimeVersion}, ${provider}`,
+    values: manifest.boundary.map(({ name, dtype, shape }) => ({ fingerprint: known.get(name) ?? '', dtype, shape })),
+    model: manifest.source.file,
+    policy: manifest.policy,
+  };
+  const own = storeFolder(root, layout);
+  const store = await FeatureStore.open(own, layout);
+  if (!frozen) return { store, donor: undefined };
+  let best: { folder: string; layout: Layout; bridge: Bridge } | undefined;
+  for (const name of readdirSync(root).sort()) {
+    const other = join(root, name);
+    const found = other === own ? undefined : readLayout(other);
+    if (found?.runtime !== layout.runtime) continue;
+    const bridge = bridgeFrom(frozen, known, found);
+    const nodes = (each: Bridge) => each.model.graph?.node.length ?? 0;
+    if (bridge && (!best || nodes(bridge) < nodes(best.bridge))) best = { folder: other, layout: found, bridge };
+  }
+  return { store, donor: best && (await Donor.open(best.folder, best.layout, best.bridge, options)) };
+}

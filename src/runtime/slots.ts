@@ -1,0 +1,86 @@
+import type { FeatureStore, Place } from '../cache/featureStore.js';
+import { elementCount } from '../onnx/tensor.js';
+
+export type BoundaryDType = 'float32' | 'float16' | 'uint8';
+export type Row = Float32Array | Uint16Array | Uint8Array;
+
+/** What a slot holds of one photo, a part for each value of the boundary. */
+export interface BoundaryValue {
+  readonly name: string;
+  readonly dtype: BoundaryDType;
+  /** For one photo. */
+  readonly shape: readonly number[];
+}
+
+/** Below this, all rows are kept in memory, be there a store or not: steps that are this short would wait for the disk. */
+const IN_MEMORY_BYTES = 64 * 2 ** 20;
+
+/** An array of `count` elements. float16 is handled as the bits it consists of. */
+export function newRow(dtype: BoundaryDType, count: number): Row {
+  if (dtype === 'uint8') return new Uint8Array(count);
+  return dtype === 'float16' ? new Uint16Array(count) : new Float32Array(count);
+}
+
+/** The boundary of photos by slot: in memory, or, where there is a store and they are many, on its disk. */
+export class Slots {
+  private readonly sizes: readonly number[];
+  /** Absent where the rows stay on disk. */
+  private readonly rows: readonly Row[] | undefined;
+  private readonly places: (Place | undefined)[] = [];
+
+  constructor(
+    readonly values: readonly BoundaryValue[],
+    readonly count: number,
+    private readonly store?: FeatureStore,
+    inMemoryBytes = IN_MEMORY_BYTES,
+  ) {
+    this.sizes = values.map(({ shape }) => elementCount(shape));
+    const inMemory = !store || store.rowBytes * count <= inMemoryBytes;
+    this.rows = inMemory
+      ? values.map(({ dtype }, index) => newRow(dtype, (this.sizes[index] ?? 0) * count))
+      : undefined;
+  }
+
+  /** Buffers for the rows of `count` photos. */
+  buffers(count: number): Row[] {
+    return this.values.map(({ dtype }, index) => newRow(dtype, (this.sizes[index] ?? 0) * count));
+  }
+
+  /** Row number `n` of `buffers`, a part for each value. */
+  rowOf(buffers: readonly Row[], n: number): Row[] {
+    return buffers.map((buffer, index) => {
+      const size = this.sizes[index] ?? 0;
+      return buffer.subarray(n * size, (n + 1) * size);
+    });
+  }
+
+  /** Keeps row number `n` of `buffers` as the slot's, with its place in the store. */
+  put(slot: number, buffers: readonly Row[], n: number, place?: Place): void {
+    this.places[slot] = place;
+    if (this.rows) this.rowOf(buffers, n).forEach((row, index) => this.rows?.[index]?.set(row, slot * row.length));
+    else if (!place) throw new Error(`slot ${slot} is neither in memory nor in a store`);
+  }
+
+  /** Copies the slots' rows one after another into `buffers`; a slot of −1 gets zeros. From disk, they come while other work goes on. */
+  gather(slots: Int32Array, buffers: readonly Row[]): Promise<unknown> | undefined {
+    const reads: Promise<void>[] = [];
+    slots.forEach((slot, n) => {
+      const into = this.rowOf(buffers, n);
+      const place = this.places[slot];
+      if (slot < 0) for (const row of into) row.fill(0);
+      else if (this.rows) into.forEach((row, index) => copyRow(this.rows?.[index], slot, row));
+      else if (place && this.store) reads.push(this.store.read(place, into.map(bytesOf)));
+      else throw new Error(`slot ${slot} is empty`);
+    });
+    return reads.length > 0 ? Promise.all(reads) : undefined;
+  }
+}
+
+function copyRow(from: Row | undefined, slot: number, into: Row): void {
+  if (from) into.set(from.subarray(slot * into.length, (slot + 1) * into.length));
+}
+
+/** The bytes of a row, the same memory. */
+export function bytesOf(row: Row): Uint8Array {
+  return new Uint8Array(row.buffer, row.byteOffset, row.byteLength);
+}

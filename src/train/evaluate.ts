@@ -1,0 +1,62 @@
+import type { Dataset } from '../data/dataset.js';
+import { SkippedPhotos } from '../data/skippedPhotos.js';
+import { UserError } from '../errors.js';
+import type { ImageClassifier } from '../runtime/classifier.js';
+import { classifyPhotos } from './classify.js';
+import { type Metrics, metricsOf } from './metrics.js';
+
+export interface EvaluateOptions {
+  /** Which of the photos; default `val`. */
+  readonly split?: 'val' | 'train' | 'all';
+  /** Share of unreadable photos that is too many; default 0.05. */
+  readonly maxBad?: number;
+  readonly onSkipped?: (photo: { readonly path: string; readonly reason: string }) => void;
+  /** After each photo. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface Evaluation extends Metrics {
+  /** How many were read. */
+  readonly photos: number;
+  readonly skipped: SkippedPhotos['list'];
+  /** In the order of `classes` and `confusion`. */
+  readonly labels: readonly string[];
+}
+
+/**
+ * Measures an exported model on photos whose classes are known, as a program that deploys it would run it.
+ * @throws UserError `unknown-class` for a class that the model does not know, `too-many-unreadable`.
+ */
+export async function evaluate(
+  classifier: ImageClassifier,
+  dataset: Dataset,
+  { split = 'val', maxBad = 0.05, onSkipped, onProgress }: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const { labels } = classifier;
+  const alien = dataset.classes.find((name) => !labels.includes(name));
+  if (alien !== undefined)
+    throw new UserError(
+      'unknown-class',
+      `the model knows no class "${alien}" of ${dataset.folder}; it knows ${labels.join(', ')}`,
+    );
+  const chosen = split === 'all' ? [...dataset.train, ...dataset.val] : dataset[split];
+  const photos = chosen.map((photo) => ({ ...photo, label: labels.indexOf(dataset.classes[photo.label] ?? '') }));
+  const skipped = new SkippedPhotos();
+  const rows: Float32Array[] = [];
+  const truths: number[] = [];
+  const classified = classifyPhotos(classifier, photos, (bad, { message: reason }) => {
+    skipped.add(bad, reason);
+    skipped.check(photos.length, maxBad);
+    onSkipped?.({ path: bad.path, reason });
+  });
+  for await (const { photo, index, scores } of classified) {
+    rows.push(scores);
+    truths.push(photo.label);
+    onProgress?.(index + 1, photos.length);
+  }
+  const logits = new Float32Array(rows.length * labels.length);
+  rows.forEach((row, index) => {
+    logits.set(row, index * labels.length);
+  });
+  return { photos: truths.length, skipped: skipped.list, labels, ...metricsOf(logits, truths, labels.length) };
+}

@@ -1,0 +1,51 @@
+import { decodePixels } from '../data/decode.js';
+import { drawHeatMap } from '../data/heatMap.js';
+import { UserError } from '../errors.js';
+import { ImageClassifier } from '../runtime/classifier.js';
+import { Explainer } from '../runtime/explainer.js';
+import { argMax } from '../runtime/stepper.js';
+
+export interface Explanation {
+  /** The class that was looked for. */
+  readonly label: string;
+  /** The part of the photo that the model sees, with the places that spoke for the class laid over it, as PNG. */
+  readonly picture: Buffer;
+}
+
+/** Shows where in photos an exported model saw a class. */
+export class PhotoExplainer {
+  private constructor(
+    private readonly classifier: ImageClassifier,
+    private readonly explainer: Explainer,
+  ) {}
+
+  /** @throws UserError as {@link ImageClassifier.open} does. */
+  static async open(model: string): Promise<PhotoExplainer> {
+    const classifier = await ImageClassifier.open(model);
+    const { preprocessing, labels } = classifier;
+    return new PhotoExplainer(classifier, await Explainer.open(model, preprocessing, labels.length));
+  }
+
+  /**
+   * Where in a photo (a path, or the bytes of its file) the model saw `label`, or the class that it predicts.
+   * @throws UserError `unknown-class`, `unreadable-photo`.
+   */
+  async explain(photo: string | Buffer, label?: string): Promise<Explanation> {
+    const { labels, preprocessing } = this.classifier;
+    const named = label === undefined ? undefined : labels.indexOf(label);
+    if (named === -1)
+      throw new UserError(
+        'unknown-class',
+        `the model knows no class \`${label ?? ''}\`; it knows ${labels.join(', ')} (--class)`,
+      );
+    const pixels = await decodePixels(photo, preprocessing);
+    const index = named ?? argMax(await this.classifier.run(pixels, 1), 0, labels.length);
+    const picture = await drawHeatMap(photo, preprocessing, await this.explainer.explain(pixels, index));
+    return { label: labels[index] ?? String(index), picture };
+  }
+
+  async close(): Promise<void> {
+    await this.classifier.close();
+    await this.explainer.close();
+  }
+}
