@@ -52,7 +52,9 @@ function folderFor(): { cwd: string; env: NodeJS.ProcessEnv } {
   script('ort-tl', `"${process.execPath}" "${join(root, 'dist', 'cli', 'main.js')}"`);
   // npx itself takes longer than most of the commands.
   script('npx', '');
-  return { cwd, env: { ...process.env, PATH: [bin, process.env['PATH']].join(delimiter) } };
+  const PATH = [bin, process.env['PATH']].join(delimiter);
+  // What other pages, and tests before, have computed would be found there.
+  return { cwd, env: { ...process.env, PATH, ORT_TL_CACHE: join(cwd, 'cache') } };
 }
 
 /** What a page takes for granted. */

@@ -74,9 +74,14 @@ export function withoutNumbers(text: string): string[] {
     .filter((line) => line !== '');
 }
 
-/** The first line of `expected` that `actual` lacks where it should stand; `…` stands for any lines. undefined when all fit. */
+/**
+ * The first line of `expected` that `actual` lacks where it should stand; `…` stands for any lines, and within a line for any
+ * characters. undefined when all fit.
+ */
 export function firstMissing(expected: string, actual: string): string | undefined {
   const lines = withoutNumbers(actual);
+  const fits = (pattern: string, line: string | undefined) =>
+    line !== undefined && new RegExp(`^${pattern.split('…').map(escaped).join('.*')}$`).test(line);
   let at = 0;
   let anywhere = false;
   for (const line of withoutNumbers(expected)) {
@@ -84,10 +89,18 @@ export function firstMissing(expected: string, actual: string): string | undefin
       anywhere = true;
       continue;
     }
-    const found = anywhere ? lines.indexOf(line, at) : lines[at] === line ? at : -1;
+    const found = anywhere
+      ? lines.findIndex((each, index) => index >= at && fits(line, each))
+      : fits(line, lines[at])
+        ? at
+        : -1;
     if (found < 0) return line;
     at = found + 1;
     anywhere = false;
   }
   return anywhere || at === lines.length ? undefined : `the end, in place of ${lines[at] ?? ''}`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
