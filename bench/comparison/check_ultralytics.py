@@ -57,7 +57,8 @@ onnx = YOLO(f"{settings['project']}/first/weights/best.pt").export(format="onnx"
 
 def command(*words):
     done = subprocess.run(["yolo", "classify", "train", f"data={photos}", *words], capture_output=True, text=True)
-    return f"exit code {done.returncode}, {len(done.stderr.splitlines())} lines, the last: {done.stderr.splitlines()[-1]}"
+    errors = [line for line in done.stderr.splitlines() if "Error: " in line]
+    return f"exit code {done.returncode}, {errors[-1].split(': ')[0]}"
 
 
 print("----")

@@ -15,7 +15,7 @@ const blocksOfPage = (page: string) => blocksOf(readFileSync(join(root, page), '
  * In each page ` ```sh ` is run, ` ```text ` below it is what it prints, ` ```js ` and ` ```ts ` are programs: those that begin
  * with their file's name are saved for the commands that follow, the others are run.
  */
-const PAGES = ['README.md', 'docs/tutorial.md', 'docs/policies.md', 'docs/how-it-works.md'];
+const PAGES = ['README.md', 'docs/tutorial.md', 'docs/policies.md', 'docs/how-it-works.md', 'docs/comparison.md'];
 /** Fences whose commands are not run. */
 const NOT_RUN = ['console', 'indented'];
 
@@ -33,6 +33,20 @@ const COMMANDS_NOT_RUN: Readonly<Record<string, readonly string[]>> = {
   'docs/how-it-works.md': [
     'npx vitest run test/autodiff test/train/pytorch.test.ts',
     'npx vitest run test/train/resume.test.ts',
+  ],
+  'docs/comparison.md': [
+    'npm ci --omit=dev --ignore-scripts',
+    'pip install ultralytics',
+    'python bench/comparison/sizes.py ultralytics',
+    'python bench/comparison/check_ultralytics.py FOLDER',
+    'pip install fastai',
+    'python bench/comparison/sizes.py fastai',
+    'python bench/comparison/check_fastai.py FOLDER',
+    'pip install keras tensorflow-cpu tf2onnx',
+    'python bench/comparison/sizes.py keras tensorflow-cpu',
+    'python bench/comparison/check_keras.py FOLDER models/small_cnn.onnx',
+    'pip install timm',
+    'python bench/comparison/sizes.py timm',
   ],
 };
 
