@@ -33,8 +33,8 @@ export default defineConfig(
         {
           patterns: [
             {
-              regex: '^\\.\\./(?!(index|errors|version)\\.js$)',
-              message: 'The CLI uses the public API alone; errors and version load without ONNX Runtime.',
+              regex: '^\\.\\./(?!(index|errors|files|version)\\.js$)',
+              message: 'The CLI uses the public API alone; errors, files and version load without ONNX Runtime.',
             },
           ],
         },

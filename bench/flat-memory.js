@@ -1,16 +1,26 @@
 // Whether memory stays flat over an epoch of many small pictures: draws them into a temporary folder, reads them all as training
-// does, and prints the resident set as it goes. After `npm run build`:
+// does, and prints the resident set as it goes; with --write also into bench/results/flat-memory.md. After `npm run build`:
 //
-//   node bench/flat-memory.js [pictures, default 100000] [side that they are resized to, default 224]
+//   node bench/flat-memory.js [--pictures 100000] [--side 224: what they are resized to] [--write]
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir, totalmem, type as osType } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { openDataset } from 'ort-tl';
 import { PhotoReader } from '../dist/data/photoReader.js';
 
-const count = Number(process.argv[2] ?? 100_000);
-const side = Number(process.argv[3] ?? 224);
+const { values } = parseArgs({
+  options: {
+    pictures: { type: 'string', default: '100000' },
+    side: { type: 'string', default: '224' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const [count, side] = [Number(values.pictures), Number(values.side)];
+if (!(Number.isSafeInteger(count) && count >= 20 && Number.isSafeInteger(side) && side >= 1))
+  throw new Error('expected a whole number of pictures, 20 or more, and a side in pixels');
 const [CLASSES, SOURCES, AT_ONCE] = [10, 100, 64];
 
 const folder = await mkdtemp(join(tmpdir(), 'ort-tl-flat-memory-'));
@@ -33,20 +43,45 @@ try {
     );
 
   const megabytes = () => Math.round(process.memoryUsage.rss() / 1e6);
-  console.log(`before opening the folder: ${megabytes()} MB`);
+  const rows = [];
+  const began = performance.now();
+  const note = (what) => {
+    rows.push([what, ((performance.now() - began) / 1000).toFixed(1), megabytes()]);
+    console.log(`${what}: ${rows.at(-1)[1]} s, ${rows.at(-1)[2]} MB`);
+  };
+  note('before the folder is opened');
   const { train, val } = await openDataset(folder, { seed: 0 });
   const photos = [...train, ...val];
-  console.log(`${photos.length} photos found: ${megabytes()} MB`);
+  note('the photos are found');
   const preprocessing = { width: side, height: side, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] };
-  const began = performance.now();
   let done = 0;
   for await (const _ of PhotoReader.ofPixels().read(photos, preprocessing, {
     concurrency: 32,
-    onSkipped: (photo, error) => console.log(photo.path, error.message),
+    onSkipped: (photo, error) => {
+      throw new Error(`${photo.path}: ${error.message}`);
+    },
   }))
-    if (++done % Math.ceil(count / 20) === 0)
-      console.log(`${done} read in ${((performance.now() - began) / 1000).toFixed(1)} s: ${megabytes()} MB`);
-  console.log(`peak ${Math.round(process.resourceUsage().maxRSS / 1e3)} MB`);
+    if (++done % Math.floor(count / 20) === 0) note(`${Math.round((100 * done) / count)} % read`);
+  const peak = Math.round((process.resourceUsage().maxRSS * 1024) / 1e6);
+  console.log(`peak ${peak} MB`);
+  if (values.write)
+    await writeFile(fileURLToPath(new URL('results/flat-memory.md', import.meta.url)), page(rows, peak));
 } finally {
   await rm(folder, { recursive: true });
+}
+
+/** The figures as a page, with what they were measured on. */
+function page(rows, peak) {
+  const versions = `Node.js ${process.version}, sharp ${sharp.versions.sharp}, libvips ${sharp.versions.vips}`;
+  const machine = `${osType()} ${process.arch}, ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ${Math.round(totalmem() / 1e9)} GB`;
+  return `# Memory over an epoch of many small pictures
+
+${count.toLocaleString('en-US')} JPEG files of 32 × 32 pixels in ${CLASSES} classes, read and resized to ${side} × ${side} as a training reads them. Measured
+${new Date().toISOString().slice(0, 10)} with \`node bench/flat-memory.js --pictures ${count} --side ${side} --write\` on ${machine}; ${versions}.
+At most ${peak} MB were resident, drawing the pictures included.
+
+| share of the epoch | seconds | resident, MB |
+| --- | --- | --- |
+${rows.map((row) => `| ${row.join(' | ')} |`).join('\n')}
+`;
 }

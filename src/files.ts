@@ -1,34 +1,100 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, UserError } from './errors.js';
+
+/** What a file is to hold: its path, and its parts one after another. */
+export interface FileContent {
+  readonly path: string;
+  readonly parts: readonly (Uint8Array | string)[];
+}
 
 /**
  * Writes `parts` to `path` beside the target, flushes, and renames: readers see the old file or the whole new one.
  * @throws UserError `write-failed` when the disk is full or the folder cannot be written; nothing is left behind.
  */
 export async function writeFileAtomically(path: string, ...parts: (Uint8Array | string)[]): Promise<void> {
-  const beside = `${path}.${randomBytes(4).toString('hex')}.partial`;
+  await writeFilesAtomically([{ path, parts }]);
+}
+
+/**
+ * Writes files that belong together: all are on the disk, beside their targets, before the first is renamed.
+ * @throws UserError `write-failed` when one cannot be written; then none is, and no folder is left that was made for them.
+ */
+export async function writeFilesAtomically(files: readonly FileContent[]): Promise<void> {
+  const written: { path: string; beside: string }[] = [];
+  const made: string[] = [];
+  let current = '';
   try {
-    await mkdir(dirname(path), { recursive: true });
-    const file = await open(beside, 'w');
-    try {
-      for (const part of parts) await file.appendFile(part);
-      await file.sync();
-    } finally {
-      await file.close();
+    for (const { path, parts } of files) {
+      current = path;
+      made.push(...(await makeFolder(dirname(path))));
+      const beside = `${path}.${randomBytes(4).toString('hex')}.partial`;
+      written.push({ path, beside });
+      const file = await open(beside, 'w');
+      try {
+        for (const part of parts) await file.appendFile(part);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
     }
-    await rename(beside, path);
+    for (const { path, beside } of written) {
+      current = path;
+      await rename(beside, path);
+    }
   } catch (cause) {
-    await rm(beside, { force: true }).catch(() => undefined);
-    throw new UserError(
-      'write-failed',
-      `cannot write ${path}: ${messageOf(cause)}; free some space or choose another folder (--out)`,
-      {
-        cause,
-      },
-    );
+    for (const { beside } of written) await rm(beside, { force: true }).catch(() => undefined);
+    for (const folder of made.reverse()) await rmdir(folder).catch(() => undefined);
+    throw writeFailed(current, cause);
   }
+}
+
+/** The error for a file that cannot be written: what failed, and what to do about it. */
+export function writeFailed(path: string, cause: unknown, verb = 'write'): UserError {
+  return new UserError('write-failed', `cannot ${verb} ${path}: ${fileReason(cause)}; ${remedyOf(cause)}`, { cause });
+}
+
+function remedyOf(cause: unknown): string {
+  switch (fileErrorCode(cause)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'free some space, or choose a folder on another disk (--out)';
+    case 'EROFS':
+    case 'EACCES':
+    case 'EPERM':
+      return 'choose a folder that you may write to (--out)';
+    default:
+      return 'choose another folder (--out)';
+  }
+}
+
+/**
+ * Makes a folder and those above it, and gives the ones that were missing, outermost first. Node's recursive `mkdir` says ENOENT where
+ * the disk is read-only.
+ */
+export async function makeFolder(folder: string): Promise<string[]> {
+  try {
+    await mkdir(folder);
+    return [folder];
+  } catch (thrown) {
+    const code = fileErrorCode(thrown);
+    if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return [];
+    if (code !== 'ENOENT' || dirname(folder) === folder) throw thrown;
+  }
+  const above = await makeFolder(dirname(folder));
+  try {
+    return [...above, ...(await makeFolder(folder))];
+  } catch (thrown) {
+    for (const each of above.reverse()) await rmdir(each).catch(() => undefined);
+    throw thrown;
+  }
+}
+
+/** The file system's message without the call and the path that Node puts behind it. */
+export function fileReason(thrown: unknown): string {
+  const message = messageOf(thrown);
+  return fileErrorCode(thrown) === undefined ? message : message.replace(/, [a-z]+(?: '.*')?$/s, '');
 }
 
 /** Hexadecimal SHA-256 of `parts`, one after another. */

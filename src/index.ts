@@ -25,7 +25,7 @@ export {
 export { parsePolicy, type Policy, policyFileName } from './policy/policy.js';
 
 // Photos.
-export { type Augmentation, parseAugmentation } from './data/augment/augmentation.js';
+export { type Augmentation, mixesPhotos, parseAugmentation, variesPhotos } from './data/augment/augmentation.js';
 export { balancedClassWeights } from './data/classBalance.js';
 export type { CifarOptions, CifarRecord } from './data/cifar.js';
 export type { Dataset, OpenOptions, Photo } from './data/dataset.js';

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import { differentiate, noGradientRule } from '../autodiff/gradient.js';
 import { UserError } from '../errors.js';
-import { writeFileAtomically, sha256 } from '../files.js';
+import { sha256, writeFilesAtomically } from '../files.js';
 import { Builder } from '../graph/builder.js';
 import { multiplyAdds, peakActivationBytes } from '../graph/cost.js';
 import { type Cut, cutGraph, withHalfBoundary } from '../graph/cut.js';
@@ -12,7 +12,7 @@ import { modelOfGraph } from '../graph/proto.js';
 import { infersShapeOf } from '../graph/shapes.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import { encodeModel, type ModelFile } from '../onnx/model.js';
-import { writeSafetensors } from '../onnx/safetensors.js';
+import { encodeSafetensors } from '../onnx/safetensors.js';
 import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import { crossEntropy } from '../optim/loss.js';
 import { multipliersOf } from '../optim/learningRates.js';
@@ -437,23 +437,24 @@ function initialState(
   return state;
 }
 
-/** Writes artifacts into `folder`; the manifest last, so that a folder with a manifest is whole. @throws UserError `write-failed`. */
+/**
+ * Writes artifacts into `folder`, all of them or none; the manifest last, so that a folder with a manifest is whole.
+ * @throws UserError `write-failed`.
+ */
 export async function writeArtifacts(compiled: Compiled, folder: string): Promise<Manifest> {
-  const files: Record<string, string> = {};
   const models = [
     [FILES.frozen, compiled.frozen],
     [FILES.training, compiled.training],
     [FILES.update, compiled.update],
     [FILES.evaluation, compiled.evaluation],
   ] as const;
-  for (const [name, proto] of models) {
-    if (!proto) continue;
-    const bytes = encodeModel(proto);
-    files[name] = sha256(bytes);
-    await writeFileAtomically(join(folder, name), bytes);
-  }
-  files[FILES.checkpoint] = await writeSafetensors(join(folder, FILES.checkpoint), compiled.state);
+  const contents: [string, Uint8Array[]][] = models.flatMap(([name, proto]) =>
+    proto ? [[name, [encodeModel(proto)]] satisfies [string, Uint8Array[]]] : [],
+  );
+  contents.push([FILES.checkpoint, encodeSafetensors(compiled.state)]);
+  const files = Object.fromEntries(contents.map(([name, parts]) => [name, sha256(...parts)]));
   const manifest = { ...compiled.manifest, files };
-  await writeFileAtomically(join(folder, FILES.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
+  const all = [...contents, [FILES.manifest, [`${JSON.stringify(manifest, null, 2)}\n`]] as const];
+  await writeFilesAtomically(all.map(([name, parts]) => ({ path: join(folder, name), parts })));
   return manifest;
 }

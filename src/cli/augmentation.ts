@@ -1,5 +1,5 @@
 import { type Augmentation, parseAugmentation, UserError } from '../index.js';
-import { number } from './options.js';
+import { number, wholeNumber } from './options.js';
 
 const flag = (describe: string) => ({ type: 'number', requiresArg: true, describe, group: 'Augmentation:' }) as const;
 
@@ -39,7 +39,8 @@ export function augmentationFrom(args: AugmentationArguments): Augmentation {
     hue: read('hue', 0, 0.5),
   };
   const magnitude = read('rand-augment', 0, 30);
-  const operations = read('rand-augment-operations', 1, 14);
+  const given = args['rand-augment-operations'];
+  const operations = given === undefined ? undefined : wholeNumber('rand-augment-operations', given, 1, 14);
   if (operations !== undefined && magnitude === undefined)
     throw new UserError(
       'bad-arguments',

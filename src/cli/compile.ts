@@ -2,7 +2,7 @@ import { basename, join } from 'node:path';
 import {
   balancedClassWeights,
   compile,
-  ImageFolder,
+  openDataset,
   policyFileName,
   readModel,
   UserError,
@@ -41,7 +41,7 @@ export const verb: Verb<Arguments> = {
       .option('data', {
         type: 'string',
         requiresArg: true,
-        describe: 'folder of photos that gives the classes instead',
+        describe: 'photos that give the classes instead: whatever ort-tl train takes',
       })
       .conflicts('classes', 'data')
       .option('targets', {
@@ -65,13 +65,10 @@ export const verb: Verb<Arguments> = {
   handler: async (args) => {
     const terminal = new Terminal(args);
     const named = args.classes?.split(',').map((name) => name.trim());
-    const dataset = args.data ? await ImageFolder.open(args.data, { valFraction: 0.2, seed: args.seed }) : undefined;
+    const dataset = args.data ? await openDataset(args.data, { valFraction: 0.2, seed: args.seed }) : undefined;
     const classes = named ?? dataset?.classes;
     if (!classes)
-      throw new UserError(
-        'bad-arguments',
-        'expected the classes: --classes cat,dog, or --data with a folder of photos',
-      );
+      throw new UserError('bad-arguments', 'expected the classes: --classes cat,dog, or --data with photos');
     if (new Set(classes).size < classes.length || classes.includes(''))
       throw new UserError('bad-arguments', `expected each class once, got \`${args.classes ?? ''}\` (--classes)`);
     const weights = classWeightsOf(args['class-weights'], classes);

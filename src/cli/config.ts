@@ -1,18 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { closestMatch } from 'leven';
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
-import { messageOf, UserError } from '../errors.js';
+import { UserError } from '../errors.js';
+import { fileReason } from '../files.js';
 
 /**
  * The settings of a YAML file, by the names of the flags that it stands in for.
- * @throws UserError `bad-config` for a file that cannot be read, is no mapping, or sets what is not in `known`, with the line.
+ * @throws UserError `bad-config` for a file that cannot be read, is no mapping, or sets what is not in `known`, or
+ * one of `switches` to anything but true or false, or another to that, with the line.
  */
-export function readConfig(path: string, known: readonly string[]): Record<string, unknown> {
+export function readConfig(
+  path: string,
+  known: readonly string[],
+  switches: readonly string[] = [],
+): Record<string, unknown> {
   let source: string;
   try {
     source = readFileSync(path, 'utf8');
   } catch (thrown) {
-    throw new UserError('bad-config', `cannot read ${path}: ${messageOf(thrown)} (--config)`);
+    throw new UserError('bad-config', `cannot read ${path}: ${fileReason(thrown)} (--config)`);
   }
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
@@ -34,6 +40,12 @@ export function readConfig(path: string, known: readonly string[]): Record<strin
       );
     }
     if (value !== null && !isScalar(value)) throw refuse(offset, `expected one value for \`${name}\``);
+    const isSwitch = switches.includes(name);
+    if (value?.value != null && (typeof value.value === 'boolean') !== isSwitch)
+      throw refuse(
+        offset,
+        `expected ${isSwitch ? 'true or false' : 'a number or a word'} for \`${name}\`, got \`${value.source}\``,
+      );
   }
   return document.toJS() as Record<string, unknown>;
 }

@@ -35,7 +35,12 @@ export const verb: Verb<Arguments> = {
     const epochs = wholeNumber('epochs', args.epochs, 1);
     const pictures = join(args.out, 'pictures');
     terminal.print(`drawing pictures into ${pictures}`);
-    await drawPictures(pictures, { set: 'demo', trainPerClass: 200, valPerClass: 100, size: 48, seed });
+    await drawPictures(pictures, {
+      ...{ set: 'demo', trainPerClass: 200, valPerClass: 100, size: 48, seed },
+      onProgress: (done, total) => {
+        terminal.progress('drawing', done, total);
+      },
+    });
     const dataset = await ImageFolder.open(pictures, { valFraction: 0.2, seed });
     const model = readModel(EMBEDDED_MODEL);
     const summaries: Summary[] = [];
@@ -45,7 +50,7 @@ export const verb: Verb<Arguments> = {
         await reportTraining(
           terminal,
           dataset,
-          new Trainer({ model, dataset, policy, out: join(args.out, policy), epochs, seed }),
+          new Trainer({ model, dataset, policy, out: join(args.out, policy), overwrite: true, epochs, seed }),
         ),
       );
     }

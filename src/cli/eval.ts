@@ -1,5 +1,5 @@
 import { evaluate, ImageClassifier, openDataset } from '../index.js';
-import { share, shared, wholeNumber } from './options.js';
+import { share, shared, valFraction, wholeNumber } from './options.js';
 import { showCount, showPercent, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
@@ -48,7 +48,7 @@ export const verb: Verb<Arguments> = {
     const terminal = new Terminal(args);
     const dataset = await openDataset(args.data, {
       seed: wholeNumber('seed', args.seed, 0),
-      valFraction: args['val-fraction'],
+      valFraction: valFraction(args['val-fraction']),
     });
     const classifier = await ImageClassifier.open(args.model);
     const { photos, labels, skipped, ...metrics } = await evaluate(classifier, dataset, {
@@ -62,7 +62,7 @@ export const verb: Verb<Arguments> = {
       },
     });
     await classifier.close();
-    terminal.print(
+    terminal.result(
       `${showCount(photos)} photos: top-1 ${showPercent(metrics.top1)}, top-5 ${showPercent(metrics.top5)}, macro F1 ${showPercent(metrics.macroF1)}, balanced accuracy ${showPercent(metrics.balancedAccuracy)}, loss ${metrics.loss.toFixed(4)}`,
     );
     if (labels.length <= MOST_ROWS) {
@@ -73,8 +73,8 @@ export const verb: Verb<Arguments> = {
         showPercent(recall),
         showPercent(f1),
       ]);
-      terminal.print();
-      for (const line of table([['class', 'photos', 'precision', 'recall', 'F1'], ...lines])) terminal.print(line);
+      terminal.result();
+      for (const line of table([['class', 'photos', 'precision', 'recall', 'F1'], ...lines])) terminal.result(line);
     }
     terminal.json({ photos, skipped, labels, ...metrics });
   },

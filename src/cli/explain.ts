@@ -48,7 +48,7 @@ export const verb: Verb<Arguments> = {
       const picture = join(args.out, `${base}${again === 0 ? '' : `-${again + 1}`}.explained.png`);
       await writeFileAtomically(picture, png);
       results.push({ file, label, picture });
-      terminal.print(`${file}  ${label}  ${picture}`);
+      terminal.result(`${file}  ${label}  ${picture}`);
     }
     await explainer.close();
     terminal.json(results);

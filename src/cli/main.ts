@@ -2,38 +2,61 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { messageOf, UserError } from '../errors.js';
+import { fileErrorCode, fileReason } from '../files.js';
 import { packageVersion } from '../version.js';
-import { oneLine } from './terminal.js';
+import { closeLine, coloured, oneLine } from './terminal.js';
 import { lazily, STANDARD_INPUT } from './verb.js';
 
 /**
- * 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C; 141: whoever
- * read the output has closed it, as `head` does (what a shell tells of a program that SIGPIPE ended).
+ * 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C; 141: nobody reads
+ * the output any more, as after SIGPIPE.
  */
-const EXIT = { failure: 1, user: 2, pipeClosed: 141 } as const;
+const EXIT = { failure: 1, user: 2, pipe: 141 } as const;
 
 const debug = process.argv.includes('--debug');
 
 function fail(thrown: unknown): never {
   const isUserError = thrown instanceof UserError;
+  const message = oneLine(messageOf(thrown));
+  const line = isUserError
+    ? `ort-tl: ${message}`
+    : `ort-tl: something broke that should not: ${message} (run again with --debug for the details)`;
+  closeLine();
   if (debug) console.error(thrown);
-  else if (isUserError) console.error(`ort-tl: ${oneLine(messageOf(thrown))}`);
-  else
-    console.error(
-      `ort-tl: something broke that should not: ${oneLine(messageOf(thrown))} (run again with --debug for the details)`,
-    );
+  else console.error(coloured(line, 'red', process.stderr));
   process.exit(isUserError ? EXIT.user : EXIT.failure);
 }
 
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.pipeClosed);
-    throw error;
-  });
+process.stdout.on('error', (cause) => {
+  // Who read it has enough, such as `head`.
+  if (fileErrorCode(cause) === 'EPIPE') process.exit(EXIT.pipe);
+  fail(new UserError('write-failed', `cannot write the result: ${fileReason(cause)}; free some space`, { cause }));
+});
+// There is nowhere left to say so.
+process.stderr.on('error', () => undefined);
+
+/** What yargs says, in our words. */
+const WORDS: readonly (readonly [RegExp, string])[] = [
+  [/^Not enough arguments following: (.*)$/, 'expected a value after --$1'],
+  [/^Missing required arguments?: (.*)$/, 'expected --$1; see --help'],
+  [/^Unknown (?:argument|command)s?: (.*)$/, 'there is no `$1` here; see --help'],
+  [/^Not enough non-option arguments: .*$/, 'expected a model; see --help'],
+  [/^Arguments (.*) and (.*) are mutually exclusive$/, 'expected --$1 or --$2, not both'],
+  [/^Invalid values:\s+Argument: (.*?), Given: (.*?), Choices: (.*)$/s, 'expected one of $3, got $2 (--$1)'],
+];
+
+function inOurWords(message: string): string {
+  const [pattern, words] = WORDS.find(([each]) => each.test(message)) ?? [/^/, ''];
+  return message.replace(pattern, words);
 }
 
-// As one of several photos, yargs would lose a lone dash.
-const words = hideBin(process.argv).map((word) => (word === '-' ? STANDARD_INPUT : word));
+const given = hideBin(process.argv);
+const end = given.indexOf('--');
+const words = given.flatMap((word, index) => {
+  if (end >= 0 && index >= end) return index === end ? [] : [word.startsWith('-') ? `./${word}` : word];
+  // As one of several photos, yargs would lose a lone dash.
+  return [word === '-' ? STANDARD_INPUT : word];
+});
 const parser = yargs(words)
   .scriptName('ort-tl')
   .usage('$0 <command>\n\nRetrains the last layers of a pretrained ONNX image classifier on your photos.')
@@ -70,6 +93,13 @@ const parser = yargs(words)
       ([name, value]) => Array.isArray(value) && name !== '_' && !['photos', 'names'].includes(name),
     );
     if (repeated) throw new UserError('bad-arguments', `--${repeated[0]} is given more than once`);
+    const empty = Object.entries(argv).find(([name, value]) => value === '' && name !== '$0');
+    if (empty) throw new UserError('bad-arguments', `expected a value after --${empty[0]}, got nothing`);
+    for (const word of words) {
+      const [, name = '', value] = /^--([^=]+)=(.*)$/.exec(word) ?? [];
+      if (typeof argv[name] === 'boolean' && value !== 'true' && value !== 'false')
+        throw new UserError('bad-arguments', `expected true or false, got \`${value ?? ''}\` (--${name})`);
+    }
     return true;
   })
   .version(packageVersion)
@@ -77,11 +107,13 @@ const parser = yargs(words)
   .wrap(Math.min(110, process.stdout.columns || 110))
   .exitProcess(false)
   .fail((message: string | null, thrown: Error | undefined) => {
-    throw thrown ?? new UserError('bad-arguments', message ?? 'the arguments do not fit');
+    throw thrown ?? new UserError('bad-arguments', inOurWords(message ?? 'the arguments do not fit'));
   });
 
 try {
   await parser.parseAsync();
 } catch (thrown) {
-  fail(thrown);
+  // Flags that yargs cannot even part pass by `fail`.
+  const isOfYargs = thrown instanceof Error && thrown.name === 'YError';
+  fail(isOfYargs ? new UserError('bad-arguments', inOurWords(thrown.message)) : thrown);
 }

@@ -32,13 +32,17 @@ export const shared = {
     describe: 'how what the frozen part gives is kept: float16 takes half the room, and rounds',
   },
   json: { type: 'boolean', default: false, describe: 'print the result as JSON' },
-  quiet: { type: 'boolean', default: false, describe: 'print nothing but errors' },
+  quiet: { type: 'boolean', default: false, describe: 'print nothing but the result' },
 } as const;
 
-/** `value` when it is a whole number from `least` up. @throws UserError `bad-arguments`. */
-export function wholeNumber(flag: string, value: number, least: number): number {
-  if (Number.isSafeInteger(value) && value >= least) return value;
-  throw new UserError('bad-arguments', `expected a whole number from ${least} up, got \`${value}\` (--${flag})`);
+/** More threads than any machine of today has; ONNX Runtime would start as many as it is told. */
+export const MOST_THREADS = 1024;
+
+/** `value` when it is a whole number from `least` up, to `most`. @throws UserError `bad-arguments`. */
+export function wholeNumber(flag: string, value: number, least: number, most = Infinity): number {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
+  const range = most === Infinity ? `${least} up` : `${least} to ${most}`;
+  throw new UserError('bad-arguments', `expected a whole number from ${range}, got \`${value}\` (--${flag})`);
 }
 
 /** `value` when it is a number that `accepts` takes. @throws UserError `bad-arguments`. */
@@ -50,6 +54,11 @@ export function number(flag: string, value: number, expected: string, accepts: (
 /** `value` when it is a share from 0 to 1. @throws UserError `bad-arguments`. */
 export function share(flag: string, value: number): number {
   return number(flag, value, 'a share from 0 to 1', (each) => each >= 0 && each <= 1);
+}
+
+/** The share of the photos that validates. @throws UserError `bad-arguments`. */
+export function valFraction(value: number): number {
+  return number('val-fraction', value, 'a share between 0 and 1', (each) => each > 0 && each < 1);
 }
 
 const UNITS: Readonly<Record<string, number>> = {

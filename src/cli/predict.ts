@@ -41,7 +41,8 @@ export const verb: Verb<Arguments> = {
     const photos = await photosOf(args.photos ?? [], 'predict');
     const classifier = await ImageClassifier.open(args.model);
     const ranks = Array.from({ length: Math.min(top, classifier.labels.length) }, (_, rank) => rank + 1);
-    if (args.csv) terminal.print(csvLine(['file', ...ranks.flatMap((rank) => [`class${rank}`, `probability${rank}`])]));
+    if (args.csv)
+      terminal.result(csvLine(['file', ...ranks.flatMap((rank) => [`class${rank}`, `probability${rank}`])]));
     const results: Prediction[] = [];
     for (const { name: file, content } of photos) {
       let classes: ScoredClass[];
@@ -55,11 +56,11 @@ export const verb: Verb<Arguments> = {
       }
       results.push({ file, classes });
       if (args.csv)
-        terminal.print(
+        terminal.result(
           csvLine([file, ...classes.flatMap(({ label, probability }) => [label, probability.toFixed(6)])]),
         );
       else
-        terminal.print(
+        terminal.result(
           `${file}  ${classes.map(({ label, probability }) => `${label} ${showPercent(probability)}`).join(', ')}`,
         );
     }

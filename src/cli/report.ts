@@ -1,12 +1,22 @@
 import type { Dataset, Summary, Trainer, TrainEvent } from '../index.js';
 import { showBytes, showCount, showDuration, showPercent, type Terminal } from './terminal.js';
 
-/** Shows a training's events as they come, and gives its summary. */
-export async function reportTraining(terminal: Terminal, dataset: Dataset, trainer: Trainer): Promise<Summary> {
+/** More classes than this are counted only. */
+const MOST_CLASSES = 20;
+
+/** Shows a training's events as they come, after `onEvent` has seen each, and gives its summary. */
+export async function reportTraining(
+  terminal: Terminal,
+  { train, val, classes }: Dataset,
+  trainer: Trainer,
+  onEvent: (event: TrainEvent) => Promise<void> = () => Promise.resolve(),
+): Promise<Summary> {
+  const others = classes.length > MOST_CLASSES ? ', …' : '';
   terminal.print(
-    `${showCount(dataset.train.length)} photos to train with, ${showCount(dataset.val.length)} to validate, ${dataset.classes.length} classes: ${dataset.classes.join(', ')}`,
+    `${showCount(train.length)} photos to train with, ${showCount(val.length)} to validate, ${classes.length} classes: ${classes.slice(0, MOST_CLASSES).join(', ')}${others}`,
   );
-  return trainer.run((event) => {
+  return trainer.run(async (event) => {
+    await onEvent(event);
     reportEvent(terminal, event);
   });
 }
@@ -15,9 +25,10 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
   switch (event.type) {
     case 'compiled': {
       const { policy, cost, notes, warnings } = event.manifest;
+      const on = `${event.provider}${event.provider === 'cpu' ? ` with ${event.threads} threads` : ''}`;
       const share = showPercent(cost.trainableParameters / cost.parameters);
       terminal.print(
-        `policy ${policy}: ${showCount(cost.trainableParameters)} parameters train (${share}), boundary ${showBytes(cost.boundaryBytes)} an image; compiled in ${showDuration(event.elapsedMs)}`,
+        `policy ${policy}: ${showCount(cost.trainableParameters)} parameters train (${share}), boundary ${showBytes(cost.boundaryBytes)} an image; runs on ${on}; compiled in ${showDuration(event.elapsedMs)}`,
       );
       for (const note of notes) terminal.print(note);
       for (const warning of warnings) terminal.warn(`warning: ${warning}`);
@@ -43,7 +54,12 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       terminal.warn(`skipped: ${event.reason}`);
       break;
     case 'progress':
-      terminal.progress(event.phase === 'training' ? `epoch ${event.epoch}` : event.phase, event.done, event.total);
+      terminal.progress(
+        event.phase === 'training' ? `epoch ${event.epoch}` : event.phase,
+        event.done,
+        event.total,
+        event.phase === 'looking for a learning rate' ? 'steps' : 'images',
+      );
       break;
     case 'epoch': {
       const { epoch, trainLoss, valLoss, top1, elapsedMs } = event.result;
@@ -57,11 +73,12 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       if (endedBy === 'patience') terminal.print(`stopped early: ${metric} has not improved since epoch ${bestEpoch}`);
       if (endedBy === 'time-limit') terminal.print('stopped: the time is up');
       if (skipped.length > 0) terminal.print(`${skipped.length} unreadable photos were left out`);
-      terminal.print(
+      terminal.result(
         `top-1 ${showPercent(top1)} at epoch ${bestEpoch}, in ${showDuration(elapsedMs)}, with ${showBytes(peakRssBytes)} of memory at most`,
+        'bold',
       );
-      if (verified.photos === 0) terminal.print(model);
-      else terminal.print(`${model}: the exported model agrees on ${verified.agreeing} of ${verified.photos} photos`);
+      if (verified.photos === 0) terminal.result(model);
+      else terminal.result(`${model}: the exported model agrees on ${verified.agreeing} of ${verified.photos} photos`);
       break;
     }
   }

@@ -124,5 +124,10 @@ export function classWeightsOf(source: string, classes: readonly string[]): 'equ
       );
     weights[index] = weight;
   }
+  if (weights.every((weight) => weight === 0))
+    throw new UserError(
+      'bad-arguments',
+      `expected a class that weighs more than 0, got \`${source}\` (--class-weights)`,
+    );
   return weights;
 }

@@ -1,24 +1,32 @@
+/** When a progress line first appears where it cannot be rewritten, and how often it comes then. */
+const FIRST_PLAIN_MS = 2000;
+const PLAIN_EVERY_MS = 10_000;
+const REWRITE_EVERY_MS = 100;
+
 /** What a verb writes: results to standard output, progress to standard error, nothing but JSON with `--json`. */
 export class Terminal {
-  private lineIsOpen = false;
-  private lastProgress = 0;
-  private readonly began = new Map<string, number>();
+  private lastProgress = -Infinity;
+  /** When each kind of progress was first told of, and how far it was then. */
+  private readonly began = new Map<string, { readonly at: number; readonly done: number }>();
 
   constructor(
     private readonly options: { readonly quiet?: boolean | undefined; readonly json?: boolean | undefined } = {},
   ) {}
 
-  /** A line of the result. */
+  /** A line on the way to the result; not with `--quiet`. */
   print(line = ''): void {
-    if (this.options.quiet || this.options.json) return;
-    this.closeLine();
-    process.stdout.write(`${line}\n`);
+    if (!this.options.quiet) this.write(line);
+  }
+
+  /** A line of the result. */
+  result(line = '', weight: 'plain' | 'bold' = 'plain'): void {
+    this.write(weight === 'bold' ? coloured(line, 'bold', process.stdout) : line);
   }
 
   /** A line that matters even to a program that reads the result. */
   warn(line: string): void {
-    this.closeLine();
-    process.stderr.write(`${line}\n`);
+    closeLine();
+    process.stderr.write(`${coloured(line, 'yellow', process.stderr)}\n`);
   }
 
   /** The whole result as one JSON document, with `--json`. */
@@ -26,33 +34,66 @@ export class Terminal {
     if (this.options.json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
   }
 
-  /** Rewrites one line on a terminal; elsewhere says where things stand every ten seconds. */
-  progress(what: string, done: number, total: number): void {
+  /** Rewrites one line on a terminal; elsewhere says after two seconds, and then every ten, where things stand. */
+  progress(what: string, done: number, total: number, unit = 'images'): void {
     if (this.options.quiet || this.options.json) return;
     const now = performance.now();
-    const began = this.began.get(what) ?? now;
+    const began = this.began.get(what) ?? { at: now, done };
     this.began.set(what, began);
     const isLast = done >= total;
-    const interval = process.stderr.isTTY ? 100 : 10_000;
-    if (!isLast && now - Math.max(this.lastProgress, process.stderr.isTTY ? 0 : began) < interval) return;
+    const rewrites = rewritesLines(process.stderr);
+    const due = rewrites
+      ? this.lastProgress + REWRITE_EVERY_MS
+      : Math.max(this.lastProgress + PLAIN_EVERY_MS, began.at + FIRST_PLAIN_MS);
     if (isLast) this.began.delete(what);
-    if (isLast && !process.stderr.isTTY) return;
+    if (isLast ? !rewrites : now < due) return;
     this.lastProgress = now;
-    const perSecond = (1000 * done) / Math.max(1, now - began);
-    const left = perSecond > 0 ? `, ${showDuration((1000 * (total - done)) / perSecond)} left` : '';
-    const line = `${what} ${done}/${total}${now > began ? ` (${perSecond.toFixed(0)} a second${left})` : ''}`;
-    if (process.stderr.isTTY) {
-      process.stderr.write(`\r\x1b[K${line}`);
-      this.lineIsOpen = true;
+    const perMs = (done - began.done) / (now - began.at);
+    const speed =
+      perMs > 0 && Number.isFinite(perMs)
+        ? `, ${(1000 * perMs).toFixed(perMs < 0.01 ? 1 : 0)} a second, ${showDuration((total - done) / perMs)} left`
+        : '';
+    const line = `${what}: ${showCount(done)} of ${showCount(total)} ${unit}${speed}`;
+    if (rewrites) {
+      // A line that wraps could not be rewritten.
+      process.stderr.write(`\r\x1b[K${line.slice(0, Math.max(1, process.stderr.columns - 1))}`);
+      lineIsOpen = true;
     } else {
       process.stderr.write(`${line}\n`);
     }
   }
 
-  private closeLine(): void {
-    if (this.lineIsOpen) process.stderr.write('\r\x1b[K');
-    this.lineIsOpen = false;
+  private write(line: string): void {
+    if (this.options.json) return;
+    closeLine();
+    process.stdout.write(`${line}\n`);
   }
+}
+
+/** Whether a progress line waits to be rewritten. */
+let lineIsOpen = false;
+
+/** Takes a progress line away, before anything else is written. */
+export function closeLine(): void {
+  if (lineIsOpen) process.stderr.write('\r\x1b[K');
+  lineIsOpen = false;
+}
+
+/** Whether the stream shows on a terminal that knows control sequences. */
+function rewritesLines(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY && process.env['TERM'] !== 'dumb';
+}
+
+/** Control sequences that begin and end a style (ECMA-48, SGR); `styleText` of Node.js decides by itself where to. */
+const STYLES = { bold: [1, 22], red: [31, 39], yellow: [33, 39] } as const;
+
+/** `text` in a colour where the stream is a terminal; FORCE_COLOR asks for it elsewhere too, NO_COLOR for none (https://no-color.org). */
+export function coloured(text: string, style: keyof typeof STYLES, stream: NodeJS.WriteStream): string {
+  const { FORCE_COLOR: force, NO_COLOR: none } = process.env;
+  const isForced = force !== undefined && force !== '0' && force !== 'false';
+  const isWanted = force === undefined ? !none && rewritesLines(stream) : isForced;
+  const [begin, end] = STYLES[style];
+  return isWanted && text !== '' ? `\x1b[${begin}m${text}\x1b[${end}m` : text;
 }
 
 /** Longer messages than this quote junk. */

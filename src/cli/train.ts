@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import {
   defaultCacheFolder,
   metricNames,
+  mixesPhotos,
   openDataset,
   type Preset,
   PRESETS,
@@ -16,11 +17,12 @@ import {
   Trainer,
   type TrainOptions,
   UserError,
+  variesPhotos,
   writeFileAtomically,
 } from '../index.js';
 import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentation.js';
 import { readConfig } from './config.js';
-import { duration, keysOf, number, shared, share, wholeNumber } from './options.js';
+import { duration, keysOf, MOST_THREADS, number, shared, share, valFraction, wholeNumber } from './options.js';
 import { reportTraining } from './report.js';
 import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
@@ -54,6 +56,7 @@ interface Arguments extends AugmentationArguments, StepArguments, HeadArguments 
   verify: number | undefined;
   tensorboard: boolean;
   out: string | undefined;
+  overwrite: boolean;
   resume: string | undefined;
   json: boolean;
   quiet: boolean;
@@ -70,6 +73,8 @@ const SETTINGS = [
   ...['cache', 'cache-dtype'],
   ...['verify', 'tensorboard'],
 ] as const satisfies readonly (keyof Arguments)[];
+/** Those that are true or false. */
+const SWITCHES = ['nesterov', 'decay-all', 'tensorboard'] as const satisfies readonly (typeof SETTINGS)[number][];
 const SETTINGS_FILE = 'args.yaml';
 
 /** What was wrong with the settings file. */
@@ -170,10 +175,15 @@ export const verb: Verb<Arguments> = {
         requiresArg: true,
         describe: 'folder for the run (default: runs/<time>-<model>-<policy>)',
       })
+      .option('overwrite', {
+        type: 'boolean',
+        default: false,
+        describe: 'replace the run that --out holds, if it holds one',
+      })
       .option('resume', { type: 'string', requiresArg: true, describe: 'folder of a run that is to go on' })
       .config('config', 'YAML file of settings, by the names of the flags; flags win', (path) => {
         try {
-          return readConfig(path, SETTINGS);
+          return readConfig(path, SETTINGS, SWITCHES);
         } catch (thrown) {
           // yargs would make another error of it.
           if (!(thrown instanceof UserError)) throw thrown;
@@ -204,18 +214,11 @@ export const verb: Verb<Arguments> = {
       throw new UserError('bad-arguments', `expected ${missing}; see ort-tl train --help`);
     }
     const dataset = await openDataset(args.data, {
-      valFraction: number(
-        'val-fraction',
-        args['val-fraction'],
-        'a share between 0 and 1',
-        (value) => value > 0 && value < 1,
-      ),
+      valFraction: valFraction(args['val-fraction']),
       seed: wholeNumber('seed', args.seed, 0),
     });
     const out = args.out ?? join('runs', `${timestamp(new Date())}-${runName(args.model, args.policy)}`);
     const options = { ...(await optionsOf(args, dataset.classes)), model: readModel(args.model), dataset, out };
-    if (args.resume === undefined) await writeSettings(out, args);
-
     const controller = new AbortController();
     const interrupt = () => {
       terminal.warn('finishing the step and saving; press Ctrl-C again to stop at once');
@@ -226,8 +229,12 @@ export const verb: Verb<Arguments> = {
     try {
       // A run that was stopped before its first checkpoint has nothing to go on with but its settings.
       const resume = args.resume !== undefined && existsSync(join(out, 'last'));
-      const trainer = new Trainer({ ...options, resume, signal: controller.signal });
-      const summary = await reportTraining(terminal, dataset, trainer);
+      const overwrite = given.overwrite || args.resume !== undefined;
+      const trainer = new Trainer({ ...options, resume, overwrite, signal: controller.signal });
+      const summary = await reportTraining(terminal, dataset, trainer, async ({ type }) => {
+        // Not earlier: settings that do not fit leave nothing behind.
+        if (type === 'compiled' && args.resume === undefined) await writeSettings(out, args);
+      });
       terminal.json(summary);
       if (summary.stopped) process.exitCode = 130;
     } catch (thrown) {
@@ -258,23 +265,36 @@ async function optionsOf(
   if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);
   if (args.patience !== undefined) optional.patience = wholeNumber('patience', args.patience, 1);
   if (args['time-limit'] !== undefined) optional.timeLimitMs = duration('time-limit', args['time-limit']);
+  const epochs = wholeNumber('epochs', args.epochs, 1);
+  const views = wholeNumber('views', args.views, 0);
+  const augmentation = augmentationFrom(args);
+  if (views > 0 && !variesPhotos(augmentation) && !mixesPhotos(augmentation))
+    throw new UserError(
+      'bad-arguments',
+      `expected an augmentation, such as --flip 0.5, that makes views differ beside \`${views}\` (--views)`,
+    );
   return {
     ...stepOptionsOf(args),
     ...headOptionsOf(args),
     classWeights: classWeightsOf(args['class-weights'], classes),
     ...optional,
     policy: args.policy,
-    epochs: wholeNumber('epochs', args.epochs, 1),
+    epochs,
     schedule: scheduleCalled(args.schedule),
-    warmupEpochs: number('warmup', args.warmup, 'epochs, 0 or more', (value) => value >= 0),
+    warmupEpochs: number(
+      'warmup',
+      args.warmup,
+      `a part of the ${epochs} epochs, 0 or more`,
+      (value) => value >= 0 && value <= epochs,
+    ),
     sampling: args.sampling,
-    augmentation: augmentationFrom(args),
-    views: wholeNumber('views', args.views, 0),
+    augmentation,
+    views,
     metric: args.metric,
     seed: args.seed,
     resize: args.resize,
     boundaryDtype: args['cache-dtype'],
-    threads: wholeNumber('threads', args.threads, 0),
+    threads: wholeNumber('threads', args.threads, 0, MOST_THREADS),
     provider: await providerCalled(args.provider),
     maxBad: share('max-bad', args['max-bad']),
     tensorboard: args.tensorboard,
@@ -285,13 +305,17 @@ async function optionsOf(
 function settingsOfRun(folder: string): Partial<Arguments> {
   const flags = process.argv.flatMap((word) => (word.startsWith('--') ? [word.slice(2).split('=')[0] ?? ''] : []));
   const other = flags.find((flag) => flag !== 'resume' && !DISPLAY.includes(flag));
+  const settings = join(folder, SETTINGS_FILE);
   if (other !== undefined) {
+    const anew = other === 'config' ? '' : `, or begin a new run with --config ${settings} --${other} …`;
     throw new UserError(
       'bad-arguments',
-      `a run goes on with the settings that it was begun with; leave out --${other}, or begin a new run with --config ${join(folder, SETTINGS_FILE)} --${other} …`,
+      `a run goes on with the settings that it was begun with; leave out --${other}${anew}`,
     );
   }
-  return readConfig(join(folder, SETTINGS_FILE), SETTINGS);
+  if (!existsSync(settings))
+    throw new UserError('cannot-resume', `${folder} holds no run: there is no ${SETTINGS_FILE} in it (--resume)`);
+  return readConfig(settings, SETTINGS, SWITCHES);
 }
 
 /** Writes what repeats the run: `ort-tl train --config args.yaml`. */

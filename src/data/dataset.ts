@@ -50,7 +50,7 @@ export interface Found {
 
 /**
  * Labels photos and, where none were named to validate, takes a seeded part of each class for it.
- * @throws UserError `no-photos`, `one-class`, `class-without-photos`, `unknown-class`, `too-few-photos`, `bad-val-fraction`.
+ * @throws UserError `no-photos`, `one-class`, `bad-class-name`, `class-without-photos`, `unknown-class`, `too-few-photos`, `bad-val-fraction`.
  */
 export function datasetOf(found: Found, { valFraction = 0.2, seed = 0 }: OpenOptions): Dataset {
   if (!(valFraction > 0 && valFraction < 1)) {
@@ -64,6 +64,14 @@ export function datasetOf(found: Found, { valFraction = 0.2, seed = 0 }: OpenOpt
     throw new UserError(
       'one-class',
       `${trainSource} has one class only, "${first}"; a classifier needs photos of two or more`,
+    );
+  }
+  // A class is a line of labels.txt.
+  const unprintable = classes.find((name) => /[\p{Cc}\p{Zl}\p{Zp}]/u.test(name));
+  if (unprintable !== undefined) {
+    throw new UserError(
+      'bad-class-name',
+      `the name of class ${JSON.stringify(unprintable)} in ${trainSource} has a line break or another control character; rename it`,
     );
   }
   for (const [name, photos] of found.train) {

@@ -1,7 +1,8 @@
 import type { Dirent } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
-import { messageOf, UserError } from '../errors.js';
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { extname, join, sep } from 'node:path';
+import { UserError } from '../errors.js';
+import { fileReason } from '../files.js';
 import { type Dataset, datasetOf, EXTENSIONS, type OpenOptions, VAL_NAMES } from './dataset.js';
 
 const LAYOUT = `expected one folder for each class, <folder>/<class>/*.jpg, or <folder>/train/<class>/*.jpg and <folder>/val/<class>/*.jpg (or ${EXTENSIONS.slice(1).join(' ')})`;
@@ -63,23 +64,31 @@ async function photosBelow(folder: string): Promise<string[]> {
     const path = join(folder, entry.name);
     // A link to a folder is followed for a class, not below it: it could lead in a circle.
     if (entry.isDirectory()) found.push(...(await photosBelow(path)));
-    else if (EXTENSIONS.includes(extname(entry.name).toLowerCase())) found.push(path);
+    else if (isPhotoFile(entry)) found.push(path);
   }
   return found;
+}
+
+/** By its name; not a pipe or a device, which might never end. */
+function isPhotoFile(entry: Dirent): boolean {
+  return (entry.isFile() || entry.isSymbolicLink()) && EXTENSIONS.includes(extname(entry.name).toLowerCase());
 }
 
 async function subfolders(folder: string): Promise<string[]> {
   const names: string[] = [];
   for (const entry of await entries(folder)) {
-    if (entry.isDirectory() || (entry.isSymbolicLink() && (await isFolder(join(folder, entry.name)))))
+    if (entry.isDirectory() || (entry.isSymbolicLink() && (await leadsElsewhere(folder, entry.name))))
       names.push(entry.name);
   }
   return names.sort();
 }
 
-async function isFolder(path: string): Promise<boolean> {
+/** Whether a link leads to a folder that does not hold `folder` itself: one that does would show every photo again. */
+async function leadsElsewhere(folder: string, link: string): Promise<boolean> {
+  const path = join(folder, link);
   const found = await stat(path).catch(() => undefined);
-  return found?.isDirectory() ?? false;
+  if (!found?.isDirectory()) return false;
+  return !`${await realpath(folder)}${sep}`.startsWith(join(await realpath(path), sep));
 }
 
 /** What `folder` holds, hidden entries (.DS_Store, .thumbnails) left out. */
@@ -88,7 +97,7 @@ async function entries(folder: string): Promise<Dirent[]> {
     const all = await readdir(folder, { withFileTypes: true });
     return all.filter(({ name }) => !name.startsWith('.'));
   } catch (cause) {
-    throw new UserError('no-such-folder', `cannot open the folder ${folder}: ${messageOf(cause)}; ${LAYOUT}`, {
+    throw new UserError('no-such-folder', `cannot open the folder ${folder}: ${fileReason(cause)}; ${LAYOUT}`, {
       cause,
     });
   }

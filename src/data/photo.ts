@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { messageOf, UserError } from '../errors.js';
-import { sha256 } from '../files.js';
+import { UserError } from '../errors.js';
+import { fileReason, sha256 } from '../files.js';
 import { readCifarRecord } from './cifar.js';
 import type { Unlabelled } from './dataset.js';
 import { readZipEntry } from './zip.js';
@@ -20,11 +20,11 @@ export async function readPhoto({ path, inside }: Unlabelled): Promise<PhotoCont
   try {
     if (inside?.kind === 'zip') return await readZipEntry(inside);
     if (inside?.kind === 'cifar') return await readCifarRecord(inside);
-    return await readFile(path);
+    const bytes = await readFile(path);
+    if (bytes.length === 0) throw new Error('it is empty');
+    return bytes;
   } catch (cause) {
-    // Node repeats the file's name.
-    const reason = messageOf(cause).replace(/, open '.*'$/s, '');
-    throw new UserError('unreadable-photo', `cannot read ${path}: ${reason}`, { cause });
+    throw new UserError('unreadable-photo', `cannot read ${path}: ${fileReason(cause)}`, { cause });
   }
 }
 

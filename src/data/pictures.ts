@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { messageOf, UserError } from '../errors.js';
-import { fileErrorCode } from '../files.js';
+import { UserError } from '../errors.js';
+import { fileErrorCode, makeFolder, writeFailed } from '../files.js';
 import { Random } from '../random.js';
 import { drawScene, type Nuisance } from './scene.js';
 import { demoShapes, pretrainShapes, type Shape } from './shapes.js';
@@ -51,7 +51,7 @@ export async function drawPictures(folder: string, options: PictureOptions): Pro
     const pictures: (() => Promise<void>)[] = [];
     for (const [split, count] of Object.entries(counts)) {
       for (const [name, shape] of Object.entries(shapes)) {
-        await mkdir(join(beside, split, name), { recursive: true });
+        await makeFolder(join(beside, split, name));
         for (let index = 0; index < count; index++) {
           const path = join(beside, split, name, `${String(index).padStart(4, '0')}.jpg`);
           const random = root.fork(`${set}/${split}/${name}/${index}`);
@@ -76,7 +76,7 @@ export async function drawPictures(folder: string, options: PictureOptions): Pro
   } catch (cause) {
     // Another process may have drawn the same at the same time.
     if ((await markerIn(folder)) === marker) return;
-    throw new UserError('write-failed', `cannot draw the pictures in ${folder}: ${messageOf(cause)}`, { cause });
+    throw writeFailed(folder, cause, 'draw the pictures in');
   } finally {
     // Pictures that were under way may still arrive; and where the parent is no folder there is nothing to remove.
     await rm(beside, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);

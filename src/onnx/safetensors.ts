@@ -25,6 +25,16 @@ export async function writeSafetensors(
   tensors: ReadonlyMap<string, Tensor>,
   metadata: Record<string, string> = {},
 ): Promise<string> {
+  const parts = encodeSafetensors(tensors, metadata);
+  await writeFileAtomically(path, ...parts);
+  return sha256(...parts);
+}
+
+/** The parts of a safetensors file, one after another. */
+export function encodeSafetensors(
+  tensors: ReadonlyMap<string, Tensor>,
+  metadata: Record<string, string> = {},
+): Uint8Array[] {
   const header: Record<string, unknown> = { __metadata__: metadata };
   let offset = 0;
   for (const [name, t] of tensors) {
@@ -37,9 +47,7 @@ export async function writeSafetensors(
   const padded = json + ' '.repeat((8 - (length % 8)) % 8);
   const prefix = new Uint8Array(8);
   new DataView(prefix.buffer).setBigUint64(0, BigInt(Buffer.byteLength(padded)), true);
-  const parts = [prefix, Buffer.from(padded), ...[...tensors.values()].map(bytesOf)];
-  await writeFileAtomically(path, ...parts);
-  return sha256(...parts);
+  return [prefix, Buffer.from(padded), ...[...tensors.values()].map(bytesOf)];
 }
 
 /** Reads a safetensors file. @throws UserError `bad-checkpoint` when it is missing, cut off or of another format. */

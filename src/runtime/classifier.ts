@@ -34,7 +34,7 @@ export class ImageClassifier {
     let session: ort.InferenceSession;
     try {
       session = await ort.InferenceSession.create(path, {
-        logSeverityLevel: 3,
+        logSeverityLevel: 4,
         ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
       });
     } catch (thrown) {

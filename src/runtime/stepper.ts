@@ -489,7 +489,7 @@ async function run(file: string, session: ort.InferenceSession, prepared: Run | 
 function refusal(code: string, what: string, thrown: unknown): UserError {
   return new UserError(
     code,
-    `ONNX Runtime ${what}: ${messageOf(thrown).trim()}; check that it runs the model that you began with`,
+    `ONNX Runtime ${what}: ${messageOf(thrown).trim()}; check that it runs the model that you began with, or choose --provider cpu where another lacks an operator`,
     { cause: thrown },
   );
 }
@@ -508,7 +508,7 @@ function sessionOptions({ threads, provider = 'cpu' }: StepperOptions): ort.Infe
     executionMode: 'sequential',
     interOpNumThreads: 1,
     ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
-    logSeverityLevel: 3,
+    logSeverityLevel: 4,
   };
 }
 

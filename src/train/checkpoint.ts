@@ -78,9 +78,9 @@ export function readLast(out: string, identity: Identity): { state: ReadonlyMap<
   for (const [name, value] of Object.entries(plain)) {
     const before = progress.settings[name];
     if (JSON.stringify(before) === JSON.stringify(value)) continue;
-    // Hashes tell nobody anything.
-    if (name === 'photos') throw refuse('its photos are others than those it was begun with; put these back');
-    if (name === 'source') throw refuse('its model is another than the one it was begun with; put that back');
+    if (name === 'photos')
+      throw refuse('its photos or their split are others now; put back those that it was begun with');
+    if (name === 'source') throw refuse('its model is another now; put back the one that it was begun with');
     throw refuse(`its ${name} was ${show(before)}, and is now ${show(value)}; resume it with what it was begun with`);
   }
   return { state: checkpoint.tensors, progress };

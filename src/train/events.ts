@@ -75,7 +75,13 @@ export interface Summary {
 }
 
 export type TrainEvent =
-  | { readonly type: 'compiled'; readonly manifest: Manifest; readonly elapsedMs: number }
+  | {
+      readonly type: 'compiled';
+      readonly manifest: Manifest;
+      readonly threads: number;
+      readonly provider: string;
+      readonly elapsedMs: number;
+    }
   | {
       /** Where the features of photos are kept, before any is added. */
       readonly type: 'cache';
@@ -94,7 +100,7 @@ export type TrainEvent =
   | { readonly type: 'learning-rate'; readonly learningRate: number; readonly figure: string }
   | {
       readonly type: 'progress';
-      readonly phase: 'reading photos' | 'looking for a learning rate' | 'training' | 'verifying';
+      readonly phase: 'reading photos' | 'looking for a learning rate' | 'training' | 'evaluating' | 'verifying';
       readonly epoch: number;
       readonly done: number;
       readonly total: number;

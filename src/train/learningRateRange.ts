@@ -20,8 +20,11 @@ export function smoothed(losses: readonly number[], momentum = 0.9): number[] {
  */
 export function valleyOf(rates: Float32Array, losses: readonly number[]): number | undefined {
   // The end of the curve, where the loss blows up, says nothing of the valley.
-  const lowest = losses.reduce((least, loss) => Math.min(least, loss), Infinity);
-  const blown = losses.findIndex((loss, step) => step > 0 && !(loss < 4 * lowest));
+  let lowest = Infinity;
+  const blown = losses.findIndex((loss) => {
+    lowest = Math.min(lowest, loss);
+    return !(loss < 4 * lowest) && loss !== lowest;
+  });
   const usable = blown < 0 ? losses : losses.slice(0, blown);
   const lengths = usable.map(() => 1);
   let end = 0;

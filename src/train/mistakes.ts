@@ -8,8 +8,8 @@ export interface Mistake {
   /** Of the class that was given, and of the photo's own, 0 to 1. */
   readonly probability: number;
   readonly actualProbability: number;
-  /** A small JPEG of it. */
-  readonly thumbnail: Uint8Array;
+  /** A small JPEG of it; undefined where the photo is gone. */
+  readonly thumbnail: Uint8Array | undefined;
 }
 
 /** A page of mistakes with their pictures, in the order given. */
@@ -17,7 +17,7 @@ export function mistakesPage(mistakes: readonly Mistake[], total: number, photos
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   const figures = mistakes.map(
     ({ path, actual, given, probability, actualProbability, thumbnail }) => `<figure>
-<img src="data:image/jpeg;base64,${Buffer.from(thumbnail).toString('base64')}" alt="${escapeHtml(actual)}">
+${thumbnail ? `<img src="data:image/jpeg;base64,${Buffer.from(thumbnail).toString('base64')}" alt="${escapeHtml(actual)}">` : ''}
 <figcaption><b>${escapeHtml(given)}</b> ${percent(probability)}; it is <b>${escapeHtml(actual)}</b> (${percent(actualProbability)})<br>${escapeHtml(path)}</figcaption>
 </figure>`,
   );

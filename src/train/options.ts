@@ -67,6 +67,8 @@ export interface TrainOptions extends Omit<StepOptions, 'classWeights' | 'target
   readonly verify?: number;
   /** Also writes an event file for TensorBoard. */
   readonly tensorboard?: boolean;
+  /** Replaces an earlier run in `out`; without it such a folder is refused. */
+  readonly overwrite?: boolean;
   /** Goes on with the run in `out` where it stopped; all other options must be those that it was begun with. */
   readonly resume?: boolean;
   /** Ends the training after the step under way; what was learned is kept, and the run can be resumed. */

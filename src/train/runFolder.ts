@@ -1,10 +1,19 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { FILES } from '../artifacts/compile.js';
 import type { Photo } from '../data/dataset.js';
 import { thumbnailOf } from '../data/thumbnail.js';
-import { messageOf, UserError } from '../errors.js';
-import { writeFileAtomically } from '../files.js';
+import { UserError } from '../errors.js';
+import { writeFailed, writeFileAtomically } from '../files.js';
 import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { type EpochResult, resultColumns, type Summary, type TrainEvent } from './events.js';
@@ -18,6 +27,10 @@ import { tensorBoardFile } from './tensorboard.js';
 const SHOWN_MISTAKES = 48;
 const THUMBNAIL_PIXELS = 160;
 
+/** What a run has learned, and what it tells of that: a new run in its folder would destroy the first. */
+const LEARNED = ['model.onnx', 'best', 'last'];
+const TOLD = ['results.csv', 'summary.json', 'curves.svg', 'confusion.svg', 'mistakes.html', 'labels.txt'];
+
 /** The files of a run, but for its checkpoint `last/` (see checkpoint.ts), its artifacts and its model. */
 export class RunFolder {
   private constructor(private readonly out: string) {}
@@ -30,12 +43,30 @@ export class RunFolder {
       for (const name of readdirSync(out, { recursive: true, encoding: 'utf8' }))
         if (/\.[0-9a-f]{8}\.partial$/.test(name)) rmSync(join(out, name), { force: true });
     } catch (thrown) {
-      throw new UserError(
-        'write-failed',
-        `cannot make the folder ${out}: ${messageOf(thrown)}; choose another (--out)`,
-      );
+      throw writeFailed(out, thrown);
     }
     return new RunFolder(out);
+  }
+
+  /**
+   * Makes room for a new run in `out`.
+   * @throws UserError `run-exists` when `out` holds what an earlier run has learned, unless `overwrite` allows to remove it.
+   */
+  static clear(out: string, overwrite: boolean): void {
+    const learned = LEARNED.find((name) => existsSync(join(out, name)));
+    if (learned === undefined) return;
+    if (!overwrite) {
+      const goesOn = existsSync(join(out, 'last')) ? `go on with it (--resume ${out}), ` : '';
+      throw new UserError(
+        'run-exists',
+        `${out} holds a run already (${learned}); ${goesOn}choose another folder (--out), or have it replaced (--overwrite)`,
+      );
+    }
+    try {
+      for (const name of [...LEARNED, ...TOLD]) rmSync(join(out, name), { recursive: true, force: true });
+    } catch (thrown) {
+      throw writeFailed(out, thrown);
+    }
   }
 
   path(name: string): string {
@@ -44,13 +75,14 @@ export class RunFolder {
 
   /** Adds a line to `events.jsonl`. */
   log(event: TrainEvent): void {
+    const path = this.path('events.jsonl');
+    const before = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
     try {
-      appendFileSync(this.path('events.jsonl'), `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
+      appendFileSync(path, `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
     } catch (thrown) {
-      throw new UserError(
-        'write-failed',
-        `cannot write ${this.path('events.jsonl')}: ${messageOf(thrown)}; free some space`,
-      );
+      // A full disk may have taken a part of the line.
+      if (existsSync(path)) truncateSync(path, before);
+      throw writeFailed(path, thrown);
     }
   }
 
@@ -152,7 +184,7 @@ async function mistakesOf(
       given: classes[predicted] ?? '',
       probability: shares[predicted] ?? 0,
       actualProbability: shares[photo.label] ?? 0,
-      thumbnail: await thumbnailOf(photo, THUMBNAIL_PIXELS),
+      thumbnail: await thumbnailOf(photo, THUMBNAIL_PIXELS).catch(() => undefined),
     });
   }
   return { mistakes, total: wrong.length };

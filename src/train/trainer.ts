@@ -1,4 +1,4 @@
-import { basename, join, resolve } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { compile, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { tunedModel } from '../artifacts/tunedModel.js';
@@ -28,6 +28,8 @@ import { RunFolder } from './runFolder.js';
 
 /** Steps asked of the worker at a time: progress is told, and limits are looked at, between them. */
 const STEPS_PER_CALL = 16;
+/** Validation photos asked of it at a time, a multiple of what it takes in one run of the session. */
+const EVALUATED_PER_CALL = 512;
 /** Steps of a range test. */
 const RANGE_STEPS = 100;
 /** A mean loss of so many times ln(classes), the loss of a guess, will not come down again. */
@@ -53,13 +55,14 @@ export class Trainer implements AsyncIterable<TrainEvent> {
   }
 
   /** Trains to the end. @throws as the iterator does. */
-  async run(onEvent: (event: TrainEvent) => void = () => undefined): Promise<Summary> {
-    const events = this[Symbol.asyncIterator]();
-    for (;;) {
-      const { value, done } = await events.next();
-      if (done) return value;
-      onEvent(value);
+  async run(onEvent: (event: TrainEvent) => void | Promise<void> = () => undefined): Promise<Summary> {
+    let summary: Summary | undefined;
+    for await (const event of this) {
+      await onEvent(event);
+      if (event.type === 'done') summary = event.summary;
     }
+    if (!summary) throw new Error('a training that ends tells so');
+    return summary;
   }
 }
 
@@ -76,18 +79,21 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
     ...(options.size ? { size: options.size } : {}),
     ...(preprocessing ? { preprocessing } : {}),
   });
-  const identity: Identity = { ...settings, source: options.model.sha256, photos: identityOf(dataset) };
+  // In the order in which they are compared: other photos change settings too.
+  const identity: Identity = { source: options.model.sha256, photos: identityOf(dataset), ...settings };
   const resumed = options.resume ? readLast(out, identity) : undefined;
+  if (!resumed) RunFolder.clear(out, options.overwrite ?? false);
 
+  // First, since it leaves nothing behind where it fails.
+  const manifest = await writeArtifacts(compiled, join(out, 'artifacts'));
   const folder = RunFolder.open(out);
   await folder.startLog(resumed?.progress.results.length ?? 0);
   const tell = <Event extends TrainEvent>(event: Event): Event => {
     if (event.type !== 'progress') folder.log(event);
     return event;
   };
-  const artifacts = folder.path('artifacts');
-  const manifest = await writeArtifacts(compiled, artifacts);
-  yield tell({ type: 'compiled', manifest, elapsedMs: performance.now() - began });
+  const { threads, provider } = settings;
+  yield tell({ type: 'compiled', manifest, threads, provider, elapsedMs: performance.now() - began });
 
   const slots = dataset.train.length * viewsOf(settings) + dataset.val.length;
   // New views in every epoch, and photos that are mixed with whichever lie beside them, never come again.
@@ -96,10 +102,10 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   const cache = returns ? options.cache : undefined;
   if (cache === undefined) checkMemory(manifest, slots);
   else await checkSpace(cache, 0);
-  const engine = await Engine.start(artifacts, {
+  const engine = await Engine.start(folder.path('artifacts'), {
     slots,
-    threads: settings.threads,
-    provider: settings.provider,
+    threads,
+    provider,
     ...(cache === undefined ? {} : { cache: { folder: cache, decoder: decoderVersion } }),
   });
   const abort = () => {
@@ -134,15 +140,10 @@ const augments = (augmentation: Augmentation) => variesPhotos(augmentation) || m
 /** Views of each training photo that are kept at once. */
 const viewsOf = ({ augmentation, views }: Settings) => (augments(augmentation) ? Math.max(1, views) : 1);
 
-/** What identifies a data set's photos, from whichever folder they are named: a run is resumed on the same ones only. */
-function identityOf({ classes, train, val }: Dataset): string {
-  const inFull = (photo: Photo): Photo => ({
-    ...photo,
-    path: resolve(photo.path),
-    ...(photo.inside?.kind === 'zip' ? { inside: { ...photo.inside, archive: resolve(photo.inside.archive) } } : {}),
-    ...(photo.inside?.kind === 'cifar' ? { inside: { ...photo.inside, file: resolve(photo.inside.file) } } : {}),
-  });
-  return sha256(Buffer.from(JSON.stringify([classes, train.map(inFull), val.map(inFull)])));
+/** What identifies a data set's photos, wherever it lies: a run is resumed on the same ones only. */
+function identityOf({ classes, train, val, folder }: Dataset): string {
+  const placeOf = ({ path, label, inside }: Photo) => [relative(folder, path), label, inside?.offset];
+  return sha256(Buffer.from(JSON.stringify([classes, train.map(placeOf), val.map(placeOf)])));
 }
 
 /** One training, from the first photo to the model. */
@@ -252,7 +253,18 @@ class Session {
       this.valSlots = filled.filter((slot) => slot >= this.firstVal);
     }
     const empty = this.trainPhotos === 0 ? 'train' : this.valSlots.length === 0 ? 'validate' : undefined;
-    if (empty) throw new UserError('no-photos', `${dataset.folder} has no readable photos to ${empty} with`);
+    if (empty)
+      throw new UserError(
+        'no-photos',
+        `${dataset.folder} has no readable photos to ${empty} with; mend or replace them`,
+      );
+    const readable = new Set(this.trainSlots.flat().map((slot) => this.slotLabels[slot]));
+    const lacking = dataset.classes.find((_, label) => !readable.has(label));
+    if (lacking !== undefined)
+      throw new UserError(
+        'class-without-photos',
+        `class "${lacking}" has no readable photos to train with in ${dataset.folder}; mend or replace them, or remove the class`,
+      );
     await this.folder.writeSkipped(this.skipped.list);
     if (!this.makesNewViews) await this.engine.releaseFrozen();
   }
@@ -389,7 +401,7 @@ class Session {
     const { settings, progress, manifest, folder } = this;
     const { partial } = progress;
     if (partial.images === 0) return;
-    const { metrics } = await this.evaluate();
+    const { metrics } = yield* this.evaluate(epoch);
     const elapsedMs = partial.elapsedMs + performance.now() - epochBegan;
     const result: EpochResult = {
       epoch,
@@ -442,10 +454,18 @@ class Session {
   }
 
   /** Metrics of the validation photos under the current parameters. */
-  private async evaluate(): Promise<{ metrics: Metrics; logits: Float32Array }> {
-    const { logits } = await this.engine.evaluate(Int32Array.from(this.valSlots));
+  private async *evaluate(epoch: number): AsyncGenerator<TrainEvent, { metrics: Metrics; logits: Float32Array }> {
+    const slots = Int32Array.from(this.valSlots);
+    const classes = this.manifest.classes.length;
+    const logits = new Float32Array(slots.length * classes);
+    for (let done = 0; done < slots.length;) {
+      const some = slots.subarray(done, done + EVALUATED_PER_CALL);
+      logits.set((await this.engine.evaluate(some)).logits, done * classes);
+      done += some.length;
+      yield { type: 'progress', phase: 'evaluating', epoch, done, total: slots.length };
+    }
     const labels = this.valPhotos.map(({ label }) => label);
-    return { metrics: metricsOf(logits, labels, this.manifest.classes.length), logits };
+    return { metrics: metricsOf(logits, labels, classes), logits };
   }
 
   /** The validation photos that could be read, in the order of their slots. */
@@ -472,6 +492,7 @@ class Session {
         slots,
         learningRates: rates.subarray(step, until),
         firstStep: step + 1,
+        ...this.targetsOf(slots),
       });
       losses.push(...result.losses);
       yield {
@@ -533,7 +554,7 @@ class Session {
     const parameters = folder.readBest();
     await this.exportModel(parameters);
     await this.engine.setState(inPlaceOfAverages(manifest, parameters));
-    const { metrics, logits } = await this.evaluate();
+    const { metrics, logits } = yield* this.evaluate(progress.best.epoch);
     const photos = this.valPhotos;
     if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
     const count = signal?.aborted ? 0 : Math.min(options.verify ?? photos.length, photos.length);

@@ -32,6 +32,8 @@ describe('augmentationFrom', () => {
   });
 
   it('refuses half an operation', () => {
-    expect(() => parse('--rand-augment 9 --rand-augment-operations 1.5')).toThrow('randAugment.operations');
+    expect(() => parse('--rand-augment 9 --rand-augment-operations 1.5')).toThrow(
+      'a whole number from 1 to 14, got `1.5` (--rand-augment-operations)',
+    );
   });
 });

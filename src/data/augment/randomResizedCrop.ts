@@ -37,15 +37,24 @@ export function randomResizedCrop(
  * to half a pixel of the window.
  */
 function viewOf(photo: Size, window: Size, part: Size & { left: number; top: number }): View {
-  const [across, down] = [window.width / part.width, window.height / part.height];
-  const scaled = {
-    width: Math.max(window.width, Math.round(photo.width * across)),
-    height: Math.max(window.height, Math.round(photo.height * down)),
-  };
-  return {
-    scaled,
-    left: Math.min(scaled.width - window.width, Math.round(part.left * across)),
-    top: Math.min(scaled.height - window.height, Math.round(part.top * down)),
-    window,
-  };
+  const across = along(photo.width, window.width, part.left, part.width);
+  const down = along(photo.height, window.height, part.top, part.height);
+  return { scaled: { width: across.scaled, height: down.scaled }, left: across.first, top: down.first, window };
+}
+
+/** On one axis, the whole length that `photo` is scaled to and the window's first pixel: those that show the part's two ends best. */
+function along(photo: number, window: number, first: number, count: number): { scaled: number; first: number } {
+  let best = { scaled: window, first: 0, off: Infinity };
+  const exact = (photo * window) / count;
+  for (const whole of [Math.floor(exact), Math.ceil(exact)]) {
+    const scaled = Math.max(window, whole);
+    const scale = scaled / photo;
+    const centred = (first + count / 2) * scale - window / 2;
+    for (const rounded of [Math.floor(centred), Math.ceil(centred)]) {
+      const start = Math.max(0, Math.min(scaled - window, rounded));
+      const off = Math.max(Math.abs(start - first * scale), Math.abs(start + window - (first + count) * scale));
+      if (off < best.off) best = { scaled, first: start, off };
+    }
+  }
+  return best;
 }
