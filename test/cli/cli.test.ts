@@ -64,6 +64,28 @@ describe('ort-tl', () => {
     expect(cli('--version').stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
+  it('goes on with a run whose photos were named from the folder it was begun in', () => {
+    const cwd = folder();
+    cpSync(pictures, join(cwd, 'photos'), { recursive: true });
+    const inside = (...args: string[]) =>
+      spawnSync(process.execPath, [main, 'train', ...args], { encoding: 'utf8', cwd, timeout: 100_000 });
+    const flags = ['--model', SMALL_CNN, '--data', 'photos', '--epochs', '2', '--policy', 'F1C0', '--threads', '2'];
+    expect(inside(...flags, '--out', 'whole').status).toBe(0);
+    // Each part takes the steps of one call, and this set is one call an epoch.
+    expect(inside(...flags, '--time-limit', '1ms', '--out', 'parts').stdout).toContain('stopped: the time is up');
+    const resumed = inside('--resume', 'parts');
+    expect(resumed.stderr).toBe('');
+    expect(resumed.status).toBe(0);
+    expect(readFileSync(join(cwd, 'parts', 'model.onnx'))).toEqual(readFileSync(join(cwd, 'whole', 'model.onnx')));
+  });
+
+  it('ends without a word when whoever reads its output has closed it', () => {
+    const command = `"${process.execPath}" "${main}" inspect "${SMALL_CNN}" | true`;
+    const { status, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', command], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(status).toBe(141);
+  });
+
   it('trains, and predicts with the model that it exported', () => {
     const out = join(folder(), 'run');
     const trained = cli(

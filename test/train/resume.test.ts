@@ -151,10 +151,16 @@ describe('a run that was interrupted', () => {
     expect(lossOf(whole)).toBeGreaterThan(lossOf(plain) + 0.1);
   });
 
-  it('is not resumed with other settings, or where there is none', async () => {
+  it('is not resumed with other settings, photos or model, or where there is none', async () => {
     const out = folder();
     await train({ out, epochs: 1 });
     await expect(train({ out, epochs: 2, resume: true })).rejects.toThrow(/its epochs was 1, and is now 2/);
+    const fewer = { ...dataset, train: dataset.train.slice(1) };
+    await expect(train({ out, epochs: 1, dataset: fewer, resume: true })).rejects.toThrow(
+      /its photos or their split are others/,
+    );
+    const model = readModel(TINY_RESNET);
+    await expect(train({ out, epochs: 1, model, resume: true })).rejects.toThrow(/its model is another/);
     await expect(train({ out: folder(), resume: true })).rejects.toThrow(/no whole checkpoint in last\//);
   });
 });
