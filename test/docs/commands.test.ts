@@ -24,10 +24,11 @@ const COMMANDS_NOT_RUN: Readonly<Record<string, readonly string[]>> = {
   'README.md': [
     'npm ci && npm run demo     # trains, evaluates, exports and predicts with what the repository holds, in under a minute',
     'npm ci && npm test         # passes the tests',
+    'npm run bench:peers -- --model efficientnet_b0.onnx --data photos/ --python-torch P --python-ort Q',
+    'npm run bench:growth -- --model efficientnet_b0.onnx --data photos/',
     'npm run zoo -- FOLDER              # public architectures, by four policies',
     "npm run test:backend -- FOLDER     # the ONNX project's own test cases",
     'npm run fuzz -- --count 5000 --seed 0',
-    'npm run zoo -- FOLDER',
   ],
   'docs/tutorial.md': ['npm install onnxruntime-node sharp'],
   'docs/how-it-works.md': [
