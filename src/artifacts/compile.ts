@@ -96,7 +96,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   if (microBatch < batch && (batchNorm === 'batch' || dropoutRatio > 0)) {
     throw new UserError(
       'bad-arguments',
-      `a part of a batch has other statistics than the batch, and drops out by itself; leave out --accumulate or ${batchNorm === 'batch' ? '--bn batch' : '--dropout'}`,
+      `a part of a batch has other statistics than the batch, and drops out by itself; leave out --accumulate and --memory, or ${batchNorm === 'batch' ? '--bn batch' : '--dropout'}`,
     );
   }
   const policy = parsePolicy(options.policy);

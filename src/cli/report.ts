@@ -30,6 +30,9 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       terminal.print(
         `policy ${policy}: ${showCount(cost.trainableParameters)} parameters train (${share}), boundary ${showBytes(cost.boundaryBytes)} an image; runs on ${on}; compiled in ${showDuration(event.elapsedMs)}`,
       );
+      const { batch, microBatch = batch } = event.manifest;
+      if (microBatch < batch)
+        terminal.print(`a step is run in ${Math.ceil(batch / microBatch)} parts of ${microBatch} images or fewer`);
       for (const note of notes) terminal.print(note);
       for (const warning of warnings) terminal.warn(`warning: ${warning}`);
       break;

@@ -98,7 +98,7 @@ export function stepOptionsOf(args: StepArguments): Omit<StepOptions, 'classWeig
   const clipNorm = args['clip-norm'];
   return {
     batch,
-    microBatch: Math.ceil(batch / parts),
+    ...(parts > 1 ? { microBatch: Math.ceil(batch / parts) } : {}),
     optimizer: optimizerCalled(args.optimizer, settings),
     decay: args['decay-all'] ? 'all' : 'weights',
     clipNorm: clipNorm === undefined ? 0 : number('clip-norm', clipNorm, 'a norm above 0', (value) => value > 0),

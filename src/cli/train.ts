@@ -22,7 +22,7 @@ import {
 } from '../index.js';
 import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentation.js';
 import { readConfig } from './config.js';
-import { duration, keysOf, MOST_THREADS, number, shared, share, valFraction, wholeNumber } from './options.js';
+import { duration, keysOf, MOST_THREADS, number, shared, share, size, valFraction, wholeNumber } from './options.js';
 import { reportTraining } from './report.js';
 import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
@@ -48,6 +48,7 @@ interface Arguments extends AugmentationArguments, StepArguments, HeadArguments 
   preprocessing: Preset | undefined;
   'val-fraction': number;
   'max-bad': number;
+  memory: string | undefined;
   /** `false` for --no-cache. */
   cache: string | false | undefined;
   'cache-dtype': 'float32' | 'float16';
@@ -70,7 +71,7 @@ const SETTINGS = [
   ...keysOf(headFlags),
   ...['sampling', ...keysOf(augmentationFlags), 'views', 'preprocessing'],
   ...['metric', 'patience', 'time-limit', 'seed', 'size', 'resize', 'val-fraction', 'max-bad', 'threads', 'provider'],
-  ...['cache', 'cache-dtype'],
+  ...['cache', 'cache-dtype', 'memory'],
   ...['verify', 'tensorboard'],
 ] as const satisfies readonly (keyof Arguments)[];
 /** Those that are true or false. */
@@ -150,6 +151,11 @@ export const verb: Verb<Arguments> = {
         default: 0.05,
         requiresArg: true,
         describe: 'share of unreadable photos that stops the run',
+      })
+      .option('memory', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'the most memory to take, such as 512MB: a batch that would take more is run in parts',
       })
       .option('cache', { ...shared.cache, describe: `${shared.cache.describe}; --no-cache does without` })
       .option('cache-dtype', shared['cache-dtype'])
@@ -261,6 +267,10 @@ async function optionsOf(
   }
   if (args.preprocessing !== undefined) optional.preprocessing = args.preprocessing;
   if (args.size !== undefined) optional.size = wholeNumber('size', args.size, 1);
+  if (args.memory !== undefined) {
+    if (args.accumulate > 1) throw new UserError('bad-arguments', 'expected --memory or --accumulate, not both');
+    optional.memoryBytes = size('memory', args.memory);
+  }
   if (args.cache !== false) optional.cache = args.cache ?? defaultCacheFolder();
   if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);
   if (args.patience !== undefined) optional.patience = wholeNumber('patience', args.patience, 1);

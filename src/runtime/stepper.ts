@@ -10,6 +10,7 @@ import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
 import { meanShares } from '../optim/loss.js';
 import { probeBlockSize } from './blockSize.js';
 import { type Donor, openFeatures } from './features.js';
+import { frozenBatch } from './frozenBatch.js';
 import type { Provider } from './providers.js';
 import { type BoundaryDType, bytesOf, type Row, Slots } from './slots.js';
 
@@ -75,8 +76,9 @@ interface Run {
   readonly fetches: Record<string, ort.Tensor>;
 }
 
-/** Images a run of the evaluation graph. */
+/** Images a run of the evaluation graph, at most, and bytes of their boundary: a whole network on many images takes much memory. */
 const EVALUATION_BATCH = 64;
+const EVALUATION_BYTES = 2 ** 21;
 
 /**
  * Runs artifacts: keeps the boundary of photos in slots, and parameters and moments in two sets of tensors that swap roles
@@ -85,6 +87,8 @@ const EVALUATION_BATCH = 64;
 export class Stepper {
   /** Open while it is needed. */
   private frozen: ort.InferenceSession | undefined;
+  /** Images of one of its runs, once that is known. */
+  private frozenBatch: number | undefined;
   private readonly photos: Slots;
   private readonly labels: Int32Array;
   /** The boundary of the images of a run, and of the next one, which is read while that runs. */
@@ -109,7 +113,7 @@ export class Stepper {
 
   private constructor(
     private readonly artifacts: Artifacts,
-    { slots, cache }: StepperOptions,
+    private readonly options: StepperOptions,
     /** Opens the frozen part; absent when there is none. */
     private readonly openFrozen: (() => Promise<ort.InferenceSession>) | undefined,
     private readonly training: ort.InferenceSession,
@@ -119,8 +123,8 @@ export class Stepper {
     private readonly donor: Donor | undefined,
   ) {
     const { batch, microBatch = batch, boundary, classes, parameters, statistics, targets } = artifacts.manifest;
-    this.photos = new Slots(boundary, slots, features, cache?.inMemoryBytes);
-    this.labels = new Int32Array(slots);
+    this.photos = new Slots(boundary, options.slots, features, options.cache?.inMemoryBytes);
+    this.labels = new Int32Array(options.slots);
     this.batchRows = [this.photos.buffers(microBatch), this.photos.buffers(microBatch)];
     this.labelData = new BigInt64Array(microBatch);
     this.targetData = new Float32Array(targets === 'soft' ? microBatch * classes.length : 0);
@@ -241,15 +245,43 @@ export class Stepper {
     pixels: Uint8Array,
     keys?: readonly string[],
   ): Promise<void> {
-    const { height, width } = this.artifacts.manifest.preprocessing;
     const count = slots.length;
     const buffers = this.photos.buffers(count);
-    const { [PIXELS]: own, ...fetches } = this.boundaryOf(buffers, count);
-    if (own) (own.data as Uint8Array).set(pixels);
-    const feeds = { [PIXELS]: new ort.Tensor('uint8', pixels, [count, height, width, 3]) };
-    // Where the cache has every photo, the frozen part is never opened.
-    if (this.openFrozen) await run(FILES.frozen, (this.frozen ??= await this.openFrozen()), { feeds, fetches });
+    const own = this.photos.values.findIndex(({ name }) => name === PIXELS);
+    buffers[own]?.set(pixels);
+    if (this.openFrozen) await this.runFrozen(pixels, buffers, count);
     await this.keep(slots, labels, buffers, keys);
+  }
+
+  /** Fills `buffers` with what the frozen part makes of `count` images. */
+  private async runFrozen(pixels: Uint8Array, buffers: readonly Row[], count: number): Promise<void> {
+    const { height, width } = this.artifacts.manifest.preprocessing;
+    const imageBytes = height * width * 3;
+    // Where the cache has every photo, the frozen part is never opened.
+    const frozen = (this.frozen ??= await this.openFrozen?.());
+    if (!frozen) return;
+    const runOn = async (first: number, size: number) => {
+      const some = buffers.map((buffer) => buffer.subarray((first * buffer.length) / count));
+      const fetches = this.boundaryOf(some, size);
+      // The pixels may be a part of the boundary, and need no run.
+      Reflect.deleteProperty(fetches, PIXELS);
+      const images = pixels.subarray(first * imageBytes, (first + size) * imageBytes);
+      const feeds = { [PIXELS]: new ort.Tensor('uint8', images, [size, height, width, 3]) };
+      await run(FILES.frozen, frozen, { feeds, fetches });
+    };
+    const { threads, provider = 'cpu' } = this.options;
+    // Another provider has cores enough for all of them.
+    this.frozenBatch ??=
+      provider === 'cpu'
+        ? await frozenBatch({
+            run: (size) => runOn(0, size),
+            count,
+            folder: this.features?.folder,
+            key: `${threads} threads`,
+          })
+        : count;
+    for (let first = 0; first < count; first += this.frozenBatch)
+      await runOn(first, Math.min(this.frozenBatch, count - first));
   }
 
   /**
@@ -402,9 +434,10 @@ export class Stepper {
       if (value) feeds[name] = value;
     }
     const batches: Int32Array[] = [];
-    for (let first = 0; first < slots.length; first += EVALUATION_BATCH)
-      batches.push(slots.subarray(first, first + EVALUATION_BATCH));
-    const buffers = [this.photos.buffers(EVALUATION_BATCH), this.photos.buffers(EVALUATION_BATCH)];
+    const fitting = Math.floor(EVALUATION_BYTES / this.artifacts.manifest.cost.boundaryBytes);
+    const size = Math.max(1, Math.min(EVALUATION_BATCH, fitting));
+    for (let first = 0; first < slots.length; first += size) batches.push(slots.subarray(first, first + size));
+    const buffers = [this.photos.buffers(size), this.photos.buffers(size)];
     const gather = (index: number) => {
       const [some, into] = [batches[index], buffers[index % 2]];
       return some && into && handled(this.photos.gather(some, into));
@@ -414,7 +447,7 @@ export class Stepper {
       await ready;
       ready = gather(index + 1);
       Object.assign(feeds, this.boundaryOf(buffers[index % 2] ?? [], length));
-      const first = index * EVALUATION_BATCH;
+      const first = index * size;
       const results = logits.subarray(first * classes.length, (first + length) * classes.length);
       const fetches = { [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [length, classes.length]) };
       await run(FILES.evaluation, this.evaluation, { feeds, fetches });
@@ -514,6 +547,8 @@ function sessionOptions({ threads, provider = 'cpu' }: StepperOptions): ort.Infe
     executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
     executionMode: 'sequential',
     interOpNumThreads: 1,
+    // With it a run takes all its memory in one piece beside what the first run took in many: almost twice as much, and slower.
+    enableMemPattern: false,
     ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
     logSeverityLevel: 4,
   };

@@ -69,6 +69,11 @@ export interface TrainOptions extends Omit<StepOptions, 'classWeights' | 'target
   readonly tensorboard?: boolean;
   /** Replaces an earlier run in `out`; without it such a folder is refused. */
   readonly overwrite?: boolean;
+  /**
+   * The most memory that the process may take, in bytes: where a whole batch would take more, its gradients are added up in
+   * parts. Default: whatever it takes. `microBatch` goes first.
+   */
+  readonly memoryBytes?: number;
   /** Goes on with the run in `out` where it stopped; all other options must be those that it was begun with. */
   readonly resume?: boolean;
   /** Ends the training after the step under way; what was learned is kept, and the run can be resumed. */

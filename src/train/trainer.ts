@@ -1,5 +1,5 @@
 import { basename, join, relative } from 'node:path';
-import { compile, writeArtifacts } from '../artifacts/compile.js';
+import { compile, type Compiled, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { tunedModel } from '../artifacts/tunedModel.js';
 import { type Augmentation, mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
@@ -27,6 +27,8 @@ import { isBetter, type Metrics, metricsOf, predictionOf } from './metrics.js';
 import { type Settings, settingsOf, type TrainOptions } from './options.js';
 import { RunFolder } from './runFolder.js';
 
+/** What a process takes beside the training's tensors: Node.js, ONNX Runtime and sharp, both models, the frozen part's run. */
+const OVERHEAD_BYTES = 300e6;
 /** Steps asked of the worker at a time: progress is told, and limits are looked at, between them. */
 const STEPS_PER_CALL = 16;
 /** Validation photos asked of it at a time, a multiple of what it takes in one run of the session. */
@@ -69,20 +71,8 @@ export class Trainer implements AsyncIterable<TrainEvent> {
 
 async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
   const { dataset, out, signal } = options;
-  const settings = settingsOf(options);
   const began = performance.now();
-  const { classWeights, preprocessing, ...choices } = settings;
-  // The provider's own layout, where it has one: what is compiled here is run here.
-  const blockSize = settings.provider === 'cpu' ? await probeBlockSize() : undefined;
-  const compiled = compile(options.model, {
-    ...(blockSize ? { blockSize } : {}),
-    ...choices,
-    classes: dataset.classes,
-    ...(mixesPhotos(settings.augmentation) ? { targets: 'soft' as const } : {}),
-    ...(classWeights === 'equal' ? {} : { classWeights: weightsOfClasses(classWeights, dataset) }),
-    ...(options.size ? { size: options.size } : {}),
-    ...(preprocessing ? { preprocessing } : {}),
-  });
+  const { compiled, settings } = await compileWithin(options, settingsOf(options));
   // In the order in which they are compared: other photos change settings too.
   const identity: Identity = { source: options.model.sha256, photos: identityOf(dataset), ...settings };
   const resumed = options.resume ? readLast(out, identity) : undefined;
@@ -133,6 +123,41 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
     signal?.removeEventListener('abort', abort);
     await engine.close();
   }
+}
+
+/** Compiles for whole batches, or for the largest parts of them that the memory allows. @throws UserError `too-little-memory`. */
+async function compileWithin(
+  options: TrainOptions,
+  settings: Settings,
+): Promise<{ compiled: Compiled; settings: Settings }> {
+  const { dataset, memoryBytes, microBatch } = options;
+  const { classWeights, preprocessing, ...choices } = settings;
+  // The provider's own layout, where it has one: what is compiled here is run here.
+  const blockSize = settings.provider === 'cpu' ? await probeBlockSize() : undefined;
+  const compileParts = (imagesARun: number) =>
+    compile(options.model, {
+      ...(blockSize ? { blockSize } : {}),
+      ...choices,
+      microBatch: imagesARun,
+      classes: dataset.classes,
+      ...(mixesPhotos(settings.augmentation) ? { targets: 'soft' as const } : {}),
+      ...(classWeights === 'equal' ? {} : { classWeights: weightsOfClasses(classWeights, dataset) }),
+      ...(options.size ? { size: options.size } : {}),
+      ...(preprocessing ? { preprocessing } : {}),
+    });
+  let images = settings.microBatch;
+  let compiled = compileParts(images);
+  if (memoryBytes === undefined || microBatch !== undefined) return { compiled, settings };
+  const needed = () => OVERHEAD_BYTES + compiled.manifest.cost.trainingMemoryBytes;
+  while (needed() > memoryBytes && images > 1) compiled = compileParts((images = Math.ceil(images / 2)));
+  if (needed() > memoryBytes) {
+    const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
+    throw new UserError(
+      'too-little-memory',
+      `policy ${settings.policy} takes about ${megabytes(needed())} even with one image at a time, more than the ${megabytes(memoryBytes)} allowed (--memory); choose a policy that trains fewer layers`,
+    );
+  }
+  return { compiled, settings: { ...settings, microBatch: images } };
 }
 
 function weightsOfClasses(weights: 'balanced' | readonly number[], { train, classes }: Dataset): readonly number[] {

@@ -65,12 +65,14 @@ async function train(options: Partial<TrainOptions> & { data?: string } = {}): P
 /** Rows of a cache, by the folders of their kind. */
 const rowsIn = (cache: string) =>
   Object.fromEntries(
-    readdirSync(cache).map((kind) => [
-      kind,
-      readdirSync(join(cache, kind))
-        .filter((name) => name.endsWith('.index'))
-        .reduce((sum, name) => sum + statSync(join(cache, kind, name)).size / 40, 0),
-    ]),
+    readdirSync(cache, { withFileTypes: true })
+      .filter((each) => each.isDirectory())
+      .map(({ name: kind }) => [
+        kind,
+        readdirSync(join(cache, kind))
+          .filter((name) => name.endsWith('.index'))
+          .reduce((sum, name) => sum + statSync(join(cache, kind, name)).size / 40, 0),
+      ]),
   );
 const countRows = (cache: string) => Object.values(rowsIn(cache)).reduce((sum, count) => sum + count, 0);
 const PHOTOS = 6 * (8 + 4);
@@ -161,7 +163,7 @@ describe('the feature cache', () => {
   it('computes a damaged row again', async () => {
     const cache = folder();
     const cold = await train({ cache });
-    const kind = join(cache, readdirSync(cache)[0] ?? '');
+    const kind = join(cache, Object.keys(rowsIn(cache))[0] ?? '');
     const rows = readdirSync(kind).find((name) => name.endsWith('.rows')) ?? '';
     const file = openSync(join(kind, rows), 'r+');
     writeSync(file, Uint8Array.of(1, 2, 3, 4), 0, 4, 5 * 8 * 8 * 128 * 4 + 100);

@@ -52,7 +52,7 @@ async function tryJobs(number) {
         process.execPath,
         [script, join(folder, name), policy, pictures, out],
         {
-          timeout: 600_000,
+          timeout: 1_800_000,
         },
       );
       result = JSON.parse(stdout.trim().split('\n').at(-1));
@@ -112,7 +112,7 @@ const text = `# Models that were tried
 
 Public architectures with seeded random weights, exported as \`test/zoo/make-models.py\` says (its requirements beside it name the
 versions; \`torchscript\` and \`torch\` are the old and the new exporter of PyTorch, \`tf2onnx\` is Keras' own), each trained by four
-policies on twenty drawn pictures, ten epochs of two steps with LAMB, in a process of its own with one thread. A cell tells how long
+policies on twenty drawn pictures, ten epochs of two steps with LAMB (learning rate 2e-3, full 3e-4), in a process of its own with one thread. A cell tells how long
 compiling took, the training loss of the first and the last epoch, on how many of twenty validation pictures the exported model, in a
 plain session, gave the class of the evaluation that chose it, and the whole process's peak memory.
 

@@ -18,7 +18,7 @@ try {
     warmupEpochs: 0,
     // Its steps are in proportion to the weights, whatever the size of a random network's features.
     optimizer: optimizers.lamb,
-    learningRate: policy === 'full' ? 1e-3 : 2e-3,
+    learningRate: policy === 'full' ? 3e-4 : 2e-3,
     // This one normalizes by itself.
     ...(path.includes('EfficientNetB0-tf') ? { preprocessing: 'none' } : {}),
     threads: 1,

@@ -1,0 +1,36 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { frozenBatch } from '../../src/runtime/frozenBatch.js';
+
+const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
+/** A machine on which a run takes so many milliseconds, and so many for each image. */
+const machine = (perRun: number, perImage: number) => {
+  const sizes: number[] = [];
+  const run = async (size: number) => {
+    sizes.push(size);
+    const until = performance.now() + perRun + perImage * size;
+    while (performance.now() < until) await Promise.resolve();
+  };
+  return { sizes, run };
+};
+
+it('takes many images at once where each run costs much, and few where it does not; it tries once', async () => {
+  const place = folder();
+  const slow = machine(4, 0.05);
+  const options = { count: 16, folder: place, key: 'slow' };
+  expect(await frozenBatch({ ...options, run: slow.run })).toBe(16);
+  const tried = slow.sizes.length;
+  expect(await frozenBatch({ ...options, run: slow.run })).toBe(16);
+  expect(slow.sizes).toHaveLength(tried);
+  expect(await frozenBatch({ ...options, run: machine(0, 1).run, key: 'fast' })).toBe(1);
+  expect(await frozenBatch({ ...options, run: slow.run })).toBe(16);
+});
+
+it('tries nothing where it cannot remember, or has too few images', async () => {
+  const { sizes, run } = machine(0, 0);
+  await frozenBatch({ run, count: 16, folder: undefined, key: '' });
+  await frozenBatch({ run, count: 15, folder: folder(), key: '' });
+  expect(sizes).toEqual([]);
+});
