@@ -22,10 +22,18 @@ export interface FrozenBatchOptions {
   readonly folder: string | undefined;
   /** What the answer depends on, apart from what the features depend on too. */
   readonly key: string;
+  /** Milliseconds of a clock. */
+  readonly now?: () => number;
 }
 
 /** The size that this machine likes best: tried once on images that have to be run anyway, and remembered. */
-export async function frozenBatch({ run, count, folder, key }: FrozenBatchOptions): Promise<number> {
+export async function frozenBatch({
+  run,
+  count,
+  folder,
+  key,
+  now = () => performance.now(),
+}: FrozenBatchOptions): Promise<number> {
   if (folder === undefined) return USUAL;
   const remembered = read(folder);
   const known = remembered[key];
@@ -35,9 +43,9 @@ export async function frozenBatch({ run, count, folder, key }: FrozenBatchOption
   for (const size of CANDIDATES) {
     // The first run of a size allocates.
     await run(size);
-    const began = performance.now();
+    const began = now();
     for (let image = 0; image < count; image += size) await run(size);
-    tried.push({ size, ms: performance.now() - began });
+    tried.push({ size, ms: now() - began });
   }
   const limit = TOLERANCE * Math.min(...tried.map(({ ms }) => ms));
   const size = tried.find(({ ms }) => ms <= limit)?.size ?? USUAL;
