@@ -1,4 +1,4 @@
-import * as ort from 'onnxruntime-node';
+import * as ort from './ort.js';
 import { depthwise } from '../graph/blocked.js';
 import { Builder } from '../graph/builder.js';
 import { Node } from '../graph/graph.js';

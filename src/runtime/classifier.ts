@@ -1,4 +1,4 @@
-import * as ort from 'onnxruntime-node';
+import * as ort from './ort.js';
 import { z } from 'zod';
 import { METADATA, type Preprocessing, preprocessingSchema } from '../artifacts/manifest.js';
 import { messageOf, UserError } from '../errors.js';

@@ -1,4 +1,4 @@
-import * as ort from 'onnxruntime-node';
+import * as ort from './ort.js';
 import { EXPLAIN, explainingModel } from '../artifacts/explain.js';
 import { PIXELS, type Preprocessing } from '../artifacts/manifest.js';
 import { encodeModel, readModel } from '../onnx/model.js';

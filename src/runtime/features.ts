@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as ort from 'onnxruntime-node';
+import * as ort from './ort.js';
 import { FILES } from '../artifacts/compile.js';
 import type { Artifacts } from '../artifacts/load.js';
 import { PIXELS } from '../artifacts/manifest.js';

@@ -1,6 +1,6 @@
 // Opens a session on the provider that the first argument names, in a process of its own: some providers write to the
 // terminal, or end the process, where their drivers are missing. Exit code 0 tells that it ran.
-import * as ort from 'onnxruntime-node';
+import * as ort from './ort.js';
 import { Builder } from '../graph/builder.js';
 import { modelOfGraph } from '../graph/proto.js';
 import { encodeModel } from '../onnx/model.js';

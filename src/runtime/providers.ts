@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { env } from 'onnxruntime-node';
+import { env } from './ort.js';
 import { UserError } from '../errors.js';
 
 /** Of onnxruntime-node. */

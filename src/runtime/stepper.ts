@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as ort from 'onnxruntime-node';
+import * as ort from './ort.js';
 import { type Artifacts } from '../artifacts/load.js';
 import { FILES } from '../artifacts/compile.js';
 import { messageOf, UserError } from '../errors.js';

@@ -3,6 +3,7 @@ import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { differentiate } from '../../src/autodiff/gradient.js';
+import { BLOCKED } from '../../src/graph/blocked.js';
 import { rules } from '../../src/autodiff/registry.js';
 import { Builder } from '../../src/graph/builder.js';
 import { concreteShape } from '../../src/graph/graph.js';
@@ -41,7 +42,9 @@ const { cases } = z
 
 describe('every rule has a case', () => {
   const covered = new Set(cases.map(({ op, domain }) => `${domain}:${op}`));
-  it.each(rules.map(({ op, domain = '' }) => `${domain}:${op}`))('%s', (name) => {
+  // The blocked layout's rules are held against the standard ones, in blocked.test.ts.
+  const names = rules.map(({ op, domain = '' }) => `${domain}:${op}`);
+  it.each(names.filter((name) => !name.startsWith(BLOCKED)))('%s', (name) => {
     expect(covered).toContain(name);
   });
 });
