@@ -17,6 +17,7 @@ import { Builder } from '../../dist/graph/builder.js';
 import { modelOfGraph } from '../../dist/graph/proto.js';
 import { encodeModel } from '../../dist/onnx/model.js';
 import { floatTensor } from '../../dist/onnx/tensor.js';
+import { probeBlockSize } from '../../dist/runtime/blockSize.js';
 import { Stepper } from '../../dist/runtime/stepper.js';
 import { compileFor } from './plan.js';
 
@@ -114,7 +115,9 @@ async function timed(steps, run) {
 export async function measureSteps({ model, policy, batch, classes = 6, steps = 8, threads = 0, size }) {
   const folder = mkdtempSync(join(tmpdir(), 'ort-tl-peers-'));
   const names = Array.from({ length: classes }, (_, index) => `class ${index}`);
-  await writeArtifacts(compileFor(readModel(model), names, { policy, batch, size }), folder);
+  // As a training on this machine compiles.
+  const blockSize = await probeBlockSize();
+  await writeArtifacts(compileFor(readModel(model), names, { policy, batch, size, blockSize }), folder);
   const stepper = await Stepper.create(loadArtifacts(folder), {
     slots: batch,
     threads: threads || availableParallelism(),

@@ -26,7 +26,7 @@ export async function writePhotoList(data, share, file) {
 }
 
 /** Compiles as `ort-tl train` would with the same seed. */
-export function compileFor(model, classes, { policy, batch, seed = 0, size, optimizer }) {
+export function compileFor(model, classes, { policy, batch, seed = 0, size, optimizer, blockSize }) {
   return compile(model, {
     policy,
     classes,
@@ -34,6 +34,7 @@ export function compileFor(model, classes, { policy, batch, seed = 0, size, opti
     seed,
     ...(optimizer ? { optimizer } : {}),
     ...(size ? { size } : {}),
+    ...(blockSize ? { blockSize } : {}),
     preprocessing: 'torchvision',
   });
 }

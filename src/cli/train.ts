@@ -155,7 +155,7 @@ export const verb: Verb<Arguments> = {
       .option('memory', {
         type: 'string',
         requiresArg: true,
-        describe: 'the most memory to take, such as 512MB: a batch that would take more is run in parts',
+        describe: 'the most memory to take, in MB or such as 2GB: a batch that would take more is run in parts',
       })
       .option('cache', { ...shared.cache, describe: `${shared.cache.describe}; --no-cache does without` })
       .option('cache-dtype', shared['cache-dtype'])
@@ -269,7 +269,8 @@ async function optionsOf(
   if (args.size !== undefined) optional.size = wholeNumber('size', args.size, 1);
   if (args.memory !== undefined) {
     if (args.accumulate > 1) throw new UserError('bad-arguments', 'expected --memory or --accumulate, not both');
-    optional.memoryBytes = size('memory', args.memory);
+    // A bare number counts megabytes.
+    optional.memoryBytes = size('memory', /^[\d.]+$/.test(args.memory) ? `${args.memory}MB` : args.memory);
   }
   if (args.cache !== false) optional.cache = args.cache ?? defaultCacheFolder();
   if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);

@@ -7,6 +7,8 @@ import { writeFileAtomically } from '../files.js';
  * results are the same to the bit.
  */
 const CANDIDATES = [1, 4, 16] as const;
+/** Up to so many threads, 16 were never faster where it was tried, and trying them alone takes 200 MB. */
+const FEW_THREADS = 4;
 /** Where nothing was tried: on two cores with 32 MB of cache as fast as any, and a third less memory than with 16. */
 const USUAL = 4;
 /** How much slower a smaller size, which takes less memory, may be. */
@@ -22,6 +24,7 @@ export interface FrozenBatchOptions {
   readonly folder: string | undefined;
   /** What the answer depends on, apart from what the features depend on too. */
   readonly key: string;
+  readonly threads: number;
   /** Milliseconds of a clock. */
   readonly now?: () => number;
 }
@@ -32,6 +35,7 @@ export async function frozenBatch({
   count,
   folder,
   key,
+  threads,
   now = () => performance.now(),
 }: FrozenBatchOptions): Promise<number> {
   if (folder === undefined) return USUAL;
@@ -40,7 +44,7 @@ export async function frozenBatch({
   if (known !== undefined) return known;
   if (count < Math.max(...CANDIDATES)) return USUAL;
   const tried: { readonly size: number; readonly ms: number }[] = [];
-  for (const size of CANDIDATES) {
+  for (const size of threads > FEW_THREADS ? CANDIDATES : CANDIDATES.slice(0, 2)) {
     // The first run of a size allocates.
     await run(size);
     const began = now();

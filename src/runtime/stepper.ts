@@ -78,7 +78,7 @@ interface Run {
 
 /** Images a run of the evaluation graph, at most, and bytes of their boundary: a whole network on many images takes much memory. */
 const EVALUATION_BATCH = 64;
-const EVALUATION_BYTES = 2 ** 21;
+const EVALUATION_BYTES = 2 ** 19;
 
 /**
  * Runs artifacts: keeps the boundary of photos in slots, and parameters and moments in two sets of tensors that swap roles
@@ -278,6 +278,7 @@ export class Stepper {
             count,
             folder: this.features?.folder,
             key: `${threads} threads`,
+            threads,
           })
         : count;
     for (let first = 0; first < count; first += this.frozenBatch)
