@@ -1,12 +1,12 @@
 import { BLOCKED, blockedConv, fromBlocked, plainWeights, toBlocked } from '../../graph/blocked.js';
-import { concreteShape } from '../../graph/graph.js';
+import { concreteShape, type Value } from '../../graph/graph.js';
 import type { ConvGeometry } from '../../graph/shapes.js';
 import { elementCount } from '../../onnx/tensor.js';
 import { type Convolution, convolutionOf, largeGradient } from '../convolution.js';
 import type { GradientRule, RuleContext } from '../rule.js';
 
 /**
- * y = x ∗ W + b, depthwise and blocked  ⇒  dx = dy ∗ W turned round, or, with strides, dy ∗ᵀ W. dW is a convolution too: a blocked
+ * y = x ∗ W + b, depthwise and blocked  ⇒  dx = dy ∗ W turned round, dy with zeros between where there are strides. dW is a convolution too: a blocked
  * dy [N·C / B, h, w, B] lies in memory as blocked weights of N·C channels do, and nothing has to be moved.
  */
 export const blockedConvRule: GradientRule = {
@@ -37,11 +37,11 @@ function geometryOf(axes: Convolution['axes'], group: number): ConvGeometry {
 function inputGradient({ g, input, dy }: RuleContext, convolution: Convolution) {
   const { axes, channels } = convolution;
   const geometry = geometryOf(axes, channels);
-  const { kernel, dilations, pads } = geometry;
+  const { kernel } = geometry;
   // With full windows each element gets all that it takes part in.
-  const fullPads = pads.map((count, place) => (dilations[place % 2] ?? 1) * ((kernel[place % 2] ?? 1) - 1) - count);
-  const isDense = axes.every(({ stride }) => stride === 1) && fullPads.every((count) => count >= 0);
-  if (!isDense) {
+  const begins = axes.map(({ dilation, kernel: side, begin }) => dilation * (side - 1) - begin);
+  const ends = axes.map(({ largeSize, smallSize, stride, begin }) => largeSize - smallSize * stride + begin);
+  if ([...begins, ...ends].some((count) => count < 0)) {
     const weight = plainWeights(g, input(1), channels, kernel);
     return toBlocked(g, largeGradient(g, fromBlocked(g, dy, channels), weight, convolution));
   }
@@ -50,7 +50,24 @@ function inputGradient({ g, input, dy }: RuleContext, convolution: Convolution) 
   const rows = g.reshape(input(1), [channels / size, taps, size]);
   const turned = taps === 1 ? rows : g.slice(rows, [-1], [-taps - 1], [1], [-1]);
   const weights = g.reshape(turned, [channels, 1, ...kernel]);
-  return blockedConv(g, [dy, weights], { ...geometry, pads: fullPads });
+  return blockedConv(g, [spaced(g, dy, convolution), weights], {
+    ...geometry,
+    strides: axes.map(() => 1),
+    pads: [...begins, ...ends],
+  });
+}
+
+/** A blocked dy with zeros where the strides went past: each element is followed by as many as a stride leaves out. */
+function spaced(g: RuleContext['g'], dy: Value, { axes, channels, images }: Convolution): Value {
+  if (axes.every(({ stride }) => stride === 1)) return dy;
+  const size = g.blockSize ?? 1;
+  const apart = axes.flatMap(({ smallSize }) => [smallSize, 1]);
+  const gaps = axes.flatMap(({ stride }) => [0, stride - 1]);
+  const padded = g.pad(g.reshape(dy, [(images * channels) / size, ...apart, size]), [
+    ...[0, ...gaps, 0].map(() => 0),
+    ...[0, ...gaps, 0],
+  ]);
+  return g.reshape(padded, [images, channels, ...axes.map(({ smallSize, stride }) => smallSize * stride)]);
 }
 
 function weightGradient({ g, input, dy }: RuleContext, { axes, channels, images }: Convolution) {
