@@ -46,6 +46,8 @@ export interface InspectReport {
   readonly policy?: {
     readonly name: string;
     readonly trainableParameters: number;
+    /** Of the model with its new head. */
+    readonly parameters: number;
     readonly frozenMultiplyAdds: number;
     readonly forwardMultiplyAdds: number;
     readonly backwardMultiplyAdds: number;

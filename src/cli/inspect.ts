@@ -78,7 +78,7 @@ export const verb: Verb<Arguments> = {
     const { policy } = report;
     if (policy) {
       terminal.print(
-        `policy ${policy.name}: ${showCount(policy.trainableParameters)} parameters train, ${showPercent(policy.trainableParameters / report.parameters)}`,
+        `policy ${policy.name}: ${showCount(policy.trainableParameters)} parameters train, ${showPercent(policy.trainableParameters / policy.parameters)}`,
       );
       terminal.print(
         `multiply-adds an image: frozen ${showCount(policy.frozenMultiplyAdds)} once; then forward ${showCount(policy.forwardMultiplyAdds)}, backward ${showCount(policy.backwardMultiplyAdds)} a step`,

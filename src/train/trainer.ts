@@ -226,7 +226,8 @@ class Session {
     const { settings, progress, options } = this;
     const { signal } = options;
     const firstEpoch = progress.results.length + 1;
-    if (options.resume) yield { type: 'resumed', epoch: firstEpoch, step: progress.partial.steps };
+    if (options.resume && firstEpoch <= settings.epochs)
+      yield { type: 'resumed', epoch: firstEpoch, step: progress.partial.steps };
     let epochBegan = performance.now();
     try {
       yield* this.readPhotos(firstEpoch);
