@@ -15,8 +15,6 @@ export interface Cut {
   readonly boundary: readonly Value[];
   readonly frozen: readonly Node[];
   readonly trained: readonly Node[];
-  /** What the boundary holds for one image. */
-  readonly bytesPerImage: number;
 }
 
 /**
@@ -74,7 +72,6 @@ export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
     boundary,
     frozen: ancestors(nodes, boundary),
     trained: neededFrom(nodes, boundary, graph.outputs),
-    bytesPerImage: boundary.reduce((sum, value) => sum + bytesOf(value), 0),
   };
 }
 
