@@ -20,7 +20,7 @@ const MOST_ROWS = 30;
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
-      .option('model', { ...shared.model, describe: 'model.onnx of a run' })
+      .option('model', shared.tunedModel)
       .option('data', {
         type: 'string',
         demandOption: true,

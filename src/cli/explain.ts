@@ -17,12 +17,8 @@ interface Arguments {
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
-      .positional('photos', {
-        type: 'string',
-        array: true,
-        describe: 'image files, folders or globs; - for standard input',
-      })
-      .option('model', { ...shared.model, describe: 'model.onnx of a run' })
+      .positional('photos', shared.photos)
+      .option('model', shared.tunedModel)
       .option('class', {
         type: 'string',
         requiresArg: true,

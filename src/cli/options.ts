@@ -3,6 +3,8 @@ import { UserError } from '../index.js';
 /** Options that several verbs share; each verb picks what it needs. */
 export const shared = {
   model: { type: 'string', demandOption: true, describe: 'pretrained classifier, an ONNX file', requiresArg: true },
+  tunedModel: { type: 'string', demandOption: true, describe: 'model.onnx of a run', requiresArg: true },
+  photos: { type: 'string', array: true, describe: 'image files, folders or globs; - for standard input' },
   policy: {
     type: 'string',
     default: 'F1C1',

@@ -22,12 +22,8 @@ interface Prediction {
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
-      .positional('photos', {
-        type: 'string',
-        array: true,
-        describe: 'image files, folders or globs; - for standard input',
-      })
-      .option('model', { ...shared.model, describe: 'model.onnx of a run' })
+      .positional('photos', shared.photos)
+      .option('model', shared.tunedModel)
       .option('top', { type: 'number', default: 1, requiresArg: true, describe: 'classes to name for each photo' })
       .option('csv', { type: 'boolean', default: false, describe: 'print file,class,probability,… a line each' })
       .option('json', shared.json)
