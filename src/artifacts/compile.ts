@@ -160,7 +160,8 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   const warnings = [...choice.warnings];
   if (batchNorm === 'batch' && statistics.length === 0)
     warnings.push('no trained layer has a BatchNormalization, so --bn batch changes nothing');
-  const update = microBatch < batch ? updateGraph(graph.opset, entries, settings) : undefined;
+  const update =
+    microBatch < batch ? updateGraph(new Builder(graph.opset, options.blockSize), entries, settings) : undefined;
   const state = initialState(parameters, averages, entries);
   const { cut, kept } = form;
   const boundaryBytes = kept.reduce((total, { value }) => total + bytesOf(value), 0);

@@ -220,12 +220,13 @@ function setConstant(value: Value, constant: Tensor): void {
 export function prependPreprocessing({ graph, image, imageSize }: Classifier, { mean, std }: Preprocessing): void {
   const pixels = new Value(PIXELS, 'uint8', [{ batch: 1 }, ...imageSize, 3]);
   const channelsFirst = image.shape?.[1] === 3;
-  const perChannel = channelsFirst ? [1, 3, 1, 1] : [3];
-  const constant = (name: string, numbers: readonly number[]): Value => {
-    const value = new Value(`${PIXELS}/${name}`, 'float32', perChannel);
-    value.constant = floatTensor(perChannel, numbers);
+  const constant = (name: string, tensor: Tensor): Value => {
+    const value = new Value(`${PIXELS}/${name}`, tensor.dtype, tensor.dims);
+    value.constant = tensor;
     return value;
   };
+  const perChannel = (name: string, numbers: readonly number[]) =>
+    constant(name, floatTensor(channelsFirst ? [3, 1] : [3], numbers));
   const nodes: Node[] = [];
   const append = (
     op: string,
@@ -233,30 +234,20 @@ export function prependPreprocessing({ graph, image, imageSize }: Classifier, { 
     attributes: Node['attributes'] = new Map(),
     output = new Value(`${PIXELS}/${op}`),
   ): Value => {
-    nodes.push(new Node(op, '', `${PIXELS}/${op}`, inputs, [output], attributes));
+    nodes.push(new Node(op, '', output.name, inputs, [output], attributes));
     return output;
   };
   let value = append('Cast', [pixels], new Map([['to', int(dtypeCode('float32'))]]));
-  if (channelsFirst) value = append('Transpose', [value], new Map([['perm', ints([0, 3, 1, 2])]]));
-  value = append('Mul', [
-    value,
-    constant(
-      'scale',
-      std.map((deviation) => 1 / (255 * deviation)),
-    ),
-  ]);
-  append(
-    'Add',
-    [
-      value,
-      constant(
-        'shift',
-        mean.map((m, channel) => -m / (std[channel] ?? 1)),
-      ),
-    ],
-    new Map(),
-    image,
-  );
+  if (channelsFirst) {
+    value = append('Transpose', [value], new Map([['perm', ints([0, 3, 1, 2])]]));
+    // In planes: ONNX Runtime would otherwise move the transposition behind the arithmetic, where each channel is one number of three.
+    value = append('Reshape', [value, constant('planes', intTensor([3], [0, 3, -1]))]);
+  }
+  const [scale, shift] = [std.map((s) => 1 / (255 * s)), mean.map((m, channel) => -m / (std[channel] ?? 1))];
+  value = append('Mul', [value, perChannel('scale', scale)]);
+  const normalized = append('Add', [value, perChannel('shift', shift)], new Map(), channelsFirst ? undefined : image);
+  if (channelsFirst)
+    append('Reshape', [normalized, constant('image', intTensor([4], [0, 3, ...imageSize]))], new Map(), image);
   graph.inputs = [pixels];
   graph.nodes = [...nodes, ...graph.nodes];
   inferGraph(graph);

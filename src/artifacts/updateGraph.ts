@@ -1,4 +1,4 @@
-import { Builder } from '../graph/builder.js';
+import type { Builder } from '../graph/builder.js';
 import type { Graph, Value } from '../graph/graph.js';
 import type { Optimizer } from '../optim/optimizer.js';
 import { updateRuleOf } from '../optim/optimizer.js';
@@ -49,9 +49,8 @@ export function appendUpdate(
   });
 }
 
-/** The update alone, from gradients that several runs of the training graph added up. */
-export function updateGraph(opset: number, parameters: readonly TrainedParameter[], settings: UpdateSettings): Graph {
-  const g = new Builder(opset);
+/** The update alone, on an empty `g`, from gradients that several runs of the training graph added up. */
+export function updateGraph(g: Builder, parameters: readonly TrainedParameter[], settings: UpdateSettings): Graph {
   const values = parameters.map(({ name, shape, gradient }) => ({
     parameter: g.input(name, 'float32', shape),
     gradient: g.input(gradient ?? '', 'float32', shape),

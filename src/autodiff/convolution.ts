@@ -85,9 +85,14 @@ export function largeGradient(g: Builder, dSmall: Value, weight: Value, convolut
 function transposedInGroups(g: Builder, weight: Value, { groups, channels, kernels, axes }: Convolution): Value {
   const [inGroup, outGroup] = [channels / groups, kernels / groups];
   const kernel = axes.map((axis) => axis.kernel);
+  const taps = elementCount(kernel);
   if (inGroup === 1 && outGroup === 1) return weight;
-  const byGroup = g.reshape(weight, [groups, outGroup, inGroup, elementCount(kernel)]);
-  return g.reshape(g.transpose(byGroup, [0, 2, 1, 3]), [channels, outGroup, ...kernel]);
+  // As a matrix, where it is one: ONNX Runtime turns those many times as fast as what has further axes, be they of length 1.
+  const turned =
+    groups === 1 && taps === 1
+      ? g.transpose(g.reshape(weight, [kernels, channels]), [1, 0])
+      : g.transpose(g.reshape(weight, [groups, outGroup, inGroup, taps]), [0, 2, 1, 3]);
+  return g.reshape(turned, [channels, outGroup, ...kernel]);
 }
 
 /**
@@ -127,7 +132,14 @@ function correlation(g: Builder, large: Value, dSmall: Value, convolution: Convo
 function tapProducts(g: Builder, large: Value, dSmall: Value, convolution: Convolution): Value {
   const { images, channels, kernels, groups, axes } = convolution;
   const [inGroup, outGroup] = [channels / groups, kernels / groups];
-  const area = elementCount([images, ...axes.map(({ smallSize }) => smallSize)]);
+  const places = elementCount(axes.map(({ smallSize }) => smallSize));
+  if (sumsProducts(convolution, places)) {
+    // ONNX Runtime takes the transposition into the product.
+    const [x, dy] = [g.reshape(large, [images, channels, places]), g.reshape(dSmall, [images, kernels, places])];
+    const products = g.matmul(dy, g.transpose(x, [0, 2, 1]));
+    return g.reshape(g.reduceSum(products, [0], false), [kernels, channels, ...axes.map(() => 1)]);
+  }
+  const area = images * places;
   // [C, N, …] puts what a matrix product sums over last.
   const [begins, ends] = [axes.map(({ begin }) => begin), axes.map(({ end }) => end)];
   const rows = swapped(g, padded(g, large, begins, ends));
@@ -145,6 +157,17 @@ function tapProducts(g: Builder, large: Value, dSmall: Value, convolution: Convo
     inGroup,
     ...axes.map(({ kernel }) => kernel),
   ]);
+}
+
+/**
+ * Whether a pointwise dW is the sum of each image's product, which moves nothing but makes N matrices [K, C], in place of one
+ * product of all images, whose operands have to be transposed: where those are the larger, as in a network's first half.
+ */
+function sumsProducts({ groups, channels, kernels, axes }: Convolution, places: number): boolean {
+  const isPlain = axes.every(
+    ({ kernel, stride, begin, end }) => kernel === 1 && stride === 1 && begin === 0 && end === 0,
+  );
+  return groups === 1 && isPlain && 2 * kernels * channels <= (kernels + channels) * places;
 }
 
 /** Every place in the kernel, the last axis fastest. */

@@ -92,7 +92,7 @@ const rules = new Map<string, ShapeRule>([
 /** Operators of ONNX Runtime's own domain; a standard one that claims to be of it is another, unknown one. */
 const contributedOps = new Set('FastGelu Gelu QuickGelu'.split(' '));
 /** What ort-tl itself writes in the blocked layout; of a source model it would be laid out for another machine. */
-const blockedOps = new Set('Conv ReorderInput ReorderOutput'.split(' '));
+const blockedOps = new Set('Conv GlobalAveragePool ReorderInput ReorderOutput'.split(' '));
 const isBlocked = ({ op, domain }: Node) => domain === 'com.microsoft.nchwc' && blockedOps.has(op);
 
 /** Whether {@link inferNode} knows an operator. */

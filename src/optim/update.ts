@@ -34,10 +34,11 @@ export interface UpdateOptions {
 /**
  * Appends a step's update of all parameters, their moments and their averages. Element by element, every shape would do, and a
  * vector is the fastest: where axes of length 1 follow others, as in pointwise convolutions' weights, ONNX Runtime's CPU provider
- * multiplies by a scalar one element at a time, 25 times slower.
+ * multiplies by a scalar one element at a time, 25 times slower. In a graph for the CPU provider alone the results stay vectors,
+ * since an output that is a reshaped value is a copy.
  */
 export function updateAll(g: Builder, trained: readonly Trained[], options: UpdateOptions): Next[] {
-  const flat = (value: Value) => ((value.shape?.length ?? 0) > 1 ? g.reshape(value, [-1]) : value);
+  const flat = (value: Value) => (value.shape?.length === 1 ? value : g.reshape(value, [-1]));
   const vectors = trained.map((each) => ({
     ...each,
     parameter: flat(each.parameter),
@@ -45,9 +46,11 @@ export function updateAll(g: Builder, trained: readonly Trained[], options: Upda
     moments: each.moments.map(flat),
     average: each.average && flat(each.average),
   }));
-  return updateVectors(g, vectors, options).map(({ parameter, moments, average }, index) => {
+  const next = updateVectors(g, vectors, options);
+  if (g.blockSize !== undefined) return next;
+  return next.map(({ parameter, moments, average }, index) => {
     const shape = concreteShape(trained[index]?.parameter ?? parameter);
-    const shaped = (value: Value) => (shape.length > 1 ? g.reshape(value, shape) : value);
+    const shaped = (value: Value) => g.reshape(value, shape);
     return { parameter: shaped(parameter), moments: moments.map(shaped), average: average && shaped(average) };
   });
 }

@@ -76,6 +76,11 @@ interface Run {
   readonly fetches: Record<string, ort.Tensor>;
 }
 
+function dimsOf({ name, ...metadata }: ort.InferenceSession.ValueMetadata): [string, number[]] {
+  const shape = metadata.isTensor ? metadata.shape : [];
+  return [name, shape.filter((dim) => typeof dim === 'number')];
+}
+
 /** Images a run of the evaluation graph, at most, and bytes of their boundary: a whole network on many images takes much memory. */
 const EVALUATION_BATCH = 64;
 const EVALUATION_BYTES = 2 ** 19;
@@ -165,7 +170,15 @@ export class Stepper {
       [STEP_OUTPUTS.loss]: new ort.Tensor('float32', this.lossData, []),
       [STEP_OUTPUTS.logits]: new ort.Tensor('float32', this.logitData, [microBatch, classes.length]),
     };
-    const next = (set: TensorSet) => Object.fromEntries([...set].map(([name, value]) => [name + NEXT, value]));
+    // Results may be vectors, whatever the shape.
+    const dims = new Map([training, update].flatMap((session) => session?.outputMetadata ?? []).map(dimsOf));
+    const next = (set: TensorSet) =>
+      Object.fromEntries(
+        [...set].map(([name, { data, dims: own }]) => [
+          name + NEXT,
+          new ort.Tensor('float32', data as Float32Array, dims.get(name + NEXT) ?? own),
+        ]),
+      );
     const parameterNames = new Set(parameters.map(({ name }) => name));
     const [first, second] = this.state;
     const states = [
