@@ -14,7 +14,7 @@ import { infersShapeOf } from '../graph/shapes.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import { encodeModel, type ModelFile } from '../onnx/model.js';
 import { encodeSafetensors } from '../onnx/safetensors.js';
-import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
+import { elementCount, tensor, type Tensor } from '../onnx/tensor.js';
 import { crossEntropy } from '../optim/loss.js';
 import { multipliersOf } from '../optim/learningRates.js';
 import { optimizers, updateRuleOf } from '../optim/optimizer.js';
@@ -226,7 +226,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
           Math.round(macs(ancestors(step.nodes, [step.loss, ...step.gradients])) / microBatch) - forward,
         ),
         trainingMemoryBytes:
-          2 * (stateBytes + gradientBytes) +
+          (update ? stateBytes + gradientBytes : 2 * stateBytes) +
           Math.max(...[step, update].map((each) => (each ? peakActivationBytes(each.nodes, each.outputs) : 0))) +
           microBatch * boundaryBytes,
       },
@@ -466,7 +466,7 @@ function initialState(
     state.set(name, constant);
     const { moments = [], average } = entries[index] ?? {};
     for (const moment of moments)
-      state.set(moment, floatTensor(constant.dims, new Float32Array(elementCount(constant.dims))));
+      state.set(moment, tensor('float32', constant.dims, new Float32Array(elementCount(constant.dims))));
     if (average !== undefined) state.set(average, constant);
   });
   return state;

@@ -16,6 +16,7 @@ export class Engine {
   /** One flag, seen by the worker between steps. */
   private readonly stopped = new Int32Array(new SharedArrayBuffer(4));
   private calls = 0;
+  private closed: Promise<void> | undefined;
 
   private constructor(private readonly worker: Worker) {
     worker.on('message', ({ id, result, error }: Answer) => {
@@ -94,9 +95,11 @@ export class Engine {
     Atomics.store(this.stopped, 0, 1);
   }
 
-  async close(): Promise<void> {
-    await this.call('close', []);
-    await this.worker.terminate();
+  /** Gives back all that it took; a second call does nothing more. */
+  close(): Promise<void> {
+    return (this.closed ??= this.call('close', []).then(async () => {
+      await this.worker.terminate();
+    }));
   }
 
   private call<Name extends keyof Operations>(

@@ -4,9 +4,9 @@ import * as ort from './ort.js';
 import { type Artifacts } from '../artifacts/load.js';
 import { FILES } from '../artifacts/compile.js';
 import { messageOf, UserError } from '../errors.js';
-import { NEXT, PIXELS, stateNames, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
+import { type Manifest, NEXT, PIXELS, stateNames, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
 import type { FeatureStore } from '../cache/featureStore.js';
-import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
+import { elementCount, tensor, type Tensor } from '../onnx/tensor.js';
 import { meanShares } from '../optim/loss.js';
 import { probeBlockSize } from './blockSize.js';
 import { type Donor, openFeatures } from './features.js';
@@ -87,9 +87,10 @@ const EVALUATION_BYTES = 2 ** 19;
 
 /**
  * Runs artifacts: keeps the boundary of photos in slots, and parameters and moments in two sets of tensors that swap roles
- * at every step, so that a step allocates nothing. Its runs block the thread; see {@link Engine} for the worker round it.
+ * at every step, or in one where a batch takes several runs, so that a step allocates nothing. Its runs block the thread; see {@link Engine} for the worker round it.
  */
 export class Stepper {
+  private readonly manifest: Manifest;
   /** Open while it is needed. */
   private frozen: ort.InferenceSession | undefined;
   /** Images of one of its runs, once that is known. */
@@ -109,15 +110,15 @@ export class Stepper {
   private readonly logitData: Float32Array;
   private readonly state: readonly [TensorSet, TensorSet];
   /** Where a batch's gradients add up; empty when one run takes the whole batch. */
-  private readonly gradients: readonly [TensorSet, TensorSet];
-  /** Runs of the training graph by the buffers of the boundary, and of both graphs by current state and current gradients. */
-  private readonly trainingRuns: readonly (readonly (readonly Run[])[])[];
-  private readonly updateRuns: readonly (readonly Run[])[];
+  private readonly gradients: TensorSet;
+  /** Runs of the training graph by the buffers of the boundary, and of both graphs by current state. */
+  private readonly trainingRuns: readonly (readonly Run[])[];
+  private readonly updateRuns: readonly Run[];
   /** Which set holds the current state. */
   private current: 0 | 1 = 0;
 
   private constructor(
-    private readonly artifacts: Artifacts,
+    artifacts: Artifacts,
     private readonly options: StepperOptions,
     /** Opens the frozen part; absent when there is none. */
     private readonly openFrozen: (() => Promise<ort.InferenceSession>) | undefined,
@@ -127,6 +128,7 @@ export class Stepper {
     private readonly features: FeatureStore | undefined,
     private readonly donor: Donor | undefined,
   ) {
+    this.manifest = artifacts.manifest;
     const { batch, microBatch = batch, boundary, classes, parameters, statistics, targets } = artifacts.manifest;
     this.photos = new Slots(boundary, options.slots, features, options.cache?.inMemoryBytes);
     this.labels = new Int32Array(options.slots);
@@ -151,9 +153,10 @@ export class Stepper {
         }),
       );
     const stateful = stateNames(artifacts.manifest);
-    this.state = [newSet(stateful), newSet(stateful)];
-    const summed = parameters.flatMap(({ gradient }) => gradient ?? []);
-    this.gradients = [newSet(summed), newSet(summed)];
+    const state = newSet(stateful);
+    // A graph that only updates has read each value when it writes the next one; the backward pass still needs the parameters.
+    this.state = [state, update ? state : newSet(stateful)];
+    this.gradients = newSet(parameters.flatMap(({ gradient }) => gradient ?? []));
 
     const targetsOfImages: Record<string, ort.Tensor> = {
       [STEP_INPUTS.shares]: new ort.Tensor('float32', this.shareData, [microBatch]),
@@ -185,31 +188,22 @@ export class Stepper {
       { now: first, after: second },
       { now: second, after: first },
     ];
-    const [even, odd] = this.gradients;
-    const sums = [
-      { now: even, after: odd },
-      { now: odd, after: even },
-    ];
+    const gradients = Object.fromEntries(this.gradients);
     this.trainingRuns = images.map((some) =>
-      states.map(({ now, after }) =>
-        update
-          ? sums.map((sum) => ({
-              feeds: {
-                ...some,
-                ...Object.fromEntries([...now].filter(([name]) => parameterNames.has(name))),
-                ...Object.fromEntries(sum.now),
-              },
-              fetches: { ...results, ...next(sum.after) },
-            }))
-          : [{ feeds: { ...some, ...schedule, ...Object.fromEntries(now) }, fetches: { ...results, ...next(after) } }],
-      ),
+      states.map(({ now, after }) => {
+        if (!update)
+          return {
+            feeds: { ...some, ...schedule, ...Object.fromEntries(now) },
+            fetches: { ...results, ...next(after) },
+          };
+        const current = Object.fromEntries([...now].filter(([name]) => parameterNames.has(name)));
+        return { feeds: { ...some, ...current, ...gradients }, fetches: { ...results, ...next(this.gradients) } };
+      }),
     );
-    this.updateRuns = states.map(({ now, after }) =>
-      sums.map((sum) => ({
-        feeds: { ...schedule, ...Object.fromEntries(now), ...Object.fromEntries(sum.now) },
-        fetches: next(after),
-      })),
-    );
+    this.updateRuns = states.map(({ now, after }) => ({
+      feeds: { ...schedule, ...Object.fromEntries(now), ...gradients },
+      fetches: next(after),
+    }));
     this.setState(artifacts.state);
   }
 
@@ -268,7 +262,7 @@ export class Stepper {
 
   /** Fills `buffers` with what the frozen part makes of `count` images. */
   private async runFrozen(pixels: Uint8Array, buffers: readonly Row[], count: number): Promise<void> {
-    const { height, width } = this.artifacts.manifest.preprocessing;
+    const { height, width } = this.manifest.preprocessing;
     const imageBytes = height * width * 3;
     // Where the cache has every photo, the frozen part is never opened.
     const frozen = (this.frozen ??= await this.openFrozen?.());
@@ -367,7 +361,7 @@ export class Stepper {
 
   /** Takes the steps of `plan`, until `isStopped` or a loss that is no number (the last one returned). */
   async steps(plan: StepPlan, isStopped: () => boolean = () => false): Promise<StepResult> {
-    const { batch, microBatch = batch, classes, classWeights, targets } = this.artifacts.manifest;
+    const { batch, microBatch = batch, classes, classWeights, targets } = this.manifest;
     const losses = new Float32Array(plan.learningRates.length);
     const parts = partsOf(plan.slots, losses.length, batch, microBatch);
     let buffer: 0 | 1 = 0;
@@ -385,7 +379,7 @@ export class Stepper {
         meanShares(labels, targets === 'soft' ? undefined : classWeights, this.batchShares);
         this.rateData[0] = plan.learningRates[step] ?? 0;
         this.stepData[0] = plan.firstStep + step;
-        if (this.update) for (const value of this.gradients[0].values()) (value.data as Float32Array).fill(0);
+        if (this.update) for (const value of this.gradients.values()) (value.data as Float32Array).fill(0);
       }
       const labels = slots.map((slot) => this.labelOf(slot));
       this.shareData.fill(0);
@@ -395,7 +389,7 @@ export class Stepper {
         this.gatherTargets(plan.targets, step * batch + first, labels.subarray(0, Math.min(microBatch, batch - first)));
       await ready;
       const next = parts[index + 1];
-      const current = this.trainingRuns[buffer]?.[this.current]?.[this.update ? runs % 2 : 0];
+      const current = this.trainingRuns[buffer]?.[this.current];
       buffer = buffer === 0 ? 1 : 0;
       ready = next && this.gather(next, buffer);
       await run(FILES.training, this.training, current);
@@ -407,7 +401,7 @@ export class Stepper {
         if (argMax(this.logitData, n * classes.length, classes.length) === labels[n]) correct++;
       });
       if (!isLast) continue;
-      if (this.update) await run(FILES.update, this.update, this.updateRuns[this.current]?.[runs % 2]);
+      if (this.update) await run(FILES.update, this.update, this.updateRuns[this.current]);
       this.current = this.current === 0 ? 1 : 0;
       losses[step] = loss;
       taken = step + 1;
@@ -431,7 +425,7 @@ export class Stepper {
 
   /** Rows of `targets` from `first` on for as many images as there are `labels`; without `targets`, one-hot rows. */
   private gatherTargets(targets: Float32Array | undefined, first: number, labels: Int32Array): void {
-    const classes = this.artifacts.manifest.classes.length;
+    const classes = this.manifest.classes.length;
     this.targetData.fill(0);
     if (targets) this.targetData.set(targets.subarray(first * classes, (first + labels.length) * classes));
     else labels.forEach((label, n) => label >= 0 && (this.targetData[n * classes + label] = 1));
@@ -439,7 +433,7 @@ export class Stepper {
 
   /** The logits of stored photos under the current parameters, or under their averages where those are kept. */
   async evaluate(slots: Int32Array): Promise<EvaluationResult> {
-    const { classes, parameters, statistics } = this.artifacts.manifest;
+    const { classes, parameters, statistics } = this.manifest;
     const logits = new Float32Array(slots.length * classes.length);
     const set = this.state[this.current];
     const feeds: Record<string, ort.Tensor> = {};
@@ -448,7 +442,7 @@ export class Stepper {
       if (value) feeds[name] = value;
     }
     const batches: Int32Array[] = [];
-    const fitting = Math.floor(EVALUATION_BYTES / this.artifacts.manifest.cost.boundaryBytes);
+    const fitting = Math.floor(EVALUATION_BYTES / this.manifest.cost.boundaryBytes);
     const size = Math.max(1, Math.min(EVALUATION_BATCH, fitting));
     for (let first = 0; first < slots.length; first += size) batches.push(slots.subarray(first, first + size));
     const buffers = [this.photos.buffers(size), this.photos.buffers(size)];
@@ -474,7 +468,7 @@ export class Stepper {
     return new Map(
       [...this.state[this.current]].map(([name, value]) => [
         name,
-        floatTensor(value.dims, (value.data as Float32Array).slice()),
+        tensor('float32', value.dims, (value.data as Float32Array).slice()),
       ]),
     );
   }

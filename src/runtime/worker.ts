@@ -69,7 +69,15 @@ async function carryOut({ id, name, args }: Call): Promise<Answer> {
   }
 }
 
+const bufferOf = ({ data }: Tensor) => data.buffer;
+
 let last = Promise.resolve();
 parentPort?.on('message', (call: Call) => {
-  last = last.then(async () => parentPort?.postMessage(await carryOut(call)));
+  last = last.then(async () => {
+    const answer = await carryOut(call);
+    // A copy of the state is handed over, not copied again.
+    const buffers =
+      call.name === 'getState' && answer.result instanceof Map ? [...answer.result.values()].map(bufferOf) : [];
+    parentPort?.postMessage(answer, buffers);
+  });
 });

@@ -27,8 +27,10 @@ import { isBetter, type Metrics, metricsOf, predictionOf } from './metrics.js';
 import { type Settings, settingsOf, type TrainOptions } from './options.js';
 import { RunFolder } from './runFolder.js';
 
-/** What a process takes beside the training's tensors: Node.js, ONNX Runtime and sharp, both models, the frozen part's run. */
-const OVERHEAD_BYTES = 300e6;
+/** What a process takes beside the training's tensors, as measured: Node.js, ONNX Runtime and sharp, models, rows in memory. */
+const OVERHEAD_BYTES = 350e6;
+/** Copies of parameters and moments on their way to a checkpoint, beside those that train. */
+const STATE_COPIES = 2;
 /** Steps asked of the worker at a time: progress is told, and limits are looked at, between them. */
 const STEPS_PER_CALL = 16;
 /** Validation photos asked of it at a time, a multiple of what it takes in one run of the session. */
@@ -72,14 +74,7 @@ export class Trainer implements AsyncIterable<TrainEvent> {
 async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
   const { dataset, out, signal } = options;
   const began = performance.now();
-  const { compiled, settings } = await compileWithin(options, settingsOf(options));
-  // In the order in which they are compared: other photos change settings too.
-  const identity: Identity = { source: options.model.sha256, photos: identityOf(dataset), ...settings };
-  const resumed = options.resume ? readLast(out, identity) : undefined;
-  if (!resumed) RunFolder.clear(out, options.overwrite ?? false);
-
-  // First, since it leaves nothing behind where it fails.
-  const manifest = await writeArtifacts(compiled, join(out, 'artifacts'));
+  const { manifest, settings, identity, resumed } = await prepare(options);
   const folder = RunFolder.open(out);
   await folder.startLog(resumed?.progress.results.length ?? 0);
   const tell = <Event extends TrainEvent>(event: Event): Event => {
@@ -125,6 +120,19 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   }
 }
 
+/** Compiles, writes the artifacts, and reads where a run that is to go on stopped. What was compiled is let go of: it is large. */
+async function prepare(options: TrainOptions) {
+  const { dataset, out } = options;
+  const { compiled, settings } = await compileWithin(options, settingsOf(options));
+  // In the order in which they are compared: other photos change settings too.
+  const identity: Identity = { source: options.model.sha256, photos: identityOf(dataset), ...settings };
+  const resumed = options.resume ? readLast(out, identity) : undefined;
+  if (!resumed) RunFolder.clear(out, options.overwrite ?? false);
+  // First, since it leaves nothing behind where it fails.
+  const manifest = await writeArtifacts(compiled, join(out, 'artifacts'));
+  return { manifest, settings, identity, resumed };
+}
+
 /** Compiles for whole batches, or for the largest parts of them that the memory allows. @throws UserError `too-little-memory`. */
 async function compileWithin(
   options: TrainOptions,
@@ -145,18 +153,26 @@ async function compileWithin(
       ...(options.size ? { size: options.size } : {}),
       ...(preprocessing ? { preprocessing } : {}),
     });
-  let images = settings.microBatch;
-  let compiled = compileParts(images);
-  if (memoryBytes === undefined || microBatch !== undefined) return { compiled, settings };
-  const needed = () => OVERHEAD_BYTES + compiled.manifest.cost.trainingMemoryBytes;
-  while (needed() > memoryBytes && images > 1) compiled = compileParts((images = Math.ceil(images / 2)));
-  if (needed() > memoryBytes) {
+  const whole = compileParts(settings.microBatch);
+  const needed = ({ manifest, state }: Compiled) => {
+    const stateBytes = [...state.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+    return OVERHEAD_BYTES + STATE_COPIES * stateBytes + manifest.cost.trainingMemoryBytes;
+  };
+  if (memoryBytes === undefined || microBatch !== undefined || needed(whole) <= memoryBytes)
+    return { compiled: whole, settings };
+  const single = compileParts(1);
+  if (needed(single) > memoryBytes) {
     const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
     throw new UserError(
       'too-little-memory',
-      `policy ${settings.policy} takes about ${megabytes(needed())} even with one image at a time, more than the ${megabytes(memoryBytes)} allowed (--memory); choose a policy that trains fewer layers`,
+      `policy ${settings.policy} takes about ${megabytes(needed(single))} even with one image at a time, more than the ${megabytes(memoryBytes)} allowed (--memory); choose a policy that trains fewer layers`,
     );
   }
+  // Each image takes as much as another.
+  const perImage = (needed(whole) - needed(single)) / (settings.microBatch - 1);
+  let images = settings.microBatch;
+  while (needed(single) + (images - 1) * perImage > memoryBytes) images = Math.ceil(images / 2);
+  const compiled = images === 1 ? single : compileParts(images);
   return { compiled, settings: { ...settings, microBatch: images } };
 }
 
@@ -191,6 +207,12 @@ class Session {
   /** Rows [slots, classes] of training photos that are mixed. */
   private readonly targets: Float32Array | undefined;
   private endedBy: EndedBy = 'epochs';
+  /** What finished epochs left behind since something was last written. */
+  private unwritten: {
+    best?: { readonly parameters: ReadonlyMap<string, Tensor>; readonly result: EpochResult };
+    state?: ReadonlyMap<string, Tensor>;
+  } = {};
+  private writtenAt = -Infinity;
 
   constructor(
     private readonly options: TrainOptions,
@@ -248,7 +270,10 @@ class Session {
       }
       if (epoch > firstEpoch) {
         epochBegan = performance.now();
-        if (this.makesNewViews) yield* this.readViews(epoch);
+        if (this.makesNewViews) {
+          await this.write();
+          yield* this.readViews(epoch);
+        }
       }
       yield* this.trainEpoch(epoch, epochBegan, began);
       if (signal?.aborted) this.endedBy = 'interrupt';
@@ -426,9 +451,9 @@ class Session {
     });
   }
 
-  /** Evaluates, and writes what an epoch leaves behind: the best weights before the progress that tells of them. */
+  /** Evaluates, and keeps what an epoch leaves behind, which is written now or with the next ones. */
   private async *finishEpoch(epoch: number, epochBegan: number): AsyncGenerator<TrainEvent> {
-    const { settings, progress, manifest, folder } = this;
+    const { settings, progress, manifest } = this;
     const { partial } = progress;
     if (partial.images === 0) return;
     const { metrics } = yield* this.evaluate(epoch);
@@ -457,16 +482,29 @@ class Session {
           return tensor ? [[name, tensor] as const] : [];
         }),
       );
-      await folder.writeBest(parameters, result, manifest.source.sha256);
+      this.unwritten.best = { parameters, result };
       progress.best = { epoch, value };
     }
     progress.results.push(result);
     progress.partial = { steps: 0, lossSum: 0, correct: 0, images: 0, elapsedMs: 0 };
     this.plateau.observe(result.valLoss);
-    await writeLast(this.options.out, state, progress);
-    await folder.writeResults(progress.results);
-    if (this.options.tensorboard) await folder.writeTensorBoard(progress.results, progress.startedAtMs);
+    this.unwritten.state = state;
+    if (performance.now() - this.writtenAt > WRITE_EVERY_MS) await this.write();
     yield { type: 'epoch', result, epochs: settings.epochs, best };
+  }
+
+  /** Writes what finished epochs leave behind: the best weights before the progress that tells of them. */
+  private async write({ progress: withProgress = true } = {}): Promise<void> {
+    const { folder, progress, options } = this;
+    const { best, state } = this.unwritten;
+    this.unwritten = {};
+    if (best) await folder.writeBest(best.parameters, best.result, this.manifest.source.sha256);
+    if (state && withProgress) {
+      await writeLast(options.out, state, progress);
+      await folder.writeResults(progress.results);
+      if (options.tensorboard) await folder.writeTensorBoard(progress.results, progress.startedAtMs);
+    }
+    this.writtenAt = performance.now();
   }
 
   private isTimeUp(began: number): boolean {
@@ -480,7 +518,8 @@ class Session {
   }
 
   private async save(): Promise<void> {
-    await writeLast(this.options.out, await this.engine.getState(), this.progress);
+    this.unwritten.state = await this.engine.getState();
+    await this.write();
   }
 
   /** Metrics of the validation photos under the current parameters. */
@@ -548,6 +587,8 @@ class Session {
 
   /** What to throw when the loss runs away; the best weights so far become the model. */
   private async diverged(epoch: number, step: number, what: string): Promise<UserError> {
+    // The state is of a finished epoch, and the progress is further: only the weights can be written.
+    await this.write({ progress: false });
     const { best, learningRate } = this.progress;
     let kept = 'no epoch was finished';
     if (best) {
@@ -581,10 +622,13 @@ class Session {
         progress.partial.steps > 0 ? `what was learned is in ${options.out}/last` : 'nothing was learned yet';
       throw new UserError('stopped', `stopped before the first epoch was finished; ${kept}`);
     }
+    await this.write();
     const parameters = folder.readBest();
     await this.exportModel(parameters);
     await this.engine.setState(inPlaceOfAverages(manifest, parameters));
     const { metrics, logits } = yield* this.evaluate(progress.best.epoch);
+    // Before another session takes its memory.
+    await this.engine.close();
     const photos = this.valPhotos;
     if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
     const count = signal?.aborted ? 0 : Math.min(options.verify ?? VERIFIED_PHOTOS, photos.length);
@@ -635,6 +679,8 @@ function inPlaceOfAverages(manifest: Manifest, parameters: ReadonlyMap<string, T
 
 /** Photos on which the exported model is run again unless said otherwise. */
 const VERIFIED_PHOTOS = 256;
+/** Epochs that are shorter are written together: flushing files to the disk takes longer than a short epoch does. */
+const WRITE_EVERY_MS = 2000;
 /** An epoch that takes longer than this is also saved on the way. */
 const SAVE_EVERY_MS = 60_000;
 
