@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants as access, statSync } from 'node:fs';
-import { constants } from 'node:os';
+import { accessSync, closeSync, constants as access, openSync, statSync } from 'node:fs';
+import { constants, devNull } from 'node:os';
 import { delimiter, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Duplex, Readable } from 'node:stream';
@@ -71,12 +71,15 @@ echo $? >&3
 read -r _ <&3`;
 
 async function runBehindShell(command: readonly string[], options: MeasureOptions): Promise<Measurement> {
-  const [input, output, errors] = stdioOf(options);
+  const [input, output, given] = stdioOf(options);
+  // Above the first three, what is ignored would not even be open.
+  const errors = given === 'ignore' ? openSync(devNull, 'w') : given;
   const child = spawn('/bin/sh', ['-c', SHELL, 'sh', ...command], {
     cwd: options.cwd,
     env: options.env ?? process.env,
     stdio: [input, output, 'ignore', 'pipe', errors],
   });
+  if (given === 'ignore' && typeof errors === 'number') closeSync(errors);
   const control = child.stdio[3];
   if (!(control instanceof Duplex)) throw new Error('the shell has no control channel');
   const closed = closeOf(child, options, child.stdio[4]);
