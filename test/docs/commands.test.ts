@@ -15,7 +15,14 @@ const blocksOfPage = (page: string) => blocksOf(readFileSync(join(root, page), '
  * In each page ` ```sh ` is run, ` ```text ` below it is what it prints, ` ```js ` and ` ```ts ` are programs: those that begin
  * with their file's name are saved for the commands that follow, the others are run.
  */
-const PAGES = ['README.md', 'docs/tutorial.md', 'docs/policies.md', 'docs/how-it-works.md', 'docs/comparison.md'];
+const PAGES = [
+  'README.md',
+  'docs/tutorial.md',
+  'docs/policies.md',
+  'docs/how-it-works.md',
+  'docs/comparison.md',
+  'docs/energy.md',
+];
 /** Fences whose commands are not run. */
 const NOT_RUN = ['console', 'indented'];
 
@@ -36,6 +43,7 @@ const COMMANDS_NOT_RUN: Readonly<Record<string, readonly string[]>> = {
     'npx vitest run test/autodiff test/train/pytorch.test.ts',
     'npx vitest run test/train/resume.test.ts',
   ],
+  'docs/energy.md': ['ort-tl measure --powercap /host/sys/class/powercap -- …'],
   'docs/comparison.md': [
     'npm ci --omit=dev --ignore-scripts',
     'pip install ultralytics',
