@@ -70,6 +70,16 @@ export interface Summary {
   readonly cost: Manifest['cost'];
   /** The exported model in a plain session against the evaluation that chose it. */
   readonly verified: { readonly photos: number; readonly agreeing: number };
+  /**
+   * Of a frozen part in whole numbers, what it costs: top-1 of the same parameters on the photos that were verified, with it and
+   * with the one in float that the exported model has. Absent where the frozen part ran in float.
+   */
+  readonly frozen?: {
+    readonly precision: 'int8';
+    readonly calibration: { readonly method: string; readonly photos: number };
+    readonly photos: number;
+    readonly top1: { readonly int8: number; readonly float32: number };
+  };
   /** Whether it was stopped, and can be resumed. */
   readonly stopped: boolean;
 }
@@ -100,7 +110,8 @@ export type TrainEvent =
   | { readonly type: 'learning-rate'; readonly learningRate: number; readonly figure: string }
   | {
       readonly type: 'progress';
-      readonly phase: 'reading photos' | 'looking for a learning rate' | 'training' | 'evaluating' | 'verifying';
+      readonly phase:
+        'calibrating' | 'reading photos' | 'looking for a learning rate' | 'training' | 'evaluating' | 'verifying';
       readonly epoch: number;
       readonly done: number;
       readonly total: number;

@@ -1,5 +1,6 @@
 import { basename, join, relative } from 'node:path';
 import { compile, type Compiled, writeArtifacts } from '../artifacts/compile.js';
+import { loadArtifacts } from '../artifacts/load.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { tunedModel } from '../artifacts/tunedModel.js';
 import { type Augmentation, mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
@@ -25,6 +26,7 @@ import { checkMemory, fillSlots } from './features.js';
 import { drawRange, rangeOfRates, smoothed, valleyOf } from './learningRateRange.js';
 import { isBetter, type Metrics, metricsOf, predictionOf } from './metrics.js';
 import { type Settings, settingsOf, type TrainOptions } from './options.js';
+import { quantizeFrozen } from './quantizeFrozen.js';
 import { RunFolder } from './runFolder.js';
 
 /** What a process takes beside the training's tensors: Node.js, ONNX Runtime and sharp, both models, the frozen part's run. */
@@ -72,11 +74,14 @@ export class Trainer implements AsyncIterable<TrainEvent> {
 async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
   const { dataset, out, signal } = options;
   const began = performance.now();
-  const { compiled, settings } = await compileWithin(options, settingsOf(options));
+  const { compiled: inFloat, settings } = await compileWithin(options, settingsOf(options));
   // In the order in which they are compared: other photos change settings too.
   const identity: Identity = { source: options.model.sha256, photos: identityOf(dataset), ...settings };
   const resumed = options.resume ? readLast(out, identity) : undefined;
   if (!resumed) RunFolder.clear(out, options.overwrite ?? false);
+  const before = resumed && settings.frozen === 'int8' ? frozenBefore(join(out, 'artifacts')) : undefined;
+  const compiled =
+    settings.frozen === 'int8' ? yield* quantizeFrozen(inFloat, dataset, settings, before, signal) : inFloat;
 
   // First, since it leaves nothing behind where it fails.
   const manifest = await writeArtifacts(compiled, join(out, 'artifacts'));
@@ -122,6 +127,16 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   } finally {
     signal?.removeEventListener('abort', abort);
     await engine.close();
+  }
+}
+
+/** How the frozen part of a run that goes on was quantized; undefined where that is lost. */
+function frozenBefore(artifacts: string): Manifest['frozen'] {
+  try {
+    return loadArtifacts(artifacts).manifest.frozen;
+  } catch (thrown) {
+    if (thrown instanceof UserError) return undefined;
+    throw thrown;
   }
 }
 
@@ -588,7 +603,7 @@ class Session {
     const photos = this.valPhotos;
     if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
     const count = signal?.aborted ? 0 : Math.min(options.verify ?? VERIFIED_PHOTOS, photos.length);
-    const verified = yield* verify(this.model, photos, count, logits, settings.threads);
+    const { right, ...verified } = yield* verify(this.model, photos, count, logits, settings.threads);
     const { loss, top1, top5, macroF1, balancedAccuracy } = metrics;
     const summary: Summary = {
       policy: manifest.policy,
@@ -616,6 +631,16 @@ class Session {
       provider: settings.provider,
       cost: manifest.cost,
       verified,
+      ...(manifest.frozen && count > 0
+        ? {
+            frozen: {
+              precision: manifest.frozen.precision,
+              calibration: manifest.frozen.calibration,
+              photos: count,
+              top1: { int8: right.trained / count, float32: right.exported / count },
+            },
+          }
+        : {}),
       stopped,
     };
     await folder.writeSummary(summary);
@@ -638,6 +663,13 @@ const VERIFIED_PHOTOS = 256;
 /** An epoch that takes longer than this is also saved on the way. */
 const SAVE_EVERY_MS = 60_000;
 
+interface Verification {
+  readonly photos: number;
+  readonly agreeing: number;
+  /** Photos whose class is right by the evaluation that chose the model, and by the exported model. */
+  readonly right: { readonly trained: number; readonly exported: number };
+}
+
 /** Runs the exported model again, as a program that deploys it would, and compares its classes with the chosen evaluation's. */
 async function* verify(
   model: string,
@@ -645,8 +677,9 @@ async function* verify(
   count: number,
   logits: Float32Array,
   threads: number,
-): AsyncGenerator<TrainEvent, { photos: number; agreeing: number }> {
-  if (count === 0) return { photos: 0, agreeing: 0 };
+): AsyncGenerator<TrainEvent, Verification> {
+  const right = { trained: 0, exported: 0 };
+  if (count === 0) return { photos: 0, agreeing: 0, right };
   // Spread evenly, since the photos of a class stand together.
   const places = Array.from({ length: count }, (_, index) => Math.floor((index * photos.length) / count));
   const chosen = places.flatMap((place) => photos[place] ?? []);
@@ -654,16 +687,19 @@ async function* verify(
   const classes = classifier.labels.length;
   let [done, agreeing] = [0, 0];
   try {
-    for await (const { index, scores } of classifyPhotos(classifier, chosen)) {
+    for await (const { index, photo, scores } of classifyPhotos(classifier, chosen)) {
       const row = (places[index] ?? 0) * classes;
-      if (predictionOf(scores) === predictionOf(logits.subarray(row, row + classes))) agreeing++;
+      const [exported, trained] = [predictionOf(scores), predictionOf(logits.subarray(row, row + classes))];
+      if (exported === trained) agreeing++;
+      if (exported === photo.label) right.exported++;
+      if (trained === photo.label) right.trained++;
       if (++done % 16 === 0 || done === count)
         yield { type: 'progress', phase: 'verifying', epoch: 0, done, total: count };
     }
   } finally {
     await classifier.close();
   }
-  return { photos: done, agreeing };
+  return { photos: done, agreeing, right };
 }
 
 /** A name for a run: the model's and the policy's. */
