@@ -86,7 +86,9 @@ export const manifestSchema = z.object({
       calibration: z.object({ method: z.enum(['min-max', 'percentile', 'entropy']), photos: z.number() }),
       /** Whether weights have 7 bits, for processors that add products of bytes in 16. */
       reducesRange: z.boolean(),
-      /** The least and the largest number of each activation. */
+      /** Nodes in whole numbers, by the names of their results. */
+      nodes: z.array(z.string()),
+      /** The least and the largest number of each activation that they read or write. */
       ranges: z.record(z.string(), z.tuple([z.number(), z.number()])),
     })
     .optional(),

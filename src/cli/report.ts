@@ -84,9 +84,9 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       if (verified.photos === 0) terminal.result(model);
       else terminal.result(`${model}: the exported model agrees on ${verified.agreeing} of ${verified.photos} photos`);
       if (frozen) {
-        const { photos, calibration } = frozen;
+        const { photos, calibration, agreeing } = frozen;
         terminal.result(
-          `on ${photos} photos, top-1 is ${showPercent(frozen.top1.int8)} with the frozen part in int8 (${calibration.method} of ${calibration.photos} photos), as it was trained, and ${showPercent(frozen.top1.float32)} in float32, as it is exported`,
+          `its frozen part is in int8 (${calibration.method} of ${calibration.photos} photos): top-1 of these ${photos} is ${showPercent(frozen.top1.int8)}, and ${showPercent(frozen.top1.float32)} with it in float32 (${frozen.model}, which agrees on ${agreeing})`,
         );
       }
       break;

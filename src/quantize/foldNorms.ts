@@ -1,10 +1,10 @@
 import { Builder } from '../graph/builder.js';
 import type { Graph, Node, Value } from '../graph/graph.js';
-import { lower, type Rewrite } from '../graph/lower.js';
+import { lowerNodes, type Rewrite } from '../graph/lower.js';
 
 /**
  * The graph with BatchNormalizations in their convolutions' weights, and every other operator as it was: what is quantized.
- * Inputs and outputs keep their names.
+ * Activations keep their names.
  */
 export function foldNorms(graph: Graph): Graph {
   const g = new Builder(graph.opset);
@@ -16,12 +16,9 @@ export function foldNorms(graph: Graph): Graph {
   const rewrites = new Map<Node, Rewrite>(
     graph.nodes.flatMap((node) => (node.op === 'Sigmoid' && node.domain === '' ? [[node, apart] as const] : [])),
   );
-  const at = lower(g, graph.nodes, given, rewrites);
-  for (const output of graph.outputs) {
-    // Not by g.output: nodes of the frozen part are called as the values that they write.
-    const value = at(output);
-    value.name = output.name;
-    g.graph.outputs.push(value);
-  }
+  const { at, lowered } = lowerNodes(g, graph.nodes, given, rewrites);
+  // Last, for the builder would take a node's name for a value's.
+  for (const [value, copy] of lowered) if (copy.producer) copy.name = value.name;
+  g.graph.outputs.push(...graph.outputs.map(at));
   return g.graph;
 }

@@ -1,10 +1,15 @@
 import { type Graph, int, Node, Value } from '../graph/graph.js';
 import { allocate, floatTensor, type Tensor, tensor } from '../onnx/tensor.js';
 import { activationQuantization, type Quantization, type Range } from './range.js';
-import { isLayer, selectNodes, type SelectionOptions } from './selection.js';
+import { isLayer } from './selection.js';
 import { quantizeLayer } from './weight.js';
 
-export interface QuantizeOptions extends SelectionOptions {
+/** What is quantized in a graph, and by what numbers. */
+export interface QuantizationPlan {
+  /** Nodes by the names of their results, as {@link selectNodes} gives them. */
+  readonly nodes: readonly string[];
+  /** Of each activation that goes into them or comes out of them, by name; of these alone. */
+  readonly ranges: ReadonlyMap<string, Range>;
   /**
    * Weights of 7 bits in place of 8: x86 processors without VNNI add pairs of products in 16 bits, which 8 bits overflow.
    * Default false.
@@ -15,18 +20,16 @@ export interface QuantizeOptions extends SelectionOptions {
 /**
  * The graph with operators computed in whole numbers, as pairs of QuantizeLinear and DequantizeLinear tell the runtime:
  * activations as unsigned bytes with a zero point, weights as signed bytes with a scale for each channel, biases as 32 bits.
- * Inputs and outputs keep their names and types. `ranges` has those of {@link selectNodes}' values, by name.
+ * Inputs and outputs keep their names and types. BatchNormalizations must be folded.
  */
-export function quantize(graph: Graph, ranges: ReadonlyMap<string, Range>, options: QuantizeOptions = {}): Graph {
-  const largest = options.reducesRange ? 63 : 127;
-  const selection = selectNodes(graph, options);
-  const quantizations = new Map<Value, Quantization>(
-    selection.values.map((value) => {
-      const range = ranges.get(value.name);
-      if (!range) throw new Error(`the range of "${value.name}" is not known`);
-      return [value, activationQuantization(range)];
-    }),
-  );
+export function quantize(graph: Graph, plan: QuantizationPlan): Graph {
+  const largest = plan.reducesRange ? 63 : 127;
+  const selected = new Set(plan.nodes);
+  const quantizations = new Map<Value, Quantization>();
+  for (const value of [...graph.inputs, ...graph.nodes.flatMap(({ outputs }) => outputs)]) {
+    const range = value && plan.ranges.get(value.name);
+    if (range) quantizations.set(value, activationQuantization(range));
+  }
   const nodes: Node[] = [];
   /** What stands for a value of the source. */
   const written = new Map<Value, Value>();
@@ -69,7 +72,7 @@ export function quantize(graph: Graph, ranges: ReadonlyMap<string, Range>, optio
   const layerInputs = (node: Node, x: Value): Value[] => {
     const [source, weight, bias] = [node.input(0), node.input(1).constant, node.inputs[2]?.constant];
     const inputScale = quantizations.get(source)?.scale;
-    if (!weight || inputScale === undefined) throw new Error('unreachable');
+    if (!weight || inputScale === undefined) throw new Error(`the range of "${source.name}" is not known`);
     const axis = node.op === 'Gemm' && node.int('transB', 0) === 0 ? 1 : 0;
     const layer = quantizeLayer(weight, bias, { axis, largest, inputScale });
     const inputs = [x, dequantized(`${node.name}/weight`, layer.weight, layer.scales, axis)];
@@ -84,7 +87,7 @@ export function quantize(graph: Graph, ranges: ReadonlyMap<string, Range>, optio
   for (const node of graph.nodes) {
     let inputs = node.inputs.map((input) => input && (written.get(input) ?? input));
     const [x] = inputs;
-    if (x && isLayer(node) && selection.nodes.has(node)) inputs = layerInputs(node, x);
+    if (x && isLayer(node) && selected.has(node.output().name)) inputs = layerInputs(node, x);
     const outputs = node.outputs.map((output) => {
       if (!output) return output;
       const copy = new Value(

@@ -30,9 +30,10 @@ const CLIPPING: ReadonlySet<string> = new Set(['Clip', 'Relu']);
 export const isLayer = ({ op }: Node) => op === 'Conv' || op === 'Gemm';
 
 export interface Selection {
-  readonly nodes: ReadonlySet<Node>;
+  /** By the names of their results. */
+  readonly nodes: readonly string[];
   /** What goes into those nodes and comes out of them: the activations whose ranges are needed. */
-  readonly values: readonly Value[];
+  readonly values: readonly string[];
 }
 
 /** The operators of `graph` that are computed in whole numbers. BatchNormalizations must be folded. */
@@ -51,7 +52,7 @@ export function selectNodes(graph: Graph, options: SelectionOptions = {}): Selec
     for (const input of isLayer(node) ? [node.input(0)] : node.inputs) if (input) values.add(input);
     values.add(clippedOutput(node, consumers, graph));
   }
-  return { nodes, values: [...values] };
+  return { nodes: [...nodes].map((node) => node.output().name), values: [...values].map(({ name }) => name) };
 }
 
 function isQuantizable(node: Node): boolean {

@@ -71,13 +71,17 @@ export interface Summary {
   /** The exported model in a plain session against the evaluation that chose it. */
   readonly verified: { readonly photos: number; readonly agreeing: number };
   /**
-   * Of a frozen part in whole numbers, what it costs: top-1 of the same parameters on the photos that were verified, with it and
-   * with the one in float that the exported model has. Absent where the frozen part ran in float.
+   * Of a frozen part in whole numbers, which the exported model has too: what the same parameters give on the photos that were
+   * verified with the frozen part in float, whose model lies beside. Absent where the frozen part ran in float.
    */
   readonly frozen?: {
     readonly precision: 'int8';
     readonly calibration: { readonly method: string; readonly photos: number };
     readonly photos: number;
+    /** Path of the model in float. */
+    readonly model: string;
+    /** Photos that it gives the same class. */
+    readonly agreeing: number;
     readonly top1: { readonly int8: number; readonly float32: number };
   };
   /** Whether it was stopped, and can be resumed. */

@@ -58,8 +58,8 @@ export interface TrainOptions extends Omit<StepOptions, 'classWeights' | 'target
   /** How what the frozen part gives is kept; see {@link CompileOptions.boundaryDtype}. */
   readonly boundaryDtype?: CompileOptions['boundaryDtype'];
   /**
-   * In which numbers the frozen part runs; default `float32`. In `int8` its ranges are found by `calibration`. The exported model
-   * is in float32 all the same.
+   * In which numbers the frozen part runs; default `float32`. In `int8` its ranges are found by `calibration`, and the exported
+   * model has it so too, with a model in float32 beside it.
    */
   readonly frozen?: 'float32' | 'int8';
   /** How ranges of activations are found, and of how many training photos; default `min-max` of 128. */

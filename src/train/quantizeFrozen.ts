@@ -4,7 +4,8 @@ import type { Dataset, Photo } from '../data/dataset.js';
 import { PhotoReader } from '../data/photoReader.js';
 import { UserError } from '../errors.js';
 import { Calibration } from '../quantize/calibration.js';
-import { QuantizableFrozenPart } from '../quantize/frozenPart.js';
+import { FrozenPart } from '../quantize/frozenPart.js';
+import type { QuantizationPlan } from '../quantize/quantize.js';
 import { Random } from '../random.js';
 import { calibrate } from '../runtime/calibrate.js';
 import { productsSaturate } from '../runtime/saturation.js';
@@ -33,8 +34,8 @@ export async function* quantizeFrozen(
       'bad-arguments',
       `expected --provider cpu beside --frozen int8, got \`${provider}\`; whole numbers are made for the CPU provider's operators`,
     );
-  const part = compiled.frozen && new QuantizableFrozenPart(compiled.frozen);
-  if (!part || part.values.length === 0)
+  const part = compiled.frozen && new FrozenPart(compiled.frozen);
+  if (!part || part.selection.nodes.length === 0)
     throw new UserError(
       'nothing-to-quantize',
       part
@@ -42,7 +43,7 @@ export async function* quantizeFrozen(
         : `policy ${policy} has no frozen part that could be computed in whole numbers; leave out --frozen int8`,
     );
   let frozen = before;
-  if (!frozen || !part.values.every((name) => frozen?.ranges[name])) {
+  if (!frozen || !part.selection.values.every((name) => frozen?.ranges[name])) {
     const { height, width } = compiled.manifest.preprocessing;
     const chosen = calibrationPhotos(dataset, calibration.photos, seed);
     const observed = new Calibration(calibration.method);
@@ -69,15 +70,17 @@ export async function* quantizeFrozen(
       precision: 'int8',
       calibration: { method: calibration.method, photos },
       reducesRange: await productsSaturate(),
+      nodes: [...part.selection.nodes],
       ranges: Object.fromEntries([...observed.ranges()].map(([name, { min, max }]) => [name, [min, max]])),
     };
   }
-  const ranges = new Map(Object.entries(frozen.ranges).map(([name, [min, max]]) => [name, { min, max }]));
-  return {
-    ...compiled,
-    manifest: { ...compiled.manifest, frozen },
-    quantized: part.quantized(ranges, frozen.reducesRange),
-  };
+  return { ...compiled, manifest: { ...compiled.manifest, frozen }, quantized: part.quantized(planOf(frozen)) };
+}
+
+/** How a manifest says that the frozen part was quantized. */
+export function planOf({ nodes, ranges, reducesRange }: Quantized): QuantizationPlan {
+  const entries = Object.entries(ranges).map(([name, [min, max]]) => [name, { min, max }] as const);
+  return { nodes, reducesRange, ranges: new Map(entries) };
 }
 
 /** Training photos to calibrate with: as many of every class as may be, drawn by `seed`. */

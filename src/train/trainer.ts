@@ -16,6 +16,7 @@ import type { Tensor } from '../onnx/tensor.js';
 import { Plateau, shareOfPeak } from '../optim/schedule.js';
 import { policyFileName } from '../policy/policy.js';
 import { Random } from '../random.js';
+import { quantizeModel } from '../quantize/frozenPart.js';
 import { probeBlockSize } from '../runtime/blockSize.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { Engine } from '../runtime/engine.js';
@@ -26,8 +27,8 @@ import { checkMemory, fillSlots } from './features.js';
 import { drawRange, rangeOfRates, smoothed, valleyOf } from './learningRateRange.js';
 import { isBetter, type Metrics, metricsOf, predictionOf } from './metrics.js';
 import { type Settings, settingsOf, type TrainOptions } from './options.js';
-import { quantizeFrozen } from './quantizeFrozen.js';
-import { RunFolder } from './runFolder.js';
+import { planOf, quantizeFrozen } from './quantizeFrozen.js';
+import { FLOAT_MODEL, RunFolder } from './runFolder.js';
 
 /** What a process takes beside the training's tensors: Node.js, ONNX Runtime and sharp, both models, the frozen part's run. */
 const OVERHEAD_BYTES = 300e6;
@@ -579,8 +580,21 @@ class Session {
     return join(this.options.out, 'model.onnx');
   }
 
+  /** Where the frozen part ran in whole numbers, the model in float beside the one that was evaluated. */
+  private get floatModel(): string {
+    return join(this.options.out, FLOAT_MODEL);
+  }
+
   private async exportModel(parameters: ReadonlyMap<string, Tensor>): Promise<void> {
-    await writeModel(tunedModel(this.options.model.proto, this.manifest, parameters), this.model);
+    const { frozen, preprocessing } = this.manifest;
+    const tuned = tunedModel(this.options.model.proto, this.manifest, parameters);
+    if (frozen) {
+      const { height, width } = preprocessing;
+      await writeModel(tuned, this.floatModel);
+      await writeModel(quantizeModel(tuned, planOf(frozen), [height, width]), this.model);
+    } else {
+      await writeModel(tuned, this.model);
+    }
   }
 
   /** Exports the best weights, runs the exported model again, and writes the summary. */
@@ -604,6 +618,10 @@ class Session {
     if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
     const count = signal?.aborted ? 0 : Math.min(options.verify ?? VERIFIED_PHOTOS, photos.length);
     const { right, ...verified } = yield* verify(this.model, photos, count, logits, settings.threads);
+    const inFloat =
+      manifest.frozen && count > 0
+        ? yield* verify(this.floatModel, photos, count, logits, settings.threads)
+        : undefined;
     const { loss, top1, top5, macroF1, balancedAccuracy } = metrics;
     const summary: Summary = {
       policy: manifest.policy,
@@ -631,13 +649,15 @@ class Session {
       provider: settings.provider,
       cost: manifest.cost,
       verified,
-      ...(manifest.frozen && count > 0
+      ...(manifest.frozen && inFloat
         ? {
             frozen: {
               precision: manifest.frozen.precision,
               calibration: manifest.frozen.calibration,
               photos: count,
-              top1: { int8: right.trained / count, float32: right.exported / count },
+              model: this.floatModel,
+              agreeing: inFloat.agreeing,
+              top1: { int8: right / count, float32: inFloat.right / count },
             },
           }
         : {}),
@@ -666,8 +686,8 @@ const SAVE_EVERY_MS = 60_000;
 interface Verification {
   readonly photos: number;
   readonly agreeing: number;
-  /** Photos whose class is right by the evaluation that chose the model, and by the exported model. */
-  readonly right: { readonly trained: number; readonly exported: number };
+  /** Photos whose class is right. */
+  readonly right: number;
 }
 
 /** Runs the exported model again, as a program that deploys it would, and compares its classes with the chosen evaluation's. */
@@ -678,21 +698,19 @@ async function* verify(
   logits: Float32Array,
   threads: number,
 ): AsyncGenerator<TrainEvent, Verification> {
-  const right = { trained: 0, exported: 0 };
-  if (count === 0) return { photos: 0, agreeing: 0, right };
+  if (count === 0) return { photos: 0, agreeing: 0, right: 0 };
   // Spread evenly, since the photos of a class stand together.
   const places = Array.from({ length: count }, (_, index) => Math.floor((index * photos.length) / count));
   const chosen = places.flatMap((place) => photos[place] ?? []);
   const classifier = await ImageClassifier.open(model, threads);
   const classes = classifier.labels.length;
-  let [done, agreeing] = [0, 0];
+  let [done, agreeing, right] = [0, 0, 0];
   try {
     for await (const { index, photo, scores } of classifyPhotos(classifier, chosen)) {
       const row = (places[index] ?? 0) * classes;
-      const [exported, trained] = [predictionOf(scores), predictionOf(logits.subarray(row, row + classes))];
-      if (exported === trained) agreeing++;
-      if (exported === photo.label) right.exported++;
-      if (trained === photo.label) right.trained++;
+      const predicted = predictionOf(scores);
+      if (predicted === predictionOf(logits.subarray(row, row + classes))) agreeing++;
+      if (predicted === photo.label) right++;
       if (++done % 16 === 0 || done === count)
         yield { type: 'progress', phase: 'verifying', epoch: 0, done, total: count };
     }
