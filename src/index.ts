@@ -40,6 +40,7 @@ export type { ZipEntry } from './data/zip.js';
 export { type CacheEntry, defaultCacheFolder, listCache, prunable, removeFromCache } from './cache/cacheFolder.js';
 
 // Training.
+export { type CalibrationMethod, calibrationMethods } from './quantize/calibration.js';
 export { type ScheduleName, scheduleCalled, scheduleNames } from './optim/schedule.js';
 export type { EndedBy, EpochResult, Summary, TrainEvent } from './train/events.js';
 export { type ClassMetrics, type MetricName, metricNames, type Metrics } from './train/metrics.js';

@@ -65,6 +65,8 @@ export interface Compiled {
   readonly manifest: Omit<Manifest, 'files'>;
   /** Absent when every layer trains: then the boundary is the pixels themselves. */
   readonly frozen: ModelProto | undefined;
+  /** The same in whole numbers, where the manifest says so; then it is what runs. */
+  readonly quantized?: ModelProto;
   readonly training: ModelProto;
   /** Present when a batch takes several runs of `training`: the update of the parameters is a graph of its own then. */
   readonly update: ModelProto | undefined;
@@ -75,6 +77,7 @@ export interface Compiled {
 
 export const FILES = {
   frozen: 'frozen.onnx',
+  quantized: 'frozen_int8.onnx',
   training: 'training_model.onnx',
   update: 'update_model.onnx',
   evaluation: 'eval_model.onnx',
@@ -479,6 +482,7 @@ function initialState(
 export async function writeArtifacts(compiled: Compiled, folder: string): Promise<Manifest> {
   const models = [
     [FILES.frozen, compiled.frozen],
+    [FILES.quantized, compiled.quantized],
     [FILES.training, compiled.training],
     [FILES.update, compiled.update],
     [FILES.evaluation, compiled.evaluation],

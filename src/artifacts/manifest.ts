@@ -79,6 +79,19 @@ export const manifestSchema = z.object({
   separated: z.array(z.object({ name: z.string(), node: z.string(), input: z.number() })).default([]),
   /** Shapes that the source model's Reshapes behind the head get, where they stated the old number of classes. */
   reshapes: z.array(z.object({ node: z.string(), shape: z.array(z.number().int()) })).default([]),
+  /** How the frozen part was quantized that runs in place of the one in float; absent where none was. */
+  frozen: z
+    .object({
+      precision: z.literal('int8'),
+      calibration: z.object({ method: z.enum(['min-max', 'percentile', 'entropy']), photos: z.number() }),
+      /** Whether weights have 7 bits, for processors that add products of bytes in 16. */
+      reducesRange: z.boolean(),
+      /** Nodes in whole numbers, by the names of their results. */
+      nodes: z.array(z.string()),
+      /** The least and the largest number of each activation that they read or write. */
+      ranges: z.record(z.string(), z.tuple([z.number(), z.number()])),
+    })
+    .optional(),
   /** What the frozen part hands to the trained part, shapes for one image. */
   boundary: z.array(z.object({ name: z.string(), dtype: z.enum(['float32', 'float16', 'uint8']), shape })),
   cost: z.object({

@@ -72,7 +72,8 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       break;
     }
     case 'done': {
-      const { top1, bestEpoch, elapsedMs, peakRssBytes, model, verified, skipped, endedBy, metric } = event.summary;
+      const { top1, bestEpoch, elapsedMs, peakRssBytes, model, verified, skipped, endedBy, metric, frozen } =
+        event.summary;
       if (endedBy === 'patience') terminal.print(`stopped early: ${metric} has not improved since epoch ${bestEpoch}`);
       if (endedBy === 'time-limit') terminal.print('stopped: the time is up');
       if (skipped.length > 0) terminal.print(`${skipped.length} unreadable photos were left out`);
@@ -82,6 +83,12 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       );
       if (verified.photos === 0) terminal.result(model);
       else terminal.result(`${model}: the exported model agrees on ${verified.agreeing} of ${verified.photos} photos`);
+      if (frozen) {
+        const { photos, calibration, agreeing } = frozen;
+        terminal.result(
+          `its frozen part is in int8 (${calibration.method} of ${calibration.photos} photos): top-1 of these ${photos} is ${showPercent(frozen.top1.int8)}, and ${showPercent(frozen.top1.float32)} with it in float32 (${frozen.model}, which agrees on ${agreeing})`,
+        );
+      }
       break;
     }
   }

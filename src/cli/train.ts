@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import {
+  calibrationMethods,
   defaultCacheFolder,
   metricNames,
   mixesPhotos,
@@ -52,6 +53,8 @@ interface Arguments extends AugmentationArguments, StepArguments, HeadArguments 
   /** `false` for --no-cache. */
   cache: string | false | undefined;
   'cache-dtype': 'float32' | 'float16';
+  frozen: 'float32' | 'int8';
+  calibration: (typeof calibrationMethods)[number];
   threads: number;
   provider: string;
   verify: number | undefined;
@@ -71,7 +74,7 @@ const SETTINGS = [
   ...keysOf(headFlags),
   ...['sampling', ...keysOf(augmentationFlags), 'views', 'preprocessing'],
   ...['metric', 'patience', 'time-limit', 'seed', 'size', 'resize', 'val-fraction', 'max-bad', 'threads', 'provider'],
-  ...['cache', 'cache-dtype', 'memory'],
+  ...['cache', 'cache-dtype', 'frozen', 'calibration', 'memory'],
   ...['verify', 'tensorboard'],
 ] as const satisfies readonly (keyof Arguments)[];
 /** Those that are true or false. */
@@ -159,6 +162,17 @@ export const verb: Verb<Arguments> = {
       })
       .option('cache', { ...shared.cache, describe: `${shared.cache.describe}; --no-cache does without` })
       .option('cache-dtype', shared['cache-dtype'])
+      .option('frozen', {
+        choices: ['float32', 'int8'] as const,
+        default: 'float32' as const,
+        describe:
+          'numbers that the frozen part is computed in: int8 is faster and rounds; what it costs is told at the end',
+      })
+      .option('calibration', {
+        choices: calibrationMethods,
+        default: 'min-max' as const,
+        describe: 'how --frozen int8 finds the ranges of activations on 128 training photos',
+      })
       .option('threads', {
         type: 'number',
         default: 0,
@@ -305,6 +319,8 @@ async function optionsOf(
     seed: args.seed,
     resize: args.resize,
     boundaryDtype: args['cache-dtype'],
+    frozen: args.frozen,
+    calibration: { method: args.calibration },
     threads: wholeNumber('threads', args.threads, 0, MOST_THREADS),
     provider: await providerCalled(args.provider),
     maxBad: share('max-bad', args['max-bad']),

@@ -22,6 +22,17 @@ export function lower(
   rewrites: ReadonlyMap<Node, Rewrite> = new Map(),
   rows: Rows = new Set(),
 ): (value: Value) => Value {
+  return lowerNodes(g, nodes, given, rewrites, rows).at;
+}
+
+/** As {@link lower}; also gives what stands for each value, but for those that are a part of another now. */
+export function lowerNodes(
+  g: Builder,
+  nodes: readonly Node[],
+  given: ReadonlyMap<Value, Value>,
+  rewrites: ReadonlyMap<Node, Rewrite> = new Map(),
+  rows: Rows = new Set(),
+): { readonly at: (value: Value) => Value; readonly lowered: ReadonlyMap<Value, Value> } {
   const lowered = new Map(given);
   const consumers = consumersOf(nodes);
   const at = (value: Value): Value => {
@@ -102,7 +113,7 @@ export function lower(
       });
     }
   }
-  return at;
+  return { at, lowered };
 }
 
 /** The convolution `conv` of other values: one channel at a time, in the blocked layout where `g` has one. */

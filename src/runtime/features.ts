@@ -88,10 +88,8 @@ export async function openFeatures(
   options: ort.InferenceSession.SessionOptions,
 ): Promise<{ store: FeatureStore; donor: Donor | undefined }> {
   const pixels = pixelFingerprint(manifest.preprocessing, decoder);
-  const frozen =
-    manifest.files[FILES.frozen] === undefined
-      ? undefined
-      : decodeModel(readFileSync(join(folder, FILES.frozen)), join(folder, FILES.frozen));
+  const file = [FILES.quantized, FILES.frozen].find((name) => manifest.files[name] !== undefined);
+  const frozen = file === undefined ? undefined : decodeModel(readFileSync(join(folder, file)), join(folder, file));
   const known = frozen ? fingerprints(frozen, pixels) : new Map([[PIXELS, pixels]]);
   const layout: Layout = {
     format: 1,

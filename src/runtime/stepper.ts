@@ -225,7 +225,8 @@ export class Stepper {
       }
     };
     const holds = (name: string) => artifacts.manifest.files[name] !== undefined;
-    const frozen = holds(FILES.frozen) ? () => open(FILES.frozen) : undefined;
+    const file = [FILES.quantized, FILES.frozen].find(holds);
+    const frozen = file === undefined ? undefined : () => open(file);
     const training = await open(FILES.training);
     const update = holds(FILES.update) ? await open(FILES.update) : undefined;
     const evaluation = await open(FILES.evaluation);

@@ -70,6 +70,20 @@ export interface Summary {
   readonly cost: Manifest['cost'];
   /** The exported model in a plain session against the evaluation that chose it. */
   readonly verified: { readonly photos: number; readonly agreeing: number };
+  /**
+   * Of a frozen part in whole numbers, which the exported model has too: what the same parameters give on the photos that were
+   * verified with the frozen part in float, whose model lies beside. Absent where the frozen part ran in float.
+   */
+  readonly frozen?: {
+    readonly precision: 'int8';
+    readonly calibration: { readonly method: string; readonly photos: number };
+    readonly photos: number;
+    /** Path of the model in float. */
+    readonly model: string;
+    /** Photos that it gives the same class. */
+    readonly agreeing: number;
+    readonly top1: { readonly int8: number; readonly float32: number };
+  };
   /** Whether it was stopped, and can be resumed. */
   readonly stopped: boolean;
 }
@@ -100,7 +114,8 @@ export type TrainEvent =
   | { readonly type: 'learning-rate'; readonly learningRate: number; readonly figure: string }
   | {
       readonly type: 'progress';
-      readonly phase: 'reading photos' | 'looking for a learning rate' | 'training' | 'evaluating' | 'verifying';
+      readonly phase:
+        'calibrating' | 'reading photos' | 'looking for a learning rate' | 'training' | 'evaluating' | 'verifying';
       readonly epoch: number;
       readonly done: number;
       readonly total: number;

@@ -9,6 +9,7 @@ import type { ModelFile } from '../onnx/model.js';
 import { type Optimizer, optimizers, usualLearningRates } from '../optim/optimizer.js';
 import type { ScheduleName } from '../optim/schedule.js';
 import { parsePolicy } from '../policy/policy.js';
+import type { CalibrationMethod } from '../quantize/calibration.js';
 import type { Provider } from '../runtime/providers.js';
 import type { MetricName } from './metrics.js';
 
@@ -57,6 +58,13 @@ export interface TrainOptions extends Omit<StepOptions, 'classWeights' | 'target
   /** How what the frozen part gives is kept; see {@link CompileOptions.boundaryDtype}. */
   readonly boundaryDtype?: CompileOptions['boundaryDtype'];
   /**
+   * In which numbers the frozen part runs; default `float32`. In `int8` its ranges are found by `calibration`, and the exported
+   * model has it so too, with a model in float32 beside it.
+   */
+  readonly frozen?: 'float32' | 'int8';
+  /** How ranges of activations are found, and of how many training photos; default `min-max` of 128. */
+  readonly calibration?: { readonly method?: CalibrationMethod; readonly photos?: number };
+  /**
    * Folder for what the frozen part gives of each photo, for other runs and policies, and so that it need not be in memory;
    * default none. It is of no use where every epoch makes new views.
    */
@@ -100,6 +108,8 @@ export interface Settings extends Required<Omit<StepOptions, 'classWeights' | 't
   readonly batchNorm: 'frozen' | 'batch';
   readonly preprocessing: Preset | null;
   readonly boundaryDtype: 'float32' | 'float16';
+  readonly frozen: 'float32' | 'int8';
+  readonly calibration: { readonly method: CalibrationMethod; readonly photos: number };
   readonly threads: number;
   readonly provider: Provider;
   readonly maxBad: number;
@@ -107,7 +117,7 @@ export interface Settings extends Required<Omit<StepOptions, 'classWeights' | 't
 
 /** @throws UserError `bad-policy`, `bad-augmentation`. */
 export function settingsOf(options: TrainOptions): Settings {
-  const { optimizer = optimizers.adamw, threads = 0 } = options;
+  const { optimizer = optimizers.adamw, threads = 0, calibration = {} } = options;
   // A batch that the photos cannot fill would be nothing but padding.
   const batch = Math.min(options.batch ?? 32, options.dataset.train.length);
   return {
@@ -138,6 +148,8 @@ export function settingsOf(options: TrainOptions): Settings {
     batchNorm: options.batchNorm ?? 'frozen',
     preprocessing: options.preprocessing ?? null,
     boundaryDtype: options.boundaryDtype ?? 'float32',
+    frozen: options.frozen ?? 'float32',
+    calibration: { method: calibration.method ?? 'min-max', photos: calibration.photos ?? 128 },
     threads: threads > 0 ? threads : availableParallelism(),
     provider: options.provider ?? 'cpu',
     maxBad: options.maxBad ?? 0.05,

@@ -28,7 +28,8 @@ const SHOWN_MISTAKES = 48;
 const THUMBNAIL_PIXELS = 160;
 
 /** What a run has learned, and what it tells of that: a new run in its folder would destroy the first. */
-const LEARNED = ['model.onnx', 'best', 'last'];
+export const FLOAT_MODEL = 'model_float32.onnx';
+const LEARNED = ['model.onnx', FLOAT_MODEL, 'best', 'last'];
 const TOLD = ['results.csv', 'summary.json', 'curves.svg', 'confusion.svg', 'mistakes.html', 'labels.txt'];
 
 /** The files of a run, but for its checkpoint `last/` (see checkpoint.ts), its artifacts and its model. */

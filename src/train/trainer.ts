@@ -1,5 +1,6 @@
 import { basename, join, relative } from 'node:path';
 import { compile, type Compiled, writeArtifacts } from '../artifacts/compile.js';
+import { loadArtifacts } from '../artifacts/load.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { tunedModel } from '../artifacts/tunedModel.js';
 import { type Augmentation, mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
@@ -15,6 +16,7 @@ import type { Tensor } from '../onnx/tensor.js';
 import { Plateau, shareOfPeak } from '../optim/schedule.js';
 import { policyFileName } from '../policy/policy.js';
 import { Random } from '../random.js';
+import { quantizeModel } from '../quantize/frozenPart.js';
 import { probeBlockSize } from '../runtime/blockSize.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { Engine } from '../runtime/engine.js';
@@ -25,7 +27,8 @@ import { checkMemory, fillSlots } from './features.js';
 import { drawRange, rangeOfRates, smoothed, valleyOf } from './learningRateRange.js';
 import { isBetter, type Metrics, metricsOf, predictionOf } from './metrics.js';
 import { type Settings, settingsOf, type TrainOptions } from './options.js';
-import { RunFolder } from './runFolder.js';
+import { planOf, quantizeFrozen } from './quantizeFrozen.js';
+import { FLOAT_MODEL, RunFolder } from './runFolder.js';
 
 /** What a process takes beside the training's tensors, as measured: Node.js, ONNX Runtime and sharp, models, rows in memory. */
 const OVERHEAD_BYTES = 350e6;
@@ -74,7 +77,7 @@ export class Trainer implements AsyncIterable<TrainEvent> {
 async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
   const { dataset, out, signal } = options;
   const began = performance.now();
-  const { manifest, settings, identity, resumed } = await prepare(options);
+  const { manifest, settings, identity, resumed } = yield* prepare(options);
   const folder = RunFolder.open(out);
   await folder.startLog(resumed?.progress.results.length ?? 0);
   const tell = <Event extends TrainEvent>(event: Event): Event => {
@@ -121,16 +124,29 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
 }
 
 /** Compiles, writes the artifacts, and reads where a run that is to go on stopped. What was compiled is let go of: it is large. */
-async function prepare(options: TrainOptions) {
-  const { dataset, out } = options;
-  const { compiled, settings } = await compileWithin(options, settingsOf(options));
+async function* prepare(options: TrainOptions) {
+  const { dataset, out, signal } = options;
+  const { compiled: inFloat, settings } = await compileWithin(options, settingsOf(options));
   // In the order in which they are compared: other photos change settings too.
   const identity: Identity = { source: options.model.sha256, photos: identityOf(dataset), ...settings };
   const resumed = options.resume ? readLast(out, identity) : undefined;
   if (!resumed) RunFolder.clear(out, options.overwrite ?? false);
+  const before = resumed && settings.frozen === 'int8' ? frozenBefore(join(out, 'artifacts')) : undefined;
+  const compiled =
+    settings.frozen === 'int8' ? yield* quantizeFrozen(inFloat, dataset, settings, before, signal) : inFloat;
   // First, since it leaves nothing behind where it fails.
   const manifest = await writeArtifacts(compiled, join(out, 'artifacts'));
   return { manifest, settings, identity, resumed };
+}
+
+/** How the frozen part of a run that goes on was quantized; undefined where that is lost. */
+function frozenBefore(artifacts: string): Manifest['frozen'] {
+  try {
+    return loadArtifacts(artifacts).manifest.frozen;
+  } catch (thrown) {
+    if (thrown instanceof UserError) return undefined;
+    throw thrown;
+  }
 }
 
 /** Compiles for whole batches, or for the largest parts of them that the memory allows. @throws UserError `too-little-memory`. */
@@ -605,8 +621,21 @@ class Session {
     return join(this.options.out, 'model.onnx');
   }
 
+  /** Where the frozen part ran in whole numbers, the model in float beside the one that was evaluated. */
+  private get floatModel(): string {
+    return join(this.options.out, FLOAT_MODEL);
+  }
+
   private async exportModel(parameters: ReadonlyMap<string, Tensor>): Promise<void> {
-    await writeModel(tunedModel(this.options.model.proto, this.manifest, parameters), this.model);
+    const { frozen, preprocessing } = this.manifest;
+    const tuned = tunedModel(this.options.model.proto, this.manifest, parameters);
+    if (frozen) {
+      const { height, width } = preprocessing;
+      await writeModel(tuned, this.floatModel);
+      await writeModel(quantizeModel(tuned, planOf(frozen), [height, width]), this.model);
+    } else {
+      await writeModel(tuned, this.model);
+    }
   }
 
   /** Exports the best weights, runs the exported model again, and writes the summary. */
@@ -632,7 +661,11 @@ class Session {
     const photos = this.valPhotos;
     if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
     const count = signal?.aborted ? 0 : Math.min(options.verify ?? VERIFIED_PHOTOS, photos.length);
-    const verified = yield* verify(this.model, photos, count, logits, settings.threads);
+    const { right, ...verified } = yield* verify(this.model, photos, count, logits, settings.threads);
+    const inFloat =
+      manifest.frozen && count > 0
+        ? yield* verify(this.floatModel, photos, count, logits, settings.threads)
+        : undefined;
     const { loss, top1, top5, macroF1, balancedAccuracy } = metrics;
     const summary: Summary = {
       policy: manifest.policy,
@@ -660,6 +693,18 @@ class Session {
       provider: settings.provider,
       cost: manifest.cost,
       verified,
+      ...(manifest.frozen && inFloat
+        ? {
+            frozen: {
+              precision: manifest.frozen.precision,
+              calibration: manifest.frozen.calibration,
+              photos: count,
+              model: this.floatModel,
+              agreeing: inFloat.agreeing,
+              top1: { int8: right / count, float32: inFloat.right / count },
+            },
+          }
+        : {}),
       stopped,
     };
     await folder.writeSummary(summary);
@@ -684,6 +729,13 @@ const WRITE_EVERY_MS = 2000;
 /** An epoch that takes longer than this is also saved on the way. */
 const SAVE_EVERY_MS = 60_000;
 
+interface Verification {
+  readonly photos: number;
+  readonly agreeing: number;
+  /** Photos whose class is right. */
+  readonly right: number;
+}
+
 /** Runs the exported model again, as a program that deploys it would, and compares its classes with the chosen evaluation's. */
 async function* verify(
   model: string,
@@ -691,25 +743,27 @@ async function* verify(
   count: number,
   logits: Float32Array,
   threads: number,
-): AsyncGenerator<TrainEvent, { photos: number; agreeing: number }> {
-  if (count === 0) return { photos: 0, agreeing: 0 };
+): AsyncGenerator<TrainEvent, Verification> {
+  if (count === 0) return { photos: 0, agreeing: 0, right: 0 };
   // Spread evenly, since the photos of a class stand together.
   const places = Array.from({ length: count }, (_, index) => Math.floor((index * photos.length) / count));
   const chosen = places.flatMap((place) => photos[place] ?? []);
   const classifier = await ImageClassifier.open(model, threads);
   const classes = classifier.labels.length;
-  let [done, agreeing] = [0, 0];
+  let [done, agreeing, right] = [0, 0, 0];
   try {
-    for await (const { index, scores } of classifyPhotos(classifier, chosen)) {
+    for await (const { index, photo, scores } of classifyPhotos(classifier, chosen)) {
       const row = (places[index] ?? 0) * classes;
-      if (predictionOf(scores) === predictionOf(logits.subarray(row, row + classes))) agreeing++;
+      const predicted = predictionOf(scores);
+      if (predicted === predictionOf(logits.subarray(row, row + classes))) agreeing++;
+      if (predicted === photo.label) right++;
       if (++done % 16 === 0 || done === count)
         yield { type: 'progress', phase: 'verifying', epoch: 0, done, total: count };
     }
   } finally {
     await classifier.close();
   }
-  return { photos: done, agreeing };
+  return { photos: done, agreeing, right };
 }
 
 /** A name for a run: the model's and the policy's. */

@@ -1,0 +1,79 @@
+import { bindShape, consumersOf, type Graph, type Node, type Value } from '../graph/graph.js';
+
+/** Which operators become whole numbers. */
+export interface SelectionOptions {
+  /** Among those that can; default all of {@link QUANTIZABLE}. */
+  readonly operators?: ReadonlySet<string>;
+  /** Whether the first convolution or fully connected layer stays in float; default false. */
+  readonly keepsFirst?: boolean;
+  /** The same of the last. */
+  readonly keepsLast?: boolean;
+  /** Operators on maps that are larger, in pixels a side, stay in float; default none are. */
+  readonly largestMap?: number;
+}
+
+/** Operators that ONNX Runtime's CPU provider has in whole numbers, or that only move them. */
+export const QUANTIZABLE: ReadonlySet<string> = new Set([
+  'Add',
+  'AveragePool',
+  'Conv',
+  'Gemm',
+  'GlobalAveragePool',
+  'MaxPool',
+  'Mul',
+  'Sigmoid',
+]);
+/** Activations that need no node of their own: they cut off what the range of their result does not have. */
+const CLIPPING: ReadonlySet<string> = new Set(['Clip', 'Relu']);
+
+/** Whether a node has weights. */
+export const isLayer = ({ op }: Node) => op === 'Conv' || op === 'Gemm';
+
+export interface Selection {
+  /** By the names of their results. */
+  readonly nodes: readonly string[];
+  /** What goes into those nodes and comes out of them: the activations whose ranges are needed. */
+  readonly values: readonly string[];
+}
+
+/** The operators of `graph` that are computed in whole numbers. BatchNormalizations must be folded. */
+export function selectNodes(graph: Graph, options: SelectionOptions = {}): Selection {
+  const { operators = QUANTIZABLE, keepsFirst = false, keepsLast = false, largestMap = Infinity } = options;
+  const layers = graph.nodes.filter(isLayer);
+  const kept = new Set([keepsFirst ? layers.at(0) : undefined, keepsLast ? layers.at(-1) : undefined]);
+  const nodes = new Set(
+    graph.nodes.filter(
+      (node) => operators.has(node.op) && isQuantizable(node) && !kept.has(node) && sideOf(node) <= largestMap,
+    ),
+  );
+  const consumers = consumersOf(graph.nodes);
+  const values = new Set<Value>();
+  for (const node of nodes) {
+    for (const input of isLayer(node) ? [node.input(0)] : node.inputs) if (input) values.add(input);
+    values.add(clippedOutput(node, consumers, graph));
+  }
+  return { nodes: [...nodes].map((node) => node.output().name), values: [...values].map(({ name }) => name) };
+}
+
+function isQuantizable(node: Node): boolean {
+  if (node.domain !== '' || !QUANTIZABLE.has(node.op) || node.output().dtype !== 'float32') return false;
+  if (!isLayer(node)) return node.inputs.every((input) => input && !input.constant) && node.outputs.length === 1;
+  const [x, weight, bias] = node.inputs;
+  if (x?.constant || weight?.constant?.dtype !== 'float32' || (bias && bias.constant?.dims.length !== 1)) return false;
+  if (node.op === 'Conv') return true;
+  return node.float('alpha', 1) === 1 && node.float('beta', 1) === 1 && node.int('transA', 0) === 0;
+}
+
+/** Of a node's largest map, in pixels; 0 where there is none. */
+function sideOf({ inputs, outputs }: Node): number {
+  const sides = [inputs[0], ...outputs].flatMap((value) => bindShape(value?.shape ?? [], 1).slice(2));
+  return Math.max(0, ...sides);
+}
+
+/** The output of a node, or of the clipping activation that alone reads it. */
+function clippedOutput(node: Node, consumers: ReadonlyMap<Value, readonly Node[]>, { outputs }: Graph): Value {
+  const output = node.output();
+  const [reader, ...others] = consumers.get(output) ?? [];
+  const clips = reader !== undefined && others.length === 0 && CLIPPING.has(reader.op) && !outputs.includes(output);
+  return clips ? reader.output() : output;
+}

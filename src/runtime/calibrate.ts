@@ -1,0 +1,40 @@
+import * as ort from './ort.js';
+import { PIXELS } from '../artifacts/manifest.js';
+import { messageOf, UserError } from '../errors.js';
+import { encodeModel } from '../onnx/model.js';
+import type { ModelProto } from '../onnx/onnx_pb.js';
+
+/**
+ * Runs `model` on images, uint8 RGB [height, width, 3] each, and hands what each of its outputs holds to `observe`; gives how many
+ * images there have been after each.
+ * @throws UserError `not-loadable` when ONNX Runtime refuses the model.
+ */
+export async function* calibrate(
+  model: ModelProto,
+  images: AsyncIterable<Uint8Array>,
+  { height, width, threads }: { readonly height: number; readonly width: number; readonly threads: number },
+  observe: (name: string, numbers: Float32Array) => void,
+): AsyncGenerator<number> {
+  let session: ort.InferenceSession;
+  try {
+    session = await ort.InferenceSession.create(encodeModel(model), {
+      logSeverityLevel: 4,
+      enableMemPattern: false,
+      ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
+    });
+  } catch (thrown) {
+    throw new UserError('not-loadable', `ONNX Runtime cannot load the frozen part: ${messageOf(thrown)}`, {
+      cause: thrown,
+    });
+  }
+  try {
+    let count = 0;
+    for await (const pixels of images) {
+      const results = await session.run({ [PIXELS]: new ort.Tensor('uint8', pixels, [1, height, width, 3]) });
+      for (const [name, { data }] of Object.entries(results)) if (data instanceof Float32Array) observe(name, data);
+      yield ++count;
+    }
+  } finally {
+    await session.release();
+  }
+}

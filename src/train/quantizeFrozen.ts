@@ -1,0 +1,93 @@
+import type { Compiled } from '../artifacts/compile.js';
+import type { Manifest } from '../artifacts/manifest.js';
+import type { Dataset, Photo } from '../data/dataset.js';
+import { PhotoReader } from '../data/photoReader.js';
+import { UserError } from '../errors.js';
+import { Calibration } from '../quantize/calibration.js';
+import { FrozenPart } from '../quantize/frozenPart.js';
+import type { QuantizationPlan } from '../quantize/quantize.js';
+import { Random } from '../random.js';
+import { calibrate } from '../runtime/calibrate.js';
+import { productsSaturate } from '../runtime/saturation.js';
+import type { TrainEvent } from './events.js';
+import type { Settings } from './options.js';
+
+/** Photos that are decoding, or decoded and waiting for their turn. */
+const AHEAD = 16;
+
+type Quantized = NonNullable<Manifest['frozen']>;
+
+/**
+ * Adds the frozen part in whole numbers. Its ranges are those that training photos have in float, or those of `before`, which a
+ * run that goes on was begun with.
+ * @throws UserError `nothing-to-quantize`, `bad-arguments` for another provider than the CPU.
+ */
+export async function* quantizeFrozen(
+  compiled: Compiled,
+  dataset: Dataset,
+  { calibration, seed, threads, provider, policy }: Settings,
+  before: Quantized | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<TrainEvent, Compiled> {
+  if (provider !== 'cpu')
+    throw new UserError(
+      'bad-arguments',
+      `expected --provider cpu beside --frozen int8, got \`${provider}\`; whole numbers are made for the CPU provider's operators`,
+    );
+  const part = compiled.frozen && new FrozenPart(compiled.frozen);
+  if (!part || part.selection.nodes.length === 0)
+    throw new UserError(
+      'nothing-to-quantize',
+      part
+        ? `the frozen part of policy ${policy} has no operators that could be computed in whole numbers; leave out --frozen int8`
+        : `policy ${policy} has no frozen part that could be computed in whole numbers; leave out --frozen int8`,
+    );
+  let frozen = before;
+  if (!frozen || !part.selection.values.every((name) => frozen?.ranges[name])) {
+    const { height, width } = compiled.manifest.preprocessing;
+    const chosen = calibrationPhotos(dataset, calibration.photos, seed);
+    const observed = new Calibration(calibration.method);
+    async function* images(): AsyncGenerator<Uint8Array> {
+      // Reading all photos is what tells of unreadable ones.
+      const reading = { concurrency: AHEAD, onSkipped: () => undefined };
+      for await (const { decoded } of PhotoReader.ofPixels().read(chosen, compiled.manifest.preprocessing, reading))
+        yield decoded;
+    }
+    let photos = 0;
+    const runs = calibrate(part.calibration, images(), { height, width, threads }, (name, numbers) => {
+      observed.observe(name, numbers);
+    });
+    for await (photos of runs) {
+      if (signal?.aborted) throw new UserError('stopped', 'stopped while calibrating');
+      yield { type: 'progress', phase: 'calibrating', epoch: 0, done: photos, total: chosen.length };
+    }
+    if (photos === 0)
+      throw new UserError(
+        'no-photos',
+        `none of ${chosen.length} photos of ${dataset.folder} that were to calibrate with can be read; mend or replace them`,
+      );
+    frozen = {
+      precision: 'int8',
+      calibration: { method: calibration.method, photos },
+      reducesRange: await productsSaturate(),
+      nodes: [...part.selection.nodes],
+      ranges: Object.fromEntries([...observed.ranges()].map(([name, { min, max }]) => [name, [min, max]])),
+    };
+  }
+  return { ...compiled, manifest: { ...compiled.manifest, frozen }, quantized: part.quantized(planOf(frozen)) };
+}
+
+/** How a manifest says that the frozen part was quantized. */
+export function planOf({ nodes, ranges, reducesRange }: Quantized): QuantizationPlan {
+  const entries = Object.entries(ranges).map(([name, [min, max]]) => [name, { min, max }] as const);
+  return { nodes, reducesRange, ranges: new Map(entries) };
+}
+
+/** Training photos to calibrate with: as many of every class as may be, drawn by `seed`. */
+export function calibrationPhotos({ train, classes }: Dataset, count: number, seed: number): Photo[] {
+  const random = new Random(seed).fork('calibration');
+  const byClass = classes.map((_, label) => random.shuffle(train.filter((photo) => photo.label === label)));
+  const longest = Math.max(...byClass.map(({ length }) => length));
+  const turns = Array.from({ length: longest }, (_, turn) => byClass.flatMap((photos) => photos[turn] ?? []));
+  return turns.flat().slice(0, count);
+}
