@@ -209,21 +209,21 @@ function targetsOf(
   batch: Dim,
 ): { targets: Value; shares: Value } {
   const asFloat = (value: Value) => g.cast(value, dtypeCode('float32'));
-  const meanOver = (weights: Value) => {
+  const sharesOf = (present: Value, weights: Value) => {
     const total = g.reduceSum(weights, undefined, false);
-    return g.div(weights, g.where(g.greater(total, g.scalar(0)), total, g.scalar(1)));
+    return g.div(present, g.where(g.greater(total, g.scalar(0)), total, g.scalar(1)));
   };
   if (kind === 'soft') {
     const targets = g.input(STEP_INPUTS.targets, 'float32', [batch, classes]);
-    const sums = g.reduceSum(targets, [1], false);
-    return { targets, shares: meanOver(asFloat(g.greater(sums, g.scalar(0)))) };
+    const present = asFloat(g.greater(g.reduceSum(targets, [1], false), g.scalar(0)));
+    return { targets, shares: sharesOf(present, present) };
   }
   const labels = g.input(STEP_INPUTS.labels, 'int64', [batch]);
   const targets = g.oneHot(labels, classes);
   const present = asFloat(g.greater(labels, g.constant('no_label', intTensor([], [-1]))));
-  if (!classWeights) return { targets, shares: meanOver(present) };
+  if (!classWeights) return { targets, shares: sharesOf(present, present) };
   const weights = g.reduceSum(g.mul(targets, g.row('weights_of_classes', classWeights)), [1], false);
-  return { targets, shares: meanOver(g.mul(present, weights)) };
+  return { targets, shares: sharesOf(present, g.mul(present, weights)) };
 }
 
 /** Inputs of an operator that hold weights. */
@@ -267,13 +267,14 @@ function optimizerModel(opset: number, optimizer: Optimizer, clipNorm: number): 
         attributes,
       ),
     );
-  const updated = new Value('updated', 'bool', [1]);
+  const updated = new Value('updated', 'bool', optimizer.name === 'adamw' ? [1] : undefined);
   const gradients = clipNorm > 0 ? 'clipped_gradients' : 'gradients';
   const clip =
     clipNorm > 0
       ? [node('InplaceClipGradNorm', ['gradients'], new Value(gradients), new Map([['max_norm', float(clipNorm)]]))]
       : [];
-  const moments = optimizer.name === 'adamw' ? ['first_order_moments', 'second_order_moments'] : [];
+  // SGD is handed moments too, which it does not read.
+  const moments = ['first_order_moments', ...(optimizer.name === 'adamw' ? ['second_order_moments'] : [])];
   const update =
     optimizer.name === 'adamw'
       ? node(

@@ -8,6 +8,22 @@ import { setMetadata } from '../onnx/model.js';
 import { type GraphProto, type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
 import { intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
 
+/** The fields of a manifest that say what becomes of the source model. */
+export const TUNED_FIELDS = {
+  classes: true,
+  hidden: true,
+  layers: true,
+  parameters: true,
+  policy: true,
+  preprocessing: true,
+  reshapes: true,
+  separated: true,
+  source: true,
+  statistics: true,
+  version: true,
+} as const satisfies Partial<Record<keyof Manifest, true>>;
+export type TunedManifest = Pick<Manifest, keyof typeof TUNED_FIELDS>;
+
 /**
  * The source model with `parameters` in place of its own, and what a program needs to use it in its metadata: `labels` and
  * `preprocessing`, both JSON.
@@ -15,7 +31,7 @@ import { intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
  */
 export function tunedModel(
   source: ModelProto,
-  manifest: Manifest,
+  manifest: TunedManifest,
   parameters: ReadonlyMap<string, Tensor>,
 ): ModelProto {
   const model = clone(ModelProtoSchema, source);
@@ -94,7 +110,7 @@ export function tunedModel(
 }
 
 /** Puts the hidden layers before the node that reads the head's weight. */
-function insertHidden(graph: GraphProto, { hidden, layers }: Manifest): void {
+function insertHidden(graph: GraphProto, { hidden, layers }: TunedManifest): void {
   if (hidden.length === 0) return;
   const weight = layers.at(-1)?.parameters[0];
   const index = graph.node.findIndex(({ input }) => weight !== undefined && input[1] === weight);

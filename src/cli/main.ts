@@ -71,6 +71,17 @@ const parser = yargs(words)
   )
   .command(lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')))
   .command(
+    lazily('export <run>', 'write what a run has learned as a model, or as a delta', () => import('./export.js')),
+  )
+  .command(lazily('apply', 'make a tuned model of a pretrained one and a delta', () => import('./apply.js')))
+  .command(
+    lazily(
+      'import-checkpoint <checkpoint>',
+      "export what ONNX Runtime's on-device training has learned",
+      () => import('./importCheckpoint.js'),
+    ),
+  )
+  .command(
     lazily('cache <action> [names..]', 'list, remove or prune cached features of photos', () => import('./cache.js')),
   )
   .command(
