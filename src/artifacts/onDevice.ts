@@ -11,10 +11,11 @@ import { ancestors } from '../graph/order.js';
 import { modelOfGraph, protoOfNode, protoOfValue } from '../graph/proto.js';
 import { encodeModel, type ModelFile } from '../onnx/model.js';
 import { type ModelProto, ModelProtoSchema, type ValueInfoProto, ValueInfoProtoSchema } from '../onnx/onnx_pb.js';
-import { dtypeCode, intTensor, type Tensor } from '../onnx/tensor.js';
+import { dtypeCode, elementCount, intTensor, type Tensor, tensorOfBytes } from '../onnx/tensor.js';
 import {
   decodeTrainingCheckpoint,
   encodeTrainingCheckpoint,
+  isTrainingCheckpoint,
   type TrainingCheckpoint,
 } from '../onnx/trainingCheckpoint.js';
 import { crossEntropy } from '../optim/loss.js';
@@ -343,7 +344,8 @@ export async function writeOnDeviceArtifacts(compiled: OnDeviceArtifacts, folder
 }
 
 /**
- * Reads the trained parameters of a checkpoint that on-device training has saved, by the names of the manifest that it began with.
+ * Reads the trained parameters that on-device training has saved, by the names of the manifest that it began with: a checkpoint, or the
+ * bytes of what `getContiguousParameters(true)` of onnxruntime-web gives, which saves no checkpoints.
  * @throws UserError `bad-checkpoint` when it is damaged or of other artifacts.
  */
 export function readOnDeviceCheckpoint(path: string, manifest: Manifest): Map<string, Tensor> {
@@ -353,6 +355,8 @@ export function readOnDeviceCheckpoint(path: string, manifest: Manifest): Map<st
   } catch (thrown) {
     throw new UserError('bad-checkpoint', `cannot read ${path}: ${fileReason(thrown)}; name a checkpoint file`);
   }
+  const count = manifest.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  if (!isTrainingCheckpoint(bytes) && bytes.byteLength === 4 * count) return partsOf(bytes, manifest);
   const { trainable } = decodeTrainingCheckpoint(bytes, path);
   return new Map(
     manifest.parameters.map(({ name, shape }) => {
@@ -363,6 +367,17 @@ export function readOnDeviceCheckpoint(path: string, manifest: Manifest): Map<st
           `${path} holds no "${name}" of shape [${shape.join(', ')}], so it was trained with other artifacts; choose those that it began with`,
         );
       return [name, value];
+    }),
+  );
+}
+
+/** Parameters one after another, in the training graph's order. */
+function partsOf(bytes: Uint8Array, { parameters }: Manifest): Map<string, Tensor> {
+  let start = 0;
+  return new Map(
+    parameters.map(({ name, shape }) => {
+      const part = bytes.subarray(start, (start += 4 * elementCount(shape)));
+      return [name, tensorOfBytes('float32', shape, part)];
     }),
   );
 }

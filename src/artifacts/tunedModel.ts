@@ -90,6 +90,7 @@ export function tunedModel(
   graph.input = graph.input.filter(({ name }) => read.has(name));
   // Shapes written for the old head no longer hold.
   graph.valueInfo = [];
+  const { width, height, resize, mean, std } = manifest.preprocessing;
   const classes = BigInt(manifest.classes.length);
   for (const output of graph.output) {
     const dims = output.type?.tensorType?.shape?.dim;
@@ -100,7 +101,8 @@ export function tunedModel(
     model,
     new Map([
       [METADATA.labels, JSON.stringify(manifest.classes)],
-      [METADATA.preprocessing, JSON.stringify(manifest.preprocessing)],
+      // In an order of its own, so that the same model has the same bytes.
+      [METADATA.preprocessing, JSON.stringify({ width, height, resize, mean, std })],
       [METADATA.policy, manifest.policy],
       [METADATA.source, manifest.source.sha256],
       [METADATA.version, manifest.version],
