@@ -90,11 +90,10 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   return compileParts(model, options).compiled;
 }
 
-/** What artifacts are made of: the classifier's graph with its new head, from pixels to logits, and how the policy parts it. */
+/** What artifacts are made of: the classifier's graph with its new head, from pixels to logits, and what of it trains. */
 export interface Parts {
   readonly compiled: Compiled;
   readonly graph: Graph;
-  readonly form: Form;
   readonly parameters: readonly Value[];
 }
 
@@ -265,7 +264,7 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
     ),
     state,
   };
-  return { compiled, graph, form, parameters };
+  return { compiled, graph, parameters };
 }
 
 /** Codes of errors that lie in one operator: a policy whose trained part is without it has no such error. */
@@ -333,7 +332,7 @@ function imageShape(value: Value): number[] {
 }
 
 /** How a policy parts the graph, and how what crosses is laid out. */
-export interface Form {
+interface Form {
   readonly cut: Cut;
   readonly kept: readonly Kept[];
   readonly rows: Rows;

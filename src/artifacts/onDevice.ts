@@ -5,9 +5,11 @@ import { differentiate } from '../autodiff/gradient.js';
 import { UserError } from '../errors.js';
 import { fileReason, sha256, writeFilesAtomically } from '../files.js';
 import { Builder } from '../graph/builder.js';
-import { type Dim, float, type Graph, int, Node, Value } from '../graph/graph.js';
+import { bindDim, consumersOf, type Dim, float, type Graph, int, Node, Value } from '../graph/graph.js';
+import type { Cut } from '../graph/cut.js';
 import { lower } from '../graph/lower.js';
-import { ancestors } from '../graph/order.js';
+import { ancestors, descendants } from '../graph/order.js';
+import { valuesAsRows } from '../graph/rows.js';
 import { modelOfGraph, protoOfNode, protoOfValue } from '../graph/proto.js';
 import { encodeModel, type ModelFile } from '../onnx/model.js';
 import { type ModelProto, ModelProtoSchema, type ValueInfoProto, ValueInfoProtoSchema } from '../onnx/onnx_pb.js';
@@ -21,7 +23,7 @@ import {
 import { crossEntropy } from '../optim/loss.js';
 import { type Optimizer, optimizers } from '../optim/optimizer.js';
 import { type CompileOptions, compileParts, type Parts } from './compile.js';
-import { fromKept } from './boundary.js';
+import { keptBoundary } from './boundary.js';
 import { type Manifest, PIXELS, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import { onDeviceReadme } from './onDeviceReadme.js';
 
@@ -172,9 +174,31 @@ interface Forward {
   readonly parameters: readonly Value[];
 }
 
+/**
+ * Parts a graph at the first nodes that depend on `parameters`. Where both parts are in one graph, nothing is won by computing
+ * a value twice, as {@link cutGraph} may have it.
+ */
+function partAt({ nodes }: Graph, parameters: readonly Value[]): Cut {
+  const consumers = consumersOf(nodes);
+  const depending = new Set(descendants(nodes, parameters).nodes);
+  for (const node of [...depending]) {
+    // A convolution and the normalization that alone reads it become one operator.
+    const map = node.op === 'BatchNormalization' ? node.inputs[0] : undefined;
+    if (map?.producer?.op === 'Conv' && consumers.get(map)?.length === 1) depending.add(map.producer);
+  }
+  const trained = nodes.filter((node) => depending.has(node));
+  const made = new Set(trained.flatMap(({ outputs }) => outputs));
+  const read = trained.flatMap(({ inputs }) => inputs.filter((input) => input !== undefined));
+  const boundary = [...new Set(read)].filter((value) => !value.constant && !made.has(value));
+  const others = nodes.filter((node) => !depending.has(node));
+  return { boundary, trained, frozen: ancestors(others, boundary) };
+}
+
 /** The whole network on `batch` images, its frozen part with BatchNormalizations folded into its weights, and the loss. */
-function forward({ compiled, graph, form, parameters }: Parts, options: CompileOptions, batch: Dim): Forward {
-  const { cut, kept, rows } = form;
+function forward({ compiled, graph, parameters }: Parts, options: CompileOptions, batch: Dim): Forward {
+  const cut = partAt(graph, parameters);
+  const rows = valuesAsRows(cut.trained, cut.boundary, graph.outputs, new Set());
+  const kept = keptBoundary(cut, rows, 'float32');
   const { preprocessing, classes } = compiled.manifest;
   const g = new Builder(graph.opset);
   const pixels = g.input(PIXELS, 'uint8', [batch, preprocessing.height, preprocessing.width, 3]);
@@ -191,7 +215,13 @@ function forward({ compiled, graph, form, parameters }: Parts, options: CompileO
   );
   const frozenAt = lower(g, [...cut.frozen, ...crossing], new Map([[image, pixels]]));
   const given = new Map<Value, Value>(parameters.map((parameter, index) => [parameter, inputs[index] ?? parameter]));
-  for (const each of kept) given.set(each.source, fromKept(g, each, frozenAt(each.value)));
+  for (const { source, value } of kept) {
+    const crossed = frozenAt(value);
+    // Behind an operator that ort-tl does not know, the model file says the shape.
+    crossed.dtype ??= value.dtype;
+    crossed.shape ??= value.shape?.map((dim) => (typeof batch === 'number' ? bindDim(dim, batch) : dim));
+    given.set(source, crossed);
+  }
   const at = lower(g, cut.trained, given, new Map(), rows);
   const [output] = graph.outputs;
   if (!output) throw new Error('the graph has no output');
