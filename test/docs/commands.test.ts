@@ -15,7 +15,14 @@ const blocksOfPage = (page: string) => blocksOf(readFileSync(join(root, page), '
  * In each page ` ```sh ` is run, ` ```text ` below it is what it prints, ` ```js ` and ` ```ts ` are programs: those that begin
  * with their file's name are saved for the commands that follow, the others are run.
  */
-const PAGES = ['README.md', 'docs/tutorial.md', 'docs/policies.md', 'docs/how-it-works.md', 'docs/comparison.md'];
+const PAGES = [
+  'README.md',
+  'docs/tutorial.md',
+  'docs/policies.md',
+  'docs/how-it-works.md',
+  'docs/comparison.md',
+  'docs/export.md',
+];
 /** Fences whose commands are not run. */
 const NOT_RUN = ['console', 'indented'];
 
@@ -35,6 +42,9 @@ const COMMANDS_NOT_RUN: Readonly<Record<string, readonly string[]>> = {
     'npx vitest run test/autodiff/blocked.test.ts test/graph/rows.test.ts',
     'npx vitest run test/autodiff test/train/pytorch.test.ts',
     'npx vitest run test/train/resume.test.ts',
+  ],
+  'docs/export.md': [
+    'ort-tl import-checkpoint trained --artifacts phone --model models/small_cnn.onnx --out tuned.onnx',
   ],
   'docs/comparison.md': [
     'npm ci --omit=dev --ignore-scripts',
