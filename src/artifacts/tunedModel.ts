@@ -8,8 +8,14 @@ import { setMetadata } from '../onnx/model.js';
 import { type GraphProto, type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
 import { intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
 
-/** The fields of a manifest that say what becomes of the source model. */
-export const TUNED_FIELDS = {
+/** What a manifest says of what becomes of the source model. */
+export type TunedManifest = Pick<
+  Manifest,
+  | ('classes' | 'hidden' | 'layers' | 'parameters' | 'policy' | 'preprocessing')
+  | ('reshapes' | 'separated' | 'source' | 'statistics' | 'version')
+>;
+
+export const TUNED_FIELDS: Readonly<Record<keyof TunedManifest, true>> = {
   classes: true,
   hidden: true,
   layers: true,
@@ -21,8 +27,7 @@ export const TUNED_FIELDS = {
   source: true,
   statistics: true,
   version: true,
-} as const satisfies Partial<Record<keyof Manifest, true>>;
-export type TunedManifest = Pick<Manifest, keyof typeof TUNED_FIELDS>;
+};
 
 /**
  * The source model with `parameters` in place of its own, and what a program needs to use it in its metadata: `labels` and
