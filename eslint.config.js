@@ -14,6 +14,7 @@ export default defineConfig(
       'bench/**/*.cjs',
       'models/*.js',
       'test/fuzz/*.js',
+      'test/vendor/*.js',
       'test/zoo/*.js',
     ],
   },

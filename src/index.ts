@@ -1,14 +1,21 @@
 // Compiling.
 export { compile, type Compiled, type CompileOptions, writeArtifacts } from './artifacts/compile.js';
 export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspect.js';
-export { type Artifacts, loadArtifacts } from './artifacts/load.js';
+export { type Artifacts, loadArtifacts, readManifest } from './artifacts/load.js';
 export type { Manifest, Preprocessing } from './artifacts/manifest.js';
+export {
+  compileOnDevice,
+  type OnDeviceArtifacts,
+  readOnDeviceCheckpoint,
+  writeOnDeviceArtifacts,
+} from './artifacts/onDevice.js';
 export { type PreprocessingOptions, type Preset, PRESETS } from './artifacts/preprocessing.js';
 export type { StepOptions } from './artifacts/stepOptions.js';
-export { tunedModel } from './artifacts/tunedModel.js';
+export { type TunedManifest, tunedModel } from './artifacts/tunedModel.js';
 export { type ModelFile, readModel, writeModel } from './onnx/model.js';
 export type { ModelProto } from './onnx/onnx_pb.js';
 export type { DType, Tensor, TensorData } from './onnx/tensor.js';
+export type { TrainingCheckpoint } from './onnx/trainingCheckpoint.js';
 export { type LearningRateMultiplier, parseMultipliers } from './optim/learningRates.js';
 export type { Objective } from './optim/loss.js';
 export {
@@ -48,6 +55,8 @@ export type { ClassWeights, TrainOptions } from './train/options.js';
 export { runName, Trainer } from './train/trainer.js';
 
 // What was trained.
+export { applyDelta, type Delta, encodeDelta, readDelta } from './export/delta.js';
+export { encodeTuned, type Learned, readLearned } from './export/run.js';
 export { ImageClassifier } from './runtime/classifier.js';
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { type Explanation, PhotoExplainer } from './train/explain.js';

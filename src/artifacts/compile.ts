@@ -90,6 +90,18 @@ export const FILES = {
  * @throws UserError for a model that is no classifier, a policy that does not fit it, an operator without a gradient rule.
  */
 export function compile(model: ModelFile, options: CompileOptions): Compiled {
+  return compileParts(model, options).compiled;
+}
+
+/** What artifacts are made of: the classifier's graph with its new head, from pixels to logits, and what of it trains. */
+export interface Parts {
+  readonly compiled: Compiled;
+  readonly graph: Graph;
+  readonly parameters: readonly Value[];
+}
+
+/** As {@link compile}, with what other artifacts can be made of. */
+export function compileParts(model: ModelFile, options: CompileOptions): Parts {
   const { classes, batch = 32, microBatch = batch, targets = 'labels', seed = 0 } = options;
   const { optimizer = optimizers.adamw, clipNorm = 0, averageDecay = 0, classWeights } = options;
   const { hidden: units = [], dropout: dropoutRatio = 0, batchNorm = 'frozen' } = options;
@@ -178,9 +190,10 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
   const gradientBytes = update ? 4 * sizeOf(parameters) : 0;
   const forward = macs(cut.trained);
   const allParameters = new Set([...classifier.layers.all, ...fresh.layers].flatMap((layer) => layer.parameters));
-  return {
+  const compiled: Compiled = {
     manifest: {
       format: 1,
+      target: 'ort-tl',
       version: packageVersion,
       source: {
         file: basename(model.path),
@@ -255,6 +268,7 @@ export function compile(model: ModelFile, options: CompileOptions): Compiled {
     ),
     state,
   };
+  return { compiled, graph, parameters };
 }
 
 /** Codes of errors that lie in one operator: a policy whose trained part is without it has no such error. */

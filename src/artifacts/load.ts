@@ -18,31 +18,44 @@ export interface Artifacts {
  * @throws UserError `bad-artifacts` when a file is missing, damaged or does not belong.
  */
 export function loadArtifacts(folder: string): Artifacts {
-  const refuse = (reason: string) =>
-    new UserError('bad-artifacts', `${folder} does not hold whole training artifacts: ${reason}; compile them again`);
-  const read = (name: string): Uint8Array => {
-    try {
-      return readFileSync(join(folder, name));
-    } catch (thrown) {
-      throw refuse(messageOf(thrown));
-    }
-  };
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder().decode(read(FILES.manifest)));
-  } catch (thrown) {
-    throw thrown instanceof UserError ? thrown : refuse(`${FILES.manifest} is no JSON (${messageOf(thrown)})`);
-  }
-  const parsed = manifestSchema.safeParse(json);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw refuse(`${FILES.manifest}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not as expected'}`);
-  }
-  const manifest = parsed.data;
+  const manifest = readManifest(folder);
+  if (manifest.target !== 'ort-tl') throw bad(folder, `they are for ${manifest.target}`);
   for (const [name, hash] of Object.entries(manifest.files)) {
-    if (sha256(read(name)) !== hash) throw refuse(`${name} is not the file that was compiled`);
+    if (sha256(read(folder, name)) !== hash) throw bad(folder, `${name} is not the file that was compiled`);
   }
   const { tensors } = readSafetensors(join(folder, FILES.checkpoint));
-  for (const name of stateNames(manifest)) if (!tensors.has(name)) throw refuse(`the checkpoint lacks "${name}"`);
+  for (const name of stateNames(manifest)) if (!tensors.has(name)) throw bad(folder, `the checkpoint lacks "${name}"`);
   return { folder, manifest, state: tensors };
+}
+
+/**
+ * Reads what the artifacts in a folder are, without a look at their other files.
+ * @throws UserError `bad-artifacts` when there is no manifest, or it is damaged.
+ */
+export function readManifest(folder: string): Manifest {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(read(folder, FILES.manifest)));
+  } catch (thrown) {
+    throw thrown instanceof UserError ? thrown : bad(folder, `${FILES.manifest} is no JSON (${messageOf(thrown)})`);
+  }
+  const parsed = manifestSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw bad(folder, `${FILES.manifest}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not as expected'}`);
+}
+
+function bad(folder: string, reason: string): UserError {
+  return new UserError(
+    'bad-artifacts',
+    `${folder} does not hold whole training artifacts: ${reason}; compile them again`,
+  );
+}
+
+function read(folder: string, name: string): Uint8Array {
+  try {
+    return readFileSync(join(folder, name));
+  } catch (thrown) {
+    throw bad(folder, messageOf(thrown));
+  }
 }

@@ -24,6 +24,8 @@ export const METADATA = {
 /** `manifest.json`: what the artifacts in its folder are. */
 export const manifestSchema = z.object({
   format: z.literal(1),
+  /** Who trains with them: this package, or the vendor's on-device training runtime. */
+  target: z.enum(['ort-tl', 'onnxruntime-training']).default('ort-tl'),
   version: z.string(),
   source: z.object({ file: z.string(), sha256: z.string(), opset: z.number() }),
   policy: z.string(),

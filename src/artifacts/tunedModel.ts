@@ -8,6 +8,27 @@ import { setMetadata } from '../onnx/model.js';
 import { type GraphProto, type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
 import { intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
 
+/** What a manifest says of what becomes of the source model. */
+export type TunedManifest = Pick<
+  Manifest,
+  | ('classes' | 'hidden' | 'layers' | 'parameters' | 'policy' | 'preprocessing')
+  | ('reshapes' | 'separated' | 'source' | 'statistics' | 'version')
+>;
+
+export const TUNED_FIELDS: Readonly<Record<keyof TunedManifest, true>> = {
+  classes: true,
+  hidden: true,
+  layers: true,
+  parameters: true,
+  policy: true,
+  preprocessing: true,
+  reshapes: true,
+  separated: true,
+  source: true,
+  statistics: true,
+  version: true,
+};
+
 /**
  * The source model with `parameters` in place of its own, and what a program needs to use it in its metadata: `labels` and
  * `preprocessing`, both JSON.
@@ -15,7 +36,7 @@ import { intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
  */
 export function tunedModel(
   source: ModelProto,
-  manifest: Manifest,
+  manifest: TunedManifest,
   parameters: ReadonlyMap<string, Tensor>,
 ): ModelProto {
   const model = clone(ModelProtoSchema, source);
@@ -74,6 +95,7 @@ export function tunedModel(
   graph.input = graph.input.filter(({ name }) => read.has(name));
   // Shapes written for the old head no longer hold.
   graph.valueInfo = [];
+  const { width, height, resize, mean, std } = manifest.preprocessing;
   const classes = BigInt(manifest.classes.length);
   for (const output of graph.output) {
     const dims = output.type?.tensorType?.shape?.dim;
@@ -84,7 +106,8 @@ export function tunedModel(
     model,
     new Map([
       [METADATA.labels, JSON.stringify(manifest.classes)],
-      [METADATA.preprocessing, JSON.stringify(manifest.preprocessing)],
+      // In an order of its own, so that the same model has the same bytes.
+      [METADATA.preprocessing, JSON.stringify({ width, height, resize, mean, std })],
       [METADATA.policy, manifest.policy],
       [METADATA.source, manifest.source.sha256],
       [METADATA.version, manifest.version],
@@ -94,7 +117,7 @@ export function tunedModel(
 }
 
 /** Puts the hidden layers before the node that reads the head's weight. */
-function insertHidden(graph: GraphProto, { hidden, layers }: Manifest): void {
+function insertHidden(graph: GraphProto, { hidden, layers }: TunedManifest): void {
   if (hidden.length === 0) return;
   const weight = layers.at(-1)?.parameters[0];
   const index = graph.node.findIndex(({ input }) => weight !== undefined && input[1] === weight);

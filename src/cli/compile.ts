@@ -2,11 +2,14 @@ import { basename, join } from 'node:path';
 import {
   balancedClassWeights,
   compile,
+  compileOnDevice,
+  type CompileOptions,
   openDataset,
   policyFileName,
   readModel,
   UserError,
   writeArtifacts,
+  writeOnDeviceArtifacts,
 } from '../index.js';
 import { shared, wholeNumber } from './options.js';
 import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
@@ -19,6 +22,7 @@ interface Arguments extends StepArguments, HeadArguments {
   policy: string;
   classes: string | undefined;
   data: string | undefined;
+  target: 'ort-tl' | 'onnxruntime-training';
   targets: 'labels' | 'soft';
   'cache-dtype': 'float32' | 'float16';
   seed: number;
@@ -30,7 +34,7 @@ interface Arguments extends StepArguments, HeadArguments {
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
-      .group(['model', 'policy', 'classes', 'data', 'out'], 'Artifacts:')
+      .group(['model', 'policy', 'classes', 'data', 'target', 'out'], 'Artifacts:')
       .option('model', shared.model)
       .option('policy', shared.policy)
       .option('classes', {
@@ -44,6 +48,11 @@ export const verb: Verb<Arguments> = {
         describe: 'photos that give the classes instead: whatever ort-tl train takes',
       })
       .conflicts('classes', 'data')
+      .option('target', {
+        choices: ['ort-tl', 'onnxruntime-training'] as const,
+        default: 'ort-tl' as const,
+        describe: "who trains with them: ort-tl, or ONNX Runtime's on-device training, 1.19.2",
+      })
       .option('targets', {
         choices: ['labels', 'soft'] as const,
         default: 'labels' as const,
@@ -57,11 +66,15 @@ export const verb: Verb<Arguments> = {
       .option('out', {
         type: 'string',
         requiresArg: true,
-        describe: 'folder for the artifacts (default: artifacts/<model>-<policy>)',
+        describe: 'folder for the artifacts (default: artifacts/<model>-<policy>, with the target behind it)',
       })
       .option('json', shared.json)
       .example('$0 compile --model net.onnx --policy F1C2 --classes cat,dog,bird', '')
-      .example('$0 compile --model net.onnx --policy blocks:1 --bn batch --classes cat,dog', ''),
+      .example('$0 compile --model net.onnx --policy blocks:1 --bn batch --classes cat,dog', '')
+      .example(
+        '$0 compile --model net.onnx --classes cat,dog --target onnxruntime-training',
+        'what phones and browsers train with',
+      ),
   handler: async (args) => {
     const terminal = new Terminal(args);
     const named = args.classes?.split(',').map((name) => name.trim());
@@ -77,7 +90,7 @@ export const verb: Verb<Arguments> = {
     const classWeights =
       weights === 'balanced' ? [...balancedClassWeights(dataset?.train ?? [], classes.length)] : weights;
     const began = performance.now();
-    const compiled = compile(readModel(args.model), {
+    const options: CompileOptions = {
       policy: args.policy,
       classes,
       ...stepOptionsOf(args),
@@ -87,15 +100,20 @@ export const verb: Verb<Arguments> = {
       ...(classWeights === 'equal' ? {} : { classWeights }),
       seed: wholeNumber('seed', args.seed, 0),
       ...(args.size === undefined ? {} : { size: wholeNumber('size', args.size, 1) }),
-    });
-    const out = args.out ?? join('artifacts', `${basename(args.model, '.onnx')}-${policyFileName(args.policy)}`);
-    const manifest = await writeArtifacts(compiled, out);
+    };
+    const model = readModel(args.model);
+    const isOwn = args.target === 'ort-tl';
+    const name = `${basename(args.model, '.onnx')}-${policyFileName(args.policy)}${isOwn ? '' : `-${args.target}`}`;
+    const out = args.out ?? join('artifacts', name);
+    const manifest = isOwn
+      ? await writeArtifacts(compile(model, options), out)
+      : await writeOnDeviceArtifacts(compileOnDevice(model, options), out);
     const { cost } = manifest;
     terminal.print(
       `${out}: policy ${manifest.policy}, ${showCount(cost.trainableParameters)} parameters train (${showPercent(cost.trainableParameters / cost.parameters)})`,
     );
     terminal.print(
-      `boundary ${showBytes(cost.boundaryBytes)} an image; compiled in ${Math.round(performance.now() - began)} ms`,
+      `${isOwn ? 'boundary' : 'pixels'} ${showBytes(cost.boundaryBytes)} an image; compiled in ${Math.round(performance.now() - began)} ms`,
     );
     for (const note of manifest.notes) terminal.print(note);
     for (const warning of manifest.warnings) terminal.warn(`warning: ${warning}`);

@@ -43,7 +43,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/^Not enough arguments following: (.*)$/, 'expected a value after --$1'],
   [/^Missing required arguments?: (.*)$/, 'expected --$1; see --help'],
   [/^Unknown (?:argument|command)s?: (.*)$/, 'there is no `$1` here; see --help'],
-  [/^Not enough non-option arguments: .*$/, 'expected a model; see --help'],
+  [/^Not enough non-option arguments: .*$/, 'expected a model or a run; see --help'],
   [/^Arguments (.*) and (.*) are mutually exclusive$/, 'expected --$1 or --$2, not both'],
   [/^Invalid values:\s+Argument: (.*?), Given: (.*?), Choices: (.*)$/s, 'expected one of $3, got $2 (--$1)'],
 ];
@@ -73,6 +73,17 @@ const parser = yargs(words)
     lazily('inspect <model>', 'show the layers of a model, and what a policy would cost', () => import('./inspect.js')),
   )
   .command(lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')))
+  .command(
+    lazily('export <run>', 'write what a run has learned as a model, or as a delta', () => import('./export.js')),
+  )
+  .command(lazily('apply', 'make a tuned model of a pretrained one and a delta', () => import('./apply.js')))
+  .command(
+    lazily(
+      'import-checkpoint <checkpoint>',
+      "export what ONNX Runtime's on-device training has learned",
+      () => import('./importCheckpoint.js'),
+    ),
+  )
   .command(
     lazily('cache <action> [names..]', 'list, remove or prune cached features of photos', () => import('./cache.js')),
   )

@@ -345,6 +345,13 @@ function settingsOfRun(folder: string): Partial<Arguments> {
   return readConfig(settings, SETTINGS, SWITCHES);
 }
 
+/** The pretrained model that a run began with, as its settings name it; undefined where it has none. @throws UserError `bad-config`. */
+export function modelOfRun(folder: string): string | undefined {
+  const settings = join(folder, SETTINGS_FILE);
+  const { model } = existsSync(settings) ? readConfig(settings, SETTINGS, SWITCHES) : {};
+  return typeof model === 'string' ? model : undefined;
+}
+
 /** Writes what repeats the run: `ort-tl train --config args.yaml`. */
 async function writeSettings(out: string, args: Arguments): Promise<void> {
   const settings = Object.fromEntries(

@@ -1,6 +1,6 @@
 import { UserError } from '../errors.js';
 import type { Builder } from '../graph/builder.js';
-import { concreteShape, type Value } from '../graph/graph.js';
+import { bindShape, type Value } from '../graph/graph.js';
 
 /** What the training graph minimizes. */
 export interface Objective {
@@ -18,7 +18,7 @@ export interface Objective {
  */
 export function crossEntropy(g: Builder, logits: Value, targets: Value, shares: Value, objective: Objective): Value {
   const { labelSmoothing = 0, classWeights, focalGamma = 0 } = objective;
-  const [, classes = 0] = concreteShape(logits);
+  const [, classes = 0] = bindShape(logits.shape ?? [], 1);
   const smoothed =
     labelSmoothing === 0
       ? targets

@@ -120,7 +120,7 @@ describe('--bn batch', () => {
       const { logits } = await stepper.evaluate(Int32Array.from([0, 1, 2, 3, 4, 5]));
       const state = stepper.getState();
       await stepper.close();
-      const exported = tunedModel(source.proto, { ...artifacts.manifest, files: {} }, state);
+      const exported = tunedModel(source.proto, artifacts.manifest, state);
       const bytes = (proto: ModelFile['proto'], name: string) =>
         Buffer.from(proto.graph?.initializer.find((each) => each.name === name)?.rawData ?? []);
       for (const { name } of artifacts.manifest.statistics)
@@ -155,7 +155,7 @@ describe('--bn batch', () => {
     const names = artifacts.manifest.statistics.slice(0, 3).map(({ name }) => name);
     const [stem, , block] = names.map((name) => floats(state.get(name) ?? floatTensor([0], [])));
     expect(stem).not.toEqual(block);
-    const exported = tunedModel(proto, { ...artifacts.manifest, files: {} }, state);
+    const exported = tunedModel(proto, artifacts.manifest, state);
     const got = await run(exported);
     logits.forEach((value, index) => expect(got[index]).toBeCloseTo(value, 4));
   });

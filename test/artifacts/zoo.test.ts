@@ -116,7 +116,7 @@ describe.each(models)('%s', (name) => {
     const compiled = compile(model, options);
     const { losses, parameters, logits } = await trainOn(compiled);
     expect(losses.at(-1)).toBeLessThan(losses[0] ?? NaN);
-    const exported = await scoresOf(tunedModel(model.proto, { ...compiled.manifest, files: {} }, parameters));
+    const exported = await scoresOf(tunedModel(model.proto, compiled.manifest, parameters));
     const expected = ENDS_IN_SOFTMAX.test(name) ? softmax(logits) : logits;
     exported.forEach((score, index) => expect(score).toBeCloseTo(expected[index] ?? NaN, 4));
   });
@@ -129,7 +129,7 @@ it('trains an exported model again, for as many classes', async () => {
     for (let round = 0; round < 2; round++) {
       const compiled = compile(model, options);
       const { parameters, logits } = await trainOn(compiled);
-      model = { ...model, proto: tunedModel(model.proto, { ...compiled.manifest, files: {} }, parameters) };
+      model = { ...model, proto: tunedModel(model.proto, compiled.manifest, parameters) };
       const scores = await scoresOf(model.proto);
       scores.forEach((score, index) => expect(score).toBeCloseTo(softmax(logits)[index] ?? NaN, 4));
     }

@@ -22,6 +22,7 @@ const PAGES = [
   'docs/how-it-works.md',
   'docs/comparison.md',
   'docs/energy.md',
+  'docs/export.md',
 ];
 /** Fences whose commands are not run. */
 const NOT_RUN = ['console', 'indented'];
@@ -44,6 +45,9 @@ const COMMANDS_NOT_RUN: Readonly<Record<string, readonly string[]>> = {
     'npx vitest run test/train/resume.test.ts',
   ],
   'docs/energy.md': ['ort-tl measure --powercap /host/sys/class/powercap -- …'],
+  'docs/export.md': [
+    'ort-tl import-checkpoint trained --artifacts phone --model models/small_cnn.onnx --out tuned.onnx',
+  ],
   'docs/comparison.md': [
     'npm ci --omit=dev --ignore-scripts',
     'pip install ultralytics',
