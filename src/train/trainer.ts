@@ -126,7 +126,7 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
 }
 
 /** Compiles for whole batches, or for the largest parts of them that the memory allows. @throws UserError `too-little-memory`. */
-async function compileWithin(
+export async function compileWithin(
   options: TrainOptions,
   settings: Settings,
 ): Promise<{ compiled: Compiled; settings: Settings }> {
@@ -148,7 +148,7 @@ async function compileWithin(
   let images = settings.microBatch;
   let compiled = compileParts(images);
   if (memoryBytes === undefined || microBatch !== undefined) return { compiled, settings };
-  const needed = () => OVERHEAD_BYTES + compiled.manifest.cost.trainingMemoryBytes;
+  const needed = () => processBytes(compiled.manifest);
   while (needed() > memoryBytes && images > 1) compiled = compileParts((images = Math.ceil(images / 2)));
   if (needed() > memoryBytes) {
     const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
@@ -158,6 +158,11 @@ async function compileWithin(
     );
   }
   return { compiled, settings: { ...settings, microBatch: images } };
+}
+
+/** What a training takes of the machine's memory, as far as it can be told beforehand: the boundary of the photos comes on top. */
+export function processBytes({ cost }: Pick<Manifest, 'cost'>): number {
+  return OVERHEAD_BYTES + cost.trainingMemoryBytes;
 }
 
 function weightsOfClasses(weights: 'balanced' | readonly number[], { train, classes }: Dataset): readonly number[] {
