@@ -46,6 +46,16 @@ export { type ClassMetrics, type MetricName, metricNames, type Metrics } from '.
 export type { ClassWeights, TrainOptions } from './train/options.js';
 export { runName, Trainer } from './train/trainer.js';
 
+// How many layers to train.
+export {
+  nestedPolicies,
+  type PolicyReport,
+  recommend,
+  type Recommendation,
+  type RecommendEvent,
+  type RecommendOptions,
+} from './recommend/recommend.js';
+
 // What was trained.
 export { ImageClassifier } from './runtime/classifier.js';
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js';

@@ -61,6 +61,7 @@ const parser = yargs(words)
   .scriptName('ort-tl')
   .usage('$0 <command>\n\nRetrains the last layers of a pretrained ONNX image classifier on your photos.')
   .command(lazily('train', 'train the chosen layers on a folder of photos', () => import('./train.js')))
+  .command(lazily('recommend', 'find how many layers are worth training', () => import('./recommend.js')))
   .command(lazily('predict [photos..]', 'classify photos with an exported model', () => import('./predict.js')))
   .command(lazily('eval', 'measure an exported model on photos with known classes', () => import('./eval.js')))
   .command(

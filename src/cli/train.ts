@@ -22,7 +22,17 @@ import {
 } from '../index.js';
 import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentation.js';
 import { readConfig } from './config.js';
-import { duration, keysOf, MOST_THREADS, number, shared, share, size, valFraction, wholeNumber } from './options.js';
+import {
+  duration,
+  keysOf,
+  memorySize,
+  MOST_THREADS,
+  number,
+  shared,
+  share,
+  valFraction,
+  wholeNumber,
+} from './options.js';
 import { reportTraining } from './report.js';
 import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
@@ -269,8 +279,7 @@ async function optionsOf(
   if (args.size !== undefined) optional.size = wholeNumber('size', args.size, 1);
   if (args.memory !== undefined) {
     if (args.accumulate > 1) throw new UserError('bad-arguments', 'expected --memory or --accumulate, not both');
-    // A bare number counts megabytes.
-    optional.memoryBytes = size('memory', /^[\d.]+$/.test(args.memory) ? `${args.memory}MB` : args.memory);
+    optional.memoryBytes = memorySize('memory', args.memory);
   }
   if (args.cache !== false) optional.cache = args.cache ?? defaultCacheFolder();
   if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);

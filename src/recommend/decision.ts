@@ -82,21 +82,6 @@ export function kneeOf(accuracies: readonly number[], costs: readonly number[], 
 }
 
 /**
- * Indices of the candidates that no other is both cheaper and as accurate as, from the cheapest on: along them, more accuracy costs
- * more.
- */
-export function frontOf(accuracies: readonly number[], costs: readonly number[]): number[] {
-  const byCost = costs.map((_, index) => index).sort((a, b) => (costs[a] ?? 0) - (costs[b] ?? 0));
-  let best = -Infinity;
-  return byCost.filter((index) => {
-    const accuracy = accuracies[index] ?? NaN;
-    if (!(accuracy > best)) return false;
-    best = accuracy;
-    return true;
-  });
-}
-
-/**
  * The accuracy of each candidate in the longest trainings. One that was left behind in an earlier rung is placed by what it lacked
  * there, on average, of those that went on. A photo counts as often as `counts` says.
  */

@@ -4,17 +4,20 @@ import { join } from 'node:path';
 import { classifierOf } from '../artifacts/prepare.js';
 import { mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
 import type { Photo } from '../data/dataset.js';
+import type { Meter } from '../energy/meter.js';
 import { UserError } from '../errors.js';
-import { parsePolicy, showPolicy } from '../policy/policy.js';
+import type { Tensor } from '../onnx/tensor.js';
 import { Random } from '../random.js';
 import { type Settings, settingsOf, type TrainOptions } from '../train/options.js';
 import { processBytes } from '../train/trainer.js';
-import { decide, type Decision, frontOf, type Outcome } from './decision.js';
+import { decide, type Outcome, type Standing } from './decision.js';
 import { Trial, type UnitCosts } from './trial.js';
 
 /** What is measured, and what is to be found out. */
-export interface RecommendOptions
-  extends Omit<TrainOptions, 'policy' | 'out' | 'cache' | 'resume' | 'overwrite' | 'verify' | 'tensorboard' | 'metric'> {
+export interface RecommendOptions extends Omit<
+  TrainOptions,
+  'policy' | 'out' | 'cache' | 'resume' | 'overwrite' | 'verify' | 'tensorboard' | 'metric'
+> {
   /**
    * What to choose from, each training what the one before it trains and more; default F1C0 to F1C3, as far as the model has
    * convolutions, and full. F1C0 is always among them.
@@ -23,18 +26,11 @@ export interface RecommendOptions
   /** The most joules that the training may take. `timeLimitMs` and `memoryBytes` bound the rest. */
   readonly energyLimitJ?: number;
   /** Measures the short trainings; required where joules are bounded. */
-  readonly meter?: EnergyMeter;
+  readonly meter?: Meter;
   /** Accuracy, as a share of photos, that is not worth the cost of more layers; default 0.01. */
   readonly tolerance?: number;
   /** What choosing may take, as a share of what training by every policy would; default 0.1. */
   readonly effort?: number;
-}
-
-/** A stopwatch of energy, such as {@link findMeter} finds. */
-export interface EnergyMeter {
-  start(): Promise<void>;
-  /** @param cpuSeconds of the work, of which an estimate is made. */
-  stop(cpuSeconds: number): Promise<{ readonly grossJ: number; readonly estimated: boolean }>;
 }
 
 /** What there is to know of a policy, for a training with the settings that were given. */
@@ -45,7 +41,7 @@ export interface PolicyReport {
   readonly accuracy: number | null;
   /** 95 % interval. */
   readonly interval: readonly [number, number] | null;
-  /** Images on which its longest short training took steps, as a share of the whole training's; 0 for the head alone, whose training is whole but on fewer photos. */
+  /** Images on which its longest short training took steps, as a share of the whole training's. */
   readonly trainedShare: number | null;
   /** Short trainings of that length. */
   readonly seeds: number;
@@ -99,6 +95,8 @@ export type RecommendEvent =
 
 /** Held-out photos: with 600 the difference of two policies that disagree on 6 % of them is known to a point. */
 const HELD_OUT = 600;
+/** Fewer are taken only where there are no more. */
+const LEAST_HELD_OUT = 100;
 const HELD_OUT_SHARE = 0.25;
 /** Shares of what is left to spend: on features of photos to train on, and on those held out with their evaluations. */
 const FEATURES_SHARE = 0.2;
@@ -107,6 +105,12 @@ const EVALUATION_SHARE = 0.25;
 const LEAST_STEPS = 4;
 /** Seeds of the finalists. */
 const MOST_SEEDS = 3;
+/** A longer rung that is not this much longer is not worth another training. */
+const LEAST_GROWTH = 1.5;
+const EFFORT = 0.1;
+const TOLERANCE = 0.01;
+/** Why a policy is no candidate, rather than a mistake in the settings. */
+const REFUSALS: readonly string[] = ['too-little-memory', 'bad-policy', 'no-gradient-rule', 'no-gradient'];
 /** Rows of the feature cache that a training keeps in memory. */
 const ROWS_IN_MEMORY = 64 * 2 ** 20;
 
@@ -129,19 +133,6 @@ export async function* recommend(options: RecommendOptions): AsyncGenerator<Reco
   } finally {
     await search.close();
     await rm(root, { recursive: true, force: true });
-  }
-}
-
-/** Runs {@link recommend} to its end. */
-export async function recommendation(
-  options: RecommendOptions,
-  onEvent: (event: RecommendEvent) => void = () => undefined,
-): Promise<Recommendation> {
-  const events = recommend(options);
-  while (true) {
-    const next = await events.next();
-    if (next.done) return next.value;
-    onEvent(next.value);
   }
 }
 
@@ -235,7 +226,7 @@ class Search {
     const spent = { joules: 0, ms: 0 };
     const costs = await this.metered(spent, () => trial.measure(this.photos, options.signal));
     const predictedMs = this.predict(costs);
-    const candidate = { trial, costs, predictedMs, memoryBytes: this.memoryOf(trial), spent, exceeds: undefined };
+    const candidate = { trial, costs, predictedMs, memoryBytes: this.memoryOf(trial), spent };
     return { ...candidate, exceeds: this.excessOf(candidate) };
   }
 
@@ -259,10 +250,15 @@ class Search {
     return processBytes(manifest) + Math.min(rows, ROWS_IN_MEMORY);
   }
 
+  /** Joules of the whole training, at the power of what was run of it; null where nothing measures. */
+  private energyOf({ spent, predictedMs }: Pick<Candidate, 'spent' | 'predictedMs'>): number | null {
+    return this.options.meter && spent.ms > 0 ? (spent.joules / spent.ms) * predictedMs : null;
+  }
+
   /** By which limit a policy is out, if by any. */
-  private excessOf(candidate: Candidate): string | undefined {
+  private excessOf(candidate: Omit<Candidate, 'exceeds'>): string | undefined {
     const { timeLimitMs = Infinity, energyLimitJ = Infinity } = this.options;
-    const energyJ = energyOf(candidate);
+    const energyJ = this.energyOf(candidate);
     if (candidate.predictedMs > timeLimitMs)
       return `would take about ${seconds(candidate.predictedMs)}, and ${seconds(timeLimitMs)} are allowed`;
     if (energyJ !== null && energyJ > energyLimitJ)
@@ -299,28 +295,25 @@ class Search {
     const wholeImages = this.options.dataset.train.length * wholeEpochs;
     const left = () => deadline - performance.now();
 
-    // The photos, the deepest boundary first: from its features those of the others are computed.
-    const chosen = this.choosePhotos(inside, left());
+    const { chosen, heldOutFrom } = this.choosePhotos([...inside], left());
     const loaded = [...new Set([head, ...inside])];
-    const readable = new Set(chosen.keys());
+    let readable = [...chosen.keys()];
+    // The deepest boundary first: from its features those of the others are computed.
     for (const [index, { trial }] of loaded.toReversed().entries()) {
       this.checkStopped();
-      const before = index * chosen.length;
-      const progress: number[] = [];
-      const loading = trial.load(chosen, join(this.root, 'cache'), signal, (done) => progress.push(done));
-      const slots = new Set(await loading);
-      for (const slot of readable) if (!slots.has(slot)) readable.delete(slot);
       yield {
         type: 'progress',
         phase: 'reading photos',
-        done: before + chosen.length,
+        done: index * chosen.length,
         total: loaded.length * chosen.length,
       };
+      const filled = new Set(await trial.load(chosen, join(this.root, 'cache'), signal));
+      readable = readable.filter((slot) => filled.has(slot));
     }
-    const heldOutCount = this.heldOutOf(chosen.length);
-    const slots = [...readable];
-    const heldOut = slots.filter((slot) => slot >= chosen.length - heldOutCount);
-    const pool = slots.filter((slot) => slot < chosen.length - heldOutCount);
+    const total = loaded.length * chosen.length;
+    yield { type: 'progress', phase: 'reading photos', done: total, total };
+    const heldOut = readable.filter((slot) => slot >= heldOutFrom);
+    const pool = readable.filter((slot) => slot < heldOutFrom);
 
     // Every training begins with a trained head, so that a few steps show what the layers behind it gain (Kumar et al. 2022).
     const heads: ReadonlyMap<string, Tensor>[] = [];
@@ -328,7 +321,13 @@ class Search {
     const { labels } = this;
     const headFor = async (index: number) => {
       if (heads[index]) return heads[index];
-      const training = { photos: pool, epochs: wholeEpochs, seed: seed + index, from: new Map<string, Tensor>(), heldOut };
+      const training = {
+        photos: pool,
+        epochs: wholeEpochs,
+        seed: seed + index,
+        from: new Map<string, Tensor>(),
+        heldOut,
+      };
       headOutcomes[index] = await this.metered(head.spent, () => head.trial.train(training, labels));
       return (heads[index] = await head.trial.parameters());
     };
@@ -355,21 +354,27 @@ class Search {
       const rungsLeft = Math.max(1, Math.ceil(Math.log2(costly.length)));
       const evaluationsMs = costly.reduce((sum, { costs }) => sum + costs.evaluationMs * heldOut.length, 0);
       const imageMs = costly.reduce((sum, { costs }) => sum + costs.stepMs, 0);
-      const affordable = (left() / rungsLeft - evaluationsMs) / imageMs;
-      const least = (lengths.at(-1) ? imagesOf(lengths[rung - 1]) * LEAST_GROWTH : LEAST_STEPS * batch);
+      // The last rung is to have a second seed.
+      const trainings = costly.length <= 2 ? 2 : 1;
+      const affordable = (left() / rungsLeft / trainings - evaluationsMs) / imageMs;
+      const least = lengths.at(-1) ? imagesOf(lengths[rung - 1]) * LEAST_GROWTH : LEAST_STEPS * batch;
       const most = pool.length * wholeEpochs;
       if (rung > 0 && (affordable < least || imagesOf(lengths[rung - 1]) >= most)) break;
       const images = Math.min(most, Math.max(least, affordable));
       lengths.push(lengthOf(images, { wholeImages, wholeEpochs, pool: pool.length }));
       for (const candidate of running) yield await trainShortly(candidate, rung, 0);
       if (costly.length <= 2) break;
-      const ranked = costly.toSorted((a, b) => this.accuracyOf(inside.indexOf(b), rung) - this.accuracyOf(inside.indexOf(a), rung));
+      const ranked = costly.toSorted(
+        (a, b) => this.accuracyOf(inside.indexOf(b), rung) - this.accuracyOf(inside.indexOf(a), rung),
+      );
       const kept = new Set(ranked.slice(0, Math.ceil(costly.length / 2)));
       running = running.filter((each) => each === head || kept.has(each));
     }
     // What is left of the time goes into further seeds of the longest trainings.
     const rung = lengths.length - 1;
-    const ran = inside.filter((_, index) => this.outcomes.some((each) => each.candidate === index && each.rung === rung));
+    const ran = inside.filter((_, index) =>
+      this.outcomes.some((each) => each.candidate === index && each.rung === rung),
+    );
     const seedMs = ran.reduce(
       (sum, { costs }) => sum + costs.stepMs * imagesOf(lengths[rung]) + costs.evaluationMs * heldOut.length,
       0,
@@ -378,4 +383,233 @@ class Search {
       for (const candidate of ran) yield await trainShortly(candidate, rung, index);
     return { lengths, pool: pool.length, heldOut: heldOut.length, wholeImages };
   }
+
+  /** Which photos to take: some to train on, and behind those some to be held out. */
+  private choosePhotos(inside: readonly Candidate[], leftMs: number): { chosen: Photo[]; heldOutFrom: number } {
+    const { photos } = this;
+    const { batch } = this.settings;
+    const featuresMs = Math.max(...this.candidates.map(({ costs }) => costs.featuresMs));
+    // Each is evaluated twice or so.
+    const heldOutMs = featuresMs + 2 * inside.reduce((sum, { costs }) => sum + costs.evaluationMs, 0);
+    const mostHeldOut = Math.min(HELD_OUT, Math.floor(photos.length * HELD_OUT_SHARE));
+    const heldOut = Math.min(
+      mostHeldOut,
+      Math.max(LEAST_HELD_OUT, Math.floor((EVALUATION_SHARE * leftMs) / heldOutMs)),
+    );
+    const most = Math.min(photos.length - heldOut, this.mostPhotos(inside, leftMs));
+    const pool = Math.min(most, Math.max(LEAST_STEPS * batch, Math.floor((FEATURES_SHARE * leftMs) / featuresMs)));
+    return { chosen: [...photos.slice(0, pool), ...photos.slice(photos.length - heldOut)], heldOutFrom: pool };
+  }
+
+  private conclude(inside: readonly Candidate[], race: Race | undefined): Recommendation {
+    const { tolerance = TOLERANCE, seed = 0 } = this.options;
+    const decision =
+      race &&
+      decide(
+        this.outcomes,
+        inside.map(({ predictedMs }) => predictedMs),
+        { tolerance, seed },
+      );
+    const chosen = inside[decision?.chosen ?? 0];
+    if (!chosen) throw new Error('a policy is chosen');
+    const standingOf = (candidate: Candidate) => decision?.standings[inside.indexOf(candidate)];
+    const reports = this.candidates.map((candidate): PolicyReport => {
+      const { trial, predictedMs, memoryBytes, exceeds } = candidate;
+      const standing = standingOf(candidate);
+      const those = this.outcomes.filter((each) => inside[each.candidate] === candidate);
+      const rung = Math.max(...those.map((each) => each.rung));
+      const trainedImages =
+        candidate === this.candidates[0] ? (race?.pool ?? 0) * this.settings.epochs : imagesOf(race?.lengths[rung]);
+      return {
+        policy: trial.settings.policy,
+        trainableParameters: trial.manifest.cost.trainableParameters,
+        accuracy: standing?.accuracy ?? null,
+        interval: standing?.interval ?? null,
+        trainedShare: race && those.length > 0 ? trainedImages / race.wholeImages : null,
+        seeds: those.filter((each) => each.rung === rung).length,
+        predictedMs,
+        memoryBytes,
+        energyJ: this.energyOf(candidate),
+        chosenShare: standing?.chosenShare ?? null,
+        verdict: exceeds ?? this.verdictOf(candidate, chosen, standing, standingOf(chosen)),
+      };
+    });
+    const refused = [...this.refused].map(([policy, reason]): PolicyReport => ({
+      ...UNKNOWN,
+      policy,
+      verdict: reason,
+    }));
+    const { sweepMs } = this;
+    return {
+      policy: chosen.trial.settings.policy,
+      reason: this.reasonFor(inside, reports, chosen, decision?.best),
+      confidence: standingOf(chosen)?.chosenShare ?? 1,
+      policies: [...reports, ...refused],
+      epochs: this.settings.epochs,
+      tolerance,
+      trainedPhotos: race?.pool ?? 0,
+      heldOutPhotos: race?.heldOut ?? 0,
+      energyEstimated: this.energyEstimated,
+      elapsedMs: performance.now() - this.began,
+      sweepMs,
+      notes: this.notesOn(reports, race),
+    };
+  }
+
+  private verdictOf(candidate: Candidate, chosen: Candidate, own?: Standing, best?: Standing): string {
+    if (candidate === chosen) return 'chosen';
+    if (!own || !best) return 'not tried';
+    const gain = own.accuracy - best.accuracy;
+    const ratio = candidate.predictedMs / chosen.predictedMs;
+    if (ratio < 1) return `${points(gain)} less accurate`;
+    if (gain > 0) return `gains ${points(gain)} for ${times(ratio)} the time`;
+    return `no more accurate, for ${times(ratio)} the time`;
+  }
+
+  private reasonFor(
+    inside: readonly Candidate[],
+    reports: readonly PolicyReport[],
+    chosen: Candidate,
+    bestIndex: number | undefined,
+  ): string {
+    const limits = reports.length > inside.length || this.refused.size > 0 ? ' of those inside the limits' : '';
+    const name = chosen.trial.settings.policy;
+    if (bestIndex === undefined) return `${name} is the only policy inside the limits`;
+    const best = inside[bestIndex];
+    const worth = points(this.options.tolerance ?? TOLERANCE);
+    const cheaper = reports
+      .filter((each) => each.accuracy !== null && (each.predictedMs ?? 0) < chosen.predictedMs && each.policy !== name)
+      .toSorted((a, b) => (b.accuracy ?? 0) - (a.accuracy ?? 0))[0];
+    const against = cheaper ? `; the best of the cheaper ones, ${cheaper.policy}, is ${cheaper.verdict}` : '';
+    if (!best || best === chosen) return `${name} is the most accurate${limits}${against}`;
+    const verdict = reports.find(({ policy }) => policy === best.trial.settings.policy)?.verdict ?? '';
+    return `${name} is the cheapest${limits} within ${worth} of the most accurate, ${best.trial.settings.policy}, which ${verdict}${against}`;
+  }
+
+  private notesOn(reports: readonly PolicyReport[], race: Race | undefined): string[] {
+    const { augmentation, learningRate } = this.settings;
+    const notes: string[] = [];
+    const least = reports.filter(({ trainedShare }) => trainedShare !== null && trainedShare < 0.5);
+    if (race && least.length > 0)
+      notes.push(
+        `extrapolated: ${least.map(({ policy, trainedShare }) => `${policy} was trained on ${percent(trainedShare ?? 0)}`).join(', ')} of the images of the whole training, and is taken to be ahead or behind by as much at its end`,
+      );
+    if (variesPhotos(augmentation) || mixesPhotos(augmentation))
+      notes.push('the short trainings leave augmentation out; the predicted times have it in');
+    if (learningRate === 'auto')
+      notes.push(
+        'the short trainings take the default learning rates, and the range test is left to the whole training',
+      );
+    if (this.energyEstimated === true) notes.push('joules are estimated from CPU seconds, not measured');
+    return notes;
+  }
+
+  /** The most photos that any rung may come to take: the last one, with the two that are trained fastest. */
+  private mostPhotos(inside: readonly Candidate[], leftMs: number): number {
+    const { train } = this.options.dataset;
+    const { epochs } = this.settings;
+    const stepMs = inside
+      .filter((each) => each !== this.candidates[0])
+      .map(({ costs }) => costs.stepMs)
+      .sort((a, b) => a - b);
+    const images = leftMs / 2 / ((stepMs[0] ?? 0) + (stepMs[1] ?? 0));
+    const wholeImages = train.length * epochs;
+    return images >= wholeImages
+      ? train.length
+      : lengthOf(images, { wholeImages, wholeEpochs: epochs, pool: train.length }).photos;
+  }
+
+  /** Mean over the seeds of a rung. */
+  private accuracyOf(candidate: number, rung: number): number {
+    const those = this.outcomes.filter((each) => each.candidate === candidate && each.rung === rung);
+    const right = those.map(({ correct }) => correct.filter(Boolean).length / correct.length);
+    return right.reduce((sum, share) => sum + share, 0) / right.length;
+  }
+
+  /** Does some of a candidate's work, and charges it with its time and energy. */
+  private async metered<Result>(spent: Candidate['spent'], work: () => Promise<Result>): Promise<Result> {
+    const { meter } = this.options;
+    await meter?.start();
+    const [began, cpu] = [performance.now(), process.cpuUsage()];
+    const result = await work();
+    const { user, system } = process.cpuUsage(cpu);
+    spent.ms += performance.now() - began;
+    const reading = await meter?.stop((user + system) / 1e6);
+    if (reading) {
+      spent.joules += reading.grossJ;
+      this.energyEstimated = reading.estimated;
+    }
+    return result;
+  }
+
+  private checkStopped(): void {
+    if (this.options.signal?.aborted) throw new UserError('stopped', 'stopped before a policy was chosen');
+  }
+}
+
+/** Of a policy that could not be compiled within the limits. */
+const UNKNOWN = {
+  trainableParameters: null,
+  accuracy: null,
+  interval: null,
+  trainedShare: null,
+  seeds: 0,
+  predictedMs: null,
+  memoryBytes: null,
+  energyJ: null,
+  chosenShare: null,
+} as const;
+
+/** What a race was run with. */
+interface Race {
+  readonly lengths: readonly Length[];
+  readonly pool: number;
+  readonly heldOut: number;
+  readonly wholeImages: number;
+}
+
+const imagesOf = (length: Length | undefined) => (length ? length.photos * length.epochs : 0);
+
+/** A training of about so many images that is as much shorter than the whole one in photos as in epochs, as far as there are photos. */
+function lengthOf(
+  images: number,
+  { wholeImages, wholeEpochs, pool }: { wholeImages: number; wholeEpochs: number; pool: number },
+): Length {
+  const even = Math.round(wholeEpochs * Math.sqrt(images / wholeImages));
+  const epochs = Math.min(wholeEpochs, Math.max(1, even, Math.ceil(images / pool)));
+  return { photos: Math.min(pool, Math.ceil(images / epochs)), epochs };
+}
+
+/** The policies to try; F1C0 is the first. */
+function policiesOf(options: RecommendOptions): string[] {
+  const named = options.policies ?? nestedPolicies(options);
+  return [...new Set(['F1C0', ...named])];
+}
+
+/** The photos in an order of which every beginning, and every end, has the classes in their proportions. */
+export function interleaved(photos: readonly Photo[], seed: number): Photo[] {
+  const random = new Random(seed).fork('recommend');
+  const byClass = new Map<number, Photo[]>();
+  for (const photo of photos) {
+    const group = byClass.get(photo.label);
+    if (group) group.push(photo);
+    else byClass.set(photo.label, [photo]);
+  }
+  return [...byClass.values()]
+    .flatMap((group) => {
+      const offset = random.next();
+      return random.shuffle(group).map((photo, index) => ({ photo, place: (index + offset) / group.length }));
+    })
+    .sort((a, b) => a.place - b.place)
+    .map(({ photo }) => photo);
+}
+
+/** 0.0123 is 1.2 points. */
+const points = (share: number) => `${(100 * Math.abs(share)).toFixed(1)} points`;
+const times = (ratio: number) => `${ratio.toPrecision(2)} times`;
+const percent = (share: number) => `${(100 * share).toPrecision(2)} %`;
+const joules = (value: number) => `${value.toPrecision(3)} J`;
+
+function seconds(ms: number): string {
+  return ms < 60_000 ? `${(ms / 1000).toPrecision(2)} s` : `${(ms / 60_000).toPrecision(2)} min`;
 }
