@@ -165,7 +165,6 @@ interface Length {
 class Search {
   private readonly began = performance.now();
   private readonly photos: readonly Photo[];
-  private readonly labels: readonly number[];
   private readonly candidates: Candidate[] = [];
   /** Policies that could not be compiled within the limits, and why. */
   private readonly refused = new Map<string, string>();
@@ -177,7 +176,6 @@ class Search {
     private readonly root: string,
   ) {
     this.photos = interleaved(options.dataset.train, options.seed ?? 0);
-    this.labels = this.photos.map(({ label }) => label);
   }
 
   async close(): Promise<void> {
@@ -295,7 +293,7 @@ class Search {
     const wholeImages = this.options.dataset.train.length * wholeEpochs;
     const left = () => deadline - performance.now();
 
-    const { chosen, heldOutFrom } = this.choosePhotos([...inside], left());
+    const { chosen, heldOutFrom } = this.choosePhotos(inside, left());
     const loaded = [...new Set([head, ...inside])];
     let readable = [...chosen.keys()];
     // The deepest boundary first: from its features those of the others are computed.
@@ -318,7 +316,7 @@ class Search {
     // Every training begins with a trained head, so that a few steps show what the layers behind it gain (Kumar et al. 2022).
     const heads: ReadonlyMap<string, Tensor>[] = [];
     const headOutcomes: boolean[][] = [];
-    const { labels } = this;
+    const labels = chosen.map(({ label }) => label);
     const headFor = async (index: number) => {
       if (heads[index]) return heads[index];
       const training = {
