@@ -54,7 +54,21 @@ export { predict, type ScoredClass } from './train/predict.js';
 
 // The machine.
 export { decoderVersion } from './data/decode.js';
-export { findRapl, type RaplAccess, type RaplZone } from './energy/rapl.js';
+export { type Measurement, measureCommand, type MeasureOptions } from './bench/measureCommand.js';
+export { type Spread, spreadOf } from './bench/statistics.js';
+export {
+  type EnergyChoice,
+  energyChoices,
+  type EnergyReading,
+  type EnergySource,
+  findMeter,
+  type IdleBaseline,
+  measureIdle,
+  type Meter,
+  type MeterAccess,
+  type MeterOptions,
+  withIdle,
+} from './energy/meter.js';
 export {
   type Provider,
   type ProviderState,

@@ -1,5 +1,5 @@
 import { availableParallelism, cpus, freemem, release, totalmem, type as osType } from 'node:os';
-import { decoderVersion, findRapl, packageVersion, probeProviders, runtimeVersion } from '../index.js';
+import { decoderVersion, findMeter, packageVersion, probeProviders, runtimeVersion } from '../index.js';
 import { shared } from './options.js';
 import type { Verb } from './verb.js';
 import { showBytes, Terminal } from './terminal.js';
@@ -27,7 +27,7 @@ export const verb: Verb<Arguments> = {
       freeMemoryBytes: freemem(),
     };
     const providers = await probeProviders();
-    const rapl = findRapl();
+    const meter = await findMeter({ energy: 'auto' });
     terminal.print(
       Object.entries(versions)
         .map(([name, version]) => `${name} ${version}`)
@@ -40,11 +40,7 @@ export const verb: Verb<Arguments> = {
     for (const { name, available, needs } of providers)
       terminal.print(`provider ${name.padEnd(7)} ${available ? 'runs' : `does not run: it needs ${needs}`}`);
     terminal.print();
-    terminal.print(
-      rapl.kind === 'readable'
-        ? `energy   RAPL: ${rapl.zones.map(({ name }) => name).join(', ')}`
-        : `energy   not measured: ${rapl.reason}`,
-    );
-    terminal.json({ versions, machine, providers, energy: rapl });
+    terminal.print(`energy   ${meter.kind === 'meter' ? meter.describe : `not measured: ${meter.reason}`}`);
+    terminal.json({ versions, machine, providers, energy: meter });
   },
 };

@@ -1,0 +1,334 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants as access, statSync } from 'node:fs';
+import { constants } from 'node:os';
+import { delimiter, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Duplex, Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type EnergyReading, type IdleBaseline, type Meter, withIdle } from '../energy/meter.js';
+import { messageOf, UserError } from '../errors.js';
+import { childSeconds, memoryOf, processTree, storageBytes } from './processTree.js';
+
+/** What a command cost. What could not be measured is null, and `notes` say why. */
+export interface Measurement {
+  readonly command: readonly string[];
+  /** As a shell tells it: 128 and the signal's number for a command that a signal ended. */
+  readonly exitCode: number;
+  readonly signal: NodeJS.Signals | null;
+  readonly wallSeconds: number;
+  /** Of the command and everything that it started and waited for. */
+  readonly userSeconds: number | null;
+  readonly systemSeconds: number | null;
+  /** The most that all of its processes held in memory at one time: pages that several share count for each. */
+  readonly peakRssBytes: number | null;
+  /** From and to storage; what the page cache served is not in it. */
+  readonly readBytes: number | null;
+  readonly writtenBytes: number | null;
+  readonly energy: EnergyReading | null;
+  /** Why `energy` is null. */
+  readonly energyNotMeasured?: string;
+  readonly notes: readonly string[];
+}
+
+export interface MeasureOptions {
+  readonly meter?: Meter;
+  readonly idle?: IdleBaseline;
+  /** Why there is no meter: what `energyNotMeasured` then says. */
+  readonly noMeter?: string;
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** `inherit`: the command has our input and outputs; `stderr`: its output goes where our errors go; `ignore`: it has none. */
+  readonly stdio?: 'inherit' | 'stderr' | 'ignore';
+  /** Gets every line that the command prints, which then goes nowhere else. */
+  readonly onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
+  /** Ends all processes of the command, by the signal whose name is the abort's reason, or SIGTERM; by SIGKILL 5 s later. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs a command and tells what it cost. Energy is the whole machine's in that time.
+ * @throws UserError `command-not-found` when there is no such program.
+ */
+export async function measureCommand(command: readonly string[], options: MeasureOptions = {}): Promise<Measurement> {
+  findProgram(command, options);
+  const run = process.platform === 'linux' ? runBehindShell : runDirectly;
+  return run(command, options);
+}
+
+/**
+ * A shell that waits for us, runs the command, tells its exit code, and waits again: meanwhile the kernel has in the shell's
+ * entries what the command and its descendants used, which is gone as soon as someone waits for the shell. Signals that
+ * the terminal sends to all are the command's business.
+ */
+const SHELL = `trap : INT TERM HUP QUIT
+echo ready >&3
+read -r _ <&3
+(exec "$@" 2>&4 3>&- 4>&-)
+echo $? >&3
+read -r _ <&3`;
+
+async function runBehindShell(command: readonly string[], options: MeasureOptions): Promise<Measurement> {
+  const [input, output, errors] = stdioOf(options);
+  const child = spawn('/bin/sh', ['-c', SHELL, 'sh', ...command], {
+    cwd: options.cwd,
+    env: options.env ?? process.env,
+    stdio: [input, output, 'ignore', 'pipe', errors],
+  });
+  const control = child.stdio[3];
+  if (!(control instanceof Duplex)) throw new Error('the shell has no control channel');
+  const closed = closeOf(child, options, child.stdio[4]);
+  const answers = createInterface({ input: control })[Symbol.asyncIterator]();
+  const { pid } = child;
+  await answers.next();
+  const storageBefore = pid === undefined ? undefined : storageBytes(pid);
+
+  const energy = new Energy(options);
+  await energy.start();
+  const began = performance.now();
+  control.write('\n');
+  const memory = new PeakMemory(pid);
+  const stopEnding = endOnAbort(options.signal, () => (pid === undefined ? [] : processTree(pid).slice(1)));
+  const answer = await answers.next();
+  const wallSeconds = (performance.now() - began) / 1000;
+  stopEnding();
+  const peakRssBytes = memory.stop();
+  const cpu = pid === undefined ? undefined : childSeconds(pid);
+  const storage = pid === undefined ? undefined : storageBytes(pid);
+  const energyRead = await energy.stop(cpu ? cpu.user + cpu.system : null);
+  control.end('\n');
+  control.on('error', () => undefined);
+  await closed;
+  // Without an answer the shell itself was killed, and the command's fate is unknown.
+  const exitCode = answer.done ? 128 + constants.signals.SIGKILL : Number(answer.value);
+  const notes = [
+    ...(cpu ? [] : ['CPU seconds: /proc does not tell those of the command']),
+    ...(peakRssBytes === null ? ['memory: the command ended before it was looked at'] : []),
+    ...(storage && storageBefore ? [] : ['bytes of storage: /proc/PID/io cannot be read here']),
+  ];
+  return {
+    command,
+    exitCode,
+    signal: signalOf(exitCode),
+    wallSeconds,
+    userSeconds: cpu?.user ?? null,
+    systemSeconds: cpu?.system ?? null,
+    peakRssBytes,
+    readBytes: storage && storageBefore ? storage.read - storageBefore.read : null,
+    writtenBytes: storage && storageBefore ? storage.written - storageBefore.written : null,
+    ...energyRead,
+    notes,
+  };
+}
+
+/** Where there is no /proc: wall-clock and energy alone. */
+async function runDirectly(command: readonly string[], options: MeasureOptions): Promise<Measurement> {
+  const energy = new Energy(options);
+  await energy.start();
+  const began = performance.now();
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    env: options.env ?? process.env,
+    stdio: stdioOf(options),
+  });
+  const exited = new Promise<[number | null, NodeJS.Signals | null]>((done, fail) => {
+    child.once('error', fail);
+    child.once('exit', (...how) => {
+      done(how);
+    });
+  });
+  const closed = closeOf(child, options, child.stderr);
+  const stopEnding = endOnAbort(options.signal, () => (child.pid === undefined ? [] : [child.pid]));
+  const [code, signal] = await exited;
+  const wallSeconds = (performance.now() - began) / 1000;
+  stopEnding();
+  const energyRead = await energy.stop(null);
+  await closed;
+  return {
+    command,
+    exitCode: code ?? 128 + (signal ? constants.signals[signal] : 0),
+    signal,
+    wallSeconds,
+    userSeconds: null,
+    systemSeconds: null,
+    peakRssBytes: null,
+    readBytes: null,
+    writtenBytes: null,
+    ...energyRead,
+    notes: ['CPU seconds, memory and bytes of storage are told by /proc, which Linux alone has'],
+  };
+}
+
+/** A meter that may fail without the command being any the worse. */
+class Energy {
+  private failed: string | undefined;
+
+  constructor(private readonly options: MeasureOptions) {}
+
+  async start(): Promise<void> {
+    try {
+      await this.options.meter?.start();
+    } catch (thrown) {
+      this.failed = messageOf(thrown);
+    }
+  }
+
+  async stop(cpuSeconds: number | null): Promise<Pick<Measurement, 'energy' | 'energyNotMeasured'>> {
+    const { meter, idle, noMeter = 'no meter was given' } = this.options;
+    if (!meter || this.failed !== undefined) return { energy: null, energyNotMeasured: this.failed ?? noMeter };
+    try {
+      const reading = await meter.stop(cpuSeconds);
+      return { energy: idle ? withIdle(reading, idle) : reading };
+    } catch (thrown) {
+      return { energy: null, energyNotMeasured: messageOf(thrown) };
+    }
+  }
+}
+
+/** How soon memory is looked at first, and how rarely at last, in milliseconds; */
+const FIRST_LOOK_MS = 2;
+const LOOK_EVERY_MS = 100;
+/** and how many times as long as a look the pause after it is, so that looking costs little. */
+const PAUSE_AFTER_LOOK = 50;
+
+/** The memory of all processes below one, looked at again and again. */
+class PeakMemory {
+  private peakBytes = 0;
+  private pauseMs = FIRST_LOOK_MS;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly pid: number | undefined) {
+    this.look();
+  }
+
+  /** Bytes; null where nothing was seen. */
+  stop(): number | null {
+    clearTimeout(this.timer);
+    return this.peakBytes > 0 ? this.peakBytes : null;
+  }
+
+  private look(): void {
+    if (this.pid === undefined) return;
+    const from = performance.now();
+    let together = 0;
+    for (const each of processTree(this.pid).slice(1)) {
+      const memory = memoryOf(each);
+      together += memory?.nowBytes ?? 0;
+      this.peakBytes = Math.max(this.peakBytes, memory?.peakBytes ?? 0);
+    }
+    this.peakBytes = Math.max(this.peakBytes, together);
+    this.pauseMs = Math.min(LOOK_EVERY_MS, this.pauseMs * 1.5);
+    this.timer = setTimeout(
+      () => {
+        this.look();
+      },
+      Math.max(this.pauseMs, PAUSE_AFTER_LOOK * (performance.now() - from)),
+    );
+  }
+}
+
+function stdioOf({
+  stdio = 'inherit',
+  onLine,
+}: MeasureOptions): ['inherit' | 'ignore', 'pipe' | 'ignore' | number, 'pipe' | 'ignore' | number] {
+  if (onLine) return [stdio === 'ignore' ? 'ignore' : 'inherit', 'pipe', 'pipe'];
+  if (stdio === 'ignore') return ['ignore', 'ignore', 'ignore'];
+  return ['inherit', stdio === 'stderr' ? 2 : 1, 2];
+}
+
+/** Hands over the lines of both outputs, and waits for the end of the process and of what it prints. */
+async function closeOf(child: ChildProcess, { onLine }: MeasureOptions, errors: unknown): Promise<void> {
+  const exited = new Promise<void>((done) => {
+    child.once('exit', () => {
+      done();
+    });
+  });
+  const read = (stream: Readable, name: 'stdout' | 'stderr') =>
+    new Promise<void>((done) => {
+      const lines = createInterface({ input: stream, crlfDelay: Infinity });
+      lines.on('line', (line) => onLine?.(line, name));
+      lines.once('close', done);
+    });
+  const ends = [
+    ...(onLine && child.stdout ? [read(child.stdout, 'stdout')] : []),
+    ...(onLine && isReadable(errors) ? [read(errors, 'stderr')] : []),
+  ];
+  await exited;
+  // A process that was left running in the background may hold the outputs open for ever.
+  const patience = new AbortController();
+  await Promise.race([
+    Promise.all(ends),
+    sleep(LAST_LINES_MS, undefined, { signal: patience.signal }).catch(() => undefined),
+  ]).finally(() => {
+    patience.abort();
+  });
+}
+
+/** How long what a command printed may need to arrive after its end. */
+const LAST_LINES_MS = 1000;
+
+function isReadable(stream: unknown): stream is Readable {
+  return stream instanceof Duplex || stream instanceof Readable;
+}
+
+/** How long processes may need to end by themselves. */
+const GRACE_MS = 5000;
+
+/** Ends `processes` once `signal` aborts. Gives what is to be called when there is nothing left to end. */
+function endOnAbort(signal: AbortSignal | undefined, processes: () => readonly number[]): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const send = (name: NodeJS.Signals) => {
+    for (const pid of processes()) {
+      try {
+        process.kill(pid, name);
+      } catch {
+        // It has ended.
+      }
+    }
+  };
+  const end = () => {
+    const reason: unknown = signal?.reason;
+    send(isSignal(reason) ? reason : 'SIGTERM');
+    timer = setTimeout(() => {
+      send('SIGKILL');
+    }, GRACE_MS);
+  };
+  if (signal?.aborted) end();
+  signal?.addEventListener('abort', end, { once: true });
+  return () => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', end);
+  };
+}
+
+const isSignal = (reason: unknown): reason is NodeJS.Signals =>
+  typeof reason === 'string' && Object.hasOwn(constants.signals, reason);
+
+/** The signal that a shell's exit code stands for. */
+function signalOf(exitCode: number): NodeJS.Signals | null {
+  const name = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0];
+  return isSignal(name) ? name : null;
+}
+
+/** @throws UserError `command-not-found`. */
+function findProgram([program = '']: readonly string[], { cwd = '.', env = process.env }: MeasureOptions): void {
+  const isPath = program.includes('/') || program.includes('\\');
+  const folders = isPath ? [cwd] : (env['PATH'] ?? env['Path'] ?? '').split(delimiter);
+  const endings = process.platform === 'win32' ? ['', ...(env['PATHEXT'] ?? '.EXE').split(';')] : [''];
+  const isProgram = (path: string) => {
+    try {
+      accessSync(path, access.X_OK);
+      return statSync(path).isFile();
+    } catch {
+      return false;
+    }
+  };
+  const found = folders.some((folder) => endings.some((ending) => isProgram(resolve(cwd, folder, program + ending))));
+  if (found && program !== '') return;
+  throw new UserError(
+    'command-not-found',
+    isPath
+      ? `${program} is no program that can be run`
+      : `there is no program \`${program}\` on the path; give it with its folder`,
+  );
+}

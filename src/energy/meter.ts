@@ -1,0 +1,251 @@
+import { UserError } from '../errors.js';
+import { fileReason } from '../files.js';
+import { findNvidia, NvidiaMeter } from './nvidia.js';
+import { type CounterReading, findRapl, RaplMeter } from './rapl.js';
+
+/** Where joules come from: the processor's counters, NVIDIA's, or CPU seconds times stated watts. */
+export type EnergySource = 'rapl' | 'nvidia' | 'estimate';
+
+/** What the machine draws when nothing is measured. */
+export interface IdleBaseline {
+  /** How long it was looked at. */
+  readonly seconds: number;
+  /** Of what `grossJ` adds up. */
+  readonly watts: number;
+  /** Watts of each zone. */
+  readonly zones: Readonly<Record<string, number>>;
+}
+
+/** Energy between a meter's start and its stop. */
+export interface EnergyReading {
+  readonly sources: readonly EnergySource[];
+  /** Whether it was computed from a stated power, and not measured. */
+  readonly estimated: boolean;
+  /** Between start and stop. */
+  readonly seconds: number;
+  /** The whole machine's, as far as the sources see it: packages, DRAM and GPUs; or the estimate. */
+  readonly grossJ: number;
+  /** What it would have drawn in that time anyway, and `grossJ` without that; null without a baseline. */
+  readonly idleJ: number | null;
+  readonly netJ: number | null;
+  /** Joules of each zone: `package-0`, `package-0/core`, `package-0/dram`, `psys`, `gpu-0`. Those within others are shown, and not added. */
+  readonly zones: Readonly<Record<string, number>>;
+  /** What is missing, or how figures came about. */
+  readonly notes: readonly string[];
+}
+
+/** A stopwatch of energy; it may be started again after it was stopped. */
+export interface Meter {
+  /** Such as `RAPL: package-0, package-1`. */
+  readonly name: string;
+  readonly sources: readonly EnergySource[];
+  /** @throws UserError `no-energy` where a counter that was there cannot be read. */
+  start(): Promise<void>;
+  /**
+   * @param cpuSeconds of the measured work, user and system, or null where nobody knows: what an estimate is computed from.
+   * @throws UserError `no-energy` where nothing can be told.
+   */
+  stop(cpuSeconds?: number | null): Promise<EnergyReading>;
+}
+
+export type MeterAccess =
+  | { readonly kind: 'meter'; readonly describe: string; open(): Meter }
+  /** `reason` says what is missing, and what to do. */
+  | { readonly kind: 'none'; readonly reason: string };
+
+export const energyChoices = ['auto', 'rapl', 'nvidia', 'estimate', 'none'] as const;
+export type EnergyChoice = (typeof energyChoices)[number];
+
+export interface MeterOptions {
+  /** `auto`: every counter of the machine; `estimate` is never chosen by itself. */
+  readonly energy: EnergyChoice;
+  /** What one busy core draws, for `estimate`. */
+  readonly watts?: number;
+  /** Where Linux shows RAPL's counters, when that is not /sys/class/powercap, as in a container. */
+  readonly powercap?: string;
+}
+
+/** The meter that `options` ask for, or why there is none. @throws UserError `bad-arguments` for watts that do not fit. */
+export async function findMeter({ energy, watts, powercap }: MeterOptions): Promise<MeterAccess> {
+  if (energy !== 'estimate' && watts !== undefined)
+    throw new UserError(
+      'bad-arguments',
+      'the watts of a busy core are for an estimate: say --energy estimate beside --watts',
+    );
+  switch (energy) {
+    case 'none':
+      return { kind: 'none', reason: 'it was not asked for (--energy none)' };
+    case 'estimate': {
+      if (watts === undefined || !(watts > 0) || !Number.isFinite(watts))
+        throw new UserError(
+          'bad-arguments',
+          `expected the watts that one busy core draws, a positive number, beside --energy estimate, got \`${watts ?? 'nothing'}\` (--watts)`,
+        );
+      return found(() => new Estimate(watts));
+    }
+    case 'rapl':
+      return accessOf([rapl(powercap)]);
+    case 'nvidia':
+      return accessOf([await nvidia()]);
+    case 'auto':
+      return accessOf([rapl(powercap), await nvidia()]);
+  }
+}
+
+/** What `meter` reads while nothing runs. */
+export async function measureIdle(meter: Meter, seconds: number): Promise<IdleBaseline> {
+  await meter.start();
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  const reading = await meter.stop(0);
+  const watts = (joules: number) => joules / reading.seconds;
+  return {
+    seconds: reading.seconds,
+    watts: watts(reading.grossJ),
+    zones: Object.fromEntries(Object.entries(reading.zones).map(([name, joules]) => [name, watts(joules)])),
+  };
+}
+
+/** `reading` with what the machine would have drawn anyway told apart. */
+export function withIdle(reading: EnergyReading, idle: IdleBaseline): EnergyReading {
+  const idleJ = idle.watts * reading.seconds;
+  return { ...reading, idleJ, netJ: reading.grossJ - idleJ };
+}
+
+/** Counters of one kind. */
+interface Counters {
+  start(): void | Promise<void>;
+  stop(): CounterReading | Promise<CounterReading>;
+}
+
+/** A kind of counters that is there, or why it is not. */
+type Found =
+  | { readonly source: EnergySource; readonly describe: string; readonly notes: readonly string[]; open(): Counters }
+  | {
+      readonly source: EnergySource;
+      readonly reason: string;
+      /** Whether the machine has what cannot be read. */ readonly hidden: boolean;
+    };
+
+function rapl(powercap: string | undefined): Found {
+  const access = findRapl(powercap);
+  if (access.kind !== 'readable') return { source: 'rapl', reason: access.reason, hidden: access.kind === 'denied' };
+  const { zones, unreadable } = access;
+  return {
+    source: 'rapl',
+    describe: `RAPL: ${zones.map(({ name }) => name).join(', ')}`,
+    notes: unreadable.map((name) => `the counter of ${name} gives no number`),
+    open: () => new RaplMeter(zones),
+  };
+}
+
+async function nvidia(): Promise<Found> {
+  const access = await findNvidia();
+  if (access.kind === 'absent') return { source: 'nvidia', reason: access.reason, hidden: false };
+  const { gpus, counter } = access;
+  return {
+    source: 'nvidia',
+    describe: `NVIDIA: ${gpus.map(({ name, product }) => `${name} (${product})`).join(', ')}, ${counter === undefined ? 'samples of its power' : 'its energy counter'}`,
+    notes: [],
+    open: () => new NvidiaMeter(gpus, counter),
+  };
+}
+
+function accessOf(all: readonly Found[]): MeterAccess {
+  const there = all.flatMap((each) => ('open' in each ? [each] : []));
+  const lacking = all.flatMap((each) => ('reason' in each ? [each] : []));
+  if (there.length === 0) return { kind: 'none', reason: lacking.map(({ reason }) => reason).join('; ') };
+  const notes = [
+    ...there.flatMap((each) => each.notes),
+    // A machine has a processor, and may well have no GPU.
+    ...lacking.flatMap(({ source, reason }) =>
+      source === 'rapl' ? [`the processor's energy is not in it: ${reason}`] : [],
+    ),
+  ];
+  const describe = there.map((each) => each.describe).join('; ');
+  return found(
+    () =>
+      new CounterMeter(
+        describe,
+        there.map(({ source }) => source),
+        there.map((each) => each.open()),
+        notes,
+      ),
+  );
+}
+
+function found(open: () => Meter): MeterAccess {
+  return { kind: 'meter', describe: open().name, open };
+}
+
+/** Counters of all kinds at hand, read together. */
+class CounterMeter implements Meter {
+  private began = NaN;
+
+  constructor(
+    readonly name: string,
+    readonly sources: readonly EnergySource[],
+    private readonly counters: readonly Counters[],
+    private readonly notes: readonly string[],
+  ) {}
+
+  async start(): Promise<void> {
+    try {
+      for (const each of this.counters) await each.start();
+    } catch (cause) {
+      throw new UserError('no-energy', `energy cannot be measured: ${fileReason(cause)}`, { cause });
+    }
+    this.began = performance.now();
+  }
+
+  async stop(): Promise<EnergyReading> {
+    const seconds = (performance.now() - this.began) / 1000;
+    const readings: CounterReading[] = [];
+    for (const each of this.counters) readings.push(await each.stop());
+    const notes = [...this.notes, ...readings.flatMap((reading) => reading.notes)];
+    if (readings.every(({ joules }) => joules.size === 0))
+      throw new UserError('no-energy', `energy cannot be measured: ${notes.join('; ')}`);
+    return {
+      sources: this.sources,
+      estimated: false,
+      seconds,
+      grossJ: readings.reduce((sum, { totalJ }) => sum + totalJ, 0),
+      idleJ: null,
+      netJ: null,
+      zones: Object.fromEntries(readings.flatMap(({ joules }) => [...joules])),
+      notes,
+    };
+  }
+}
+
+/** CPU seconds times what a busy core is said to draw. Memory, disks and an idle machine are not in it. */
+class Estimate implements Meter {
+  readonly name: string;
+  readonly sources = ['estimate'] as const;
+  private began = NaN;
+
+  constructor(private readonly watts: number) {
+    this.name = `estimate: CPU seconds × ${watts} W a busy core`;
+  }
+
+  start(): Promise<void> {
+    this.began = performance.now();
+    return Promise.resolve();
+  }
+
+  stop(cpuSeconds: number | null = null): Promise<EnergyReading> {
+    if (cpuSeconds === null)
+      return Promise.reject(
+        new UserError('no-energy', 'an estimate needs the CPU seconds of the work, which this system does not tell'),
+      );
+    return Promise.resolve({
+      sources: this.sources,
+      estimated: true,
+      seconds: (performance.now() - this.began) / 1000,
+      grossJ: cpuSeconds * this.watts,
+      idleJ: null,
+      netJ: null,
+      zones: {},
+      notes: [`estimated, not measured: CPU seconds × ${this.watts} W a busy core`],
+    });
+  }
+}
