@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants as access, statSync } from 'node:fs';
-import { constants } from 'node:os';
+import { accessSync, closeSync, constants as access, openSync, statSync } from 'node:fs';
+import { constants, devNull } from 'node:os';
 import { delimiter, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Duplex, Readable } from 'node:stream';
@@ -41,7 +41,10 @@ export interface MeasureOptions {
   readonly stdio?: 'inherit' | 'stderr' | 'ignore';
   /** Gets every line that the command prints, which then goes nowhere else. */
   readonly onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
-  /** Ends all processes of the command, by the signal whose name is the abort's reason, or SIGTERM; by SIGKILL 5 s later. */
+  /**
+   * Ends all processes of the command by SIGTERM, and by SIGKILL 5 s later. An abort whose reason is a signal's name passes that
+   * signal on, and leaves the rest to them.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -68,12 +71,15 @@ echo $? >&3
 read -r _ <&3`;
 
 async function runBehindShell(command: readonly string[], options: MeasureOptions): Promise<Measurement> {
-  const [input, output, errors] = stdioOf(options);
+  const [input, output, given] = stdioOf(options);
+  // Above the first three, what is ignored would not even be open.
+  const errors = given === 'ignore' ? openSync(devNull, 'w') : given;
   const child = spawn('/bin/sh', ['-c', SHELL, 'sh', ...command], {
     cwd: options.cwd,
     env: options.env ?? process.env,
     stdio: [input, output, 'ignore', 'pipe', errors],
   });
+  if (given === 'ignore' && typeof errors === 'number') closeSync(errors);
   const control = child.stdio[3];
   if (!(control instanceof Duplex)) throw new Error('the shell has no control channel');
   const closed = closeOf(child, options, child.stdio[4]);
@@ -102,7 +108,7 @@ async function runBehindShell(command: readonly string[], options: MeasureOption
   const exitCode = answer.done ? 128 + constants.signals.SIGKILL : Number(answer.value);
   const notes = [
     ...(cpu ? [] : ['CPU seconds: /proc does not tell those of the command']),
-    ...(peakRssBytes === null ? ['memory: the command ended before it was looked at'] : []),
+    ...(peakRssBytes === null ? ['memory: the command ended too soon to be looked at'] : []),
     ...(storage && storageBefore ? [] : ['bytes of storage: /proc/PID/io cannot be read here']),
   ];
   return {
@@ -188,11 +194,14 @@ class Energy {
 /** How soon memory is looked at first, and how rarely at last, in milliseconds; */
 const FIRST_LOOK_MS = 2;
 const LOOK_EVERY_MS = 100;
+/** how long a command must run, because at first it is still the shell's copy; */
+const LEAST_MS = 10;
 /** and how many times as long as a look the pause after it is, so that looking costs little. */
 const PAUSE_AFTER_LOOK = 50;
 
 /** The memory of all processes below one, looked at again and again. */
 class PeakMemory {
+  private readonly began = performance.now();
   private peakBytes = 0;
   private pauseMs = FIRST_LOOK_MS;
   private timer: NodeJS.Timeout | undefined;
@@ -201,10 +210,10 @@ class PeakMemory {
     this.look();
   }
 
-  /** Bytes; null where nothing was seen. */
+  /** Bytes; null where the command was not seen for long enough. */
   stop(): number | null {
     clearTimeout(this.timer);
-    return this.peakBytes > 0 ? this.peakBytes : null;
+    return this.peakBytes > 0 && performance.now() - this.began > LEAST_MS ? this.peakBytes : null;
   }
 
   private look(): void {
@@ -288,7 +297,11 @@ function endOnAbort(signal: AbortSignal | undefined, processes: () => readonly n
   };
   const end = () => {
     const reason: unknown = signal?.reason;
-    send(isSignal(reason) ? reason : 'SIGTERM');
+    if (isSignal(reason)) {
+      send(reason);
+      return;
+    }
+    send('SIGTERM');
     timer = setTimeout(() => {
       send('SIGKILL');
     }, GRACE_MS);

@@ -9,11 +9,14 @@ import { lazily, STANDARD_INPUT } from './verb.js';
 
 /**
  * 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C; 141: nobody reads
- * the output any more, as after SIGPIPE.
+ * the output any more, as after SIGPIPE. `measure` exits as the command does that it ran.
  */
 const EXIT = { failure: 1, user: 2, pipe: 141 } as const;
 
-const debug = process.argv.includes('--debug');
+const given = hideBin(process.argv);
+const end = given.indexOf('--');
+const own = end < 0 ? given : given.slice(0, end);
+const debug = own.includes('--debug');
 
 function fail(thrown: unknown): never {
   const isUserError = thrown instanceof UserError;
@@ -50,9 +53,9 @@ function inOurWords(message: string): string {
   return message.replace(pattern, words);
 }
 
-const given = hideBin(process.argv);
-const end = given.indexOf('--');
-const words = given.flatMap((word, index) => {
+// What stands behind the dashes is a command with flags of its own, which the verb reads by itself.
+const isMeasure = own.find((word) => !word.startsWith('-')) === 'measure';
+const words = (isMeasure ? own : given).flatMap((word, index) => {
   if (end >= 0 && index >= end) return index === end ? [] : [word.startsWith('-') ? `./${word}` : word];
   // As one of several photos, yargs would lose a lone dash.
   return [word === '-' ? STANDARD_INPUT : word];
@@ -73,6 +76,9 @@ const parser = yargs(words)
   .command(lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')))
   .command(
     lazily('cache <action> [names..]', 'list, remove or prune cached features of photos', () => import('./cache.js')),
+  )
+  .command(
+    lazily('measure', 'run a command, and tell what it cost in time, memory and energy', () => import('./measure.js')),
   )
   .command(
     lazily(

@@ -29,6 +29,13 @@ export class Terminal {
     process.stderr.write(`${coloured(line, 'yellow', process.stderr)}\n`);
   }
 
+  /** A line of a result that stands beside what a command prints. */
+  beside(line: string): void {
+    if (this.options.json) return;
+    closeLine();
+    process.stderr.write(`${line}\n`);
+  }
+
   /** The whole result as one JSON document, with `--json`. */
   json(value: unknown): void {
     if (this.options.json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);

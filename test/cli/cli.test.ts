@@ -55,7 +55,7 @@ describe('ort-tl', () => {
   });
 
   it('shows help with examples for each verb, and its version', () => {
-    for (const verb of ['train', 'predict', 'eval', 'explain', 'inspect', 'compile', 'doctor']) {
+    for (const verb of ['train', 'predict', 'eval', 'explain', 'inspect', 'compile', 'measure', 'doctor']) {
       const { status, stdout } = cli(verb, '--help');
       expect(status).toBe(0);
       expect(stdout).toContain('Examples:');

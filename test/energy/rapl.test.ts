@@ -1,47 +1,8 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findRapl, RaplMeter, type RaplZone } from '../../src/energy/rapl.js';
-
-/** A powercap tree as the kernel makes it: links in class/powercap to folders of the device tree, zones inside zones. */
-function powercap(zones: Record<string, { name: string; energyUj: number; rangeUj?: number }>): {
-  root: string;
-  set: (zone: string, uj: number) => void;
-  remove: (zone: string) => void;
-  deny: (zone: string) => void;
-} {
-  const base = mkdtempSync(join(tmpdir(), 'ort-tl-powercap-'));
-  const root = join(base, 'class', 'powercap');
-  mkdirSync(root, { recursive: true });
-  const folderOf = (zone: string) => {
-    const parent = /^(intel-rapl:\d+):\d+$/.exec(zone)?.[1];
-    return join(base, 'devices', 'virtual', 'powercap', 'intel-rapl', ...(parent ? [parent] : []), zone);
-  };
-  const energy = (zone: string) => join(folderOf(zone), 'energy_uj');
-  for (const [zone, { name, energyUj, rangeUj = 262_143_328_850 }] of Object.entries(zones)) {
-    mkdirSync(folderOf(zone), { recursive: true });
-    writeFileSync(join(folderOf(zone), 'name'), `${name}\n`);
-    writeFileSync(energy(zone), `${energyUj}\n`);
-    writeFileSync(join(folderOf(zone), 'max_energy_range_uj'), `${rangeUj}\n`);
-    symlinkSync(folderOf(zone), join(root, zone));
-  }
-  // The control type itself, and the second way to the same counters.
-  mkdirSync(join(root, 'intel-rapl'));
-  mkdirSync(join(root, 'intel-rapl-mmio:0'));
-  return {
-    root,
-    set: (zone, uj) => {
-      writeFileSync(energy(zone), `${uj}\n`);
-    },
-    remove: (zone) => {
-      rmSync(energy(zone));
-    },
-    deny: (zone) => {
-      chmodSync(energy(zone), 0o000);
-    },
-  };
-}
+import { powercap, simulate } from './powercap.js';
 
 const zonesOf = (root: string): readonly RaplZone[] => {
   const found = findRapl(root);
@@ -76,18 +37,44 @@ describe('findRapl', () => {
     expect(findRapl(powercap({}).root)).toMatchObject({ kind: 'absent' });
   });
 
-  it.skipIf(process.getuid?.() === 0)(
-    'names the remedy where only root may read (root itself cannot be refused)',
-    () => {
-      const tree = powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 5 } });
-      tree.deny('intel-rapl:0');
+  it.skipIf(process.seteuid === undefined)('names the remedy where only root may read', () => {
+    const tree = powercap({
+      'intel-rapl:0': { name: 'package-0', energyUj: 5 },
+      'intel-rapl:1': { name: 'package-1', energyUj: 5 },
+    });
+    tree.deny('intel-rapl:1');
+    const isRoot = process.getuid?.() === 0;
+    // Root itself is refused nothing.
+    if (isRoot) process.seteuid?.(65534);
+    try {
       const found = findRapl(tree.root);
       expect(found).toMatchObject({ kind: 'denied' });
       expect(found.kind === 'denied' && found.reason).toMatch(
-        /intel-rapl:0\/energy_uj may be read by root alone.*sudo chmod a\+r/,
+        /intel-rapl:1\/energy_uj may be read by root alone.*sudo chmod a\+r/,
       );
-    },
-  );
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
+  });
+
+  it('tells dies and platforms of the same name apart, and names the zones that give no number', () => {
+    const tree = powercap({
+      'intel-rapl:0': { name: 'package-0-die-0', energyUj: 5 },
+      'intel-rapl:0:0': { name: 'core', energyUj: 5 },
+      'intel-rapl:1': { name: 'package-0-die-1', energyUj: 5 },
+      'intel-rapl:2': { name: 'psys', energyUj: 5 },
+      'intel-rapl:3': { name: 'psys', energyUj: 5 },
+    });
+    tree.remove('intel-rapl:0:0');
+    const found = findRapl(tree.root);
+    expect(found.kind === 'readable' && found.zones.map(({ name }) => name)).toEqual([
+      'package-0-die-0',
+      'package-0-die-1',
+      'psys',
+      'psys#2',
+    ]);
+    expect(found.kind === 'readable' && found.unreadable).toEqual(['package-0-die-0/core']);
+  });
 });
 
 describe('RaplMeter', () => {
@@ -153,5 +140,77 @@ describe('RaplMeter', () => {
     const { totalJ, notes } = meter.stop();
     expect(totalJ).toBe(3);
     expect(notes).toEqual(['the counter of package-1 went away while it was measured']);
+  });
+
+  it('adds up what a running process counts over many wraps, to 1 %', async () => {
+    const rangeUj = 100_000_000;
+    const tree = powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 0, rangeUj } });
+    const [zone] = zonesOf(tree.root);
+    const simulation = await simulate(join(zone?.folder ?? '', 'energy_uj'), {
+      ...{ watts: 300, swing: 250, period: 0.7, rangeUj },
+    });
+    const meter = new RaplMeter(zonesOf(tree.root));
+    const before = simulation.totalJ();
+    meter.start();
+    while (simulation.totalJ() < before + 900) await new Promise((resolve) => setTimeout(resolve, 20));
+    const { totalJ, notes } = meter.stop();
+    const expected = simulation.totalJ() - before;
+    simulation.stop();
+    expect(Math.abs(totalJ - expected) / expected).toBeLessThan(0.01);
+    expect(notes).toEqual([]);
+  });
+
+  it('goes on where a read fails once, and where a zone is taken away and put back', () => {
+    const tree = powercap({
+      'intel-rapl:0': { name: 'package-0', energyUj: 1_000_000 },
+      'intel-rapl:1': { name: 'package-1', energyUj: 200_000_000_000 },
+    });
+    const meter = new RaplMeter(zonesOf(tree.root));
+    meter.start();
+    // Nothing in the file: as a register that cannot be read just then.
+    tree.write('intel-rapl:0', '');
+    tree.remove('intel-rapl:1');
+    expect(meter.read().notes).toEqual([
+      'the counter of package-0 went away while it was measured',
+      'the counter of package-1 went away while it was measured',
+    ]);
+    tree.set('intel-rapl:0', 4_000_000);
+    // The socket was without power: 200 kJ more to wrap could not have been used in no time.
+    tree.set('intel-rapl:1', 2_000_000);
+    const { joules, notes } = meter.stop();
+    expect(joules.get('package-0')).toBe(3);
+    expect(joules.get('package-1')).toBe(2);
+    expect(notes).toEqual(['the counter of package-1 began anew while it was measured: some of its energy is missing']);
+  });
+
+  it('adds memory to its package, and shows cores and psys without adding them', () => {
+    const tree = powercap({
+      'intel-rapl:0': { name: 'package-0', energyUj: 0 },
+      'intel-rapl:0:0': { name: 'core', energyUj: 0 },
+      'intel-rapl:0:1': { name: 'dram', energyUj: 0 },
+      'intel-rapl:1': { name: 'psys', energyUj: 0 },
+    });
+    const meter = new RaplMeter(zonesOf(tree.root));
+    meter.start();
+    tree.set('intel-rapl:0', 10_000_000);
+    tree.set('intel-rapl:0:0', 7_000_000);
+    tree.set('intel-rapl:0:1', 2_000_000);
+    tree.set('intel-rapl:1', 20_000_000);
+    const { joules, totalJ } = meter.stop();
+    expect(totalJ).toBe(12);
+    expect(Object.fromEntries(joules)).toEqual({ 'package-0': 10, 'package-0/core': 7, 'package-0/dram': 2, psys: 20 });
+  });
+
+  it('says so when nobody looked for so long that a wrap may have passed unseen', () => {
+    const tree = powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 0, rangeUj: 100_000_000 } });
+    const meter = new RaplMeter(zonesOf(tree.root));
+    meter.start();
+    // The thread is held for longer than the counter takes to wrap.
+    const until = Date.now() + 1200;
+    while (Date.now() < until);
+    tree.set('intel-rapl:0', 50_000_000);
+    const { totalJ, notes } = meter.stop();
+    expect(totalJ).toBe(50);
+    expect(notes).toEqual(['the counter of package-0 was not looked at for 1 s, in which it may have wrapped unseen']);
   });
 });

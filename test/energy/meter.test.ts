@@ -1,0 +1,139 @@
+import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { findMeter, type Meter, measureIdle, type MeterOptions, withIdle } from '../../src/energy/meter.js';
+import { powercap } from './powercap.js';
+
+const path = process.env['PATH'];
+afterEach(() => {
+  process.env['PATH'] = path;
+});
+
+/** Puts an nvidia-smi on the path that answers as the driver's does: `answers` by the property asked for, files hold what changes. */
+function nvidiaSmi(answers: Readonly<Record<string, string>>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'ort-tl-nvidia-'));
+  for (const [property, answer] of Object.entries(answers)) writeFileSync(join(folder, property), answer);
+  const script = `#!/bin/sh
+case "$1" in
+--help-query-gpu)
+  printf 'List of valid properties to query for the switch "--query-gpu":\\n\\n'
+  for each in "${folder}"/*.*; do printf '"%s"\\n\\n' "\${each##*/}"; done ;;
+--query-gpu=index,*)
+  property="\${1#--query-gpu=index,}"
+  if [ -f "${folder}/$property" ]; then cat "${folder}/$property"
+  else printf 'Field "%s" is not a valid field to query.\\n\\n' "$property"; exit 2; fi ;;
+esac
+`;
+  writeFileSync(join(folder, 'nvidia-smi'), script);
+  chmodSync(join(folder, 'nvidia-smi'), 0o755);
+  process.env['PATH'] = [folder, path].join(delimiter);
+  return folder;
+}
+
+async function open(options: MeterOptions): Promise<Meter> {
+  const access = await findMeter(options);
+  if (access.kind === 'none') throw new Error(access.reason);
+  return access.open();
+}
+
+const nowhere = join(tmpdir(), 'no-such-tree');
+const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern);
+
+describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
+  it('takes the difference of the energy counter where the driver shows one, whatever its name', async () => {
+    const folder = nvidiaSmi({
+      name: '0, NVIDIA H100\n1, NVIDIA H100\n',
+      'power.draw': '0, 70.00 W\n1, 71.00 W\n',
+      'energy.total': '0, 5000000 mJ\n1, [N/A]\n',
+    });
+    const meter = await open({ energy: 'nvidia' });
+    expect(meter.name).toBe('NVIDIA: gpu-0 (NVIDIA H100), its energy counter');
+    await meter.start();
+    writeFileSync(join(folder, 'energy.total'), '0, 5250000 mJ\n1, [N/A]\n');
+    expect(await meter.stop()).toMatchObject({ sources: ['nvidia'], estimated: false, zones: { 'gpu-0': 250 } });
+  });
+
+  it('adds up samples of the power elsewhere, and says so', async () => {
+    nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw': '0, 40.00 W\n' });
+    const meter = await open({ energy: 'nvidia' });
+    await meter.start();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const { grossJ, seconds, notes } = await meter.stop();
+    // Read at the middle of each call, a little apart from where the meter began and ended.
+    expect(grossJ / seconds).toBeGreaterThan(30);
+    expect(notes).toEqual(['gpu-0: power samples, one a second, added up']);
+  });
+
+  it('says why there is none: no driver, or a GPU that tells nothing', async () => {
+    process.env['PATH'] = nowhere;
+    expect(await findMeter({ energy: 'nvidia' })).toMatchObject({
+      kind: 'none',
+      reason: matching(/no nvidia-smi on the path/),
+    });
+    nvidiaSmi({ name: '0, GeForce GT 710\n', 'power.draw': '0, [N/A]\n' });
+    expect(await findMeter({ energy: 'nvidia' })).toMatchObject({
+      reason: matching(/neither energy nor power of any GPU/),
+    });
+  });
+
+  it('is added to the processor when both are there', async () => {
+    const folder = nvidiaSmi({ name: '0, NVIDIA L4\n', 'energy.total': '0, 1000 mJ\n' });
+    const tree = powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 0 } });
+    const meter = await open({ energy: 'auto', powercap: tree.root });
+    await meter.start();
+    tree.set('intel-rapl:0', 5_000_000);
+    writeFileSync(join(folder, 'energy.total'), '0, 3000 mJ\n');
+    expect(await meter.stop()).toMatchObject({
+      ...{ sources: ['rapl', 'nvidia'], grossJ: 7, zones: { 'package-0': 5, 'gpu-0': 2 }, notes: [] },
+    });
+    const alone = await open({ energy: 'auto', powercap: nowhere });
+    await alone.start();
+    expect((await alone.stop()).notes).toEqual([matching(/the processor's energy is not in it: .*no RAPL/)]);
+  });
+});
+
+describe('findMeter', () => {
+  it('never estimates by itself, and names what is missing', async () => {
+    process.env['PATH'] = nowhere;
+    expect(await findMeter({ energy: 'auto', powercap: nowhere })).toMatchObject({
+      ...{ kind: 'none', reason: matching(/shows no RAPL counters.*; there is no nvidia-smi/) },
+    });
+    expect(await findMeter({ energy: 'none' })).toMatchObject({ kind: 'none' });
+  });
+
+  it('refuses an estimate without watts, and watts without an estimate', async () => {
+    await expect(findMeter({ energy: 'estimate' })).rejects.toThrow(/watts that one busy core draws.*`nothing`/);
+    await expect(findMeter({ energy: 'estimate', watts: -1 })).rejects.toThrow(/got `-1` \(--watts\)/);
+    await expect(findMeter({ energy: 'auto', watts: 5 })).rejects.toThrow(/--energy estimate beside --watts/);
+  });
+});
+
+describe('an estimate', () => {
+  it('is CPU seconds times watts, says that it is one, and is none without CPU seconds', async () => {
+    const meter = await open({ energy: 'estimate', watts: 7 });
+    await meter.start();
+    expect(await meter.stop(3)).toMatchObject({ sources: ['estimate'], estimated: true, grossJ: 21, netJ: null });
+    await expect(meter.stop(null)).rejects.toThrow(/CPU seconds/);
+  });
+});
+
+describe('the idle baseline', () => {
+  it('is taken off the time that was measured', async () => {
+    process.env['PATH'] = nowhere;
+    const tree = powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 0 } });
+    const meter = await open({ energy: 'auto', powercap: tree.root });
+    setTimeout(() => {
+      tree.set('intel-rapl:0', 10_000_000);
+    }, 50);
+    const idle = await measureIdle(meter, 0.2);
+    expect(idle.watts * idle.seconds).toBeCloseTo(10, 6);
+    expect(idle.zones['package-0']).toBe(idle.watts);
+    await meter.start();
+    tree.set('intel-rapl:0', 35_000_000);
+    const reading = withIdle(await meter.stop(), { ...idle, watts: 4 });
+    expect(reading.grossJ).toBeCloseTo(25, 6);
+    expect(reading.idleJ).toBeCloseTo(4 * reading.seconds, 6);
+    expect(reading.netJ).toBeCloseTo(25 - 4 * reading.seconds, 6);
+  });
+});
