@@ -74,6 +74,7 @@ const parser = yargs(words)
     lazily('inspect <model>', 'show the layers of a model, and what a policy would cost', () => import('./inspect.js')),
   )
   .command(lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')))
+  .command(lazily('compare <runs..>', 'set runs side by side, over seeds', () => import('./compare.js')))
   .command(
     lazily('cache <action> [names..]', 'list, remove or prune cached features of photos', () => import('./cache.js')),
   )
@@ -97,7 +98,7 @@ const parser = yargs(words)
   .strict()
   .check((argv) => {
     const repeated = Object.entries(argv).find(
-      ([name, value]) => Array.isArray(value) && name !== '_' && !['photos', 'names'].includes(name),
+      ([name, value]) => Array.isArray(value) && name !== '_' && !['photos', 'names', 'runs'].includes(name),
     );
     if (repeated) throw new UserError('bad-arguments', `--${repeated[0]} is given more than once`);
     const empty = Object.entries(argv).find(([name, value]) => value === '' && name !== '$0');

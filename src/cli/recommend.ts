@@ -184,11 +184,9 @@ export const verb: Verb<Arguments> = {
         ...(await meterFor(args.watts)),
         ...optional(args),
       });
-      if (result) {
-        terminal.print();
-        terminal.result(`ort-tl train ${trainingFlags(process.argv.slice(3), result.policy)}`);
-        terminal.json(result);
-      }
+      terminal.print();
+      terminal.result(`ort-tl train ${trainingFlags(process.argv.slice(3), result.policy)}`);
+      terminal.json(result);
     } catch (thrown) {
       if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
       terminal.warn(`ort-tl: ${thrown.message}`);
@@ -221,30 +219,29 @@ export async function meterFor(watts: number | undefined): Promise<{ meter?: Met
 }
 
 /** Finds a policy, shows how it goes, and the table that it was chosen from. */
-export async function reportRecommendation(
-  terminal: Terminal,
-  options: RecommendOptions,
-): Promise<Recommendation | undefined> {
-  let result: Recommendation | undefined;
-  for await (const event of recommend(options)) {
+export async function reportRecommendation(terminal: Terminal, options: RecommendOptions): Promise<Recommendation> {
+  const events = recommend(options);
+  while (true) {
+    const next = await events.next();
+    if (next.done) {
+      showRecommendation(terminal, next.value);
+      return next.value;
+    }
+    const event = next.value;
     switch (event.type) {
       case 'measured':
         terminal.print(`${event.policy}: the whole training would take about ${showDuration(event.predictedMs)}`);
         break;
       case 'progress':
-        terminal.progress(event.phase, event.done, event.total, event.phase === 'measuring' ? 'policies' : 'images');
+        terminal.progress(event.phase, event.done, event.total, event.phase === 'measuring' ? 'policies' : 'photos');
         break;
       case 'trained':
         terminal.print(
           `${event.policy}: top-1 ${showPercent(event.top1)} of the held-out photos after ${showCount(event.photos)} photos, ${event.epochs} epochs (seed ${event.seed})`,
         );
         break;
-      case 'done':
-        result = event.recommendation;
-        showRecommendation(terminal, result);
     }
   }
-  return result;
 }
 
 function showRecommendation(terminal: Terminal, result: Recommendation): void {

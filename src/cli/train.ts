@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import {
+  checkRunFolder,
   defaultCacheFolder,
   metricNames,
   mixesPhotos,
@@ -11,6 +12,7 @@ import {
   providerCalled,
   providerNames,
   readModel,
+  type Recommendation,
   runName,
   scheduleCalled,
   scheduleNames,
@@ -33,6 +35,7 @@ import {
   valFraction,
   wholeNumber,
 } from './options.js';
+import { meterFor, reportRecommendation } from './recommend.js';
 import { reportTraining } from './report.js';
 import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
@@ -87,6 +90,9 @@ const SETTINGS = [
 /** Those that are true or false. */
 const SWITCHES = ['nesterov', 'decay-all', 'tensorboard'] as const satisfies readonly (typeof SETTINGS)[number][];
 const SETTINGS_FILE = 'args.yaml';
+/** What `--policy auto` was decided from. A run that is resumed does not decide anew: its settings have the policy. */
+const RECOMMENDATION_FILE = 'recommendation.json';
+const AUTO = 'auto';
 
 /** What was wrong with the settings file. */
 let configError: UserError | undefined;
@@ -100,7 +106,10 @@ export const verb: Verb<Arguments> = {
         requiresArg: true,
         describe: 'photos: a folder (one folder a class, or train/ and val/), a .csv list, a .zip, or CIFAR .bin files',
       })
-      .option('policy', shared.policy)
+      .option('policy', {
+        ...shared.policy,
+        describe: `${shared.policy.describe}; auto: what ort-tl recommend finds, within --time-limit and --memory`,
+      })
       .option('epochs', { type: 'number', default: 10, requiresArg: true, describe: 'passes over the photos' })
       .option('lr', {
         type: 'string',
@@ -220,11 +229,16 @@ export const verb: Verb<Arguments> = {
         'with augmentation',
       )
       .example('$0 train --model net.onnx --data photos/ --policy full --batch 64 --accumulate 8', 'in less memory')
+      .example(
+        '$0 train --model net.onnx --data photos/ --policy auto --time-limit 10m',
+        'as many layers as are worth it',
+      )
       .example('$0 train --resume runs/first', 'goes on where the run stopped'),
   handler: async (given) => {
     if (configError) throw configError;
     const terminal = new Terminal(given);
-    const args = given.resume === undefined ? given : { ...given, ...settingsOfRun(given.resume), out: given.resume };
+    let args: Arguments =
+      given.resume === undefined ? given : { ...given, ...settingsOfRun(given.resume), out: given.resume };
     if (args.model === undefined || args.data === undefined) {
       const missing = args.model === undefined ? '--model, a pretrained ONNX file' : '--data, a folder of photos';
       throw new UserError('bad-arguments', `expected ${missing}; see ort-tl train --help`);
@@ -233,8 +247,6 @@ export const verb: Verb<Arguments> = {
       valFraction: valFraction(args['val-fraction']),
       seed: wholeNumber('seed', args.seed, 0),
     });
-    const out = args.out ?? join('runs', `${timestamp(new Date())}-${runName(args.model, args.policy)}`);
-    const options = { ...(await optionsOf(args, dataset.classes)), model: readModel(args.model), dataset, out };
     const controller = new AbortController();
     const interrupt = () => {
       terminal.warn('finishing the step and saving; press Ctrl-C again to stop at once');
@@ -242,14 +254,31 @@ export const verb: Verb<Arguments> = {
       controller.abort();
     };
     process.once('SIGINT', interrupt);
+    let out = args.out;
     try {
+      const model = readModel(args.model);
+      const settings = await optionsOf(args, dataset.classes);
+      let found: Recommendation | undefined;
+      if (args.policy.toLowerCase() === AUTO) {
+        // Not after minutes of choosing.
+        if (out !== undefined && !args.overwrite) checkRunFolder(out);
+        const { signal } = controller;
+        const measured = { ...settings, ...(await meterFor(undefined)), model, dataset, signal };
+        found = await reportRecommendation(terminal, measured);
+        args = { ...args, policy: found.policy };
+      }
+      out ??= join('runs', `${timestamp(new Date())}-${runName(model.path, args.policy)}`);
+      const options = { ...settings, policy: args.policy, model, dataset, out };
       // A run that was stopped before its first checkpoint has nothing to go on with but its settings.
-      const resume = args.resume !== undefined && existsSync(join(out, 'last'));
+      const folder = out;
+      const resume = args.resume !== undefined && existsSync(join(folder, 'last'));
       const overwrite = given.overwrite || args.resume !== undefined;
       const trainer = new Trainer({ ...options, resume, overwrite, signal: controller.signal });
       const summary = await reportTraining(terminal, dataset, trainer, async ({ type }) => {
         // Not earlier: settings that do not fit leave nothing behind.
-        if (type === 'compiled' && args.resume === undefined) await writeSettings(out, args);
+        if (type !== 'compiled' || args.resume !== undefined) return;
+        await writeSettings(folder, args);
+        if (found) await writeFileAtomically(join(folder, RECOMMENDATION_FILE), `${JSON.stringify(found, null, 2)}\n`);
       });
       terminal.json(summary);
       if (summary.stopped) process.exitCode = 130;
@@ -260,7 +289,8 @@ export const verb: Verb<Arguments> = {
     } finally {
       process.off('SIGINT', interrupt);
     }
-    if (process.exitCode === 130) terminal.warn(`go on with: ort-tl train --resume ${out}`);
+    if (process.exitCode === 130 && out !== undefined && existsSync(join(out, SETTINGS_FILE)))
+      terminal.warn(`go on with: ort-tl train --resume ${out}`);
   },
 };
 

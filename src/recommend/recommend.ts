@@ -79,7 +79,7 @@ export type RecommendEvent =
   | { readonly type: 'measured'; readonly policy: string; readonly predictedMs: number }
   | {
       readonly type: 'progress';
-      readonly phase: 'measuring' | 'reading photos' | 'training shortly';
+      readonly phase: 'measuring' | 'reading photos';
       readonly done: number;
       readonly total: number;
     }
@@ -90,8 +90,7 @@ export type RecommendEvent =
       readonly epochs: number;
       readonly seed: number;
       readonly top1: number;
-    }
-  | { readonly type: 'done'; readonly recommendation: Recommendation };
+    };
 
 /** Held-out photos: with 600 the difference of two policies that disagree on 6 % of them is known to a point. */
 const HELD_OUT = 600;
@@ -191,9 +190,7 @@ class Search {
       inside.length === 1
         ? undefined
         : yield* this.race(inside, this.began + (this.options.effort ?? EFFORT) * this.sweepMs);
-    const recommendation = this.conclude(inside, race);
-    yield { type: 'done', recommendation };
-    return recommendation;
+    return this.conclude(inside, race);
   }
 
   /** Compiles every policy and times its parts. F1C0 comes first. */
@@ -490,7 +487,7 @@ class Search {
     const least = reports.filter(({ trainedShare }) => trainedShare !== null && trainedShare < 0.5);
     if (race && least.length > 0)
       notes.push(
-        `extrapolated: ${least.map(({ policy, trainedShare }) => `${policy} was trained on ${percent(trainedShare ?? 0)}`).join(', ')} of the images of the whole training, and is taken to be ahead or behind by as much at its end`,
+        `extrapolated: of the images of the whole training, ${least.map(({ policy, trainedShare }) => `${policy} was trained on ${percent(trainedShare ?? 0)}`).join(', ')}; what one was ahead or behind then is taken to stay`,
       );
     if (variesPhotos(augmentation) || mixesPhotos(augmentation))
       notes.push('the short trainings leave augmentation out; the predicted times have it in');

@@ -671,6 +671,11 @@ async function* verify(
   return { photos: done, agreeing };
 }
 
+/** Refuses a folder that holds what an earlier run has learned. @throws UserError `run-exists`. */
+export function checkRunFolder(out: string): void {
+  RunFolder.clear(out, false);
+}
+
 /** A name for a run: the model's and the policy's. */
 export function runName(model: string, policy: string): string {
   return `${basename(model, '.onnx')}-${policyFileName(policy)}`;
