@@ -502,12 +502,13 @@ class Search {
   /** The most photos that any rung may come to take: the last one, with the two that are trained fastest. */
   private mostPhotos(inside: readonly Candidate[], leftMs: number): number {
     const { train } = this.options.dataset;
-    const { epochs } = this.settings;
+    const { epochs, batch } = this.settings;
     const stepMs = inside
       .filter((each) => each !== this.candidates[0])
       .map(({ costs }) => costs.stepMs)
       .sort((a, b) => a - b);
-    const images = leftMs / 2 / ((stepMs[0] ?? 0) + (stepMs[1] ?? 0));
+    const affordable = leftMs / 2 / ((stepMs[0] ?? 0) + (stepMs[1] ?? 0));
+    const images = Math.max(LEAST_STEPS * batch, affordable);
     const wholeImages = train.length * epochs;
     return images >= wholeImages
       ? train.length
