@@ -89,6 +89,8 @@ const SETTINGS = [
 ] as const satisfies readonly (keyof Arguments)[];
 /** Those that are true or false. */
 const SWITCHES = ['nesterov', 'decay-all', 'tensorboard'] as const satisfies readonly (typeof SETTINGS)[number][];
+/** Those that false does without, as their --no- flag does. */
+const WAIVED = ['cache'] as const satisfies readonly (typeof SETTINGS)[number][];
 const SETTINGS_FILE = 'args.yaml';
 /** What `--policy auto` was decided from. A run that is resumed does not decide anew: its settings have the policy. */
 const RECOMMENDATION_FILE = 'recommendation.json';
@@ -208,7 +210,7 @@ export const verb: Verb<Arguments> = {
       .option('resume', { type: 'string', requiresArg: true, describe: 'folder of a run that is to go on' })
       .config('config', 'YAML file of settings, by the names of the flags; flags win', (path) => {
         try {
-          return readConfig(path, SETTINGS, SWITCHES);
+          return readConfig(path, SETTINGS, SWITCHES, WAIVED);
         } catch (thrown) {
           // yargs would make another error of it.
           if (!(thrown instanceof UserError)) throw thrown;
@@ -365,7 +367,7 @@ function settingsOfRun(folder: string): Partial<Arguments> {
   }
   if (!existsSync(settings))
     throw new UserError('cannot-resume', `${folder} holds no run: there is no ${SETTINGS_FILE} in it (--resume)`);
-  return readConfig(settings, SETTINGS, SWITCHES);
+  return readConfig(settings, SETTINGS, SWITCHES, WAIVED);
 }
 
 /** Writes what repeats the run: `ort-tl train --config args.yaml`. */

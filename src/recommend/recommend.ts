@@ -7,6 +7,7 @@ import type { Photo } from '../data/dataset.js';
 import type { Meter } from '../energy/meter.js';
 import { UserError } from '../errors.js';
 import type { Tensor } from '../onnx/tensor.js';
+import { parsePolicy } from '../policy/policy.js';
 import { Random } from '../random.js';
 import { type Settings, settingsOf, type TrainOptions } from '../train/options.js';
 import { processBytes } from '../train/trainer.js';
@@ -578,6 +579,8 @@ function lengthOf(
 
 /** The policies to try; F1C0 is the first. */
 function policiesOf(options: RecommendOptions): string[] {
+  // One that the model does not have is told of in its row; one that is no policy is a mistake.
+  for (const policy of options.policies ?? []) parsePolicy(policy);
   const named = options.policies ?? nestedPolicies(options);
   return [...new Set(['F1C0', ...named])];
 }
