@@ -106,8 +106,8 @@ function readRun(folder: string): ComparedRun {
     );
   if (!curve.success) throw refuse('results.csv');
   // Written on from the library, a run has no such file.
-  const own: unknown = existsSync(join(folder, 'args.yaml')) ? parseYaml(read('args.yaml')) : {};
-  const args = z.record(z.string(), z.unknown()).safeParse(own);
+  const own: unknown = existsSync(join(folder, 'args.yaml')) ? parsedYaml(read('args.yaml')) : {};
+  const args = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).safeParse(own);
   if (!args.success) throw refuse('args.yaml');
   const given = { ...args.data, policy, lr: args.data['lr'] ?? 'default' };
   const model = statSync(join(folder, 'model.onnx'), { throwIfNoEntry: false });
@@ -164,6 +164,8 @@ function readRecords(path: string): ComparedRun[] {
   if (latest.size === 0) throw new UserError('not-a-run', `${path} holds no finished run`);
   return [...latest.values()];
 }
+
+const parsedYaml = (text: string): unknown => parseYaml(text) as unknown;
 
 function parsed(text: string): unknown {
   try {

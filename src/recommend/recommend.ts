@@ -479,7 +479,7 @@ class Search {
     const against = cheaper ? `; the best of the cheaper ones, ${cheaper.policy}, is ${cheaper.verdict}` : '';
     if (!best || best === chosen) return `${name} is the most accurate${limits}${against}`;
     const verdict = reports.find(({ policy }) => policy === best.trial.settings.policy)?.verdict ?? '';
-    return `${name} is the cheapest${limits} within ${worth} of the most accurate, ${best.trial.settings.policy}, which ${verdict}${against}`;
+    return `${name} is most often the cheapest${limits} within ${worth} of the most accurate; ${best.trial.settings.policy} ${verdict}${against}`;
   }
 
   private notesOn(reports: readonly PolicyReport[], race: Race | undefined): string[] {
