@@ -500,7 +500,7 @@ class Search {
     return notes;
   }
 
-  /** The most photos that any rung may come to take: the last one, with the two that are trained fastest. */
+  /** The most photos that any rung may come to take: the last one, in half of the time, with two seeds of the two that are trained fastest. */
   private mostPhotos(inside: readonly Candidate[], leftMs: number): number {
     const { train } = this.options.dataset;
     const { epochs, batch } = this.settings;
@@ -508,7 +508,7 @@ class Search {
       .filter((each) => each !== this.candidates[0])
       .map(({ costs }) => costs.stepMs)
       .sort((a, b) => a - b);
-    const affordable = leftMs / 2 / ((stepMs[0] ?? 0) + (stepMs[1] ?? 0));
+    const affordable = leftMs / 4 / ((stepMs[0] ?? 0) + (stepMs[1] ?? 0));
     const images = Math.max(LEAST_STEPS * batch, affordable);
     const wholeImages = train.length * epochs;
     return images >= wholeImages
