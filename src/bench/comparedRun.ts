@@ -102,7 +102,9 @@ function readRun(folder: string): ComparedRun {
   const curve = z
     .array(epochSchema)
     .safeParse(
-      lines.map((line) => Object.fromEntries(line.split(',').map((cell, index) => [columns[index] ?? '', Number(cell)] as const))),
+      lines.map((line) =>
+        Object.fromEntries(line.split(',').map((cell, index) => [columns[index] ?? '', Number(cell)] as const)),
+      ),
     );
   if (!curve.success) throw refuse('results.csv');
   // Written on from the library, a run has no such file.
