@@ -52,7 +52,17 @@ export { type ScheduleName, scheduleCalled, scheduleNames } from './optim/schedu
 export type { EndedBy, EpochResult, Summary, TrainEvent } from './train/events.js';
 export { type ClassMetrics, type MetricName, metricNames, type Metrics } from './train/metrics.js';
 export type { ClassWeights, TrainOptions } from './train/options.js';
-export { runName, Trainer } from './train/trainer.js';
+export { checkRunFolder, runName, Trainer } from './train/trainer.js';
+
+// How many layers to train.
+export {
+  nestedPolicies,
+  type PolicyReport,
+  recommend,
+  type Recommendation,
+  type RecommendEvent,
+  type RecommendOptions,
+} from './recommend/recommend.js';
 
 // What was trained.
 export { applyDelta, type Delta, encodeDelta, readDelta } from './export/delta.js';
@@ -61,6 +71,19 @@ export { ImageClassifier } from './runtime/classifier.js';
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { type Explanation, PhotoExplainer } from './train/explain.js';
 export { predict, type ScoredClass } from './train/predict.js';
+
+// Runs side by side.
+export { type ComparedEpoch, type ComparedRun, type ComparedValues, readRuns } from './bench/comparedRun.js';
+export {
+  type ComparedQuantity,
+  comparedQuantities,
+  compareRuns,
+  type Comparison,
+  type Difference,
+  type Mean,
+  type RunGroup,
+} from './bench/comparison.js';
+export { comparisonPage, type ComparisonTable } from './bench/comparisonPage.js';
 
 // The machine.
 export { decoderVersion } from './data/decode.js';

@@ -7,12 +7,13 @@ import { fileReason } from '../files.js';
 /**
  * The settings of a YAML file, by the names of the flags that it stands in for.
  * @throws UserError `bad-config` for a file that cannot be read, is no mapping, or sets what is not in `known`, or
- * one of `switches` to anything but true or false, or another to that, with the line.
+ * one of `switches` to anything but true or false, or another to that, with the line; those in `waived` may be false.
  */
 export function readConfig(
   path: string,
   known: readonly string[],
   switches: readonly string[] = [],
+  waived: readonly string[] = [],
 ): Record<string, unknown> {
   let source: string;
   try {
@@ -41,6 +42,7 @@ export function readConfig(
     }
     if (value !== null && !isScalar(value)) throw refuse(offset, `expected one value for \`${name}\``);
     const isSwitch = switches.includes(name);
+    if (value?.value === false && waived.includes(name)) continue;
     if (value?.value != null && (typeof value.value === 'boolean') !== isSwitch)
       throw refuse(
         offset,

@@ -64,6 +64,7 @@ const parser = yargs(words)
   .scriptName('ort-tl')
   .usage('$0 <command>\n\nRetrains the last layers of a pretrained ONNX image classifier on your photos.')
   .command(lazily('train', 'train the chosen layers on a folder of photos', () => import('./train.js')))
+  .command(lazily('recommend', 'find how many layers are worth training', () => import('./recommend.js')))
   .command(lazily('predict [photos..]', 'classify photos with an exported model', () => import('./predict.js')))
   .command(lazily('eval', 'measure an exported model on photos with known classes', () => import('./eval.js')))
   .command(
@@ -73,6 +74,7 @@ const parser = yargs(words)
     lazily('inspect <model>', 'show the layers of a model, and what a policy would cost', () => import('./inspect.js')),
   )
   .command(lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')))
+  .command(lazily('compare <runs..>', 'set runs side by side, over seeds', () => import('./compare.js')))
   .command(
     lazily('export <run>', 'write what a run has learned as a model, or as a delta', () => import('./export.js')),
   )
@@ -107,7 +109,7 @@ const parser = yargs(words)
   .strict()
   .check((argv) => {
     const repeated = Object.entries(argv).find(
-      ([name, value]) => Array.isArray(value) && name !== '_' && !['photos', 'names'].includes(name),
+      ([name, value]) => Array.isArray(value) && name !== '_' && !['photos', 'names', 'runs'].includes(name),
     );
     if (repeated) throw new UserError('bad-arguments', `--${repeated[0]} is given more than once`);
     const empty = Object.entries(argv).find(([name, value]) => value === '' && name !== '$0');

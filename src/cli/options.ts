@@ -89,6 +89,20 @@ export function size(flag: string, value: string): number {
   throw new UserError('bad-arguments', `expected a size such as 500MB or 5GB, got \`${value}\` (--${flag})`);
 }
 
+/** Bytes of a size of memory; a bare number counts megabytes. @throws UserError `bad-arguments`. */
+export function memorySize(flag: string, value: string): number {
+  return size(flag, /^[\d.]+$/.test(value) ? `${value}MB` : value);
+}
+
+/** Joules of an energy such as `500J`, `2kJ` or `0.1Wh`; a bare number counts joules. @throws UserError `bad-arguments`. */
+export function joules(flag: string, value: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(k?)(j|wh)?$/i.exec(value.trim());
+  const [, amount, thousand, unit = 'j'] = match ?? [];
+  const energy = Number(amount) * (thousand ? 1000 : 1) * (unit.toLowerCase() === 'wh' ? 3600 : 1);
+  if (match && energy > 0) return energy;
+  throw new UserError('bad-arguments', `expected an energy such as 500J, 2kJ or 0.1Wh, got \`${value}\` (--${flag})`);
+}
+
 /** The keys of a record, as their own type. */
 export function keysOf<Key extends string>(record: Readonly<Record<Key, unknown>>): Key[] {
   return Object.keys(record) as Key[];

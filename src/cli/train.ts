@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import {
   calibrationMethods,
+  checkRunFolder,
   defaultCacheFolder,
   metricNames,
   mixesPhotos,
@@ -12,6 +13,7 @@ import {
   providerCalled,
   providerNames,
   readModel,
+  type Recommendation,
   runName,
   scheduleCalled,
   scheduleNames,
@@ -23,7 +25,18 @@ import {
 } from '../index.js';
 import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentation.js';
 import { readConfig } from './config.js';
-import { duration, keysOf, MOST_THREADS, number, shared, share, size, valFraction, wholeNumber } from './options.js';
+import {
+  duration,
+  keysOf,
+  memorySize,
+  MOST_THREADS,
+  number,
+  shared,
+  share,
+  valFraction,
+  wholeNumber,
+} from './options.js';
+import { meterFor, reportRecommendation } from './recommend.js';
 import { reportTraining } from './report.js';
 import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
@@ -79,7 +92,12 @@ const SETTINGS = [
 ] as const satisfies readonly (keyof Arguments)[];
 /** Those that are true or false. */
 const SWITCHES = ['nesterov', 'decay-all', 'tensorboard'] as const satisfies readonly (typeof SETTINGS)[number][];
+/** Those that false does without, as their --no- flag does. */
+const WAIVED = ['cache'] as const satisfies readonly (typeof SETTINGS)[number][];
 const SETTINGS_FILE = 'args.yaml';
+/** What `--policy auto` was decided from. A run that is resumed does not decide anew: its settings have the policy. */
+const RECOMMENDATION_FILE = 'recommendation.json';
+const AUTO = 'auto';
 
 /** What was wrong with the settings file. */
 let configError: UserError | undefined;
@@ -93,7 +111,10 @@ export const verb: Verb<Arguments> = {
         requiresArg: true,
         describe: 'photos: a folder (one folder a class, or train/ and val/), a .csv list, a .zip, or CIFAR .bin files',
       })
-      .option('policy', shared.policy)
+      .option('policy', {
+        ...shared.policy,
+        describe: `${shared.policy.describe}; auto: what ort-tl recommend finds, within --time-limit and --memory`,
+      })
       .option('epochs', { type: 'number', default: 10, requiresArg: true, describe: 'passes over the photos' })
       .option('lr', {
         type: 'string',
@@ -203,7 +224,7 @@ export const verb: Verb<Arguments> = {
       .option('resume', { type: 'string', requiresArg: true, describe: 'folder of a run that is to go on' })
       .config('config', 'YAML file of settings, by the names of the flags; flags win', (path) => {
         try {
-          return readConfig(path, SETTINGS, SWITCHES);
+          return readConfig(path, SETTINGS, SWITCHES, WAIVED);
         } catch (thrown) {
           // yargs would make another error of it.
           if (!(thrown instanceof UserError)) throw thrown;
@@ -224,11 +245,16 @@ export const verb: Verb<Arguments> = {
         'with augmentation',
       )
       .example('$0 train --model net.onnx --data photos/ --policy full --batch 64 --accumulate 8', 'in less memory')
+      .example(
+        '$0 train --model net.onnx --data photos/ --policy auto --time-limit 10m',
+        'as many layers as are worth it',
+      )
       .example('$0 train --resume runs/first', 'goes on where the run stopped'),
   handler: async (given) => {
     if (configError) throw configError;
     const terminal = new Terminal(given);
-    const args = given.resume === undefined ? given : { ...given, ...settingsOfRun(given.resume), out: given.resume };
+    let args: Arguments =
+      given.resume === undefined ? given : { ...given, ...settingsOfRun(given.resume), out: given.resume };
     if (args.model === undefined || args.data === undefined) {
       const missing = args.model === undefined ? '--model, a pretrained ONNX file' : '--data, a folder of photos';
       throw new UserError('bad-arguments', `expected ${missing}; see ort-tl train --help`);
@@ -237,8 +263,6 @@ export const verb: Verb<Arguments> = {
       valFraction: valFraction(args['val-fraction']),
       seed: wholeNumber('seed', args.seed, 0),
     });
-    const out = args.out ?? join('runs', `${timestamp(new Date())}-${runName(args.model, args.policy)}`);
-    const options = { ...(await optionsOf(args, dataset.classes)), model: readModel(args.model), dataset, out };
     const controller = new AbortController();
     const interrupt = () => {
       terminal.warn('finishing the step and saving; press Ctrl-C again to stop at once');
@@ -246,14 +270,31 @@ export const verb: Verb<Arguments> = {
       controller.abort();
     };
     process.once('SIGINT', interrupt);
+    let out = args.out;
     try {
+      const model = readModel(args.model);
+      const settings = await optionsOf(args, dataset.classes);
+      let found: Recommendation | undefined;
+      if (args.policy.toLowerCase() === AUTO) {
+        // Not after minutes of choosing.
+        if (out !== undefined && !args.overwrite) checkRunFolder(out);
+        const { signal } = controller;
+        const measured = { ...settings, ...(await meterFor(undefined)), model, dataset, signal };
+        found = await reportRecommendation(terminal, measured);
+        args = { ...args, policy: found.policy };
+      }
+      out ??= join('runs', `${timestamp(new Date())}-${runName(model.path, args.policy)}`);
+      const options = { ...settings, policy: args.policy, model, dataset, out };
       // A run that was stopped before its first checkpoint has nothing to go on with but its settings.
-      const resume = args.resume !== undefined && existsSync(join(out, 'last'));
+      const folder = out;
+      const resume = args.resume !== undefined && existsSync(join(folder, 'last'));
       const overwrite = given.overwrite || args.resume !== undefined;
       const trainer = new Trainer({ ...options, resume, overwrite, signal: controller.signal });
       const summary = await reportTraining(terminal, dataset, trainer, async ({ type }) => {
         // Not earlier: settings that do not fit leave nothing behind.
-        if (type === 'compiled' && args.resume === undefined) await writeSettings(out, args);
+        if (type !== 'compiled' || args.resume !== undefined) return;
+        await writeSettings(folder, args);
+        if (found) await writeFileAtomically(join(folder, RECOMMENDATION_FILE), `${JSON.stringify(found, null, 2)}\n`);
       });
       terminal.json(summary);
       if (summary.stopped) process.exitCode = 130;
@@ -264,7 +305,8 @@ export const verb: Verb<Arguments> = {
     } finally {
       process.off('SIGINT', interrupt);
     }
-    if (process.exitCode === 130) terminal.warn(`go on with: ort-tl train --resume ${out}`);
+    if (process.exitCode === 130 && out !== undefined && existsSync(join(out, SETTINGS_FILE)))
+      terminal.warn(`go on with: ort-tl train --resume ${out}`);
   },
 };
 
@@ -283,8 +325,7 @@ async function optionsOf(
   if (args.size !== undefined) optional.size = wholeNumber('size', args.size, 1);
   if (args.memory !== undefined) {
     if (args.accumulate > 1) throw new UserError('bad-arguments', 'expected --memory or --accumulate, not both');
-    // A bare number counts megabytes.
-    optional.memoryBytes = size('memory', /^[\d.]+$/.test(args.memory) ? `${args.memory}MB` : args.memory);
+    optional.memoryBytes = memorySize('memory', args.memory);
   }
   if (args.cache !== false) optional.cache = args.cache ?? defaultCacheFolder();
   if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);
@@ -342,7 +383,7 @@ function settingsOfRun(folder: string): Partial<Arguments> {
   }
   if (!existsSync(settings))
     throw new UserError('cannot-resume', `${folder} holds no run: there is no ${SETTINGS_FILE} in it (--resume)`);
-  return readConfig(settings, SETTINGS, SWITCHES);
+  return readConfig(settings, SETTINGS, SWITCHES, WAIVED);
 }
 
 /** The pretrained model that a run began with, as its settings name it; undefined where it has none. @throws UserError `bad-config`. */

@@ -12,7 +12,7 @@ import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { sha256, writeFileAtomically } from '../files.js';
 import { writeModel } from '../onnx/model.js';
-import type { Tensor } from '../onnx/tensor.js';
+import { elementCount, type Tensor } from '../onnx/tensor.js';
 import { Plateau, shareOfPeak } from '../optim/schedule.js';
 import { policyFileName } from '../policy/policy.js';
 import { Random } from '../random.js';
@@ -150,7 +150,7 @@ function frozenBefore(artifacts: string): Manifest['frozen'] {
 }
 
 /** Compiles for whole batches, or for the largest parts of them that the memory allows. @throws UserError `too-little-memory`. */
-async function compileWithin(
+export async function compileWithin(
   options: TrainOptions,
   settings: Settings,
 ): Promise<{ compiled: Compiled; settings: Settings }> {
@@ -170,10 +170,7 @@ async function compileWithin(
       ...(preprocessing ? { preprocessing } : {}),
     });
   const whole = compileParts(settings.microBatch);
-  const needed = ({ manifest, state }: Compiled) => {
-    const stateBytes = [...state.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
-    return OVERHEAD_BYTES + STATE_COPIES * stateBytes + manifest.cost.trainingMemoryBytes;
-  };
+  const needed = ({ manifest }: Compiled) => processBytes(manifest);
   if (memoryBytes === undefined || microBatch !== undefined || needed(whole) <= memoryBytes)
     return { compiled: whole, settings };
   const single = compileParts(1);
@@ -190,6 +187,16 @@ async function compileWithin(
   while (needed(single) + (images - 1) * perImage > memoryBytes) images = Math.ceil(images / 2);
   const compiled = images === 1 ? single : compileParts(images);
   return { compiled, settings: { ...settings, microBatch: images } };
+}
+
+/** What a training takes of the machine's memory, as far as it can be told beforehand: the boundary of the photos comes on top. */
+export function processBytes({ cost, parameters }: Pick<Manifest, 'cost' | 'parameters'>): number {
+  const stateBytes = parameters.reduce(
+    (sum, { shape, moments, average }) =>
+      sum + 4 * elementCount(shape) * (1 + moments.length + (average === undefined ? 0 : 1)),
+    0,
+  );
+  return OVERHEAD_BYTES + STATE_COPIES * stateBytes + cost.trainingMemoryBytes;
 }
 
 function weightsOfClasses(weights: 'balanced' | readonly number[], { train, classes }: Dataset): readonly number[] {
@@ -764,6 +771,11 @@ async function* verify(
     await classifier.close();
   }
   return { photos: done, agreeing, right };
+}
+
+/** Refuses a folder that holds what an earlier run has learned. @throws UserError `run-exists`. */
+export function checkRunFolder(out: string): void {
+  RunFolder.clear(out, false);
 }
 
 /** A name for a run: the model's and the policy's. */

@@ -1,0 +1,299 @@
+import {
+  findMeter,
+  type Meter,
+  openDataset,
+  type PolicyReport,
+  type Preset,
+  PRESETS,
+  providerCalled,
+  providerNames,
+  readModel,
+  recommend,
+  type Recommendation,
+  type RecommendOptions,
+  UserError,
+} from '../index.js';
+import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
+import {
+  duration,
+  joules,
+  keysOf,
+  memorySize,
+  MOST_THREADS,
+  number,
+  shared,
+  share,
+  valFraction,
+  wholeNumber,
+} from './options.js';
+import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
+import { showBytes, showCount, showDuration, showPercent, table, Terminal } from './terminal.js';
+import type { Verb } from './verb.js';
+
+interface Arguments extends StepArguments, HeadArguments {
+  model: string;
+  data: string;
+  energy: string | undefined;
+  watts: number | undefined;
+  time: string | undefined;
+  memory: string | undefined;
+  policies: string | undefined;
+  tolerance: number;
+  effort: number;
+  epochs: number;
+  lr: number | undefined;
+  seed: number;
+  size: number | undefined;
+  resize: 'crop' | 'squash';
+  preprocessing: Preset | undefined;
+  'val-fraction': number;
+  'max-bad': number;
+  threads: number;
+  provider: string;
+  json: boolean;
+  quiet: boolean;
+}
+
+/** Flags of this verb that `train` does not take, and whether a value follows. */
+const OWN: Readonly<Record<string, boolean>> = {
+  energy: true,
+  watts: true,
+  time: true,
+  policies: true,
+  tolerance: true,
+  effort: true,
+  json: false,
+  quiet: false,
+  debug: false,
+};
+
+export const verb: Verb<Arguments> = {
+  builder: (yargs) =>
+    yargs
+      .option('model', shared.model)
+      .option('data', {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: 'photos, as ort-tl train takes them',
+      })
+      .option('energy', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'the most energy that the training may take: 500J, 2kJ',
+      })
+      .option('watts', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'what one busy core draws, for an estimate of energy where nothing measures it',
+      })
+      .option('time', { type: 'string', requiresArg: true, describe: 'the most time that it may take: 90s, 10m, 1.5h' })
+      .option('memory', { type: 'string', requiresArg: true, describe: 'the most memory, in MB or such as 2GB' })
+      .option('policies', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'what to choose from, each training more than the one before (default: F1C0 to F1C3, full)',
+      })
+      .option('tolerance', {
+        type: 'number',
+        default: 0.01,
+        requiresArg: true,
+        describe: 'share of photos by which a more costly policy has to be more accurate',
+      })
+      .option('effort', {
+        type: 'number',
+        default: 0.1,
+        requiresArg: true,
+        describe: 'what choosing may take, as a share of training by every policy',
+      })
+      .option('epochs', { type: 'number', default: 10, requiresArg: true, describe: 'of the training to come' })
+      .option('lr', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'peak learning rate (default: by optimizer and policy)',
+      })
+      .options(stepFlags)
+      .options(headFlags)
+      .option('seed', shared.seed)
+      .option('size', shared.size)
+      .option('resize', {
+        choices: ['crop', 'squash'] as const,
+        default: 'crop' as const,
+        describe: 'fit photos by cutting their edges, or by changing their aspect',
+      })
+      .option('preprocessing', {
+        choices: keysOf(PRESETS),
+        describe: "how pixels are normalised (default: as the model's metadata says, else torchvision)",
+      })
+      .option('val-fraction', {
+        type: 'number',
+        default: 0.2,
+        requiresArg: true,
+        describe: 'share kept for validation where the folder has no val/; it is not looked at here',
+      })
+      .option('max-bad', {
+        type: 'number',
+        default: 0.05,
+        requiresArg: true,
+        describe: 'share of unreadable photos that is too many',
+      })
+      .option('threads', {
+        type: 'number',
+        default: 0,
+        requiresArg: true,
+        describe: 'threads of ONNX Runtime; 0: one for each core',
+      })
+      .option('provider', {
+        choices: [...providerNames, 'auto'],
+        default: 'cpu',
+        describe: 'what ONNX Runtime runs on',
+      })
+      .option('json', shared.json)
+      .option('quiet', shared.quiet)
+      .example('$0 recommend --model efficientnet_b0.onnx --data photos/', 'how many layers are worth training')
+      .example('$0 recommend --model net.onnx --data photos/ --time 10m --memory 512MB', 'the best within limits')
+      .example('$0 recommend --model net.onnx --data photos/ --energy 500J --watts 6', 'with joules estimated')
+      .example('$0 recommend --model net.onnx --data photos/ --policies F1C0,blocks:1,blocks:2,full', ''),
+  handler: async (args) => {
+    const terminal = new Terminal(args);
+    const dataset = await openDataset(args.data, {
+      valFraction: valFraction(args['val-fraction']),
+      seed: wholeNumber('seed', args.seed, 0),
+    });
+    const controller = new AbortController();
+    const interrupt = () => {
+      controller.abort();
+    };
+    process.once('SIGINT', interrupt);
+    try {
+      const result = await reportRecommendation(terminal, {
+        ...stepOptionsOf(args),
+        ...headOptionsOf(args),
+        classWeights: classWeightsOf(args['class-weights'], dataset.classes),
+        model: readModel(args.model),
+        dataset,
+        epochs: wholeNumber('epochs', args.epochs, 1),
+        seed: args.seed,
+        resize: args.resize,
+        threads: wholeNumber('threads', args.threads, 0, MOST_THREADS),
+        provider: await providerCalled(args.provider),
+        maxBad: share('max-bad', args['max-bad']),
+        tolerance: share('tolerance', args.tolerance),
+        effort: number('effort', args.effort, 'a share above 0', (value) => value > 0),
+        signal: controller.signal,
+        ...(await meterFor(args.watts)),
+        ...optional(args),
+      });
+      terminal.print();
+      terminal.result(`ort-tl train ${trainingFlags(process.argv.slice(3), result.policy)}`);
+      terminal.json(result);
+    } catch (thrown) {
+      if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
+      terminal.warn(`ort-tl: ${thrown.message}`);
+      process.exitCode = 130;
+    } finally {
+      process.off('SIGINT', interrupt);
+    }
+  },
+};
+
+function optional(args: Arguments): Partial<RecommendOptions> {
+  const { energy, time, memory, policies, lr, size, preprocessing } = args;
+  return {
+    ...(energy === undefined ? {} : { energyLimitJ: joules('energy', energy) }),
+    ...(time === undefined ? {} : { timeLimitMs: duration('time', time) }),
+    ...(memory === undefined ? {} : { memoryBytes: memorySize('memory', memory) }),
+    ...(policies === undefined ? {} : { policies: policies.split(',').map((policy) => policy.trim()) }),
+    ...(lr === undefined
+      ? {}
+      : { learningRate: number('lr', lr, 'the learning rate to be a positive number', (value) => value > 0) }),
+    ...(size === undefined ? {} : { size: wholeNumber('size', size, 1) }),
+    ...(preprocessing === undefined ? {} : { preprocessing }),
+  };
+}
+
+/** What measures energy here, or estimates it from stated watts. */
+export async function meterFor(watts: number | undefined): Promise<{ meter?: Meter }> {
+  const access = await findMeter(watts === undefined ? { energy: 'auto' } : { energy: 'estimate', watts });
+  return access.kind === 'meter' ? { meter: access.open() } : {};
+}
+
+/** Finds a policy, shows how it goes, and the table that it was chosen from. */
+export async function reportRecommendation(terminal: Terminal, options: RecommendOptions): Promise<Recommendation> {
+  const events = recommend(options);
+  while (true) {
+    const next = await events.next();
+    if (next.done) {
+      showRecommendation(terminal, next.value);
+      return next.value;
+    }
+    const event = next.value;
+    switch (event.type) {
+      case 'measured':
+        terminal.print(`${event.policy}: the whole training would take about ${showDuration(event.predictedMs)}`);
+        break;
+      case 'progress':
+        terminal.progress(event.phase, event.done, event.total, event.phase === 'measuring' ? 'policies' : 'photos');
+        break;
+      case 'trained':
+        terminal.print(
+          `${event.policy}: top-1 ${showPercent(event.top1)} of the held-out photos after ${showCount(event.photos)} photos, ${event.epochs} epochs (seed ${event.seed})`,
+        );
+        break;
+    }
+  }
+}
+
+function showRecommendation(terminal: Terminal, result: Recommendation): void {
+  const { policies, policy, reason, confidence, notes, elapsedMs, sweepMs, energyEstimated } = result;
+  const joulesHeading = energyEstimated === true ? 'J (estimated)' : 'J';
+  const row = (each: PolicyReport) => {
+    const half = each.interval ? (each.interval[1] - each.interval[0]) / 2 : 0;
+    return [
+      each.policy,
+      each.trainableParameters === null ? '' : showCount(each.trainableParameters),
+      each.accuracy === null ? '' : `${(100 * each.accuracy).toFixed(1)} ± ${(100 * half).toFixed(1)}`,
+      each.trainedShare === null ? '' : showPercent(each.trainedShare),
+      each.predictedMs === null ? '' : (each.predictedMs / 1000).toPrecision(3),
+      each.memoryBytes === null ? '' : showBytes(each.memoryBytes),
+      each.energyJ === null ? 'not measured' : each.energyJ.toPrecision(3),
+      each.chosenShare === null ? '' : showPercent(each.chosenShare),
+      each.verdict,
+    ];
+  };
+  const headings = [
+    'policy',
+    'trains',
+    'held-out top-1 %',
+    'trained',
+    'predicted s',
+    'memory',
+    joulesHeading,
+    'chosen',
+    '',
+  ];
+  terminal.print();
+  for (const line of table([headings, ...policies.map(row)])) terminal.print(line);
+  terminal.print();
+  for (const note of notes) terminal.print(note);
+  terminal.print(
+    `took ${showDuration(elapsedMs)}, ${showPercent(elapsedMs / sweepMs)} of what training by every policy is predicted to take`,
+  );
+  terminal.result(`${policy}: ${reason} (in ${showPercent(confidence)} of the resamples)`, 'bold');
+}
+
+/** The flags of the training to come: those that were given, as far as they are its own, and the policy. */
+export function trainingFlags(words: readonly string[], policy: string): string {
+  const kept: string[] = [];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? '';
+    const name = /^--([^=]+)/.exec(word)?.[1] ?? '';
+    const takesValue = OWN[name];
+    if (takesValue === undefined) kept.push(quoted(word));
+    else if (takesValue && !word.includes('=')) index++;
+  }
+  return [...kept, '--policy', quoted(policy)].join(' ');
+}
+
+/** As a shell takes it for one word. */
+const quoted = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
