@@ -22,12 +22,21 @@ const SHAPES = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle
 const cycled = <T>(all: readonly T[], count: number): T[] =>
   Array.from({ length: count }, (_, index) => all[index % all.length]).flatMap((each) => each ?? []);
 
-const legend = { title: null, orient: 'bottom', columns: 3, symbolStrokeWidth: 2, symbolSize: 60, labelLimit: 120 };
+const legendOf = (names: readonly string[]) => ({
+  title: null,
+  orient: 'bottom',
+  columns: names.some(({ length }) => length > 5) ? 2 : 5,
+  symbolStrokeWidth: 2,
+  symbolSize: 70,
+  symbolOpacity: 1,
+  labelLimit: 130,
+});
 
 /** How series are told apart: by colour, and by dash or shape too. */
 function told(names: readonly string[]) {
   const domain = [...names];
   const field = 'series';
+  const legend = legendOf(names);
   return {
     color: { field, type: 'nominal', scale: { domain, range: cycled(PALETTE, domain.length) }, legend },
     strokeDash: {
@@ -144,7 +153,7 @@ export function costFigure(
             type: 'ordinal',
             sort: caches,
             scale: { domain: caches, range: [0.9, 0.3] },
-            legend: { ...legend, symbolType: 'square', symbolFillColor: '#888888', symbolStrokeColor: '#888888' },
+            legend: null,
           },
         }
       : {};
@@ -224,6 +233,13 @@ export function tradeOffFigure(
     scale: { zero: false, padding: 18 },
     axis: { tickCount: 6 },
   });
+  const scaled = (value: number) => (isWide ? Math.log(value) : value);
+  const middle = (scaled(Math.min(...costs)) + scaled(Math.max(...costs))) / 2;
+  const named = values.map((each) => ({
+    ...each,
+    text: each.series === knee?.series ? `${each.series}, the knee` : each.series,
+    align: scaled(each.cost) > middle ? 'right' : 'left',
+  }));
   const { color, shape } = told(row.policies);
   const byCost = { x, y: y('gain') };
   const spec = {
@@ -238,22 +254,22 @@ export function tradeOffFigure(
       {
         data: { values },
         mark: { type: 'rule', strokeWidth: 1.5, opacity: 0.5 },
-        encoding: { x, y: y('low'), y2: { field: 'high' }, color },
+        encoding: { x, y: y('low'), y2: { field: 'high' }, color: { ...color, legend: null } },
       },
       {
         data: { values: knee ? [knee] : [] },
         mark: { type: 'point', size: 360, shape: 'circle', strokeWidth: 1.5, color: 'currentColor', filled: false },
         encoding: byCost,
       },
-      {
-        data: { values: knee ? [{ ...knee, text: 'knee' }] : [] },
-        mark: { type: 'text', dy: 20, fontSize: 11, fontStyle: 'italic', color: 'currentColor' },
+      ...(['left', 'right'] as const).map((align) => ({
+        data: { values: named.filter((each) => each.align === align) },
+        mark: { type: 'text', align, dx: align === 'left' ? 11 : -11, dy: -9, fontSize: 11, color: 'currentColor' },
         encoding: { ...byCost, text: { field: 'text' } },
-      },
+      })),
       {
         data: { values },
         mark: { type: 'point', filled: true, size: 90, opacity: 1 },
-        encoding: { ...byCost, color, shape },
+        encoding: { ...byCost, color: { ...color, legend: null }, shape: { ...shape, legend: null } },
       },
     ],
   } as ChartSpec;

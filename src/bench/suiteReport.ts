@@ -66,7 +66,9 @@ class Report {
     else {
       add(
         'comparison',
-        suite.rows.some(({ paper }) => paper) ? 'The paper’s Table 2, and ours' : 'Head alone, or more',
+        suite.rows.some(({ paper }) => paper)
+          ? 'The paper’s Table 2, and ours'
+          : 'The head alone, and one convolution more',
         this.comparison(),
       );
       for (const row of this.rowsDone) add(row.name, row.title, await this.rowSection(row));
@@ -106,7 +108,7 @@ class Report {
         `${seeds.length === 1 ? 'one' : seeds.length}${suite.repeat > 1 ? `, each ${suite.repeat} times` : ''}`,
       ],
       ['Machine', `${machine.processor}, ${machine.cores} cores, ${gigabytes(machine.memoryBytes)}`],
-      ['Energy', energy],
+      ['Energy', energy.startsWith('not measured') ? 'not measured; why is told below' : energy],
     ];
     return `<dl class="facts">${facts.map(([what, told]) => `<div><dt>${what}</dt><dd>${escapeHtml(told)}</dd></div>`).join('')}</dl>`;
   }
@@ -143,7 +145,9 @@ class Report {
       return `<tr>${title}<td>paper</td>${printed.map(numberCell).join('')}</tr><tr class="ours">${ours}</tr>`;
     });
     const energy =
-      this.cost.quantity.unit === 'J' ? this.unitOf(this.cost.quantity) : 'cost (CPU s: energy was not measured)';
+      this.cost.quantity.unit === 'J'
+        ? this.unitOf(this.cost.quantity)
+        : `${this.unitOf(this.cost.quantity)} (energy: not measured)`;
     const headings = [
       ...['model, pretrained → target', '', `FC only (${suite.baseline})`, 'FxC1'],
       ...[`${energy}, FC only`, `${energy}, FxC1`, 'accuracy gain', 'faster convergence'],
@@ -209,20 +213,23 @@ for each seed, then the mean; seeds in which FxC1 never gets there are left out,
         curves,
       ),
     );
-    const energyNote = hasEnergy ? '' : ` ${this.energyNote()}`;
+    const hasCaches = this.results.suite.caches.length > 1;
+    const energyNote = hasEnergy ? '' : ` Energy: ${this.energyNote()}`;
     parts.push(
       await this.figures(
         'Cost',
-        `Figure 2. Bars are means over seeds, lines on them reach from the least to the most.${energyNote}`,
+        `Figure 2. Bars are means over seeds, lines on them reach from the least to the most.${hasCaches ? ' Full colour: with a cold cache; pale: with a warm one.' : ''}${energyNote}`,
         bars,
       ),
     );
-    for (const { cache, pair } of tradeOffs) {
+    for (const [index, { cache, pair }] of tradeOffs.entries()) {
       const which = this.results.suite.caches.length > 1 ? `, ${cache} cache` : '';
       parts.push(
         await this.figures(
           `Accuracy against cost${which}`,
-          `Points are means over seeds, vertical lines reach from the least to the most accuracy. Dashed: the Pareto front, policies that no other beats in both. Ringed: its knee, of the points of the front, both axes scaled linearly to 0 … 1, the one farthest above the line from the first to the last (Kneedle; Satopää and others, 2011).`,
+          index > 0
+            ? ''
+            : `Points are means over seeds, vertical lines reach from the least to the most accuracy. Dashed: the Pareto front, policies that no other beats in both. Ringed: its knee, of the points of the front, both axes scaled linearly to 0 … 1, the one farthest above the line from the first to the last (Kneedle; Satopää and others, 2011).`,
           pair.map(({ figure }) => figure),
         ),
       );
@@ -246,10 +253,10 @@ for each seed, then the mean; seeds in which FxC1 never gets there are left out,
     const knees = tradeOffs.flatMap(({ cache, pair }) =>
       pair.map(({ knee, figure }) => {
         const which = this.results.suite.caches.length > 1 ? ` (${cache} cache)` : '';
-        return `${figure.title.replace('Accuracy', 'of accuracy')}${which}: ${knee ?? 'none'}`;
+        return `${figure.title.replace('Accuracy ', '')}${which}: ${knee ?? 'none'}`;
       }),
     );
-    return `${photos}The most accurate is ${best.policy}, ${this.show(best, top1, true)}. The knee ${knees.join('; ')}.`;
+    return `${photos}The most accurate is ${best.policy}, ${this.show(best, top1, true)}. The knee of accuracy ${knees.join('; ')}.`;
   }
 
   private async figures(title: string, caption: string, figures: readonly Figure[]): Promise<string> {
@@ -260,7 +267,7 @@ for each seed, then the mean; seeds in which FxC1 never gets there are left out,
       this.drawn.set(name, svg);
       drawn.push(`<figure><figcaption>${escapeHtml(called)}</figcaption>${labelledChart(svg, label)}</figure>`);
     }
-    return `<h3>${escapeHtml(title)}</h3><div class="charts">${drawn.join('\n')}</div><p class="caption">${escapeHtml(caption)}</p>`;
+    return `<h3>${escapeHtml(title)}</h3><div class="charts">${drawn.join('\n')}</div>${caption === '' ? '' : `<p class="caption">${escapeHtml(caption)}</p>`}`;
   }
 
   /** Time, CPU and memory along the number of photos and along whatever the suite varies. */
