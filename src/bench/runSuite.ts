@@ -205,7 +205,7 @@ export class SuiteSession {
           forecasts.push({ run, seconds: 0, basis: 'finished' });
           continue;
         }
-        const expected = this.expectedSeconds(run);
+        const expected = this.finishedSeconds(run);
         if (expected === undefined) yield* this.probe(run);
         const { error } = this.records.find(this.probeKey(run)) ?? {};
         forecasts.push(
@@ -363,6 +363,11 @@ export class SuiteSession {
   }
 
   private expectedSeconds(run: SuiteRun): number | undefined {
+    return this.finishedSeconds(run) ?? this.probedSeconds(run);
+  }
+
+  /** What the finished runs of the same cell took. */
+  private finishedSeconds(run: SuiteRun): number | undefined {
     const { setting } = this.keyOf(run);
     const cell = cellOf(run);
     const seconds = this.all.flatMap((other) => {
@@ -370,7 +375,7 @@ export class SuiteSession {
       const { result } = this.records.find(this.keyOf(other)) ?? {};
       return result ? runResultSchema.parse(result).wallSeconds : [];
     });
-    return seconds.length > 0 ? median(seconds) : this.probedSeconds(run);
+    return seconds.length > 0 ? median(seconds) : undefined;
   }
 
   /** Of all of `runs`; those of which nothing is known count as the others do on average. */

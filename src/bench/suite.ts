@@ -336,7 +336,7 @@ function refusalOf(
   issues: readonly z.core.$ZodIssue[],
   refuse: (path: Path, reason: string, atKey?: boolean) => UserError,
 ): UserError {
-  const [first] = issues;
+  const first = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
   if (!first) throw new Error('a refusal has a reason');
   return describe(first, [], refuse);
 }
@@ -370,7 +370,7 @@ function describe(
 }
 
 const depthOf = (issue: z.core.$ZodIssue): number =>
-  issue.path.length + (issue.code === 'unrecognized_keys' || issue.code === 'custom' ? 1 : 0);
+  issue.path.length + (issue.code === 'unrecognized_keys' ? 2 : issue.code === 'custom' ? 1 : 0);
 
 const WORDS: Readonly<Record<string, string>> = {
   string: 'a word',

@@ -153,13 +153,13 @@ class Report {
       ...[`${energy}, FC only`, `${energy}, FxC1`, 'accuracy gain', 'faster convergence'],
     ];
     const isOfPaper = suite.rows.some(({ paper }) => paper);
-    return `${table(headings, rows, 'Accuracy, energy, gain in accuracy and faster convergence')}
+    return `${table(headings, rows, 'Accuracy, energy, gain in accuracy and faster convergence', 2)}
 <div class="notes"><p><b>FC only</b> and <b>FxC1</b>: top-1 on the validation photos at the best epoch, mean over seeds ± half of Student’s interval of 95 %.
-FC only is ${escapeHtml(suite.baseline)}, FxC1 the policy of that kind that the suite has, every fully connected layer and the last convolution.
-<b>Accuracy gain</b>: (FxC1 − FC only) ÷ FC only, of the means, in percent, which is how the paper’s own column follows from its accuracies.
-<b>Faster convergence</b>: 1 − (the first epoch at which FxC1 is as accurate as FC only at its best) ÷ (the first epoch at which FC only is), in percent,
-for each seed, then the mean; seeds in which FxC1 never gets there are left out, and counted. The table of the paper does not say how it counts.
-<b>Energy</b>: ${this.energyNote()}${
+FC only is ${escapeHtml(suite.baseline)}, FxC1 the policy of that kind that the suite has, every fully connected layer and the last convolution.</p>
+<p><b>Accuracy gain</b>: (FxC1 − FC only) ÷ FC only, of the means, in percent, which is how the paper’s own column follows from its accuracies.</p>
+<p><b>Faster convergence</b>: 1 − (the first epoch at which FxC1 is as accurate as FC only at its best) ÷ (the first epoch at which FC only is), in percent,
+for each seed, then the mean; seeds in which FxC1 never gets there are left out, and counted. The table of the paper does not say how it counts.</p>
+<p><b>Energy</b>: ${this.energyNote()}${
       isOfPaper
         ? ' The paper’s nanojoules are its own model’s of a microcontroller’s arithmetic and are not comparable with what a whole computer draws: compare the ratios of the two columns.'
         : ''
@@ -335,7 +335,7 @@ for each seed, then the mean; seeds in which FxC1 never gets there are left out,
       ...['', 'policy', ...(hasCaches ? ['cache'] : [])],
       ...['parameters that train', 'runs', 'reached target', ...shown.map((quantity) => this.unitOf(quantity))],
     ];
-    return `<p>Means over seeds ± half of Student’s interval of 95 %. All of it, with standard deviations, is in <code>summary.csv</code>.</p>${table(headings, rows, 'What each policy gives and costs')}`;
+    return `<p>Means over seeds ± half of Student’s interval of 95 %. All of it, with standard deviations, is in <code>summary.csv</code>.</p>${table(headings, rows, 'What each policy gives and costs', hasCaches ? 3 : 2)}`;
   }
 
   private runTable(): string {
@@ -361,7 +361,7 @@ for each seed, then the mean; seeds in which FxC1 never gets there are left out,
       ...['row', 'policy', 'cache', 'seed', ...(suite.repeat > 1 ? ['round'] : [])],
       ...[...shown.map((quantity) => this.unitOf(quantity)), 'ended (UTC)'],
     ];
-    return `<details><summary>${rows.length} runs</summary>${table(headings, rows, 'Every run')}</details>`;
+    return `<details><summary>${rows.length} runs</summary>${table(headings, rows, 'Every run', 3)}</details>`;
   }
 
   private missing(): string {
@@ -476,9 +476,11 @@ const percent = (value: number, digits = 1) => `${value.toFixed(digits)} %`;
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 const numberCell = (text: string) => `<td class="number">${escapeHtml(text)}</td>`;
 
-/** `rows` are HTML. It scrolls by itself where the page is narrow, by keyboard too. */
-function table(headings: readonly string[], rows: readonly string[], label: string): string {
-  const head = headings.map((each) => `<th scope="col">${escapeHtml(each)}</th>`).join('');
+/** `rows` are HTML; the first `words` columns hold no numbers. It scrolls by itself where the page is narrow, by keyboard too. */
+function table(headings: readonly string[], rows: readonly string[], label: string, words: number): string {
+  const head = headings
+    .map((each, index) => `<th scope="col"${index < words ? '' : ' class="number"'}>${escapeHtml(each)}</th>`)
+    .join('');
   return `<div class="scroll" role="region" tabindex="0" aria-label="${escapeHtml(label)}"><table><thead><tr>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`;
 }
 
@@ -500,7 +502,7 @@ table { font-size: .9rem; min-width: 100%; }
 th, td { border-bottom: 1px solid var(--line); padding: .35rem .7rem; vertical-align: top; }
 thead th { color: var(--dim); font-weight: 500; font-size: .82rem; vertical-align: bottom; text-align: left; }
 tbody th { font-weight: 500; min-width: 9rem; }
-td.number { white-space: nowrap; }
+td.number { white-space: nowrap; } thead th.number { text-align: right; }
 tr.ours td { font-weight: 600; }
 .absent { color: var(--dim); font-weight: 400 !important; }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem 1.5rem; }
