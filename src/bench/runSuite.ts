@@ -21,7 +21,7 @@ export interface SuiteSessionOptions {
   readonly command: readonly string[];
   /** Folder for results; made if need be. */
   readonly out: string;
-  /** Which runs; see {@link chosenRuns}. */
+  /** Which runs: comma-separated parts, each words between slashes, all of which must be in a run's name. */
   readonly only?: string;
   /** Where the counters of RAPL are; see `MeterOptions`. */
   readonly powercap?: string;
@@ -109,9 +109,9 @@ export class SuiteSession {
     return new SuiteSession(suite, { ...options, out }, runs, all, records, describeMachine(), access);
   }
 
-  /** Draws the photos that are drawn, and learns what identifies every run. To be called before all else. */
+  /** Draws the photos that are drawn and needed, and learns what identifies every run. To be called before all else. */
   async *prepare(): AsyncGenerator<SuiteEvent> {
-    for (const data of new Map(this.all.map(({ row }) => [row.data.name, row.data])).values()) {
+    for (const data of new Map(this.runs.map(({ row }) => [row.data.name, row.data])).values()) {
       if (!data.drawn) continue;
       const { train, val, size, seed } = data.drawn;
       const events: SuiteEvent[] = [];
@@ -165,16 +165,16 @@ export class SuiteSession {
       yield* this.measureIdle();
       if (this.suite.warmUp) yield* this.warmUp(left);
       for (const [index, run] of left.entries()) {
-        if (this.isStopped) return;
+        if (this.isStopped()) return;
         if (run.cache === 'warm') yield* this.fillCache(run);
-        if (this.isStopped) return;
+        if (this.isStopped()) return;
         yield {
           ...{ type: 'run', run, place: index + 1, total: left.length },
           expectedSeconds: this.expectedSeconds(run),
           leftSeconds: this.secondsOf(left.slice(index)),
         };
         const outcome = await this.train(run, settingsOf(run.row), run.cache);
-        if (this.isStopped) return;
+        if (this.isStopped()) return;
         const key = { ...this.keyOf(run), at: new Date().toISOString() };
         if (typeof outcome === 'string') {
           this.records.add({ ...key, error: outcome });
@@ -200,7 +200,7 @@ export class SuiteSession {
     try {
       const forecasts: Forecast[] = [];
       for (const run of this.runs) {
-        if (this.isStopped) return forecasts;
+        if (this.isStopped()) return forecasts;
         if (this.records.isDone(this.keyOf(run))) {
           forecasts.push({ run, seconds: 0, basis: 'finished' });
           continue;
@@ -241,7 +241,7 @@ export class SuiteSession {
     };
   }
 
-  private get isStopped(): boolean {
+  private isStopped(): boolean {
     return this.options.signal?.aborted ?? false;
   }
 
@@ -254,6 +254,7 @@ export class SuiteSession {
   }
 
   private async photosContent(data: SuiteData): Promise<string> {
+    if (data.drawn) return JSON.stringify(data.drawn);
     const place = photosOf(data, this.options.out);
     try {
       const { classes, train, val, folder } = await openDataset(place, { seed: 0 });
@@ -277,7 +278,7 @@ export class SuiteSession {
   private async *warmUp(left: readonly SuiteRun[]): AsyncGenerator<SuiteEvent> {
     const firsts = new Map(left.map((run) => [`${run.row.model.name} on ${run.row.data.name}`, run]));
     for (const [what, run] of firsts) {
-      if (this.isStopped) return;
+      if (this.isStopped()) return;
       yield { type: 'preparing', what: `warm-up: ${what}` };
       const policy = run.row.policies[0] ?? run.policy;
       // One that fails will fail again where it counts.
@@ -397,7 +398,7 @@ export class SuiteSession {
     const limit = Math.max(1, Math.ceil((PROBE_BATCHES * batch) / Math.max(1, classes.length)));
     const valLimit = Math.max(1, Math.round((limit * val.length) / Math.max(1, train.length)));
     const outcome = await this.train(run, { ...settings, limit, 'val-limit': valLimit, epochs: 2, verify: 0 }, 'none');
-    if (this.isStopped) return;
+    if (this.isStopped()) return;
     const at = new Date().toISOString();
     if (typeof outcome === 'string') this.records.add({ ...key, at, error: outcome });
     else this.records.add({ ...key, at, result: { ...outcome, allPhotos: train.length + val.length } });

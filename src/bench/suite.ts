@@ -97,10 +97,10 @@ const suiteSchema = z.strictObject({
   report: z.enum(['policies', 'growth']).default('policies'),
 });
 
-type Setting = z.infer<typeof setting>;
+type Setting = string | number | boolean;
 export type CacheState = 'cold' | 'warm';
 /** Settings of a training, by the names of the flags of `ort-tl train`. */
-export type TrainSettings = Readonly<Record<string, Setting>>;
+export type TrainSettings = Readonly<Record<string, string | number | boolean>>;
 
 export interface SuiteModel {
   readonly name: string;

@@ -77,7 +77,7 @@ export interface Quantity {
   readonly title: string;
   readonly unit: '%' | '' | 's' | 'MB' | 'J';
   readonly what: string;
-  read(run: FinishedRun): number | undefined;
+  readonly read: (run: FinishedRun) => number | undefined;
 }
 
 export const quantities: readonly Quantity[] = [
