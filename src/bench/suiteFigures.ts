@@ -306,7 +306,7 @@ export function growthFigure(
     axis: { values: ats, format: 'd' },
   };
   const y = { field: 'value', type: 'quantitative', title: withUnit(quantity), scale: { zero: true } };
-  const title = `${quantity.title} by ${axis}`;
+  const title = `${quantity.title.replace(/^[a-z]/, (letter) => letter.toUpperCase())}${quantity.key === 'cpuSeconds' ? ' seconds' : ''}`;
   const spec = {
     data: { values },
     width: WIDTH,

@@ -304,9 +304,7 @@ for each seed, then the mean; seeds in which FxC1 never gets there are left out,
           figures.push(growthFigure(name, axis.name, points, policies, quantity, where));
         }
       }
-      parts.push(
-        await this.figures(`By ${axis.name}`, 'Points are means over seeds; both axes begin where they say.', figures),
-      );
+      parts.push(await this.figures(`By ${axis.name}`, 'Points are means over seeds.', figures));
     }
     return parts.join('\n');
   }
@@ -505,7 +503,7 @@ tbody th { font-weight: 500; min-width: 9rem; }
 td.number { white-space: nowrap; } thead th.number { text-align: right; }
 tr.ours td { font-weight: 600; }
 .absent { color: var(--dim); font-weight: 400 !important; }
-.charts { display: flex; flex-wrap: wrap; gap: 1rem 1.5rem; }
+.charts { display: flex; flex-wrap: wrap; align-items: end; gap: 1rem 1.5rem; }
 .charts figure { margin: 0; max-width: 100%; }
 .charts figcaption { font-size: .9rem; font-weight: 600; max-width: 22rem; margin-bottom: .35rem; }
 .charts svg { display: block; color: var(--ink); }

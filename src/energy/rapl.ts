@@ -28,12 +28,9 @@ export type RaplAccess =
     }
   | { readonly kind: 'absent' | 'denied'; readonly reason: string };
 
-/** How to let everyone read the counters: until the next start of the machine, */
+/** How to let everyone read the counters: until the next start of the machine; docs/energy.md has a rule that lasts. */
 export const GRANT =
   'sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj /sys/class/powercap/intel-rapl*/intel-rapl*/energy_uj';
-/** and for good, as a file in /etc/udev/rules.d. */
-export const UDEV_RULE = `SUBSYSTEM=="powercap", KERNEL=="intel-rapl:*", RUN+="/bin/chmod a+r /sys/class/powercap/%k/energy_uj"`;
-
 /** The counters under `root`, or why there are none to read. */
 export function findRapl(root = POWERCAP): RaplAccess {
   let entries: string[];

@@ -22,6 +22,7 @@ const PAGES = [
   'docs/how-it-works.md',
   'docs/comparison.md',
   'docs/bench.md',
+  'docs/energy.md',
 ];
 /** Fences whose commands are not run. */
 const NOT_RUN = ['console', 'indented'];
@@ -49,6 +50,7 @@ const COMMANDS_NOT_RUN: Readonly<Record<string, readonly string[]>> = {
     'npx vitest run test/autodiff test/train/pytorch.test.ts',
     'npx vitest run test/train/resume.test.ts',
   ],
+  'docs/energy.md': ['ort-tl measure --powercap /host/sys/class/powercap -- …'],
   'docs/comparison.md': [
     'npm ci --omit=dev --ignore-scripts',
     'pip install ultralytics',
