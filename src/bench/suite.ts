@@ -270,13 +270,14 @@ export function readSuite(file: string, options: SuiteOptions): Suite {
         `the baseline policy ${suite.baseline} is not among them, and is the target of \`${data.name}\`; add it, or state a target`,
       );
     const lacks = [
-      ...(existsSync(model.path) ? [] : [`model ${model.name}: there is no ${modelShown}`]),
-      ...(data.path === undefined || existsSync(data.path) ? [] : [`data set ${data.name}: there is no ${dataShown}`]),
+      ...(existsSync(model.path)
+        ? []
+        : [`model ${model.name}: there is no ${modelShown} (--model ${model.name}=PATH)`]),
+      ...(data.path === undefined || existsSync(data.path)
+        ? []
+        : [`data set ${data.name}: there is no ${dataShown} (--data ${data.name}=PATH)`]),
     ];
-    const missing =
-      lacks.length > 0
-        ? `${lacks.join('; ')} (give it with --model ${model.name}=PATH or --data ${data.name}=PATH)`
-        : undefined;
+    const missing = lacks.length > 0 ? lacks.join('; ') : undefined;
     const called = row.name ?? `${model.name}-${data.name}`;
     const title = row.title ?? `${model.title}, ${data.title}`;
     return combinations(suite.vary).map((varied) => {

@@ -52,7 +52,11 @@ cache: both
     const order = (more: string) => runsOf(read(text + more)).map(({ id }) => id);
     expect(order('order: 5')).toEqual(order('order: 5'));
     expect(order('order: 5')).not.toEqual(order('order: 6'));
-    expect(order('order: 5').map((id) => id.at(-1)).join('')).toBe('00001111');
+    expect(
+      order('order: 5')
+        .map((id) => id.at(-1))
+        .join(''),
+    ).toBe('00001111');
   });
 
   it('merges settings, the nearest to the row last', () => {
@@ -78,7 +82,7 @@ rows: [{ model: cnn, data: pets, train: { limit: 4 } }]
   it('says which files a row lacks, and takes other places for them', () => {
     const text = 'models: { cnn: gone.onnx }\ndata: { pets: nowhere }\n';
     expect(read(text).rows[0]?.missing).toBe(
-      'model cnn: there is no gone.onnx; data set pets: there is no nowhere (give it with --model cnn=PATH or --data pets=PATH)',
+      'model cnn: there is no gone.onnx (--model cnn=PATH); data set pets: there is no nowhere (--data pets=PATH)',
     );
     const given = read(text, { models: { cnn: SMALL_CNN }, data: { pets: tmpdir() } });
     expect(given.rows[0]?.missing).toBeUndefined();
