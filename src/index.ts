@@ -85,6 +85,26 @@ export {
 } from './bench/comparison.js';
 export { comparisonPage, type ComparisonTable } from './bench/comparisonPage.js';
 
+// Suites of trainings.
+export { type Machine, describeMachine } from './bench/machine.js';
+export { modelPath } from './bench/models.js';
+export type { RunResult } from './bench/runResult.js';
+export { type Forecast, type SuiteEvent, SuiteSession, type SuiteSessionOptions } from './bench/runSuite.js';
+export {
+  type CacheState,
+  type PaperFigures,
+  readSuite,
+  type Suite,
+  type SuiteData,
+  type SuiteModel,
+  type SuiteOptions,
+  type SuiteRow,
+  type TrainSettings,
+} from './bench/suite.js';
+export { writeSuiteReport } from './bench/suiteReport.js';
+export type { RunOutcome, SuiteResults } from './bench/suiteResults.js';
+export type { SuiteRun } from './bench/suiteRuns.js';
+
 // The machine.
 export { decoderVersion } from './data/decode.js';
 export { type Measurement, measureCommand, type MeasureOptions } from './bench/measureCommand.js';

@@ -1,5 +1,6 @@
-import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { z } from 'zod';
+import { writeFailed } from '../files.js';
 import type { ByRound } from './statistics.js';
 
 const recordSchema = z.object({
@@ -48,9 +49,31 @@ export class Records {
     return kept;
   }
 
+  /** It is on the disk when this returns. @throws UserError `write-failed`. */
   add(record: MeasurementRecord): void {
     this.all.push(record);
-    appendFileSync(this.path, `${JSON.stringify(record)}\n`);
+    try {
+      const file = openSync(this.path, 'a');
+      try {
+        writeSync(file, `${JSON.stringify(record)}\n`);
+        fsyncSync(file);
+      } finally {
+        closeSync(file);
+      }
+    } catch (cause) {
+      throw writeFailed(this.path, cause);
+    }
+  }
+
+  /** The latest record of a measurement that succeeded, else the latest of all. */
+  find({ id, round, setting }: Pick<MeasurementRecord, 'id' | 'round' | 'setting'>): MeasurementRecord | undefined {
+    const same = this.all.filter((each) => each.id === id && each.round === round && each.setting === setting);
+    return same.findLast(({ result }) => result !== undefined) ?? same.at(-1);
+  }
+
+  /** All of them, in the order in which they were made. */
+  get entries(): readonly MeasurementRecord[] {
+    return this.all;
   }
 
   /** Whether it was measured; what failed is tried again. */

@@ -1,7 +1,15 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { drawPictures, ImageClassifier, ImageFolder, predict, readModel, type Summary, Trainer } from '../index.js';
+import {
+  drawPictures,
+  ImageClassifier,
+  ImageFolder,
+  modelPath,
+  predict,
+  readModel,
+  type Summary,
+  Trainer,
+} from '../index.js';
 import { shared, wholeNumber } from './options.js';
 import type { Verb } from './verb.js';
 import { reportTraining } from './report.js';
@@ -13,9 +21,6 @@ interface Arguments {
   seed: number;
   json: boolean;
 }
-
-/** The small CNN that comes with ort-tl. */
-export const EMBEDDED_MODEL = fileURLToPath(new URL('../../models/small_cnn.onnx', import.meta.url));
 
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
@@ -42,7 +47,7 @@ export const verb: Verb<Arguments> = {
       },
     });
     const dataset = await ImageFolder.open(pictures, { valFraction: 0.2, seed });
-    const model = readModel(EMBEDDED_MODEL);
+    const model = readModel(modelPath('small_cnn'));
     const summaries: Summary[] = [];
     for (const policy of ['F1C0', 'F1C1']) {
       terminal.print();

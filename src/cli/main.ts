@@ -60,6 +60,9 @@ const words = (isMeasure ? own : given).flatMap((word, index) => {
   // As one of several photos, yargs would lose a lone dash.
   return [word === '-' ? STANDARD_INPUT : word];
 });
+/** What may be given more than once. */
+const LISTS = ['photos', 'names', 'runs'];
+const BENCH_LISTS = ['model', 'data'];
 const parser = yargs(words)
   .scriptName('ort-tl')
   .usage('$0 <command>\n\nRetrains the last layers of a pretrained ONNX image classifier on your photos.')
@@ -94,6 +97,13 @@ const parser = yargs(words)
   )
   .command(
     lazily(
+      'bench <suite>',
+      'run a suite of trainings, and write a report of what each policy gives and costs',
+      () => import('./bench.js'),
+    ),
+  )
+  .command(
+    lazily(
       'doctor',
       'tell what this machine offers: versions, providers, threads, energy meters',
       () => import('./doctor.js'),
@@ -109,7 +119,8 @@ const parser = yargs(words)
   .strict()
   .check((argv) => {
     const repeated = Object.entries(argv).find(
-      ([name, value]) => Array.isArray(value) && name !== '_' && !['photos', 'names', 'runs'].includes(name),
+      ([name, value]) =>
+        Array.isArray(value) && name !== '_' && !(argv._[0] === 'bench' ? BENCH_LISTS : LISTS).includes(name),
     );
     if (repeated) throw new UserError('bad-arguments', `--${repeated[0]} is given more than once`);
     const empty = Object.entries(argv).find(([name, value]) => value === '' && name !== '$0');

@@ -41,6 +41,12 @@ export class Terminal {
     if (this.options.json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
   }
 
+  /** A line about what goes on, rewritten by the next one; on terminals alone. */
+  status(line: string): void {
+    if (this.options.quiet || this.options.json || !rewritesLines(process.stderr)) return;
+    rewriteLine(line);
+  }
+
   /** Rewrites one line on a terminal; elsewhere says after two seconds, and then every ten, where things stand. */
   progress(what: string, done: number, total: number, unit = 'images'): void {
     if (this.options.quiet || this.options.json) return;
@@ -62,9 +68,7 @@ export class Terminal {
         : '';
     const line = `${what}: ${showCount(done)} of ${showCount(total)} ${unit}${speed}`;
     if (rewrites) {
-      // A line that wraps could not be rewritten.
-      process.stderr.write(`\r\x1b[K${line.slice(0, Math.max(1, process.stderr.columns - 1))}`);
-      lineIsOpen = true;
+      rewriteLine(line);
     } else {
       process.stderr.write(`${line}\n`);
     }
@@ -79,6 +83,12 @@ export class Terminal {
 
 /** Whether a progress line waits to be rewritten. */
 let lineIsOpen = false;
+
+function rewriteLine(line: string): void {
+  // A line that wraps could not be rewritten.
+  process.stderr.write(`\r\x1b[K${line.slice(0, Math.max(1, process.stderr.columns - 1))}`);
+  lineIsOpen = true;
+}
 
 /** Takes a progress line away, before anything else is written. */
 export function closeLine(): void {

@@ -61,6 +61,8 @@ interface Arguments extends AugmentationArguments, StepArguments, HeadArguments 
   resize: 'crop' | 'squash';
   preprocessing: Preset | undefined;
   'val-fraction': number;
+  limit: number | undefined;
+  'val-limit': number | undefined;
   'max-bad': number;
   memory: string | undefined;
   /** `false` for --no-cache. */
@@ -82,16 +84,21 @@ interface Arguments extends AugmentationArguments, StepArguments, HeadArguments 
 /** Flags that say how a run is shown, not what it does. */
 const DISPLAY = ['json', 'quiet', 'debug'];
 /** Flags that a settings file may stand in for. */
-const SETTINGS = [
+export const SETTINGS = [
   ...['model', 'data', 'policy', 'epochs', 'lr', 'schedule', 'warmup', ...keysOf(stepFlags)],
   ...keysOf(headFlags),
   ...['sampling', ...keysOf(augmentationFlags), 'views', 'preprocessing'],
-  ...['metric', 'patience', 'time-limit', 'seed', 'size', 'resize', 'val-fraction', 'max-bad', 'threads', 'provider'],
+  ...['metric', 'patience', 'time-limit', 'seed', 'size', 'resize', 'val-fraction', 'limit', 'val-limit'],
+  ...['max-bad', 'threads', 'provider'],
   ...['cache', 'cache-dtype', 'frozen', 'calibration', 'memory'],
   ...['verify', 'tensorboard'],
 ] as const satisfies readonly (keyof Arguments)[];
 /** Those that are true or false. */
-const SWITCHES = ['nesterov', 'decay-all', 'tensorboard'] as const satisfies readonly (typeof SETTINGS)[number][];
+export const SWITCHES = [
+  'nesterov',
+  'decay-all',
+  'tensorboard',
+] as const satisfies readonly (typeof SETTINGS)[number][];
 /** Those that false does without, as their --no- flag does. */
 const WAIVED = ['cache'] as const satisfies readonly (typeof SETTINGS)[number][];
 const SETTINGS_FILE = 'args.yaml';
@@ -169,6 +176,16 @@ export const verb: Verb<Arguments> = {
         default: 0.2,
         requiresArg: true,
         describe: 'share kept for validation where the folder has no val/',
+      })
+      .option('limit', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'the most photos of each class to train with, taken evenly from all of them',
+      })
+      .option('val-limit', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'the most photos of each class to validate with',
       })
       .option('max-bad', {
         type: 'number',
@@ -262,6 +279,8 @@ export const verb: Verb<Arguments> = {
     const dataset = await openDataset(args.data, {
       valFraction: valFraction(args['val-fraction']),
       seed: wholeNumber('seed', args.seed, 0),
+      ...(args.limit === undefined ? {} : { limit: wholeNumber('limit', args.limit, 1) }),
+      ...(args['val-limit'] === undefined ? {} : { valLimit: wholeNumber('val-limit', args['val-limit'], 1) }),
     });
     const controller = new AbortController();
     const interrupt = () => {

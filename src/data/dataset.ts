@@ -29,6 +29,9 @@ export interface OpenOptions {
   readonly valFraction?: number;
   /** Of the split; default 0. */
   readonly seed?: number;
+  /** The most photos of each class that train, and that validate, taken evenly from all of them; default all. */
+  readonly limit?: number;
+  readonly valLimit?: number;
 }
 
 /** A class's name → its photos. */
@@ -52,7 +55,8 @@ export interface Found {
  * Labels photos and, where none were named to validate, takes a seeded part of each class for it.
  * @throws UserError `no-photos`, `one-class`, `bad-class-name`, `class-without-photos`, `unknown-class`, `too-few-photos`, `bad-val-fraction`.
  */
-export function datasetOf(found: Found, { valFraction = 0.2, seed = 0 }: OpenOptions): Dataset {
+export function datasetOf(found: Found, options: OpenOptions): Dataset {
+  const { valFraction = 0.2, seed = 0, limit = Infinity, valLimit = Infinity } = options;
   if (!(valFraction > 0 && valFraction < 1)) {
     throw new UserError('bad-val-fraction', `expected a share between 0 and 1 for validation, got ${valFraction}`);
   }
@@ -90,10 +94,16 @@ export function datasetOf(found: Found, { valFraction = 0.2, seed = 0 }: OpenOpt
         `class "${name}" of ${valSource} is not in ${trainSource} (${some(classes)}); rename or remove it`,
       );
     }
-    return { classes, train: labelled(classes, found.train), val: labelled(classes, found.val), folder: source };
   }
-  const { train, val } = split(found.train, valFraction, seed, trainSource);
-  return { classes, train: labelled(classes, train), val: labelled(classes, val), folder: source };
+  const { train, val } = found.val
+    ? { train: found.train, val: found.val }
+    : split(found.train, valFraction, seed, trainSource);
+  return {
+    classes,
+    train: labelled(classes, train, limit),
+    val: labelled(classes, val, valLimit),
+    folder: source,
+  };
 }
 
 /** What sharp's published binaries read, by extension. */
@@ -132,8 +142,16 @@ function split(photos: PhotosByClass, valFraction: number, seed: number, source:
   return { train, val };
 }
 
-function labelled(classes: readonly string[], photos: PhotosByClass): Photo[] {
-  return classes.flatMap((name, label) => (photos.get(name) ?? []).map((photo) => ({ ...photo, label })));
+function labelled(classes: readonly string[], photos: PhotosByClass, most: number): Photo[] {
+  return classes.flatMap((name, label) => evenly(photos.get(name) ?? [], most).map((photo) => ({ ...photo, label })));
+}
+
+/** At most `most` of the elements, spread evenly, since neighbours among photos are often alike. */
+function evenly<T>(all: readonly T[], most: number): T[] {
+  if (all.length <= most) return [...all];
+  return Array.from({ length: most }, (_, index) => Math.floor((index * all.length) / most)).flatMap(
+    (place) => all[place] ?? [],
+  );
 }
 
 function isEmpty(photos: PhotosByClass): boolean {

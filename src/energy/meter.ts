@@ -23,7 +23,7 @@ export interface EnergyReading {
   readonly estimated: boolean;
   /** Between start and stop. */
   readonly seconds: number;
-  /** The whole machine's, as far as the sources see it: packages, DRAM and GPUs; or the estimate. */
+  /** The whole machine's, as far as the sources see it: packages and GPUs; or the estimate. */
   readonly grossJ: number;
   /** What it would have drawn in that time anyway, and `grossJ` without that; null without a baseline. */
   readonly idleJ: number | null;

@@ -12,10 +12,7 @@ export interface RaplZone {
   readonly folder: string;
   /** Where the counter begins again at 0, in microjoules. */
   readonly rangeUj: number;
-  /**
-   * Whether the zone counts what another zone counts too: all but packages and DRAM. The kernel lists DRAM below its package,
-   * whose counter ends at the processor's die and has no memory in it (Intel SDM, volume 3, "RAPL Domains").
-   */
+  /** Whether the zone lies inside another, or holds others: all but the packages, which alone are added up. */
   readonly nested: boolean;
 }
 
@@ -61,7 +58,7 @@ export function findRapl(root = POWERCAP): RaplAccess {
     const plain = parent === undefined ? own : `${nameOf.get(parent) ?? parent}/${own}`;
     const alike = zones.filter(({ name }) => name === plain || name.startsWith(`${plain}#`)).length;
     const name = alike === 0 ? plain : `${plain}#${alike + 1}`;
-    const nested = !own.startsWith('package') && own !== 'dram';
+    const nested = parent !== undefined || !own.startsWith('package');
     try {
       const folder = realpathSync(join(root, entry));
       const rangeUj = Number(readText(join(folder, 'max_energy_range_uj')) ?? NaN);
@@ -80,7 +77,7 @@ export function findRapl(root = POWERCAP): RaplAccess {
       kind: 'denied',
       reason: `${denied} may be read by root alone (since CVE-2020-8694); allow it with: ${GRANT}; docs/energy.md has a udev rule that lasts`,
     };
-  if (zones.some(({ name, nested }) => !nested && !name.includes('/'))) return { kind: 'readable', zones, unreadable };
+  if (zones.some(({ nested }) => !nested)) return { kind: 'readable', zones, unreadable };
   return { kind: 'absent', reason: `${root} shows no package zone that can be read` };
 }
 

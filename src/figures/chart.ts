@@ -1,4 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite';
+import { escapeHtml } from './page.js';
 
 /** What a chart shows: a Vega-Lite specification without the parts that all charts share. */
 export type ChartSpec = TopLevelSpec;
@@ -36,5 +37,14 @@ export async function drawChart(spec: ChartSpec, { standalone = true } = {}): Pr
   const [vega, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
   const compiled = compile({ ...spec, config });
   const svg = await new vega.View(vega.parse(compiled.spec), { renderer: 'none', logLevel: vega.Error }).toSVG();
-  return standalone ? svg.replace(/<svg [^>]*>/, (tag) => tag + OWN_COLOUR) : svg;
+  return standalone ? standaloneChart(svg) : svg;
+}
+
+/** A chart for a page as a file of its own. */
+export const standaloneChart = (svg: string): string => svg.replace(/<svg [^>]*>/, (tag) => tag + OWN_COLOUR);
+
+/** A chart for a page as one image to who hears the page, told by `label`; what it shows must be in a table too. */
+export function labelledChart(svg: string, label: string): string {
+  const bare = svg.replace(/ (?:aria-[a-z]+|role)="[^"]*"/g, '');
+  return bare.replace(/<svg /, (tag) => `${tag}role="img" aria-label="${escapeHtml(label)}" `);
 }

@@ -4,8 +4,8 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
 }
 
-/** A whole page that needs no other file, light or dark as its reader likes. `body` is HTML. */
-export function htmlPage(title: string, body: string): string {
+/** A whole page that needs no other file, light or dark as its reader likes. `body` is HTML, `style` more CSS. */
+export function htmlPage(title: string, body: string, style = ''): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -19,7 +19,7 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; }
 figure { display: inline-block; margin: 0 1rem 1.5rem 0; vertical-align: top; }
 figcaption { font-size: .9rem; max-width: 16rem; }
 svg { max-width: 100%; height: auto; }
-</style>
+${style}</style>
 <h1>${escapeHtml(title)}</h1>
 ${body}
 </html>

@@ -109,6 +109,8 @@ export type TrainEvent =
       readonly neededBytes: number;
       readonly freeBytes: number;
     }
+  /** Before the first photo is read. */
+  | { readonly type: 'reading' }
   | { readonly type: 'resumed'; readonly epoch: number; readonly step: number }
   | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
   | { readonly type: 'learning-rate'; readonly learningRate: number; readonly figure: string }

@@ -54,8 +54,9 @@ export async function* quantizeFrozen(
         yield decoded;
     }
     let photos = 0;
-    const runs = calibrate(part.calibration, images(), { height, width, threads }, (name, numbers) => {
-      observed.observe(name, numbers);
+    const { model, activations } = part.calibration(calibration.method);
+    const runs = calibrate(model, images(), { height, width, threads }, (name, numbers) => {
+      observed.observe(activations.get(name) ?? name, numbers);
     });
     for await (photos of runs) {
       if (signal?.aborted) throw new UserError('stopped', 'stopped while calibrating');

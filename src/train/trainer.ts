@@ -273,6 +273,7 @@ class Session {
     const firstEpoch = progress.results.length + 1;
     if (options.resume && firstEpoch <= settings.epochs)
       yield { type: 'resumed', epoch: firstEpoch, step: progress.partial.steps };
+    yield { type: 'reading' };
     let epochBegan = performance.now();
     try {
       yield* this.readPhotos(firstEpoch);

@@ -33,6 +33,18 @@ describe('ImageFolder', () => {
     expect(inside(val)).toEqual([`0 ${name}/a/9.jpg`]);
   });
 
+  it('takes no more photos of a class than a limit allows, spread evenly, whatever the seed', async () => {
+    await put(...many('train/a', 10), ...many('train/b', 3), ...many('val/a', 4), 'val/b/00.jpg');
+    for (const seed of [0, 1]) {
+      const { train, val } = await ImageFolder.open(folder, { seed, limit: 4, valLimit: 2 });
+      expect(inside(train)).toEqual([
+        ...['0 train/a/00.jpg', '0 train/a/02.jpg', '0 train/a/05.jpg', '0 train/a/07.jpg'],
+        ...['1 train/b/00.jpg', '1 train/b/01.jpg', '1 train/b/02.jpg'],
+      ]);
+      expect(inside(val)).toEqual(['0 val/a/00.jpg', '0 val/a/02.jpg', '1 val/b/00.jpg']);
+    }
+  });
+
   it('validates with val, not test, where there are both', async () => {
     await put('train/a/1.jpg', 'train/b/1.jpg', 'val/b/2.jpg', 'test/a/3.jpg');
     expect(inside((await open()).val)).toEqual(['1 val/b/2.jpg']);

@@ -21,6 +21,7 @@ const PAGES = [
   'docs/policies.md',
   'docs/how-it-works.md',
   'docs/comparison.md',
+  'docs/bench.md',
   'docs/energy.md',
   'docs/export.md',
 ];
@@ -32,6 +33,7 @@ const COMMANDS_NOT_RUN: Readonly<Record<string, readonly string[]>> = {
   'README.md': [
     'npm ci && npm run demo     # trains, evaluates, exports and predicts with what the repository holds, in under a minute',
     'npm ci && npm test         # passes the tests',
+    'npx ort-tl bench quick',
     'npm run bench:peers -- --model efficientnet_b0.onnx --data photos/ --python-torch P --python-ort Q',
     'npm run bench:growth -- --model efficientnet_b0.onnx --data photos/',
     'npm run zoo -- FOLDER              # public architectures, by four policies',
@@ -39,6 +41,11 @@ const COMMANDS_NOT_RUN: Readonly<Record<string, readonly string[]>> = {
     'npm run fuzz -- --count 5000 --seed 0',
   ],
   'docs/tutorial.md': ['npm install onnxruntime-node sharp'],
+  'docs/bench.md': [
+    'ort-tl bench quick                     # the embedded model on drawn pictures, in under five minutes',
+    'ort-tl bench my-suite.yaml --dry-run   # what would run, and how long it would take',
+    'ort-tl bench my-suite.yaml             # runs it; the same command goes on where it stopped',
+  ],
   'docs/how-it-works.md': [
     'npx vitest run test/autodiff/blocked.test.ts test/graph/rows.test.ts',
     'npx vitest run test/autodiff test/train/pytorch.test.ts',

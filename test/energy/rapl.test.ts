@@ -11,7 +11,7 @@ const zonesOf = (root: string): readonly RaplZone[] => {
 };
 
 describe('findRapl', () => {
-  it('finds packages, what lies inside them, and psys; only packages and their memory are no part of another', () => {
+  it('finds packages, what lies inside them, and psys; only packages are added up', () => {
     const { root } = powercap({
       'intel-rapl:0': { name: 'package-0', energyUj: 5 },
       'intel-rapl:0:0': { name: 'core', energyUj: 4 },
@@ -25,9 +25,9 @@ describe('findRapl', () => {
       ['package-0', false],
       ['package-0/core', true],
       ['package-0/uncore', true],
-      ['package-0/dram', false],
+      ['package-0/dram', true],
       ['package-1', false],
-      ['package-1/dram', false],
+      ['package-1/dram', true],
       ['psys', true],
     ]);
   });
@@ -183,7 +183,7 @@ describe('RaplMeter', () => {
     expect(notes).toEqual(['the counter of package-1 began anew while it was measured: some of its energy is missing']);
   });
 
-  it('adds memory to its package, and shows cores and psys without adding them', () => {
+  it('adds up packages, and shows cores, memory and psys without adding them', () => {
     const tree = powercap({
       'intel-rapl:0': { name: 'package-0', energyUj: 0 },
       'intel-rapl:0:0': { name: 'core', energyUj: 0 },
@@ -197,7 +197,7 @@ describe('RaplMeter', () => {
     tree.set('intel-rapl:0:1', 2_000_000);
     tree.set('intel-rapl:1', 20_000_000);
     const { joules, totalJ } = meter.stop();
-    expect(totalJ).toBe(12);
+    expect(totalJ).toBe(10);
     expect(Object.fromEntries(joules)).toEqual({ 'package-0': 10, 'package-0/core': 7, 'package-0/dram': 2, psys: 20 });
   });
 

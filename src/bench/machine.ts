@@ -1,0 +1,28 @@
+import { availableParallelism, cpus, release, totalmem, type as osType } from 'node:os';
+import { decoderVersion } from '../data/decode.js';
+import { runtimeVersion } from '../runtime/providers.js';
+import { packageVersion } from '../version.js';
+
+/** What measurements depend on besides what is measured. */
+export interface Machine {
+  readonly system: string;
+  readonly processor: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly versions: Readonly<Record<'ort-tl' | 'node' | 'onnxruntime-node' | 'sharp', string>>;
+}
+
+export function describeMachine(): Machine {
+  return {
+    system: `${osType()} ${release()}, ${process.arch}`,
+    processor: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: availableParallelism(),
+    memoryBytes: totalmem(),
+    versions: {
+      'ort-tl': packageVersion,
+      node: process.versions.node,
+      'onnxruntime-node': runtimeVersion,
+      sharp: decoderVersion,
+    },
+  };
+}
