@@ -72,11 +72,13 @@ describe('measureCommand', () => {
       ...{ exitCode: 143, signal: 'SIGTERM' },
     });
     const controller = new AbortController();
-    setTimeout(() => {
+    const polite = node(
+      `process.on('SIGINT', () => process.exit(7)); setInterval(() => {}, 1000); console.log('listening')`,
+    );
+    const onLine = () => {
       controller.abort('SIGINT');
-    }, 300);
-    const polite = node(`process.on('SIGINT', () => process.exit(7)); setInterval(() => {}, 1000)`);
-    expect(await measureCommand(polite, { ...quiet, signal: controller.signal })).toMatchObject({
+    };
+    expect(await measureCommand(polite, { signal: controller.signal, onLine })).toMatchObject({
       ...{ exitCode: 7, signal: null },
     });
   });
