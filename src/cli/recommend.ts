@@ -102,9 +102,9 @@ export const verb: Verb<Arguments> = {
       })
       .option('effort', {
         type: 'number',
-        default: 0.1,
+        default: 0.3,
         requiresArg: true,
-        describe: 'what choosing may take, as a share of training by every policy',
+        describe: 'what choosing may take, as a share of training once by every policy',
       })
       .option('epochs', { type: 'number', default: 10, requiresArg: true, describe: 'of the training to come' })
       .option('lr', {
