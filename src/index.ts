@@ -66,8 +66,11 @@ export {
 
 // What was trained.
 export { applyDelta, type Delta, encodeDelta, readDelta } from './export/delta.js';
+export { exportModel, type ExportedModel, type ExportOptions, type ExportProgress } from './export/exportModel.js';
+export { type InferenceOptions, type Precision, precisions } from './export/inferenceModel.js';
+export type { Parity } from './export/parity.js';
 export { encodeTuned, type Learned, readLearned } from './export/run.js';
-export { ImageClassifier } from './runtime/classifier.js';
+export { ImageClassifier, type LoadOptions } from './runtime/classifier.js';
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { type Explanation, PhotoExplainer } from './train/explain.js';
 export { predict, type ScoredClass } from './train/predict.js';
