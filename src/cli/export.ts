@@ -15,7 +15,9 @@ import {
   readLearned,
   readModel,
   UserError,
+  webFolder,
   writeFileAtomically,
+  writeFilesAtomically,
 } from '../index.js';
 import { MOST_THREADS, number, shared, wholeNumber } from './options.js';
 import { showBytes, showPercent, Terminal } from './terminal.js';
@@ -175,7 +177,10 @@ export const verb: Verb<Arguments> = {
       process.exitCode = 1;
       return;
     }
-    await writeFileAtomically(args.out, exported.bytes);
+    if (args.format === 'web') {
+      const { classes: labels, preprocessing } = learned.manifest;
+      await writeFilesAtomically(await webFolder(args.out, exported, { ...given, labels, preprocessing }));
+    } else await writeFileAtomically(args.out, exported.bytes);
     terminal.result(`${args.out}: ${comparisonOf(parity)}`);
     terminal.json({ out: args.out, base: learned.manifest.source, ...told });
   },
