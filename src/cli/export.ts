@@ -48,6 +48,8 @@ interface Arguments {
   quiet: boolean;
 }
 
+/** Flags that have a meaning for a delta. */
+const OF_DELTAS: ReadonlySet<string> = new Set(['debug', 'delta', 'json', 'model', 'out', 'quiet']);
 const DYNAMIC = 'dynamic';
 /** Images at once that any memory holds. */
 const LARGEST_BATCH = 4096;
@@ -163,6 +165,7 @@ export const verb: Verb<Arguments> = {
       throw new UserError('bad-arguments', `${args.run} does not say which model it began with; name it (--model)`);
     const source = readModel(path);
     if (args.delta) {
+      refuseBesideDelta();
       await writeDelta(terminal, args, source, learned);
       return;
     }
@@ -189,7 +192,7 @@ export const verb: Verb<Arguments> = {
 function inferenceOptions(args: Arguments): ExportOptions {
   const optional: { -readonly [Key in keyof ExportOptions]?: ExportOptions[Key] } = {};
   if (args.opset !== undefined) optional.opset = wholeNumber('opset', args.opset, 9, 99);
-  if (args.batch !== DYNAMIC) optional.batch = wholeNumber('batch', Number(args.batch), 1, LARGEST_BATCH);
+  if (args.batch !== DYNAMIC) optional.batch = batchOf(args.batch);
   if (args['keep-float'] !== undefined) optional.keepFloat = keptLayers(args['keep-float']);
   if (args['reduce-range'] !== undefined) optional.reducesRange = args['reduce-range'];
   return {
@@ -205,6 +208,23 @@ function inferenceOptions(args: Arguments): ExportOptions {
     verify: wholeNumber('verify', args.verify, 1),
     threads: wholeNumber('threads', args.threads, 0, MOST_THREADS),
   };
+}
+
+function batchOf(value: string): number {
+  const batch = Number(value);
+  if (Number.isSafeInteger(batch) && batch >= 1 && batch <= LARGEST_BATCH) return batch;
+  throw new UserError(
+    'bad-arguments',
+    `expected ${DYNAMIC} or a whole number from 1 to ${LARGEST_BATCH}, got \`${value}\` (--batch)`,
+  );
+}
+
+/** @throws UserError `bad-arguments` for flags that say how a model is to be, beside one that asks for no model. */
+function refuseBesideDelta(): void {
+  const flags = process.argv.flatMap((word) => (word.startsWith('--') ? [word.slice(2).split('=')[0] ?? ''] : []));
+  const alien = flags.find((flag) => !OF_DELTAS.has(flag));
+  if (alien !== undefined)
+    throw new UserError('bad-arguments', `a delta holds what was trained, as it was trained; leave out --${alien}`);
 }
 
 function keptLayers(value: string): ('first' | 'last')[] {
