@@ -71,7 +71,7 @@ export { type InferenceOptions, type Precision, precisions } from './export/infe
 export type { Parity } from './export/parity.js';
 export { encodeTuned, type Learned, readLearned } from './export/run.js';
 export { webFolder, type WebOptions } from './export/webFolder.js';
-export { ImageClassifier, type LoadOptions } from './runtime/classifier.js';
+export { ImageClassifier, type ImageSize, type LoadOptions } from './runtime/classifier.js';
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { type Explanation, PhotoExplainer } from './train/explain.js';
 export { predict, type ScoredClass } from './train/predict.js';

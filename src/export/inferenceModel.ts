@@ -96,7 +96,7 @@ export class InferenceModel {
     if (batch !== undefined) graph = withBatch(graph, batch);
     if (bakesPreprocessing) graph = bakePreprocessing(graph, this.preprocessing);
     const { metadataProps, graph: source } = this.tuned.proto;
-    const model = modelOfGraph(inOpset(graph, this.opset), source?.name ?? '');
+    const model = modelOfGraph(this.written(graph), source?.name ?? '');
     model.metadataProps = metadataProps.map((entry) => ({ ...entry }));
     const [image] = model.graph?.input ?? [];
     if (bakesPreprocessing && image?.type?.tensorType?.shape)
@@ -105,6 +105,16 @@ export class InferenceModel {
       });
     setMetadata(model, new Map([[METADATA.precision, precision]]));
     return model;
+  }
+
+  /** In the operator set that was asked for; or in the source's, or where that lacks something, in the one that ort-tl itself works in. */
+  private written(graph: Graph): Graph {
+    try {
+      return inOpset(graph, this.opset);
+    } catch (thrown) {
+      if (this.options.opset !== undefined || !(thrown instanceof UserError)) throw thrown;
+      return graph;
+    }
   }
 }
 

@@ -78,7 +78,7 @@ export class ImageClassifier {
    * Class scores [count, classes] of `pixels`, uint8 RGB [count, H, W, 3] of the size that the preprocessing names; a model that does
    * its preprocessing by itself takes photos of any `size`. @throws UserError `not-runnable`.
    */
-  async run(pixels: Uint8Array, count: number, size: Size = this.preprocessing): Promise<Float32Array> {
+  async run(pixels: Uint8Array, count: number, size: ImageSize = this.preprocessing): Promise<Float32Array> {
     const each = pixels.length / count;
     const [first] = this.input.shape;
     // A model for so many images takes no fewer.
@@ -99,7 +99,7 @@ export class ImageClassifier {
   }
 
   /** Milliseconds of each of `runs` runs of the session on one image, or on as many as it takes; the first run is not among them. */
-  async time(pixels: Uint8Array, runs: number, size: Size = this.preprocessing): Promise<number[]> {
+  async time(pixels: Uint8Array, runs: number, size: ImageSize = this.preprocessing): Promise<number[]> {
     const [first] = this.input.shape;
     const feeds = { [this.input.name]: this.feed(pixels, typeof first === 'number' ? first : 1, size) };
     await this.session.run(feeds, [this.output]);
@@ -113,7 +113,7 @@ export class ImageClassifier {
   }
 
   /** The model's input of `batch` images, of which `pixels` may hold fewer: bytes, or normalised numbers. */
-  private feed(pixels: Uint8Array, batch: number, { height, width }: Size): ort.Tensor {
+  private feed(pixels: Uint8Array, batch: number, { height, width }: ImageSize): ort.Tensor {
     const area = height * width;
     if (this.input.type === 'uint8') {
       const data = new Uint8Array(batch * 3 * area);
@@ -140,7 +140,8 @@ export class ImageClassifier {
   }
 }
 
-interface Size {
+/** In pixels. */
+export interface ImageSize {
   readonly height: number;
   readonly width: number;
 }

@@ -206,6 +206,8 @@ it('leaves nothing on a full disk', (context) => {
     const out = join(disk.folder, 'some', 'file');
     for (const command of [
       ['export', run, '--out', out],
+      ['export', run, '--precision', 'int8', '--preprocessing', 'baked', '--out', out],
+      ['export', run, '--format', 'web', '--out', out],
       ['export', run, '--delta', '--out', out],
       ['apply', '--base', base, '--delta', delta, '--out', out],
       ['compile', '--model', base, '--classes', 'a,b', '--target', 'onnxruntime-training', '--out', out],
