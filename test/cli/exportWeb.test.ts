@@ -104,7 +104,7 @@ it.skipIf(browser === undefined)(
         ['dark', ['--preprocessing', 'baked', '--softmax', '--batch', '2']],
       ] as const) {
         const out = join(at, `page-${colorScheme}`);
-        expect(cli(['export', run, '--format', 'web', ...flags, '--out', out])).toMatchObject({
+        expect(cli(['export', run, '--format', 'web', ...flags, '--quiet', '--out', out])).toMatchObject({
           status: 0,
           stderr: '',
         });

@@ -87,6 +87,8 @@ async function start() {
   const model = await (await fetch('model.json')).json();
   const session = await ort.InferenceSession.create('model.onnx', { executionProviders: ['wasm'] });
   let running = Promise.resolve();
+  /** Of the camera, while it is on. */
+  let stream;
 
   /** Classifies what `source` shows; one picture after another. */
   const classify = (source, width, height) => {
@@ -96,7 +98,8 @@ async function start() {
       const results = await session.run({ [model.input]: input });
       const scores = Array.from(results[model.output].data).slice(0, model.labels.length);
       show(sharesOf(scores, model.endsInSoftmax), model.labels);
-      say(`Classified in ${Math.round(performance.now() - began)} ms.`);
+      // Several times a second would be too much to be read aloud.
+      if (!stream) say(`Classified in ${Math.round(performance.now() - began)} ms.`);
     });
     return running;
   };
@@ -105,6 +108,7 @@ async function start() {
     if (!chosen) return;
     stopCamera();
     try {
+      await running;
       const picture = await createImageBitmap(chosen);
       await classify(picture, picture.width, picture.height);
     } catch (error) {
@@ -113,12 +117,12 @@ async function start() {
     }
   };
 
-  let stream;
   const stopCamera = () => {
     for (const track of stream?.getTracks() ?? []) track.stop();
     stream = undefined;
     camera.setAttribute('aria-pressed', 'false');
     camera.textContent = 'Use the camera';
+    part('classes').setAttribute('aria-live', 'polite');
   };
   const watch = async () => {
     while (stream) {
@@ -139,6 +143,8 @@ async function start() {
       await video.play();
       camera.setAttribute('aria-pressed', 'true');
       camera.textContent = 'Stop the camera';
+      part('classes').setAttribute('aria-live', 'off');
+      say('The camera is on.');
       await watch();
     } catch (error) {
       stopCamera();
