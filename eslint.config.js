@@ -13,6 +13,7 @@ export default defineConfig(
       'bench/**/*.js',
       'bench/**/*.cjs',
       'models/*.js',
+      'src/export/page/*.js',
       'test/fuzz/*.js',
       'test/vendor/*.js',
       'test/zoo/*.js',

@@ -66,8 +66,12 @@ export {
 
 // What was trained.
 export { applyDelta, type Delta, encodeDelta, readDelta } from './export/delta.js';
+export { exportModel, type ExportedModel, type ExportOptions, type ExportProgress } from './export/exportModel.js';
+export { type InferenceOptions, type Precision, precisions } from './export/inferenceModel.js';
+export type { Parity } from './export/parity.js';
 export { encodeTuned, type Learned, readLearned } from './export/run.js';
-export { ImageClassifier } from './runtime/classifier.js';
+export { webFolder, type WebOptions } from './export/webFolder.js';
+export { ImageClassifier, type ImageSize, type LoadOptions } from './runtime/classifier.js';
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { type Explanation, PhotoExplainer } from './train/explain.js';
 export { predict, type ScoredClass } from './train/predict.js';
@@ -132,5 +136,5 @@ export {
 } from './runtime/providers.js';
 
 export { UserError } from './errors.js';
-export { writeFileAtomically } from './files.js';
+export { type FileContent, writeFileAtomically, writeFilesAtomically } from './files.js';
 export { packageVersion } from './version.js';

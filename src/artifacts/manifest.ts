@@ -19,6 +19,9 @@ export const METADATA = {
   policy: 'ort_tl.policy',
   source: 'ort_tl.source_sha256',
   version: 'ort_tl.version',
+  /** Of an exported inference model: in what numbers it computes, and how it compares with the tuned model, JSON. */
+  precision: 'ort_tl.precision',
+  parity: 'ort_tl.parity',
 } as const;
 
 /** `manifest.json`: what the artifacts in its folder are. */

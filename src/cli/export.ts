@@ -1,28 +1,129 @@
-import { encodeDelta, encodeTuned, readLearned, readModel, UserError, writeFileAtomically } from '../index.js';
-import { shared } from './options.js';
-import { showBytes, Terminal } from './terminal.js';
-import { modelOfRun } from './train.js';
+import {
+  type CalibrationMethod,
+  calibrationMethods,
+  type Dataset,
+  encodeDelta,
+  type ExportedModel,
+  exportModel,
+  type ExportOptions,
+  type Learned,
+  type ModelFile,
+  type Parity,
+  openDataset,
+  type Precision,
+  precisions,
+  readLearned,
+  readModel,
+  UserError,
+  webFolder,
+  writeFileAtomically,
+  writeFilesAtomically,
+} from '../index.js';
+import { MOST_THREADS, number, shared, wholeNumber } from './options.js';
+import { showBytes, showPercent, Terminal } from './terminal.js';
+import { beginningOfRun } from './train.js';
 import type { Verb } from './verb.js';
 
 interface Arguments {
   run: string;
-  format: 'onnx';
+  format: 'onnx' | 'ort' | 'web';
   delta: boolean;
+  precision: Precision;
+  opset: number | undefined;
+  preprocessing: 'apart' | 'baked';
+  softmax: boolean;
+  batch: string;
+  'calibration-data': string | undefined;
+  calibration: CalibrationMethod;
+  'calibration-photos': number;
+  'keep-float': string | undefined;
+  'reduce-range': boolean | undefined;
+  data: string | undefined;
+  verify: number;
+  'min-agreement': number | undefined;
+  threads: number;
   model: string | undefined;
   out: string;
   json: boolean;
   quiet: boolean;
 }
 
+/** Flags that have a meaning for a delta. */
+const OF_DELTAS: ReadonlySet<string> = new Set(['debug', 'delta', 'json', 'model', 'out', 'quiet']);
+const DYNAMIC = 'dynamic';
+/** Images at once that any memory holds. */
+const LARGEST_BATCH = 4096;
+
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
       .positional('run', { type: 'string', demandOption: true, describe: 'folder that ort-tl train wrote' })
       .option('format', {
-        choices: ['onnx'] as const,
+        choices: ['onnx', 'ort', 'web'] as const,
         default: 'onnx' as const,
-        describe: 'what is written: an ONNX model, float32',
+        describe:
+          "what is written: an ONNX model, one in ONNX Runtime's own format, or a folder with a page that runs it",
       })
+      .option('precision', {
+        choices: precisions,
+        default: 'fp32' as const,
+        describe: 'numbers of weights and activations; int8 is calibrated on training photos of the run',
+      })
+      .option('opset', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'operator set (default: of the pretrained model)',
+      })
+      .option('preprocessing', {
+        choices: ['apart', 'baked'] as const,
+        default: 'apart' as const,
+        describe:
+          'baked: the model takes uint8 photos [N, H, W, 3] of any size, and resizes, crops and normalizes them',
+      })
+      .option('softmax', { type: 'boolean', default: false, describe: 'give probabilities in place of logits' })
+      .option('batch', {
+        type: 'string',
+        default: DYNAMIC,
+        requiresArg: true,
+        describe: 'images that the model takes at once, or dynamic',
+      })
+      .option('calibration', {
+        choices: calibrationMethods,
+        default: 'min-max' as const,
+        describe: 'int8: how the ranges of activations are found',
+      })
+      .option('calibration-data', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'int8: photos for it, a folder (default: training photos of the run)',
+      })
+      .option('calibration-photos', { type: 'number', default: 128, requiresArg: true, describe: 'int8: how many' })
+      .option('keep-float', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'int8: layers that are computed in float: first, last, or first,last',
+      })
+      .option('reduce-range', {
+        type: 'boolean',
+        describe: 'int8: weights of 7 bits, for x86 processors without VNNI (default: as this machine needs)',
+      })
+      .option('data', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'the photos of the run (default: where the run found them)',
+      })
+      .option('verify', {
+        type: 'number',
+        default: 256,
+        requiresArg: true,
+        describe: 'photos that the model is compared on with the one that was trained, at most',
+      })
+      .option('min-agreement', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'percent of them that both must give the same class; else nothing is written',
+      })
+      .option('threads', { type: 'number', default: 0, requiresArg: true, describe: 'of ONNX Runtime; 0: all cores' })
       .option('delta', {
         type: 'boolean',
         default: false,
@@ -33,26 +134,155 @@ export const verb: Verb<Arguments> = {
         demandOption: false,
         describe: 'the pretrained model that the run began with (default: where the run found it)',
       })
-      .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'the file to write' })
+      .option('out', {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: 'the file to write, or the folder',
+      })
       .option('json', shared.json)
       .option('quiet', shared.quiet)
-      .example('$0 export runs/first --out tuned.onnx', 'the best epoch as a model')
+      .example('$0 export runs/first --out tuned.onnx', 'the best epoch as a model, float32')
+      .example(
+        '$0 export runs/first --precision int8 --min-agreement 98 --out small.onnx',
+        'a quarter of the size, if it holds',
+      )
+      .example('$0 export runs/first --preprocessing baked --softmax --out photo.onnx', 'photos in, probabilities out')
+      .example('$0 export runs/first --format web --precision int8 --out page', 'a page that classifies in the browser')
       .example('$0 export runs/first --delta --out tuned.delta', 'what to send to whoever has the pretrained model'),
   handler: async (args) => {
     const terminal = new Terminal(args);
+    const least =
+      args['min-agreement'] === undefined
+        ? undefined
+        : number('min-agreement', args['min-agreement'], 'percent from 0 to 100', (each) => each >= 0 && each <= 100) /
+          100;
+    const given = inferenceOptions(args);
     const learned = readLearned(args.run);
-    const path = args.model ?? modelOfRun(args.run);
+    const settings = beginningOfRun(args.run);
+    const path = args.model ?? settings.model;
     if (path === undefined)
       throw new UserError('bad-arguments', `${args.run} does not say which model it began with; name it (--model)`);
     const source = readModel(path);
-    const parts = args.delta ? encodeDelta(source, learned) : [encodeTuned(source, learned)];
-    await writeFileAtomically(args.out, ...parts);
-    const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
-    terminal.print(
-      args.delta
-        ? `${args.out}: ${showBytes(bytes)}; ort-tl apply makes the tuned model of it and of ${learned.manifest.source.file}`
-        : `${args.out}: ${showBytes(bytes)}`,
-    );
-    terminal.json({ out: args.out, bytes, delta: args.delta, base: learned.manifest.source });
+    if (args.delta) {
+      refuseBesideDelta();
+      await writeDelta(terminal, args, source, learned);
+      return;
+    }
+    const exported = await report(terminal, source, learned, { ...given, ...(await photosOf(args, settings)) });
+    const { parity } = exported;
+    const told = { format: args.format, precision: args.precision, ...parity, calibration: exported.calibration };
+    if (least !== undefined && parity.agreement < least) {
+      terminal.warn(
+        `ort-tl: the exported model agrees with the trained one on ${showPercent(parity.agreement)} of ${parity.photos} photos, and ${args['min-agreement'] ?? 0} % were asked for (--min-agreement); nothing is written`,
+      );
+      terminal.json({ out: null, ...told });
+      process.exitCode = 1;
+      return;
+    }
+    if (args.format === 'web') {
+      const { classes: labels, preprocessing } = learned.manifest;
+      await writeFilesAtomically(await webFolder(args.out, exported, { ...given, labels, preprocessing }));
+    } else await writeFileAtomically(args.out, exported.bytes);
+    terminal.result(`${args.out}: ${comparisonOf(parity)}`);
+    terminal.json({ out: args.out, base: learned.manifest.source, ...told });
   },
 };
+
+function inferenceOptions(args: Arguments): ExportOptions {
+  const optional: { -readonly [Key in keyof ExportOptions]?: ExportOptions[Key] } = {};
+  if (args.opset !== undefined) optional.opset = wholeNumber('opset', args.opset, 9, 99);
+  if (args.batch !== DYNAMIC) optional.batch = batchOf(args.batch);
+  if (args['keep-float'] !== undefined) optional.keepFloat = keptLayers(args['keep-float']);
+  if (args['reduce-range'] !== undefined) optional.reducesRange = args['reduce-range'];
+  return {
+    ...optional,
+    precision: args.precision,
+    format: args.format === 'ort' ? 'ort' : 'onnx',
+    bakesPreprocessing: args.preprocessing === 'baked',
+    softmax: args.softmax,
+    calibration: {
+      method: args.calibration,
+      photos: wholeNumber('calibration-photos', args['calibration-photos'], 1),
+    },
+    verify: wholeNumber('verify', args.verify, 1),
+    threads: wholeNumber('threads', args.threads, 0, MOST_THREADS),
+  };
+}
+
+function batchOf(value: string): number {
+  const batch = Number(value);
+  if (Number.isSafeInteger(batch) && batch >= 1 && batch <= LARGEST_BATCH) return batch;
+  throw new UserError(
+    'bad-arguments',
+    `expected ${DYNAMIC} or a whole number from 1 to ${LARGEST_BATCH}, got \`${value}\` (--batch)`,
+  );
+}
+
+/** @throws UserError `bad-arguments` for flags that say how a model is to be, beside one that asks for no model. */
+function refuseBesideDelta(): void {
+  const flags = process.argv.flatMap((word) => (word.startsWith('--') ? [word.slice(2).split('=')[0] ?? ''] : []));
+  const alien = flags.find((flag) => !OF_DELTAS.has(flag));
+  if (alien !== undefined)
+    throw new UserError('bad-arguments', `a delta holds what was trained, as it was trained; leave out --${alien}`);
+}
+
+function keptLayers(value: string): ('first' | 'last')[] {
+  return value.split(',').map((word) => {
+    if (word === 'first' || word === 'last') return word;
+    throw new UserError('bad-arguments', `expected first, last or first,last, got \`${value}\` (--keep-float)`);
+  });
+}
+
+/** The run's photos, and those that are to calibrate; without the first, the second will have to do. */
+async function photosOf(
+  args: Arguments,
+  { data: where, open }: ReturnType<typeof beginningOfRun>,
+): Promise<Pick<ExportOptions, 'calibrationData' | 'dataset' | 'seed'>> {
+  const calibrationData = args['calibration-data'];
+  const calibrate = calibrationData === undefined ? {} : { calibrationData };
+  const data = args.data ?? where;
+  let dataset: Dataset;
+  try {
+    if (data === undefined) throw new UserError('no-photos', `${args.run} does not say which photos it trained with`);
+    dataset = await openDataset(data, open);
+  } catch (thrown) {
+    if (!(thrown instanceof UserError) || args.data !== undefined) throw thrown;
+    if (calibrationData !== undefined) return calibrate;
+    throw new UserError(
+      thrown.code,
+      `${thrown.message}; an exported model is compared with the trained one on photos: name those of the run (--data), or others (--calibration-data)`,
+    );
+  }
+  return { ...calibrate, dataset, ...(open.seed === undefined ? {} : { seed: open.seed }) };
+}
+
+async function report(
+  terminal: Terminal,
+  source: ModelFile,
+  learned: Learned,
+  options: ExportOptions,
+): Promise<ExportedModel> {
+  const exporting = exportModel(source, learned, options);
+  let state = await exporting.next();
+  for (; !state.done; state = await exporting.next()) {
+    const { phase, done, total } = state.value;
+    terminal.progress(phase, done, total);
+  }
+  return state.value;
+}
+
+function comparisonOf({ photos, agreement, largestDifference, top1, bytes, latencyMs }: Parity): string {
+  const accuracy = top1 ? `, top-1 ${showPercent(top1.exported)} (trained: ${showPercent(top1.trained)})` : '';
+  return `${showBytes(bytes.exported)} (trained: ${showBytes(bytes.trained)}); agrees on ${showPercent(agreement)} of ${photos} photos, logits differ by ${largestDifference.toPrecision(2)} at most${accuracy}; ${latencyMs.exported.toFixed(2)} ms a run (trained: ${latencyMs.trained.toFixed(2)} ms)`;
+}
+
+async function writeDelta(terminal: Terminal, args: Arguments, source: ModelFile, learned: Learned): Promise<void> {
+  const parts = encodeDelta(source, learned);
+  await writeFileAtomically(args.out, ...parts);
+  const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  terminal.print(
+    `${args.out}: ${showBytes(bytes)}; ort-tl apply makes the tuned model of it and of ${learned.manifest.source.file}`,
+  );
+  terminal.json({ out: args.out, bytes, delta: true, base: learned.manifest.source });
+}

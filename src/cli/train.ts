@@ -8,6 +8,7 @@ import {
   metricNames,
   mixesPhotos,
   openDataset,
+  type OpenOptions,
   type Preset,
   PRESETS,
   providerCalled,
@@ -405,11 +406,31 @@ function settingsOfRun(folder: string): Partial<Arguments> {
   return readConfig(settings, SETTINGS, SWITCHES, WAIVED);
 }
 
-/** The pretrained model that a run began with, as its settings name it; undefined where it has none. @throws UserError `bad-config`. */
-export function modelOfRun(folder: string): string | undefined {
-  const settings = join(folder, SETTINGS_FILE);
-  const { model } = existsSync(settings) ? readConfig(settings, SETTINGS, SWITCHES) : {};
-  return typeof model === 'string' ? model : undefined;
+/** What a run began with: its model and its photos, and how these were opened; what it does not say is left out. */
+export interface RunSettings {
+  readonly model?: string;
+  readonly data?: string;
+  readonly open: OpenOptions;
+}
+
+/** What a run's settings say it began with. @throws UserError `bad-config`. */
+export function beginningOfRun(folder: string): RunSettings {
+  const path = join(folder, SETTINGS_FILE);
+  const settings = existsSync(path) ? readConfig(path, SETTINGS, SWITCHES, WAIVED) : {};
+  const text = (name: string) => (typeof settings[name] === 'string' ? settings[name] : undefined);
+  const amount = <Key extends keyof OpenOptions>(key: Key, name: string): OpenOptions =>
+    typeof settings[name] === 'number' ? { [key]: settings[name] } : {};
+  const [model, data] = [text('model'), text('data')];
+  return {
+    ...(model === undefined ? {} : { model }),
+    ...(data === undefined ? {} : { data }),
+    open: {
+      ...amount('valFraction', 'val-fraction'),
+      ...amount('seed', 'seed'),
+      ...amount('limit', 'limit'),
+      ...amount('valLimit', 'val-limit'),
+    },
+  };
 }
 
 /** Writes what repeats the run: `ort-tl train --config args.yaml`. */

@@ -147,7 +147,7 @@ function labelled(classes: readonly string[], photos: PhotosByClass, most: numbe
 }
 
 /** At most `most` of the elements, spread evenly, since neighbours among photos are often alike. */
-function evenly<T>(all: readonly T[], most: number): T[] {
+export function evenly<T>(all: readonly T[], most: number): T[] {
   if (all.length <= most) return [...all];
   return Array.from({ length: most }, (_, index) => Math.floor((index * all.length) / most)).flatMap(
     (place) => all[place] ?? [],

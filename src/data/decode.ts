@@ -3,7 +3,7 @@ import { messageOf, UserError } from '../errors.js';
 import { enlarge, neededPixels } from './enlarge.js';
 import { centredView, type Size, type View } from './geometry.js';
 import type { Unlabelled } from './dataset.js';
-import { type PhotoContent, readPhoto } from './photo.js';
+import { type PhotoContent, type Picture, readPhoto } from './photo.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
 
 // Each photo is decoded once, so a cache would only hold memory; several photos at once use the cores better than several
@@ -31,6 +31,16 @@ export async function decodePixels(file: string | Buffer, preprocessing: Preproc
 /** As `decodePixels`, of a data set's photo, wherever it lies. */
 export async function decodePhoto(photo: Unlabelled, preprocessing: Preprocessing): Promise<Uint8Array> {
   return decodeContent(await readPhoto(photo), photo.path, (size) => centredView(size, preprocessing));
+}
+
+/** The whole of a photo in its own size. @throws UserError `unreadable-photo`. */
+export async function decodeWhole(photo: Unlabelled): Promise<Picture> {
+  let size: Size = { width: 0, height: 0 };
+  const pixels = await decodeContent(await readPhoto(photo), photo.path, ({ width, height }) => {
+    size = { width, height };
+    return { scaled: size, left: 0, top: 0, window: size };
+  });
+  return { pixels, ...size };
 }
 
 /** As `decodePixels`, of the view that `viewOf` chooses by the size of the upright photo; `name` is for the error. */

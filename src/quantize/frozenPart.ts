@@ -1,10 +1,11 @@
 import { canonicalize } from '../graph/canonical.js';
-import { type Graph, int, Node, Value } from '../graph/graph.js';
+import type { Graph } from '../graph/graph.js';
 import { inferGraph } from '../graph/infer.js';
 import { graphOfModel, modelOfGraph } from '../graph/proto.js';
 import { simplify } from '../graph/simplify.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import type { CalibrationMethod } from './calibration.js';
+import { type CalibrationModel, calibrationModel } from './calibrationModel.js';
 import { foldNorms } from './foldNorms.js';
 import { type QuantizationPlan, quantize } from './quantize.js';
 import { type Selection, selectNodes } from './selection.js';
@@ -29,30 +30,9 @@ export class FrozenPart {
     this.selection = selectNodes(this.graph, { keepsLast: true, ...(gates ? { largestMap: LARGEST_MAP } : {}) });
   }
 
-  /**
-   * The model in float whose outputs tell of the activations whose ranges are needed: all their numbers, or, where `method` asks for
-   * no more, their smallest and largest. `activations` says whose each output is.
-   */
-  calibration(method: CalibrationMethod): { model: ModelProto; activations: ReadonlyMap<string, string> } {
-    const wanted = new Set(this.selection.values);
-    const all = [...this.graph.inputs, ...this.graph.nodes.flatMap((node) => node.outputs)];
-    const values = all.flatMap((value) => (value && wanted.has(value.name) ? [value] : []));
-    if (method !== 'min-max')
-      return {
-        model: modelOfGraph({ ...this.graph, outputs: values }, 'calibration'),
-        activations: new Map(values.map(({ name }) => [name, name])),
-      };
-    const activations = new Map<string, string>();
-    const extremes = values.flatMap((value) =>
-      ['ReduceMin', 'ReduceMax'].map((op) => {
-        const extreme = new Value(`${value.name}/${op}`, 'float32', []);
-        activations.set(extreme.name, value.name);
-        return new Node(op, '', extreme.name, [value], [extreme], new Map([['keepdims', int(0)]]));
-      }),
-    );
-    const nodes = [...this.graph.nodes, ...extremes];
-    const outputs = extremes.map((node) => node.output());
-    return { model: modelOfGraph({ ...this.graph, nodes, outputs }, 'calibration'), activations };
+  /** The frozen part in float, giving what {@link calibrationModel} does of the activations that the selection needs. */
+  calibration(method: CalibrationMethod): CalibrationModel {
+    return calibrationModel(this.graph, this.selection.values, method);
   }
 
   quantized(plan: QuantizationPlan): ModelProto {

@@ -1,5 +1,5 @@
 import { type Graph, int, Node, Value } from '../graph/graph.js';
-import { allocate, floatTensor, type Tensor, tensor } from '../onnx/tensor.js';
+import { floatTensor, type Tensor, tensor } from '../onnx/tensor.js';
 import { activationQuantization, type Quantization, type Range } from './range.js';
 import { isLayer } from './selection.js';
 import { quantizeLayer } from './weight.js';
@@ -15,6 +15,8 @@ export interface QuantizationPlan {
    * Default false.
    */
   readonly reducesRange?: boolean;
+  /** Whether weights of layers that are computed in float are held as signed bytes too. Default false. */
+  readonly storesAllWeights?: boolean;
 }
 
 /**
@@ -55,12 +57,13 @@ export function quantize(graph: Graph, plan: QuantizationPlan): Graph {
     written.set(value, append('DequantizeLinear', `${value.name}/dequantize`, [whole, ...by], real));
   };
   const dequantized = (name: string, whole: Tensor, scales: readonly number[], axis: number): Value => {
-    const zeros = tensor(whole.dtype, [scales.length], allocate(whole.dtype, scales.length));
     const inputs = [
       constant(`${name}/quantized`, whole),
       constant(`${name}/scale`, floatTensor([scales.length], scales)),
-      constant(`${name}/zero_point`, zeros),
     ];
+    // ONNX Runtime wants zeros that are written out of weights, and not of biases, where they would take as much room again.
+    if (whole.dtype === 'int8')
+      inputs.push(constant(`${name}/zero_point`, tensor('int8', [scales.length], new Int8Array(scales.length))));
     return append(
       'DequantizeLinear',
       `${name}/dequantize`,
@@ -73,11 +76,21 @@ export function quantize(graph: Graph, plan: QuantizationPlan): Graph {
     const [source, weight, bias] = [node.input(0), node.input(1).constant, node.inputs[2]?.constant];
     const inputScale = quantizations.get(source)?.scale;
     if (!weight || inputScale === undefined) throw new Error(`the range of "${source.name}" is not known`);
-    const axis = node.op === 'Gemm' && node.int('transB', 0) === 0 ? 1 : 0;
+    const axis = channelAxis(node);
     const layer = quantizeLayer(weight, bias, { axis, largest, inputScale });
     const inputs = [x, dequantized(`${node.name}/weight`, layer.weight, layer.scales, axis)];
     if (layer.bias) inputs.push(dequantized(`${node.name}/bias`, layer.bias, layer.biasScales, 0));
     return inputs;
+  };
+
+  /** What stands for the weight of a layer in float. */
+  const storedWeight = (node: Node, index: number): Value | undefined => {
+    const weight = node.inputs[1]?.constant;
+    if (index !== 1 || weight?.dtype !== 'float32' || weight.dims.length < 2 || node.domain !== '') return undefined;
+    if (!isLayer(node) && node.op !== 'MatMul') return undefined;
+    const axis = channelAxis(node);
+    const layer = quantizeLayer(weight, undefined, { axis, largest: 127, inputScale: 1 });
+    return dequantized(`${node.name}/weight`, layer.weight, layer.scales, axis);
   };
 
   for (const input of graph.inputs) {
@@ -88,6 +101,7 @@ export function quantize(graph: Graph, plan: QuantizationPlan): Graph {
     let inputs = node.inputs.map((input) => input && (written.get(input) ?? input));
     const [x] = inputs;
     if (x && isLayer(node) && selected.has(node.output().name)) inputs = layerInputs(node, x);
+    else if (plan.storesAllWeights) inputs = inputs.map((input, index) => storedWeight(node, index) ?? input);
     const outputs = node.outputs.map((output) => {
       if (!output) return output;
       const copy = new Value(
@@ -110,6 +124,12 @@ export function quantize(graph: Graph, plan: QuantizationPlan): Graph {
     outputs: graph.outputs.map((output) => written.get(output) ?? output),
     nodes,
   };
+}
+
+/** Of a layer's weight, the axis of the channels of its result. */
+function channelAxis(node: Node): number {
+  if (node.op === 'Conv') return 0;
+  return node.op === 'Gemm' && node.int('transB', 0) === 1 ? 0 : (node.inputs[1]?.constant?.dims.length ?? 2) - 1;
 }
 
 function constant(name: string, of: Tensor): Value {

@@ -3,21 +3,46 @@ import { z } from 'zod';
 import { METADATA, type Preprocessing, preprocessingSchema } from '../artifacts/manifest.js';
 import { messageOf, UserError } from '../errors.js';
 import { metadataOf, readModel } from '../onnx/model.js';
+import type { ModelProto } from '../onnx/onnx_pb.js';
+
+/** Operators that leave numbers as they are, but for their shape or type. */
+const PASSING: ReadonlySet<string> = new Set(['Cast', 'Flatten', 'Identity', 'Reshape', 'Squeeze']);
+/** A share that is below the smallest of float32 counts as this. */
+const SMALLEST_SHARE = 1e-38;
+
+export interface LoadOptions {
+  /** 0: as many as ONNX Runtime likes. */
+  readonly threads?: number;
+  /** What messages call the model. */
+  readonly name: string;
+}
 
 /** An exported model in a plain session: pixels in, class scores out. */
 export class ImageClassifier {
   private constructor(
     readonly labels: readonly string[],
     readonly preprocessing: Preprocessing,
+    /** Whether the model gives shares that add up to 1; {@link run} then gives their logarithms, which are logits too. */
+    readonly endsInSoftmax: boolean,
     private readonly session: ort.InferenceSession,
-    private readonly input: string,
+    private readonly input: ort.InferenceSession.TensorValueMetadata,
     private readonly output: string,
-    private readonly channelsFirst: boolean,
   ) {}
 
   /** @throws UserError `no-metadata` when the file lacks labels or preprocessing, `not-loadable` when ONNX Runtime refuses it. */
   static async open(path: string, threads = 0): Promise<ImageClassifier> {
-    const { proto } = readModel(path);
+    return ImageClassifier.load(readModel(path).proto, path, { threads, name: path });
+  }
+
+  /**
+   * Loads `file`, a path or the bytes of an ONNX or ORT file, which `proto` describes.
+   * @throws UserError as {@link open} does.
+   */
+  static async load(
+    proto: ModelProto,
+    file: string | Uint8Array,
+    { threads = 0, name }: LoadOptions,
+  ): Promise<ImageClassifier> {
     const metadata = metadataOf(proto);
     const read = <T>(key: string, schema: z.ZodType<T>): T => {
       try {
@@ -25,55 +50,106 @@ export class ImageClassifier {
       } catch {
         throw new UserError(
           'no-metadata',
-          `${path} says nothing of its ${key} in its metadata; give a model that ort-tl has exported`,
+          `${name} says nothing of its ${key} in its metadata; give a model that ort-tl has exported`,
         );
       }
     };
     const labels = read(METADATA.labels, z.array(z.string()));
     const preprocessing = read(METADATA.preprocessing, preprocessingSchema);
+    const options = { logSeverityLevel: 4 as const, ...(threads > 0 ? { intraOpNumThreads: threads } : {}) };
     let session: ort.InferenceSession;
     try {
-      session = await ort.InferenceSession.create(path, {
-        logSeverityLevel: 4,
-        ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
-      });
+      session = await (typeof file === 'string'
+        ? ort.InferenceSession.create(file, options)
+        : ort.InferenceSession.create(file, options));
     } catch (thrown) {
-      throw new UserError('not-loadable', `ONNX Runtime cannot load ${path}: ${messageOf(thrown)}`);
+      throw new UserError('not-loadable', `ONNX Runtime cannot load ${name}: ${messageOf(thrown)}`);
     }
     const [input] = session.inputMetadata;
     const output = session.outputMetadata.find(
       (each) => each.isTensor && each.shape.length === 2 && each.shape[1] === labels.length,
     );
     if (!input?.isTensor || !output)
-      throw new UserError('not-loadable', `${path} does not map an image to ${labels.length} classes`);
-    return new ImageClassifier(labels, preprocessing, session, input.name, output.name, input.shape[1] === 3);
+      throw new UserError('not-loadable', `${name} does not map an image to ${labels.length} classes`);
+    return new ImageClassifier(labels, preprocessing, endsInSoftmax(proto, output.name), session, input, output.name);
   }
 
-  /** Class scores [count, classes] of `pixels`, uint8 RGB [count, H, W, 3]. @throws UserError `not-runnable`. */
-  async run(pixels: Uint8Array, count: number): Promise<Float32Array> {
-    const { height, width, mean, std } = this.preprocessing;
+  /**
+   * Class scores [count, classes] of `pixels`, uint8 RGB [count, H, W, 3] of the size that the preprocessing names; a model that does
+   * its preprocessing by itself takes photos of any `size`. @throws UserError `not-runnable`.
+   */
+  async run(pixels: Uint8Array, count: number, size: ImageSize = this.preprocessing): Promise<Float32Array> {
+    const each = pixels.length / count;
+    const [first] = this.input.shape;
+    // A model for so many images takes no fewer.
+    const batch = typeof first === 'number' ? first : count;
+    const scores = new Float32Array(count * this.labels.length);
+    for (let done = 0; done < count; done += batch) {
+      const results = await this.session
+        .run({ [this.input.name]: this.feed(pixels.subarray(done * each, (done + batch) * each), batch, size) }, [
+          this.output,
+        ])
+        .catch((thrown: unknown) => {
+          throw new UserError('not-runnable', `ONNX Runtime failed while it ran the model: ${messageOf(thrown)}`);
+        });
+      const rows = results[this.output]?.data as Float32Array;
+      scores.set(rows.subarray(0, (count - done) * this.labels.length), done * this.labels.length);
+    }
+    return this.endsInSoftmax ? scores.map((share) => Math.log(Math.max(share, SMALLEST_SHARE))) : scores;
+  }
+
+  /** Milliseconds of each of `runs` runs of the session on one image, or on as many as it takes; the first run is not among them. */
+  async time(pixels: Uint8Array, runs: number, size: ImageSize = this.preprocessing): Promise<number[]> {
+    const [first] = this.input.shape;
+    const feeds = { [this.input.name]: this.feed(pixels, typeof first === 'number' ? first : 1, size) };
+    await this.session.run(feeds, [this.output]);
+    const times: number[] = [];
+    for (let run = 0; run < runs; run++) {
+      const began = performance.now();
+      await this.session.run(feeds, [this.output]);
+      times.push(performance.now() - began);
+    }
+    return times;
+  }
+
+  /** The model's input of `batch` images, of which `pixels` may hold fewer: bytes, or normalised numbers. */
+  private feed(pixels: Uint8Array, batch: number, { height, width }: ImageSize): ort.Tensor {
     const area = height * width;
-    const data = new Float32Array(count * 3 * area);
-    for (let image = 0; image < count; image++) {
+    if (this.input.type === 'uint8') {
+      const data = new Uint8Array(batch * 3 * area);
+      data.set(pixels);
+      return new ort.Tensor('uint8', data, [batch, height, width, 3]);
+    }
+    const { mean, std } = this.preprocessing;
+    const channelsFirst = this.input.shape[1] === 3;
+    const data = new Float32Array(batch * 3 * area);
+    for (let image = 0; image < pixels.length / (3 * area); image++) {
       for (let pixel = 0; pixel < area; pixel++) {
         for (let channel = 0; channel < 3; channel++) {
           const value = (pixels[(image * area + pixel) * 3 + channel] ?? 0) / 255;
-          const at = this.channelsFirst ? (image * 3 + channel) * area + pixel : (image * area + pixel) * 3 + channel;
+          const at = channelsFirst ? (image * 3 + channel) * area + pixel : (image * area + pixel) * 3 + channel;
           data[at] = (value - (mean[channel] ?? 0)) / (std[channel] ?? 1);
         }
       }
     }
-    const shape = this.channelsFirst ? [count, 3, height, width] : [count, height, width, 3];
-    const feeds = { [this.input]: new ort.Tensor('float32', data, shape) };
-    try {
-      const results = await this.session.run(feeds, [this.output]);
-      return results[this.output]?.data as Float32Array;
-    } catch (thrown) {
-      throw new UserError('not-runnable', `ONNX Runtime failed while it ran the model: ${messageOf(thrown)}`);
-    }
+    return new ort.Tensor('float32', data, channelsFirst ? [batch, 3, height, width] : [batch, height, width, 3]);
   }
 
   async close(): Promise<void> {
     await this.session.release();
   }
+}
+
+/** In pixels. */
+export interface ImageSize {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Whether the output `name` comes of a Softmax. */
+function endsInSoftmax({ graph }: ModelProto, name: string): boolean {
+  const producers = new Map(graph?.node.flatMap((node) => node.output.map((output) => [output, node] as const)));
+  let node = producers.get(name);
+  while (node && PASSING.has(node.opType)) node = producers.get(node.input[0] ?? '');
+  return node?.opType === 'Softmax';
 }

@@ -1,19 +1,14 @@
 import type { Compiled } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import type { Dataset, Photo } from '../data/dataset.js';
-import { PhotoReader } from '../data/photoReader.js';
 import { UserError } from '../errors.js';
-import { Calibration } from '../quantize/calibration.js';
 import { FrozenPart } from '../quantize/frozenPart.js';
 import type { QuantizationPlan } from '../quantize/quantize.js';
 import { Random } from '../random.js';
-import { calibrate } from '../runtime/calibrate.js';
 import { productsSaturate } from '../runtime/saturation.js';
 import type { TrainEvent } from './events.js';
+import { observeRanges } from './observeRanges.js';
 import type { Settings } from './options.js';
-
-/** Photos that are decoding, or decoded and waiting for their turn. */
-const AHEAD = 16;
 
 type Quantized = NonNullable<Manifest['frozen']>;
 
@@ -44,35 +39,27 @@ export async function* quantizeFrozen(
     );
   let frozen = before;
   if (!frozen || !part.selection.values.every((name) => frozen?.ranges[name])) {
-    const { height, width } = compiled.manifest.preprocessing;
     const chosen = calibrationPhotos(dataset, calibration.photos, seed);
-    const observed = new Calibration(calibration.method);
-    async function* images(): AsyncGenerator<Uint8Array> {
-      // Reading all photos is what tells of unreadable ones.
-      const reading = { concurrency: AHEAD, onSkipped: () => undefined };
-      for await (const { decoded } of PhotoReader.ofPixels().read(chosen, compiled.manifest.preprocessing, reading))
-        yield decoded;
-    }
-    let photos = 0;
-    const { model, activations } = part.calibration(calibration.method);
-    const runs = calibrate(model, images(), { height, width, threads }, (name, numbers) => {
-      observed.observe(activations.get(name) ?? name, numbers);
+    const observing = observeRanges(part.calibration(calibration.method), chosen, compiled.manifest.preprocessing, {
+      method: calibration.method,
+      threads,
+      source: dataset.folder,
     });
-    for await (photos of runs) {
-      if (signal?.aborted) throw new UserError('stopped', 'stopped while calibrating');
-      yield { type: 'progress', phase: 'calibrating', epoch: 0, done: photos, total: chosen.length };
+    let state = await observing.next();
+    for (; !state.done; state = await observing.next()) {
+      if (signal?.aborted) {
+        await observing.return({ ranges: new Map(), photos: 0 });
+        throw new UserError('stopped', 'stopped while calibrating');
+      }
+      yield { type: 'progress', phase: 'calibrating', epoch: 0, done: state.value, total: chosen.length };
     }
-    if (photos === 0)
-      throw new UserError(
-        'no-photos',
-        `none of ${chosen.length} photos of ${dataset.folder} that were to calibrate with can be read; mend or replace them`,
-      );
+    const { ranges, photos } = state.value;
     frozen = {
       precision: 'int8',
       calibration: { method: calibration.method, photos },
       reducesRange: await productsSaturate(),
       nodes: [...part.selection.nodes],
-      ranges: Object.fromEntries([...observed.ranges()].map(([name, { min, max }]) => [name, [min, max]])),
+      ranges: Object.fromEntries([...ranges].map(([name, { min, max }]) => [name, [min, max]])),
     };
   }
   return { ...compiled, manifest: { ...compiled.manifest, frozen }, quantized: part.quantized(planOf(frozen)) };

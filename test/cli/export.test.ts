@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFi
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, it } from 'vitest';
+import { z } from 'zod';
 import { drawPictures } from '../../src/data/pictures.js';
 import { readModel } from '../../src/onnx/model.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
@@ -10,6 +11,9 @@ import { SMALL_CNN, TINY_RESNET } from '../models.js';
 import { cli, expectRefusal, folder } from './cli.js';
 
 const TRAINED = fileURLToPath(new URL('../fixtures/vendor/tiny_resnet.checkpoint', import.meta.url));
+
+/** A grey picture of one pixel. */
+const GREY = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==';
 
 let at: string;
 let run: string;
@@ -25,11 +29,70 @@ beforeAll(async () => {
   expect(cli(['train', ...flags]).status).toBe(0);
 });
 
-it('exports what the training itself exported, and a delta that makes it again', () => {
-  const [tuned, delta, again] = ['tuned.onnx', 'tuned.delta', 'again.onnx'].map((name) => join(at, name));
-  if (!tuned || !delta || !again) throw new Error('unreachable');
-  expect(cli(['export', run, '--out', tuned])).toMatchObject({ status: 0, stderr: '' });
-  expect(readFileSync(tuned).equals(readFileSync(join(run, 'model.onnx')))).toBe(true);
+const JSON_PARITY = z.object({
+  out: z.string().nullable(),
+  precision: z.string(),
+  photos: z.number(),
+  agreement: z.number(),
+  bytes: z.object({ exported: z.number() }),
+  latencyMs: z.object({ exported: z.number() }),
+});
+
+it('exports models that agree with the trained one, tells how they compare, and predicts with them', () => {
+  const photo = join(at, 'pictures', 'val', 'boat', readdirSync(join(at, 'pictures', 'val', 'boat'))[0] ?? '');
+  const predicted = (model: string) =>
+    z
+      .array(z.object({ classes: z.array(z.object({ label: z.string(), probability: z.number() })) }))
+      .parse(JSON.parse(cli(['predict', '--model', model, photo, '--json']).stdout))[0]?.classes[0];
+  const trained = predicted(join(run, 'model.onnx'));
+  for (const flags of [
+    ['--precision', 'fp32'],
+    ['--precision', 'fp16', '--softmax'],
+    ['--precision', 'int8', '--batch', '4', '--calibration-photos', '20', '--keep-float', 'last'],
+    ['--preprocessing', 'baked', '--softmax', '--min-agreement', '90'],
+  ]) {
+    const out = join(at, 'some.onnx');
+    const ran = cli(['export', run, ...flags, '--out', out, '--json']);
+    expect(ran, flags.join(' ')).toMatchObject({ status: 0, stderr: '' });
+    const told = JSON_PARITY.parse(JSON.parse(ran.stdout));
+    expect(told).toMatchObject({ out, photos: 18, bytes: { exported: readFileSync(out).byteLength } });
+    expect(told.agreement, flags.join(' ')).toBeGreaterThan(0.85);
+    const now = predicted(out);
+    expect(now?.label).toBe(trained?.label);
+    expect(now?.probability).toBeCloseTo(trained?.probability ?? NaN, 1);
+  }
+  const lines = cli(['export', run, '--format', 'ort', '--out', join(at, 'some.ort')])
+    .stdout.trim()
+    .split('\n');
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(/some\.ort: .* MB \(trained: .*\); agrees on 100\.0 % of 18 photos, .* ms a run/);
+});
+
+it('writes nothing and exits with 1 where the exported model agrees too seldom', () => {
+  const out = join(at, 'gated.onnx');
+  // The ranges of one grey picture fit no other.
+  const grey = join(at, 'grey');
+  mkdirSync(grey);
+  writeFileSync(join(grey, 'grey.png'), Buffer.from(GREY, 'base64'));
+  const flags = ['--precision', 'int8', '--calibration-data', grey, '--min-agreement', '100', '--out', out];
+  const { status, stderr, stdout } = cli(['export', run, ...flags]);
+  expect(stderr.trim().split('\n')).toHaveLength(1);
+  expect(stderr).toMatch(
+    /agrees with the trained one on .* of 18 photos, and 100 % were asked for .*nothing is written/,
+  );
+  expect(stdout).toBe('');
+  expect(status).toBe(1);
+  const told = cli(['export', run, ...flags, '--json']);
+  expect(JSON_PARITY.parse(JSON.parse(told.stdout)).out).toBeNull();
+  expect(readdirSync(at).filter((name) => name.startsWith('gated'))).toEqual([]);
+});
+
+it('exports a delta that makes the trained model again', () => {
+  const [tuned, delta, again] = [
+    join(run, 'model.onnx'),
+    ...['tuned.delta', 'again.onnx'].map((name) => join(at, name)),
+  ];
+  if (!delta || !again) throw new Error('unreachable');
   expect(cli(['export', run, '--delta', '--out', delta])).toMatchObject({ status: 0, stderr: '' });
   const applied = cli(['apply', '--base', base, '--delta', delta, '--out', again, '--json']);
   expect(JSON.parse(applied.stdout)).toMatchObject({ policy: 'F1C1', bytes: readFileSync(tuned).byteLength });
@@ -59,8 +122,30 @@ it('refuses what is no run, no format and no delta in one line, and leaves no fi
   expectRefusal(cli(['export', empty, '--out', out]), /holds no run with a finished epoch: .*; name the folder/);
   expectRefusal(
     cli(['export', run, '--format', 'tflite', '--out', out]),
-    /expected one of "onnx", got "tflite" \(--format\)/,
+    /expected one of "onnx", "ort", "web", got "tflite" \(--format\)/,
   );
+  expectRefusal(
+    cli(['export', run, '--precision', 'int4', '--out', out]),
+    /expected one of "fp32", "fp16", "int8", got "int4" \(--precision\)/,
+  );
+  const refused = (...flags: string[]) => cli(['export', run, ...flags, '--out', out]);
+  expectRefusal(
+    refused('--precision', 'int8', '--calibration-data', empty),
+    /no photos in .*empty; expected files such as/,
+  );
+  expectRefusal(
+    refused('--precision', 'int8', '--keep-float', 'middle'),
+    /expected first, last or first,last, got `middle`/,
+  );
+  expectRefusal(
+    refused('--precision', 'int8', '--opset', '11'),
+    /expected operator set 13 or later for int8, got `11`/,
+  );
+  expectRefusal(refused('--opset', '8'), /expected a whole number from 9 to 99, got `8`/);
+  expectRefusal(refused('--batch', 'some'), /expected dynamic or a whole number from 1 to 4096, got `some`/);
+  expectRefusal(refused('--min-agreement', '101'), /expected percent from 0 to 100/);
+  expectRefusal(refused('--delta', '--precision', 'int8'), /a delta .*leave out --precision/);
+  expectRefusal(refused('--softmax', '--data', join(at, 'nowhere')), /nowhere/);
   expectRefusal(cli(['export', run]), /expected --out/);
   expectRefusal(cli(['export']), /expected a model or a run/);
   const cut = join(at, 'cut.delta');
@@ -121,6 +206,8 @@ it('leaves nothing on a full disk', (context) => {
     const out = join(disk.folder, 'some', 'file');
     for (const command of [
       ['export', run, '--out', out],
+      ['export', run, '--precision', 'int8', '--preprocessing', 'baked', '--out', out],
+      ['export', run, '--format', 'web', '--out', out],
       ['export', run, '--delta', '--out', out],
       ['apply', '--base', base, '--delta', delta, '--out', out],
       ['compile', '--model', base, '--classes', 'a,b', '--target', 'onnxruntime-training', '--out', out],

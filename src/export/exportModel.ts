@@ -1,0 +1,183 @@
+import { basename, dirname } from 'node:path';
+import { METADATA } from '../artifacts/manifest.js';
+import { type Dataset, evenly, type Photo } from '../data/dataset.js';
+import { findPhotos } from '../data/findPhotos.js';
+import { UserError } from '../errors.js';
+import { decodeModel, encodeModel, type ModelFile, setMetadata } from '../onnx/model.js';
+import type { ModelProto } from '../onnx/onnx_pb.js';
+import type { CalibrationMethod } from '../quantize/calibration.js';
+import type { Range } from '../quantize/range.js';
+import { Random } from '../random.js';
+import { ImageClassifier } from '../runtime/classifier.js';
+import { inOrtFormat } from '../runtime/ortFormat.js';
+import { runtimeVersion } from '../runtime/providers.js';
+import { productsSaturate } from '../runtime/saturation.js';
+import { observeRanges } from '../train/observeRanges.js';
+import { calibrationPhotos } from '../train/quantizeFrozen.js';
+import { InferenceModel, type InferenceOptions } from './inferenceModel.js';
+import { compareModels, type Parity } from './parity.js';
+import { encodeTuned, type Learned } from './run.js';
+import { sha256 } from '../files.js';
+
+export interface ExportOptions extends InferenceOptions {
+  /** Whether the file is ONNX, or in ONNX Runtime's own format; default `onnx`. */
+  readonly format?: 'onnx' | 'ort';
+  /** The photos of the run: those that validate are compared on, and those that train calibrate. */
+  readonly dataset?: Dataset;
+  /** Photos that calibrate in place of the run's: a folder, a file or a glob. Without `dataset` they are compared on too. */
+  readonly calibrationData?: string;
+  /** How ranges of int8 are found, of how many photos; default min-max of 128. */
+  readonly calibration?: { readonly method?: CalibrationMethod; readonly photos?: number };
+  /**
+   * Whether int8 weights have 7 bits, as x86 processors without VNNI need them; default what this machine needs.
+   */
+  readonly reducesRange?: boolean;
+  /** The most photos that are compared on; default 256, spread evenly. */
+  readonly verify?: number;
+  /** Of what is drawn; default 0. */
+  readonly seed?: number;
+  /** Default 0: as many as ONNX Runtime likes. */
+  readonly threads?: number;
+}
+
+export interface ExportProgress {
+  readonly phase: 'calibrating' | 'comparing';
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface ExportedModel {
+  /** Of the file, which nobody has written yet. */
+  readonly bytes: Uint8Array;
+  /** The model as ONNX, whatever the file's format. */
+  readonly proto: ModelProto;
+  readonly parity: Parity;
+  /** Absent but for int8. */
+  readonly calibration?: {
+    readonly method: CalibrationMethod;
+    readonly photos: number;
+    readonly reducesRange: boolean;
+  };
+}
+
+/**
+ * What a run has learned as an inference model, which has been run on photos and compared with the tuned model; how they compare is in
+ * its metadata too. Gives how far it is, and at the end the file's content.
+ * @throws UserError `wrong-base`, `no-photos`, `unsupported-opset`, `bad-arguments` without any photos.
+ */
+export async function* exportModel(
+  source: ModelFile,
+  learned: Learned,
+  options: ExportOptions,
+): AsyncGenerator<ExportProgress, ExportedModel> {
+  const { format = 'onnx', precision, dataset, verify = COMPARED, seed = 0, threads = 0 } = options;
+  const { classes, preprocessing } = learned.manifest;
+  const tunedBytes = encodeTuned(source, learned);
+  const tuned = { path: source.path, sha256: sha256(tunedBytes), proto: decodeModel(tunedBytes, source.path) };
+  const given = options.calibrationData === undefined ? undefined : await labelled(options.calibrationData, classes);
+  const compared = dataset ? validationPhotos(dataset, classes) : given;
+  if (!compared)
+    throw new UserError('bad-arguments', 'expected photos to compare the exported model on (--calibration-data)');
+  const photoSource = dataset?.folder ?? options.calibrationData ?? '';
+
+  const inference = new InferenceModel(tuned, preprocessing, options);
+  let ranges: ReadonlyMap<string, Range> = new Map();
+  let calibration: ExportedModel['calibration'];
+  if (precision === 'int8') {
+    const { method = 'min-max', photos: count = CALIBRATING } = options.calibration ?? {};
+    const chosen = given
+      ? new Random(seed)
+          .fork('calibration')
+          .shuffle([...given])
+          .slice(0, count)
+      : dataset
+        ? calibrationPhotos(dataset, count, seed)
+        : [];
+    const observing = observeRanges(inference.calibration(method), chosen, preprocessing, {
+      method,
+      threads,
+      source: options.calibrationData ?? photoSource,
+    });
+    let state = await observing.next();
+    for (; !state.done; state = await observing.next())
+      yield { phase: 'calibrating', done: state.value, total: chosen.length };
+    ranges = state.value.ranges;
+    const reducesRange = options.reducesRange ?? (await productsSaturate());
+    calibration = { method, photos: state.value.photos, reducesRange };
+  }
+  const proto = inference.model(ranges, calibration?.reducesRange);
+  const encode = (): Promise<Uint8Array> | Uint8Array => {
+    const bytes = encodeModel(proto);
+    return format === 'ort' ? inOrtFormat(bytes) : bytes;
+  };
+
+  const chosen = evenly(compared, verify);
+  const before = await ImageClassifier.load(tuned.proto, tunedBytes, { threads, name: source.path });
+  let parity: Parity;
+  try {
+    const bytes = await encode();
+    const after = await loadExported(proto, bytes, threads, options.opset);
+    try {
+      const takesWhole = options.bakesPreprocessing ?? false;
+      const comparing = compareModels(before, after, chosen, { takesWhole, source: photoSource });
+      let state = await comparing.next();
+      for (; !state.done; state = await comparing.next())
+        yield { phase: 'comparing', done: state.value, total: chosen.length };
+      parity = { ...state.value, bytes: { trained: tunedBytes.byteLength, exported: bytes.byteLength } };
+    } finally {
+      await after.close();
+    }
+  } finally {
+    await before.close();
+  }
+  // The file's size has its own digits in it.
+  let bytes: Uint8Array;
+  do {
+    const told = { ...parity, ...(calibration ? { calibration } : {}), runtime: runtimeVersion };
+    setMetadata(proto, new Map([[METADATA.parity, JSON.stringify(told)]]));
+    bytes = await encode();
+    const { trained, exported } = parity.bytes;
+    if (exported === bytes.byteLength) break;
+    parity = { ...parity, bytes: { trained, exported: bytes.byteLength } };
+  } while (true);
+  return { bytes, proto, parity, ...(calibration ? { calibration } : {}) };
+}
+
+/** Photos that are compared on, and that calibrate. */
+const COMPARED = 256;
+const CALIBRATING = 128;
+
+async function loadExported(
+  proto: ModelProto,
+  bytes: Uint8Array,
+  threads: number,
+  opset: number | undefined,
+): Promise<ImageClassifier> {
+  try {
+    return await ImageClassifier.load(proto, bytes, { threads, name: 'the exported model' });
+  } catch (thrown) {
+    if (opset === undefined || !(thrown instanceof UserError) || thrown.code !== 'not-loadable') throw thrown;
+    throw new UserError(
+      'unsupported-opset',
+      `the model cannot be written in operator set ${opset}: ${thrown.message}; choose another, or leave --opset out`,
+      { cause: thrown },
+    );
+  }
+}
+
+/** The photos that validate, by the classes that the model has. @throws UserError `unknown-class`. */
+function validationPhotos(dataset: Dataset, classes: readonly string[]): Photo[] {
+  const alien = dataset.classes.find((name) => !classes.includes(name));
+  if (alien !== undefined)
+    throw new UserError(
+      'unknown-class',
+      `the run knows no class "${alien}" of ${dataset.folder}; it knows ${classes.join(', ')}`,
+    );
+  return dataset.val.map((photo) => ({ ...photo, label: classes.indexOf(dataset.classes[photo.label] ?? '') }));
+}
+
+/** Photos of a folder; one that is called as a class tells of which its photos are, others do not (−1). */
+async function labelled(place: string, classes: readonly string[]): Promise<Photo[]> {
+  const paths = await findPhotos(place);
+  return paths.map((path) => ({ path, label: classes.indexOf(basename(dirname(path))) }));
+}

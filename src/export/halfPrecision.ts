@@ -1,0 +1,128 @@
+import { type Graph, int, Node, Value } from '../graph/graph.js';
+import { dtypeCode, floats, type Tensor, tensor } from '../onnx/tensor.js';
+
+/**
+ * Operators that are computed in float16. Others stay in float32, with a Cast on either side: reductions, normalizations, powers and
+ * exponentials, whose sums and squares leave what float16 holds (65,504 at most), and operators that want some inputs in float32.
+ */
+const HALVED: ReadonlySet<string> = new Set([
+  'Add',
+  'AveragePool',
+  'Clip',
+  'Concat',
+  'Conv',
+  'DepthToSpace',
+  'Div',
+  'Elu',
+  'Expand',
+  'Flatten',
+  'Gather',
+  'Gelu',
+  'Gemm',
+  'GlobalMaxPool',
+  'HardSigmoid',
+  'HardSwish',
+  'Identity',
+  'LeakyRelu',
+  'MatMul',
+  'Max',
+  'MaxPool',
+  'Min',
+  'Mul',
+  'Neg',
+  'PRelu',
+  'Pad',
+  'Relu',
+  'Reshape',
+  'Selu',
+  'Sigmoid',
+  'Slice',
+  'SpaceToDepth',
+  'Split',
+  'Squeeze',
+  'Sub',
+  'Tanh',
+  'Transpose',
+  'Unsqueeze',
+  'Where',
+]);
+
+/** The graph with weights and activations in float16; what goes in and comes out of it keeps its type. */
+export function halfPrecision(graph: Graph): Graph {
+  const nodes: Node[] = [];
+  /** What stands for each value of the source, in either type; made when it is first read. */
+  const halves = new Map<Value, Value>();
+  const wholes = new Map<Value, Value>(graph.inputs.map((input) => [input, input]));
+  const cast = (from: Value, to: 'float16' | 'float32', name: string): Value => {
+    const output = new Value(name, to, from.shape);
+    nodes.push(new Node('Cast', '', `${name}/cast`, [from], [output], new Map([['to', int(dtypeCode(to))]])));
+    return output;
+  };
+  const inHalf = (value: Value): Value => {
+    if (value.dtype !== 'float32') return wholes.get(value) ?? value;
+    let half = halves.get(value);
+    if (half) return half;
+    if (value.constant) {
+      half = new Value(`${value.name}/half`, 'float16', value.shape);
+      half.constant = halfTensor(value.constant);
+    } else half = cast(wholes.get(value) ?? value, 'float16', `${value.name}/half`);
+    halves.set(value, half);
+    return half;
+  };
+  const inWhole = (value: Value): Value => {
+    const whole = wholes.get(value);
+    if (whole) return whole;
+    const half = halves.get(value);
+    if (value.constant || !half) return value;
+    const made = cast(half, 'float32', `${value.name}/whole`);
+    wholes.set(value, made);
+    return made;
+  };
+  for (const node of graph.nodes) {
+    const halved = node.domain === '' && HALVED.has(node.op);
+    const inputs = node.inputs.map((input) => input && (halved ? inHalf(input) : inWhole(input)));
+    const outputs = node.outputs.map((output) => {
+      if (!output) return output;
+      const isHalf = halved && output.dtype === 'float32';
+      const copy = new Value(output.name, isHalf ? 'float16' : output.dtype, output.shape);
+      (isHalf ? halves : wholes).set(output, copy);
+      return copy;
+    });
+    nodes.push(new Node(node.op, node.domain, node.name, inputs, outputs, node.attributes));
+  }
+  const outputs = graph.outputs.map((output) => {
+    const half = halves.get(output);
+    if (!half || wholes.has(output)) return inWhole(output);
+    half.name = `${output.name}/half`;
+    return cast(half, 'float32', output.name);
+  });
+  return { opset: graph.opset, inputs: graph.inputs, outputs, nodes };
+}
+
+function halfTensor(source: Tensor): Tensor {
+  return tensor('float16', source.dims, Uint16Array.from(floats(source), halfBits));
+}
+
+const view = new DataView(new ArrayBuffer(4));
+/** The largest number of float16, as bits. */
+const LARGEST = 0x7bff;
+
+/** The float16 nearest to `number`, as bits: of two as near the even one (IEEE 754), and of numbers too large the largest there is. */
+export function halfBits(number: number): number {
+  view.setFloat32(0, number);
+  const bits = view.getUint32(0);
+  const sign = (bits >>> 16) & 0x8000;
+  if (Number.isNaN(number)) return sign | 0x7e00;
+  const magnitude = Math.abs(number);
+  if (magnitude >= 65504) return sign | LARGEST;
+  // Below 2^-14 numbers stand 2^-24 apart; above, the mantissa loses 13 bits, and the exponent's origin moves from 127 to 15.
+  if (magnitude < 2 ** -14) return sign | roundedToEven(magnitude * 2 ** 24);
+  const exact = (bits & 0x7fffffff) - ((127 - 15) << 23);
+  return sign | Math.min(LARGEST, roundedToEven(exact / 2 ** 13));
+}
+
+function roundedToEven(number: number): number {
+  const down = Math.floor(number);
+  const rest = number - down;
+  return rest > 0.5 || (rest === 0.5 && down % 2 === 1) ? down + 1 : down;
+}

@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { Preprocessing } from '../artifacts/manifest.js';
+import { UserError } from '../errors.js';
+import type { FileContent } from '../files.js';
+import type { ExportedModel } from './exportModel.js';
+
+/** What the page consists of; it lies beside the sources, and in the package too. */
+const PAGE = new URL('../../src/export/page/', import.meta.url);
+const PAGE_FILES = ['index.html', 'classify.js', 'style.css'];
+/** What of onnxruntime-web runs a model on any browser's processor. */
+const RUNTIME_FILES = ['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'];
+
+export interface WebOptions {
+  readonly labels: readonly string[];
+  readonly preprocessing: Preprocessing;
+  /** Whether the model takes photos of any size; default false. */
+  readonly bakesPreprocessing?: boolean | undefined;
+  readonly softmax?: boolean | undefined;
+  /** Images that the model takes at once; default any number. */
+  readonly batch?: number | undefined;
+}
+
+/**
+ * The files of a folder that any static server serves: a page that classifies pictures with the model, offline.
+ * @throws UserError `no-onnxruntime-web` where that package, which runs the model in the browser, is not installed.
+ */
+export async function webFolder(folder: string, exported: ExportedModel, options: WebOptions): Promise<FileContent[]> {
+  const runtime = findRuntime();
+  const { labels, preprocessing, bakesPreprocessing = false, softmax = false, batch = 1 } = options;
+  const { graph } = exported.proto;
+  const [input, output] = [graph?.input[0], graph?.output[0]];
+  if (!graph || !input || !output) throw new Error('the model has no graph');
+  const description = {
+    labels,
+    preprocessing,
+    input: input.name,
+    output: output.name,
+    channelsFirst: input.type?.tensorType?.shape?.dim[1]?.value.value === 3n,
+    baked: bakesPreprocessing,
+    endsInSoftmax: softmax,
+    batch,
+    parity: exported.parity,
+  };
+  const page = await Promise.all(
+    PAGE_FILES.map(async (name) => ({ path: join(folder, name), parts: [await readFile(new URL(name, PAGE))] })),
+  );
+  const files = await Promise.all(
+    RUNTIME_FILES.map(async (name) => ({
+      path: join(folder, 'ort', name),
+      parts: [await readFile(join(runtime, name))],
+    })),
+  );
+  return [
+    ...files,
+    { path: join(folder, 'model.onnx'), parts: [exported.bytes] },
+    { path: join(folder, 'labels.txt'), parts: [`${labels.join('\n')}\n`] },
+    { path: join(folder, 'model.json'), parts: [`${JSON.stringify(description, null, 2)}\n`] },
+    ...page,
+  ];
+}
+
+/** The folder of onnxruntime-web's files, beside this package or in the project that the command is called in. */
+function findRuntime(): string {
+  for (const from of [import.meta.url, join(process.cwd(), 'package.json')]) {
+    try {
+      return dirname(createRequire(from).resolve('onnxruntime-web/wasm'));
+    } catch {
+      // Not there.
+    }
+  }
+  throw new UserError(
+    'no-onnxruntime-web',
+    'the page needs onnxruntime-web, which is not installed; npm install onnxruntime-web@1.30, and export again',
+  );
+}

@@ -1,0 +1,50 @@
+import type { Preprocessing } from '../artifacts/manifest.js';
+import type { Photo } from '../data/dataset.js';
+import { PhotoReader } from '../data/photoReader.js';
+import { UserError } from '../errors.js';
+import { Calibration, type CalibrationMethod } from '../quantize/calibration.js';
+import type { CalibrationModel } from '../quantize/calibrationModel.js';
+import type { Range } from '../quantize/range.js';
+import { calibrate } from '../runtime/calibrate.js';
+
+/** Photos that are decoding, or decoded and waiting for their turn. */
+const AHEAD = 16;
+
+export interface ObserveOptions {
+  readonly method: CalibrationMethod;
+  /** 0: as many as ONNX Runtime likes. */
+  readonly threads: number;
+  /** What the error calls where the photos are. */
+  readonly source: string;
+}
+
+/**
+ * Runs photos through a calibration model; after each gives how many there have been, and at the end the ranges of its activations.
+ * Photos that cannot be read are passed over.
+ * @throws UserError `no-photos` when none can be.
+ */
+export async function* observeRanges(
+  { model, activations }: CalibrationModel,
+  photos: readonly Photo[],
+  preprocessing: Preprocessing,
+  { method, threads, source }: ObserveOptions,
+): AsyncGenerator<number, { readonly ranges: Map<string, Range>; readonly photos: number }> {
+  const observed = new Calibration(method);
+  async function* images(): AsyncGenerator<Uint8Array> {
+    // Reading all photos is what tells of unreadable ones.
+    const reading = { concurrency: AHEAD, onSkipped: () => undefined };
+    for await (const { decoded } of PhotoReader.ofPixels().read(photos, preprocessing, reading)) yield decoded;
+  }
+  let count = 0;
+  const { height, width } = preprocessing;
+  const runs = calibrate(model, images(), { height, width, threads }, (name, numbers) => {
+    observed.observe(activations.get(name) ?? name, numbers);
+  });
+  for await (count of runs) yield count;
+  if (count === 0)
+    throw new UserError(
+      'no-photos',
+      `none of ${photos.length} photos of ${source} that were to calibrate with can be read; mend or replace them`,
+    );
+  return { ranges: observed.ranges(), photos: count };
+}
