@@ -418,7 +418,7 @@ export function beginningOfRun(folder: string): RunSettings {
   const path = join(folder, SETTINGS_FILE);
   const settings = existsSync(path) ? readConfig(path, SETTINGS, SWITCHES, WAIVED) : {};
   const text = (name: string) => (typeof settings[name] === 'string' ? settings[name] : undefined);
-  const amount = <Key extends keyof OpenOptions>(key: Key, name: string): OpenOptions =>
+  const amount = (key: keyof OpenOptions, name: string): OpenOptions =>
     typeof settings[name] === 'number' ? { [key]: settings[name] } : {};
   const [model, data] = [text('model'), text('data')];
   return {
