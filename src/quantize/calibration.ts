@@ -92,6 +92,8 @@ class Histogram {
       { length: HALF },
       (_, bin) => (this.counts[HALF + bin] ?? 0) + (this.counts[HALF - 1 - bin] ?? 0),
     );
+    // Zeros, exact at any range, would outweigh all else behind a Relu (NVIDIA's pytorch-quantization does the same).
+    magnitudes[0] = magnitudes[1] ?? 0;
     let best = { bins: HALF, loss: Infinity };
     for (let bins = LEVELS; bins <= HALF; bins += ENTROPY_STEP) {
       const loss = divergence(magnitudes, bins);

@@ -60,16 +60,14 @@ async function serve(files: string): Promise<string> {
   return `http://127.0.0.1:${address.port}/`;
 }
 
-const seen = async (page: Page) => {
-  const items = await page.locator('#classes li').all();
-  return Promise.all(
-    items.map(async (item) => {
-      const [label = '', percent = ''] = await item.locator('span').allTextContents();
-      return { label, percent: parseFloat(percent), bar: await item.locator('.bar i').evaluate(WIDTH) };
-    }),
-  );
-};
-const WIDTH = 'element => element.getBoundingClientRect().width / element.parentElement.getBoundingClientRect().width';
+const SEEN = `[...document.querySelectorAll('#classes li')].map((item) => ({
+  label: item.children[0].textContent,
+  percent: parseFloat(item.children[1].textContent),
+  bar: item.querySelector('i').getBoundingClientRect().width / item.querySelector('.bar').getBoundingClientRect().width,
+}))`;
+const seenSchema = z.array(z.object({ label: z.string(), percent: z.number(), bar: z.number() }));
+const seen = async (page: Page) => seenSchema.parse(await page.evaluate(SEEN));
+const CLEAR = `document.getElementById('classes').replaceChildren()`;
 /** Drops the file in `input` on the window. */
 const DROP = `(bytes) => {
   const transfer = new DataTransfer();
@@ -142,12 +140,12 @@ it.skipIf(browser === undefined)(
         // WCAG 2.2, level AA.
         expect(await page.evaluate(CONTRAST)).toBeGreaterThan(4.5);
 
-        await page.locator('#classes').evaluate('(list) => list.replaceChildren()');
+        await page.evaluate(CLEAR);
         await page.evaluate(`(${DROP})(${JSON.stringify([...readFileSync(photo)])})`);
         await page.locator('#classes li').first().waitFor();
         expect(await seen(page)).toEqual(chosen);
 
-        await page.locator('#classes').evaluate('(list) => list.replaceChildren()');
+        await page.evaluate(CLEAR);
         await page.getByRole('button', { name: 'Use the camera' }).click();
         await page.locator('#classes li').first().waitFor();
         await page.getByRole('button', { name: 'Stop the camera' }).click();

@@ -29,18 +29,25 @@ VARIANTS = {
     "fp32, preprocessing baked, softmax": ["--preprocessing", "baked", "--softmax"],
 }
 PHOTOS = 200
-# Decodes and prepares photos exactly as ort-tl does, so that what is compared is the runtimes.
-DECODE = """
-import { decodePixels, openDataset, readModel } from %(index)s;
+# Prepares photos exactly as ort-tl does, and keeps them as PNG files, so that what is compared is the runtimes.
+PREPARE = """
+import { openDataset, readModel } from '%(dist)s/index.js';
+import { decodePhoto } from '%(dist)s/data/decode.js';
+import sharp from 'sharp';
 import { writeFileSync } from 'node:fs';
 const { model, data, out, most } = JSON.parse(process.argv[1]);
 const { metadataProps } = readModel(model).proto;
 const preprocessing = JSON.parse(metadataProps.find(({ key }) => key === 'preprocessing').value);
+const { width, height } = preprocessing;
 const { val } = await openDataset(data, {});
-const chosen = val.filter((photo, index) => photo.inside === undefined && index %% Math.ceil(val.length / most) === 0);
-const pixels = await Promise.all(chosen.map(({ path }) => decodePixels(path, preprocessing)));
+const chosen = val.filter((photo, index) => index %% Math.ceil(val.length / most) === 0);
+const pixels = await Promise.all(chosen.map((photo) => decodePhoto(photo, preprocessing)));
+const paths = pixels.map((_, index) => `${out}-${index}.png`);
+await Promise.all(
+  pixels.map((each, index) => sharp(each, { raw: { width, height, channels: 3 } }).png().toFile(paths[index])),
+);
 writeFileSync(out, Buffer.concat(pixels));
-console.log(JSON.stringify({ paths: chosen.map(({ path }) => path), preprocessing }));
+console.log(JSON.stringify({ paths, preprocessing }));
 """
 
 
@@ -49,7 +56,7 @@ def run(*command: str) -> str:
 
 
 def photos_of(folder: Path, scratch: Path):
-    """Paths of the run's validation photos, the same prepared, uint8 [N, H, W, 3], and how they were prepared."""
+    """Paths of the run's validation photos as prepared, the same as uint8 [N, H, W, 3], and how they were prepared."""
     data = next(
         line.split(":", 1)[1].strip()
         for line in (folder / "args.yaml").read_text().splitlines()
@@ -57,7 +64,7 @@ def photos_of(folder: Path, scratch: Path):
     )
     raw = scratch / "pixels"
     given = {"model": str(folder / "model.onnx"), "data": data, "out": str(raw), "most": PHOTOS}
-    program = DECODE % {"index": json.dumps((ROOT / "dist/index.js").as_uri())}
+    program = PREPARE % {"dist": (ROOT / "dist").as_uri()}
     told = json.loads(run("node", "--input-type=module", "-e", program, json.dumps(given)))
     size = (told["preprocessing"]["height"], told["preprocessing"]["width"])
     pixels = numpy.fromfile(raw, dtype=numpy.uint8).reshape(-1, *size, 3)
