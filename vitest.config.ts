@@ -1,3 +1,4 @@
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
@@ -8,7 +9,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     fileParallelism: false,
-    // No test writes into its user's cache.
-    env: { ORT_TL_CACHE: join(tmpdir(), 'ort-tl-test-cache') },
+    // No test writes into its user's cache, or reads what an earlier run left.
+    env: { ORT_TL_CACHE: mkdtempSync(join(tmpdir(), 'ort-tl-test-cache-')) },
   },
 });
