@@ -11,6 +11,17 @@ export const shared = {
     describe: 'what to train: F1C0, F1C1, F2C3, FxC1, …, blocks:2, bias, layers:<names>, or full',
     requiresArg: true,
   },
+  resize: {
+    choices: ['crop', 'squash'],
+    default: 'crop',
+    describe: 'fit photos by cutting their edges, or by changing their aspect',
+  },
+  maxBad: {
+    type: 'number',
+    default: 0.05,
+    requiresArg: true,
+    describe: 'share of unreadable photos that stops the run',
+  },
   batch: { type: 'number', default: 32, describe: 'images a step', requiresArg: true },
   seed: {
     type: 'number',

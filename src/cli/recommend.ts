@@ -116,11 +116,7 @@ export const verb: Verb<Arguments> = {
       .options(headFlags)
       .option('seed', shared.seed)
       .option('size', shared.size)
-      .option('resize', {
-        choices: ['crop', 'squash'] as const,
-        default: 'crop' as const,
-        describe: 'fit photos by cutting their edges, or by changing their aspect',
-      })
+      .option('resize', shared.resize)
       .option('preprocessing', {
         choices: keysOf(PRESETS),
         describe: "how pixels are normalised (default: as the model's metadata says, else torchvision)",
@@ -131,12 +127,7 @@ export const verb: Verb<Arguments> = {
         requiresArg: true,
         describe: 'share kept for validation where the folder has no val/; it is not looked at here',
       })
-      .option('max-bad', {
-        type: 'number',
-        default: 0.05,
-        requiresArg: true,
-        describe: 'share of unreadable photos that is too many',
-      })
+      .option('max-bad', shared.maxBad)
       .option('threads', {
         type: 'number',
         default: 0,

@@ -163,11 +163,7 @@ export const verb: Verb<Arguments> = {
       .option('time-limit', { type: 'string', requiresArg: true, describe: 'stop after this time: 90s, 10m, 1.5h' })
       .option('seed', shared.seed)
       .option('size', shared.size)
-      .option('resize', {
-        choices: ['crop', 'squash'] as const,
-        default: 'crop' as const,
-        describe: 'fit photos by cutting their edges, or by changing their aspect',
-      })
+      .option('resize', shared.resize)
       .option('preprocessing', {
         choices: keysOf(PRESETS),
         describe: "how pixels are normalised (default: as the model's metadata says, else torchvision)",
@@ -188,12 +184,7 @@ export const verb: Verb<Arguments> = {
         requiresArg: true,
         describe: 'the most photos of each class to validate with',
       })
-      .option('max-bad', {
-        type: 'number',
-        default: 0.05,
-        requiresArg: true,
-        describe: 'share of unreadable photos that stops the run',
-      })
+      .option('max-bad', shared.maxBad)
       .option('memory', {
         type: 'string',
         requiresArg: true,
