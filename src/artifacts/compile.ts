@@ -10,6 +10,7 @@ import { lower, type Rewrite } from '../graph/lower.js';
 import { type Rows, valuesAsRows } from '../graph/rows.js';
 import { ancestors, descendants } from '../graph/order.js';
 import { modelOfGraph } from '../graph/proto.js';
+import { recompute } from '../graph/recompute.js';
 import { infersShapeOf } from '../graph/shapes.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import { encodeModel, type ModelFile } from '../onnx/model.js';
@@ -58,6 +59,8 @@ export interface CompileOptions extends StepOptions, PreprocessingOptions {
    * convolutions are several times as fast in it. Default none: then every provider and machine runs the artifacts.
    */
   readonly blockSize?: 8 | 16;
+  /** Whether the backward pass computes activations again in place of keeping them: less memory, more work; default no. */
+  readonly recompute?: boolean;
 }
 
 /** A compiled classifier, in memory. */
@@ -209,6 +212,7 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
       preprocessing,
       batch,
       ...(microBatch < batch ? { microBatch } : {}),
+      ...(options.recompute ? { recomputes: true } : {}),
       targets,
       labelSmoothing: options.labelSmoothing ?? 0,
       ...(classWeights ? { classWeights: [...classWeights] } : {}),
@@ -243,7 +247,7 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
         ),
         trainingMemoryBytes:
           (update ? stateBytes + gradientBytes : 2 * stateBytes) +
-          Math.max(...[step, update].map((each) => (each ? peakActivationBytes(each.nodes, each.outputs) : 0))) +
+          Math.max(...[step, update].map((each) => (each ? peakActivationBytes(each) : 0))) +
           microBatch * boundaryBytes,
       },
     },
@@ -260,7 +264,7 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
             },
             'frozen',
           ),
-    training: modelOfGraph(step, 'training'),
+    training: trainingModel(step, kept, options.recompute ?? false),
     update: update && modelOfGraph(update, 'update'),
     evaluation: modelOfGraph(
       evaluationGraph(graph, form, [...parameters, ...averages], options.blockSize),
@@ -269,6 +273,20 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
     state,
   };
   return { compiled, graph, parameters };
+}
+
+/**
+ * The training graph as a model. Among values of one shape ONNX Runtime hands memory on from the first to the last, and holds it
+ * in between: where activations are not kept, they have to differ, so the batch of what comes in is left open.
+ */
+function trainingModel(step: StepGraph, kept: readonly Kept[], recomputes: boolean): ModelProto {
+  const model = modelOfGraph(step, 'training');
+  const names = new Set(recomputes ? kept.map(({ value }) => value.name) : []);
+  for (const { name, type } of model.graph?.input ?? []) {
+    const batch = names.has(name) ? type?.tensorType?.shape?.dim[0] : undefined;
+    if (batch) batch.value = { case: undefined };
+  }
+  return model;
 }
 
 /** Codes of errors that lie in one operator: a policy whose trained part is without it has no such error. */
@@ -370,7 +388,7 @@ function trainingGraph(
   { norms, averages, dropped, dropoutRatio, seed }: Noise,
   options: StepOptions &
     UpdateSettings &
-    Pick<CompileOptions, 'blockSize'> & { readonly microBatch: number; readonly targets: 'labels' | 'soft' },
+    Pick<CompileOptions, 'blockSize' | 'recompute'> & { readonly microBatch: number; readonly targets: 'labels' | 'soft' },
 ): StepGraph {
   const batch = options.microBatch;
   const alien = descendants(cut.trained, parameters).nodes.find((node) => !infersShapeOf(node));
@@ -424,7 +442,8 @@ function trainingGraph(
   const at = lower(g, cut.trained, given, rewrites, rows);
   const logits = at(output);
   const loss = crossEntropy(g, logits, targets, shares, options);
-  const gradients = differentiate(g, [...g.graph.nodes], loss, trainable);
+  const forward = new Set(g.graph.nodes);
+  const gradients = differentiate(g, [...forward], loss, trainable);
 
   g.output(STEP_OUTPUTS.loss, loss);
   g.output(STEP_OUTPUTS.logits, logits);
@@ -438,7 +457,9 @@ function trainingGraph(
     appendUpdate(g, entries, values, options, step);
   }
   for (const [before, after] of moved) g.output(before.name + NEXT, after);
-  const nodes = ancestors(g.graph.nodes, g.graph.outputs);
+  const nodes = options.recompute
+    ? recompute(g, forward, logits)
+    : ancestors(g.graph.nodes, g.graph.outputs);
   return { ...g.graph, nodes, loss, gradients: [...gradients.values()] };
 }
 

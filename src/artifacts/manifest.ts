@@ -44,6 +44,8 @@ export const manifestSchema = z.object({
   batch: z.number().int().positive(),
   /** Images a run of the training graph, which takes exactly so many; where it is absent, the batch. */
   microBatch: z.number().int().positive().optional(),
+  /** Whether the training graph computes activations again for the backward pass. */
+  recomputes: z.boolean().optional(),
   /** What the training graph takes for each image: a label, or a row of probabilities. */
   targets: z.enum(['labels', 'soft']).default('labels'),
   labelSmoothing: z.number(),

@@ -1,5 +1,5 @@
 import { bytesPerElement, elementCount } from '../onnx/tensor.js';
-import { bindShape, type Node, type Value } from './graph.js';
+import { bindShape, type Graph, type Node, type Value } from './graph.js';
 
 /** Elements of a value for a batch of `batch`; 0 while its shape is unknown. */
 export function elementsOf(value: Value | undefined, batch = 1): number {
@@ -24,29 +24,102 @@ export function multiplyAdds(node: Node, batch = 1): number {
   }
 }
 
+/** Bytes of a value for a batch of `batch`; 0 while its shape is unknown. */
+export function bytesOfValue(value: Value, batch = 1): number {
+  return elementsOf(value, batch) * bytesPerElement(value.dtype ?? 'float32');
+}
+
+/** Operators whose result is their input's memory. */
+const ALIASES = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten', 'Identity']);
+
 /**
- * Bytes of activations alive at once when `nodes` run in order and each value is freed after its last reader, as ONNX
- * Runtime's sequential executor does. Constants, inputs and outputs of the graph are not counted.
+ * Bytes of activations alive at once while ONNX Runtime's sequential executor runs a graph: equal nodes once, in its order, each
+ * value freed after its last reader. Constants, inputs and outputs of the graph are not counted.
  */
-export function peakActivationBytes(nodes: readonly Node[], outputs: readonly Value[]): number {
+export function peakActivationBytes({ nodes, outputs }: Pick<Graph, 'nodes' | 'outputs'>): number {
+  const same = equalValues(nodes, new Set(outputs));
+  const rootOf = (value: Value): Value => {
+    const first = same.get(value) ?? value;
+    const { producer } = first;
+    return producer && producer.domain === '' && ALIASES.has(producer.op) ? rootOf(producer.input(0)) : first;
+  };
+  const run = executionOrder(nodes.filter((node) => node.outputs.some((output) => output && !same.has(output))), (value) =>
+    same.get(value) ?? value,
+  );
   const lastReader = new Map<Value, number>();
-  nodes.forEach((node, index) => {
-    for (const input of node.inputs) if (input?.producer) lastReader.set(input, index);
+  run.forEach((node, index) => {
+    for (const input of node.inputs) if (input) lastReader.set(rootOf(input), index);
   });
-  // An Identity before an output is a name; the runtime writes into the output at once.
-  const given = new Set(outputs.flatMap((output) => [output, ...identityInputs(output)]));
-  const bytes = (value: Value) =>
-    given.has(value) ? 0 : elementsOf(value) * bytesPerElement(value.dtype ?? 'float32');
+  // What an output is made of by a mere name for it: the runtime writes into the output at once.
+  const given = new Set(outputs.map(rootOf));
+  const freed = new Map<number, number>();
+  const bytes = (value: Value | undefined) =>
+    !value || given.has(value) || rootOf(value) !== value ? 0 : bytesOfValue(value);
   let live = 0;
   let peak = 0;
-  nodes.forEach((node, index) => {
-    for (const output of node.outputs) if (output) live += bytes(output);
-    peak = Math.max(peak, live);
-    for (const value of new Set([...node.inputs, ...node.outputs])) {
-      if (value?.producer && (lastReader.get(value) ?? index) === index) live -= bytes(value);
+  run.forEach((node, index) => {
+    for (const output of node.outputs) {
+      if (!output) continue;
+      live += bytes(output);
+      const last = lastReader.get(output) ?? index;
+      freed.set(last, (freed.get(last) ?? 0) + bytes(output));
     }
+    peak = Math.max(peak, live);
+    live -= freed.get(index) ?? 0;
   });
   return peak;
 }
 
-const identityInputs = ({ producer }: Value): Value[] => (producer?.op === 'Identity' ? [producer.input(0)] : []);
+/** What the runtime computes only once: of values that equal nodes give, the first, by each of the others. */
+function equalValues(nodes: readonly Node[], outputs: ReadonlySet<Value>): Map<Value, Value> {
+  const same = new Map<Value, Value>();
+  const numbers = new Map<Value, number>();
+  const numberOf = (value: Value | undefined) => {
+    if (!value) return -1;
+    const first = same.get(value) ?? value;
+    const number = numbers.get(first) ?? numbers.size;
+    numbers.set(first, number);
+    return number;
+  };
+  const known = new Map<string, Node>();
+  for (const node of nodes) {
+    // Such hold what no key is made of.
+    if ([...node.attributes.values()].some(({ kind }) => kind === 'tensor' || kind === 'raw')) continue;
+    const attributes = [...node.attributes].sort(([a], [b]) => (a < b ? -1 : 1));
+    const key = JSON.stringify([node.domain, node.op, node.inputs.map(numberOf), attributes]);
+    const before = known.get(key);
+    if (!before) known.set(key, node);
+    else if (!node.outputs.some((output) => output && outputs.has(output)))
+      node.outputs.forEach((output, index) => {
+        const first = before.outputs[index];
+        if (output && first) same.set(output, first);
+      });
+  }
+  return same;
+}
+
+/**
+ * The order in which ONNX Runtime's sequential executor runs `nodes`: from the last node whose result nobody reads, whatever it needs
+ * before it, of a node's inputs the one that stands last in the file first (GraphViewer's reverse depth-first search).
+ */
+export function executionOrder(nodes: readonly Node[], at: (value: Value) => Value = (value) => value): Node[] {
+  const position = new Map(nodes.map((node, index) => [node, index]));
+  const sourcesOf = (node: Node) =>
+    node.inputs
+      .flatMap((input) => (input && at(input).producer) ?? [])
+      .filter((source) => position.has(source))
+      .sort((a, b) => (position.get(a) ?? 0) - (position.get(b) ?? 0));
+  const read = new Set(nodes.flatMap(sourcesOf));
+  const order = new Set<Node>();
+  const seen = new Set<Node>();
+  const stack = nodes.filter((node) => !read.has(node)).map((node) => ({ node, isDone: false }));
+  for (let entry = stack.pop(); entry; entry = stack.pop()) {
+    const { node, isDone } = entry;
+    if (isDone) order.add(node);
+    if (isDone || seen.has(node)) continue;
+    seen.add(node);
+    stack.push({ node, isDone: true });
+    for (const source of sourcesOf(node)) if (!seen.has(source)) stack.push({ node: source, isDone: false });
+  }
+  return [...order];
+}

@@ -8,13 +8,14 @@ import { bindShape, consumersOf, type Dim, describe, int, type Node, type Value 
  */
 export type Rows = ReadonlySet<Value>;
 
-const ELEMENTWISE = new Set(
+/** Operators that work element by element on one input. */
+export const ELEMENTWISE = new Set(
   [
     'Abs Celu Clip Elu Erf Exp Gelu HardSigmoid HardSwish LeakyRelu Mish Neg Relu Selu Sigmoid Softplus Softsign Sqrt',
     'Swish Tanh ThresholdedRelu QuickGelu',
   ].flatMap((line) => line.split(' ')),
 );
-const BINARY = new Set(['Add', 'Div', 'Mul', 'Sub']);
+export const BINARY = new Set(['Add', 'Div', 'Mul', 'Sub']);
 const POOLS = new Set(['GlobalAveragePool', 'ReduceMean', 'ReduceSum']);
 
 /**

@@ -78,8 +78,8 @@ export interface TrainOptions extends Omit<StepOptions, 'classWeights' | 'target
   /** Replaces an earlier run in `out`; without it such a folder is refused. */
   readonly overwrite?: boolean;
   /**
-   * The most memory that the process may take, in bytes: where a whole batch would take more, its gradients are added up in
-   * parts. Default: whatever it takes. `microBatch` goes first.
+   * The most memory that the process may take, in bytes: where a whole batch would take more, activations are computed again
+   * for the backward pass, and gradients are added up in parts. Default: whatever it takes. `microBatch` goes first.
    */
   readonly memoryBytes?: number;
   /** Goes on with the run in `out` where it stopped; all other options must be those that it was begun with. */
@@ -106,6 +106,8 @@ export interface Settings extends Required<Omit<StepOptions, 'classWeights' | 't
   readonly hidden: readonly number[];
   readonly dropout: number;
   readonly batchNorm: 'frozen' | 'batch';
+  /** Whether the backward pass computes activations again in place of keeping them. */
+  readonly recompute: boolean;
   readonly preprocessing: Preset | null;
   readonly boundaryDtype: 'float32' | 'float16';
   readonly frozen: 'float32' | 'int8';
@@ -146,6 +148,7 @@ export function settingsOf(options: TrainOptions): Settings {
     hidden: options.hidden ?? [],
     dropout: options.dropout ?? 0,
     batchNorm: options.batchNorm ?? 'frozen',
+    recompute: false,
     preprocessing: options.preprocessing ?? null,
     boundaryDtype: options.boundaryDtype ?? 'float32',
     frozen: options.frozen ?? 'float32',
