@@ -52,7 +52,7 @@ describe('recommend, on drawn pictures', () => {
     options: Partial<RecommendOptions> = {},
   ): Promise<{ result: Recommendation; events: RecommendEvent[] }> {
     const events: RecommendEvent[] = [];
-    const iterator = recommend({ model, dataset, epochs: 4, threads: 2, ...options });
+    const iterator = recommend({ model, dataset, epochs: 4, threads: 1, ...options });
     while (true) {
       const next = await iterator.next();
       if (next.done) return { result: next.value, events };
@@ -89,7 +89,7 @@ describe('recommend, on drawn pictures', () => {
   });
 
   it('takes more seeds where the effort pays for more than one training as long as the whole', async () => {
-    const { result, events } = await ask({ policies: ['F1C0', 'F1C1'], epochs: 2, effort: 20 });
+    const { result, events } = await ask({ policies: ['F1C0', 'F1C1'], epochs: 1, effort: 20 });
     expect(result.policies.map(({ seeds }) => seeds)).toEqual([3, 3]);
     expect(new Set(events.flatMap((event) => (event.type === 'trained' ? [event.seed] : [])))).toEqual(
       new Set([0, 1, 2]),
