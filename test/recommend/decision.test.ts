@@ -81,6 +81,17 @@ describe('a decision', () => {
     expect((high - low) / 2).toBeLessThan(0.12);
   });
 
+  it('is the less sure, the further it is extrapolated', () => {
+    const outcomes = [outcome(0, 60, 400), outcome(1, 60, 400)];
+    const curve = [outcome(0, 20), outcome(0, 60, 400)] as const;
+    const nearBest = (wholeImages: number) =>
+      decide(evidence(outcomes, { curve, wholeImages }), options).standings[0]?.nearBest ?? NaN;
+    // Right on the same photos: no draw of photos parts them.
+    expect(nearBest(400)).toBeCloseTo(1);
+    expect(nearBest(1600)).toBeLessThan(0.9);
+    expect(nearBest(6400)).toBeGreaterThan(0.4);
+  });
+
   it('is the same for the same seed', () => {
     const some = evidence([outcome(0, 50), outcome(1, 52), outcome(1, 47), outcome(0, 51)]);
     expect(decide(some, options)).toEqual(decide(some, options));
