@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import yargs from 'yargs';
 import {
   calibrationMethods,
+  checkStepOptions,
   checkRunFolder,
   defaultCacheFolder,
   metricNames,
@@ -379,6 +380,7 @@ export function checkSettings(settings: TrainSettings): void {
   const args = verb.builder(yargs(words).exitProcess(false).fail(refuse)).parseSync();
   // Which classes there are the photos tell.
   optionsOf({ ...args, 'class-weights': 'equal' }, []);
+  checkStepOptions(stepOptionsOf(args), 0);
 }
 
 /** The settings that a run was begun with. @throws UserError `bad-config`, or `bad-arguments` when flags would change them. */
