@@ -79,7 +79,7 @@ export function decide(
     values.forEach((value, candidate) => {
       drawn[candidate]?.push(value);
       regrets[candidate] = (regrets[candidate] ?? 0) + (best - value) / resamples;
-      if (best - value <= tolerance + LEAST) near[candidate] = (near[candidate] ?? 0) + 1 / resamples;
+      if (best - value <= tolerance + LEAST) near[candidate] = (near[candidate] ?? 0) + 1;
     });
   }
   return {
@@ -89,7 +89,7 @@ export function decide(
       accuracy,
       interval: middleOf(drawn[candidate] ?? [], 0.95),
       regret: regrets[candidate] ?? NaN,
-      nearBest: near[candidate] ?? NaN,
+      nearBest: (near[candidate] ?? NaN) / resamples,
     })),
   };
 }
