@@ -13,7 +13,8 @@ import { quantize } from '../quantize/quantize.js';
 import type { Range } from '../quantize/range.js';
 import { type Selection, selectNodes } from '../quantize/selection.js';
 import { BAKED_OPSET, bakePreprocessing } from './bakedPreprocessing.js';
-import { halfPrecision } from './halfPrecision.js';
+import { halfPrecision, halveVectors } from './halfPrecision.js';
+import { shortenNames } from './shortNames.js';
 
 export const precisions = ['fp32', 'fp16', 'int8'] as const;
 export type Precision = (typeof precisions)[number];
@@ -90,13 +91,16 @@ export class InferenceModel {
     const { precision, softmax = false, bakesPreprocessing = false, batch } = this.options;
     let graph: Graph = this.graph;
     if (precision === 'fp16') graph = halfPrecision(graph);
-    if (precision === 'int8')
-      graph = quantize(graph, { nodes: this.selection.nodes, ranges, reducesRange, storesAllWeights: true });
+    if (precision === 'int8') {
+      const { nodes } = this.selection;
+      graph = halveVectors(quantize(graph, { nodes, ranges, reducesRange, storesAllWeights: true }));
+    }
     if (softmax) graph = withSoftmax(graph);
     if (batch !== undefined) graph = withBatch(graph, batch);
     if (bakesPreprocessing) graph = bakePreprocessing(graph, this.preprocessing);
     const { metadataProps, graph: source } = this.tuned.proto;
     const model = modelOfGraph(this.written(graph), source?.name ?? '');
+    if (precision === 'int8') shortenNames(model);
     model.metadataProps = metadataProps.map((entry) => ({ ...entry }));
     const [image] = model.graph?.input ?? [];
     if (bakesPreprocessing && image?.type?.tensorType?.shape)
