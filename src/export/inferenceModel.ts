@@ -39,7 +39,7 @@ const QUANTIZED_OPSET = 13;
 /**
  * Where σ gates a network (SiLU, squeeze and excitation), its products stay in float, and so do layers on maps of more pixels a side
  * than this: there channels differ so much that one range for all of them serves few. EfficientNet-B0 at 224 px loses 3 points of
- * top-1 with them in whole numbers, and is slower than with them in float (docs/export.md).
+ * top-1 with them in whole numbers (docs/export.md).
  */
 const LARGEST_GATED_MAP = 40;
 const LAYERS: ReadonlySet<string> = new Set(['Conv', 'Gemm']);
