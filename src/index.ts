@@ -10,7 +10,7 @@ export {
   writeOnDeviceArtifacts,
 } from './artifacts/onDevice.js';
 export { type PreprocessingOptions, type Preset, PRESETS } from './artifacts/preprocessing.js';
-export type { StepOptions } from './artifacts/stepOptions.js';
+export { checkStepOptions, type StepOptions } from './artifacts/stepOptions.js';
 export { type TunedManifest, tunedModel } from './artifacts/tunedModel.js';
 export { type ModelFile, readModel, writeModel } from './onnx/model.js';
 export type { ModelProto } from './onnx/onnx_pb.js';

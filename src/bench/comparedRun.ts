@@ -143,7 +143,9 @@ function readRecords(path: string): ComparedRun[] {
     if (!record.success) continue;
     const { id, round, setting, result } = record.data;
     const match = /^(?<row>.+)\/(?<policy>[^/]+)\/(?<cache>[^/]+)\/seed-(?<seed>\d+)$/.exec(id);
-    const { row = id, policy = '', cache = '', seed = '0' } = match?.groups ?? {};
+    // A probe of --dry-run is no run.
+    if (!match) continue;
+    const { row = '', policy = '', cache = '', seed = '0' } = match.groups ?? {};
     const best = result.curve.find(({ epoch }) => epoch === result.bestEpoch);
     latest.set(`${id} ${round} ${setting}`, {
       name: `${id}#${round}`,

@@ -15,6 +15,7 @@ export function paretoFront<C extends Choice>(choices: readonly C[]): C[] {
 /**
  * The knee of a front: of its points, both axes scaled to 0 … 1, the one farthest above the line from the first to the last. That is where
  * Kneedle finds it on a curve that needs no smoothing (Satopää, Albrecht, Irwin and Raghavan, "Finding a 'Kneedle' in a Haystack", 2011).
+ * Not what `recommend` chooses by: that is told what a point of accuracy is worth.
  * Undefined for fewer than three points, or where none lies above the line.
  */
 export function kneeOf<C extends Choice>(front: readonly C[]): C | undefined {

@@ -155,6 +155,8 @@ export interface SuiteOptions {
   readonly settings: readonly string[];
   /** Those that are true or false. */
   readonly switches: readonly string[];
+  /** Refuses values that a training would refuse, with the flag in brackets: (--lr). @throws UserError */
+  readonly check?: (settings: TrainSettings) => void;
   /** Paths in place of those that the suite names. */
   readonly models?: Readonly<Record<string, string>>;
   readonly data?: Readonly<Record<string, string>>;
@@ -280,7 +282,24 @@ export function readSuite(file: string, options: SuiteOptions): Suite {
     const missing = lacks.length > 0 ? lacks.join('; ') : undefined;
     const called = row.name ?? `${model.name}-${data.name}`;
     const title = row.title ?? `${model.title}, ${data.title}`;
+    // What stands further in wins.
+    const sections: readonly (readonly [Path, Readonly<Record<string, unknown>> | undefined])[] = [
+      [['vary'], suite.vary],
+      [['rows', index, 'train'], row.train],
+      [['data', row.data, 'train'], ofData],
+      [['models', row.model, 'train'], ofModel],
+      [['train'], suite.train],
+    ];
     return combinations(suite.vary).map((varied) => {
+      const trainings = { ...suite.train, ...ofModel, ...ofData, ...row.train, ...varied };
+      try {
+        options.check?.(trainings);
+      } catch (thrown) {
+        if (!(thrown instanceof UserError)) throw thrown;
+        const [flag, key = ''] = / \(--([\w-]+)\)/.exec(thrown.message) ?? [''];
+        const [section] = sections.find(([, values]) => values && Object.hasOwn(values, key)) ?? [undefined];
+        throw refuse(section ? [...section, key] : ['train'], thrown.message.replace(flag, ''));
+      }
       const told = Object.entries(varied).map(([key, value]) => `${key} ${value}`);
       return {
         name: [called, ...told.map((each) => each.replace(' ', '-'))].join('-'),
@@ -289,7 +308,7 @@ export function readSuite(file: string, options: SuiteOptions): Suite {
         data,
         policies: [...new Set(chosen)],
         seeds: [...new Set(row.seeds ?? suite.seeds)],
-        train: { ...suite.train, ...ofModel, ...ofData, ...row.train, ...varied },
+        train: trainings,
         varied,
         paper: row.paper,
         missing,

@@ -14,7 +14,7 @@ import {
 } from '../index.js';
 import { number, shared } from './options.js';
 import { showDuration, showPercent, table, Terminal } from './terminal.js';
-import { SETTINGS, SWITCHES } from './train.js';
+import { checkSettings, SETTINGS, SWITCHES } from './train.js';
 import type { Verb } from './verb.js';
 
 interface Arguments {
@@ -155,11 +155,18 @@ export const verb: Verb<Arguments> = {
 };
 
 function suiteOf(args: Arguments): Suite {
-  const shipped = SHIPPED.includes(args.suite) && !existsSync(args.suite);
+  const isThere = existsSync(args.suite);
+  const shipped = SHIPPED.includes(args.suite) && !isThere;
+  if (!isThere && !shipped)
+    throw new UserError(
+      'bad-suite',
+      `there is no file ${args.suite}; name a suite, a YAML file, or one that comes with ort-tl: ${SHIPPED.join(', ')}`,
+    );
   const file = shipped ? fileURLToPath(new URL(`../../bench/${args.suite}.yaml`, import.meta.url)) : args.suite;
   const suite = readSuite(file, {
     settings: SETTINGS,
     switches: SWITCHES,
+    check: checkSettings,
     models: placesOf('model', args.model),
     data: placesOf('data', args.data),
   });

@@ -11,9 +11,10 @@ import {
   Trainer,
 } from '../index.js';
 import { shared, wholeNumber } from './options.js';
-import type { Verb } from './verb.js';
 import { reportTraining } from './report.js';
 import { showBytes, showDuration, showPercent, table, Terminal } from './terminal.js';
+import { writeSettings } from './train.js';
+import type { Verb } from './verb.js';
 
 interface Arguments {
   out: string;
@@ -47,16 +48,18 @@ export const verb: Verb<Arguments> = {
       },
     });
     const dataset = await ImageFolder.open(pictures, { valFraction: 0.2, seed });
-    const model = readModel(modelPath('small_cnn'));
+    const path = modelPath('small_cnn');
+    const model = readModel(path);
     const summaries: Summary[] = [];
     for (const policy of ['F1C0', 'F1C1']) {
       terminal.print();
+      const out = join(args.out, policy);
+      const trainer = new Trainer({ model, dataset, policy, out, overwrite: true, epochs, seed });
       summaries.push(
-        await reportTraining(
-          terminal,
-          dataset,
-          new Trainer({ model, dataset, policy, out: join(args.out, policy), overwrite: true, epochs, seed }),
-        ),
+        await reportTraining(terminal, dataset, trainer, async ({ type }) => {
+          if (type !== 'compiled') return;
+          await writeSettings(out, { model: path, data: pictures, policy, epochs, seed });
+        }),
       );
     }
     const [, tuned] = summaries;

@@ -89,7 +89,7 @@ export const verb: Verb<Arguments> = {
       })
       .option('calibration', {
         choices: calibrationMethods,
-        default: 'min-max' as const,
+        default: 'percentile' as const,
         describe: 'int8: how the ranges of activations are found',
       })
       .option('calibration-data', {

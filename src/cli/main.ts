@@ -6,6 +6,7 @@ import { fileErrorCode, fileReason } from '../files.js';
 import { packageVersion } from '../version.js';
 import { closeLine, coloured, oneLine } from './terminal.js';
 import { lazily, STANDARD_INPUT } from './verb.js';
+import { inOurWords } from './wording.js';
 
 /**
  * 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C; 141: nobody reads
@@ -37,21 +38,6 @@ process.stdout.on('error', (cause) => {
 });
 // There is nowhere left to say so.
 process.stderr.on('error', () => undefined);
-
-/** What yargs says, in our words. */
-const WORDS: readonly (readonly [RegExp, string])[] = [
-  [/^Not enough arguments following: (.*)$/, 'expected a value after --$1'],
-  [/^Missing required arguments?: (.*)$/, 'expected --$1; see --help'],
-  [/^Unknown (?:argument|command)s?: (.*)$/, 'there is no `$1` here; see --help'],
-  [/^Not enough non-option arguments: .*$/, 'expected a model or a run; see --help'],
-  [/^Arguments (.*) and (.*) are mutually exclusive$/, 'expected --$1 or --$2, not both'],
-  [/^Invalid values:\s+Argument: (.*?), Given: (.*?), Choices: (.*)$/s, 'expected one of $3, got $2 (--$1)'],
-];
-
-function inOurWords(message: string): string {
-  const [pattern, words] = WORDS.find(([each]) => each.test(message)) ?? [/^/, ''];
-  return message.replace(pattern, words);
-}
 
 // What stands behind the dashes is a command with flags of its own, which the verb reads by itself.
 const isMeasure = own.find((word) => !word.startsWith('-')) === 'measure';

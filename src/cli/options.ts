@@ -1,4 +1,4 @@
-import { UserError } from '../index.js';
+import { PRESETS, UserError } from '../index.js';
 
 /** Options that several verbs share; each verb picks what it needs. */
 export const shared = {
@@ -33,6 +33,16 @@ export const shared = {
     type: 'number',
     describe: 'side of the images in pixels, where the model takes any (default 224)',
     requiresArg: true,
+  },
+  preprocessing: {
+    choices: keysOf(PRESETS),
+    describe: "how pixels are normalised (default: as the model's metadata says, else torchvision)",
+  },
+  'val-fraction': {
+    type: 'number',
+    default: 0.2,
+    requiresArg: true,
+    describe: 'share kept for validation where the folder has no val/',
   },
   cache: {
     type: 'string',

@@ -4,7 +4,6 @@ import {
   openDataset,
   type PolicyReport,
   type Preset,
-  PRESETS,
   providerCalled,
   providerNames,
   readModel,
@@ -17,7 +16,6 @@ import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
 import {
   duration,
   joules,
-  keysOf,
   memorySize,
   MOST_THREADS,
   number,
@@ -117,15 +115,10 @@ export const verb: Verb<Arguments> = {
       .option('seed', shared.seed)
       .option('size', shared.size)
       .option('resize', shared.resize)
-      .option('preprocessing', {
-        choices: keysOf(PRESETS),
-        describe: "how pixels are normalised (default: as the model's metadata says, else torchvision)",
-      })
+      .option('preprocessing', shared.preprocessing)
       .option('val-fraction', {
-        type: 'number',
-        default: 0.2,
-        requiresArg: true,
-        describe: 'share kept for validation where the folder has no val/; it is not looked at here',
+        ...shared['val-fraction'],
+        describe: `${shared['val-fraction'].describe}; it is not looked at here`,
       })
       .option('max-bad', shared.maxBad)
       .option('threads', {
@@ -236,7 +229,7 @@ export async function reportRecommendation(terminal: Terminal, options: Recommen
 }
 
 function showRecommendation(terminal: Terminal, result: Recommendation): void {
-  const { policies, policy, reason, confidence, notes, elapsedMs, sweepMs, energyEstimated } = result;
+  const { policies, reason, confidence, notes, elapsedMs, sweepMs, energyEstimated, tolerance } = result;
   const joulesHeading = energyEstimated === true ? 'J (estimated)' : 'J';
   const row = (each: PolicyReport) => {
     const half = each.interval ? (each.interval[1] - each.interval[0]) / 2 : 0;
@@ -248,19 +241,21 @@ function showRecommendation(terminal: Terminal, result: Recommendation): void {
       each.predictedMs === null ? '' : (each.predictedMs / 1000).toPrecision(3),
       each.memoryBytes === null ? '' : showBytes(each.memoryBytes),
       each.energyJ === null ? 'not measured' : each.energyJ.toPrecision(3),
-      each.chosenShare === null ? '' : showPercent(each.chosenShare),
+      each.regret === null ? '' : (100 * each.regret).toFixed(1),
+      each.nearBest === null ? '' : showPercent(each.nearBest),
       each.verdict,
     ];
   };
   const headings = [
     'policy',
     'trains',
-    'held-out top-1 %',
+    'predicted top-1 %',
     'trained',
     'predicted s',
     'memory',
     joulesHeading,
-    'chosen',
+    'loses',
+    `within ${(100 * tolerance).toFixed(1)}`,
     '',
   ];
   terminal.print();
@@ -270,7 +265,7 @@ function showRecommendation(terminal: Terminal, result: Recommendation): void {
   terminal.print(
     `took ${showDuration(elapsedMs)}, ${showPercent(elapsedMs / sweepMs)} of what training by every policy is predicted to take`,
   );
-  terminal.result(`${policy}: ${reason} (in ${showPercent(confidence)} of the resamples)`, 'bold');
+  terminal.result(`${reason} (in ${showPercent(confidence)} of the resamples it is that near)`, 'bold');
 }
 
 /** The flags of the training to come: those that were given, as far as they are its own, and the policy. */

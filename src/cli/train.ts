@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
+import yargs from 'yargs';
 import {
   calibrationMethods,
+  checkStepOptions,
   checkRunFolder,
   defaultCacheFolder,
   metricNames,
@@ -10,7 +12,6 @@ import {
   openDataset,
   type OpenOptions,
   type Preset,
-  PRESETS,
   providerCalled,
   providerNames,
   readModel,
@@ -20,6 +21,7 @@ import {
   scheduleNames,
   Trainer,
   type TrainOptions,
+  type TrainSettings,
   UserError,
   variesPhotos,
   writeFileAtomically,
@@ -43,6 +45,7 @@ import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
 import { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
+import { inOurWords } from './wording.js';
 
 interface Arguments extends AugmentationArguments, StepArguments, HeadArguments {
   model: string | undefined;
@@ -164,16 +167,8 @@ export const verb: Verb<Arguments> = {
       .option('seed', shared.seed)
       .option('size', shared.size)
       .option('resize', shared.resize)
-      .option('preprocessing', {
-        choices: keysOf(PRESETS),
-        describe: "how pixels are normalised (default: as the model's metadata says, else torchvision)",
-      })
-      .option('val-fraction', {
-        type: 'number',
-        default: 0.2,
-        requiresArg: true,
-        describe: 'share kept for validation where the folder has no val/',
-      })
+      .option('preprocessing', shared.preprocessing)
+      .option('val-fraction', shared['val-fraction'])
       .option('limit', {
         type: 'number',
         requiresArg: true,
@@ -284,7 +279,7 @@ export const verb: Verb<Arguments> = {
     let out = args.out;
     try {
       const model = readModel(args.model);
-      const settings = await optionsOf(args, dataset.classes);
+      const settings = { ...optionsOf(args, dataset.classes), provider: await providerCalled(args.provider) };
       let found: Recommendation | undefined;
       if (args.policy.toLowerCase() === AUTO) {
         // Not after minutes of choosing.
@@ -321,10 +316,7 @@ export const verb: Verb<Arguments> = {
   },
 };
 
-async function optionsOf(
-  args: Arguments,
-  classes: readonly string[],
-): Promise<Omit<TrainOptions, 'model' | 'dataset' | 'out'>> {
+function optionsOf(args: Arguments, classes: readonly string[]): Omit<TrainOptions, 'model' | 'dataset' | 'out'> {
   const optional: { -readonly [Key in keyof TrainOptions]?: TrainOptions[Key] } = {};
   if (args.lr !== undefined) {
     optional.learningRate =
@@ -374,10 +366,21 @@ async function optionsOf(
     frozen: args.frozen,
     calibration: { method: args.calibration },
     threads: wholeNumber('threads', args.threads, 0, MOST_THREADS),
-    provider: await providerCalled(args.provider),
     maxBad: share('max-bad', args['max-bad']),
     tensorboard: args.tensorboard,
   };
+}
+
+/** Reads settings as a training would, as far as it can without photos. @throws UserError for what makes no sense. */
+export function checkSettings(settings: TrainSettings): void {
+  const words = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
+  const refuse = (message: string | null, thrown: Error | undefined) => {
+    throw thrown ?? new UserError('bad-arguments', inOurWords(message ?? 'the settings do not fit'));
+  };
+  const args = verb.builder(yargs(words).exitProcess(false).fail(refuse)).parseSync();
+  // Which classes there are the photos tell.
+  optionsOf({ ...args, 'class-weights': 'equal' }, []);
+  checkStepOptions(stepOptionsOf(args), 0);
 }
 
 /** The settings that a run was begun with. @throws UserError `bad-config`, or `bad-arguments` when flags would change them. */
@@ -425,7 +428,10 @@ export function beginningOfRun(folder: string): RunSettings {
 }
 
 /** Writes what repeats the run: `ort-tl train --config args.yaml`. */
-async function writeSettings(out: string, args: Arguments): Promise<void> {
+export async function writeSettings(
+  out: string,
+  args: Partial<Pick<Arguments, (typeof SETTINGS)[number]>>,
+): Promise<void> {
   const settings = Object.fromEntries(
     SETTINGS.flatMap((name) => {
       const value = args[name];

@@ -1,9 +1,10 @@
+import { statSync } from 'node:fs';
 import { z } from 'zod';
 import { manifestSchema } from '../artifacts/manifest.js';
 import { TUNED_FIELDS } from '../artifacts/tunedModel.js';
 import { UserError } from '../errors.js';
 import { sha256 } from '../files.js';
-import type { ModelFile } from '../onnx/model.js';
+import { type ModelFile, readModel } from '../onnx/model.js';
 import { encodeSafetensors, readSafetensors } from '../onnx/safetensors.js';
 import { checkBase, encodeTuned, type Learned } from './run.js';
 
@@ -47,10 +48,10 @@ export function encodeDelta(source: ModelFile, learned: Learned): Uint8Array[] {
   });
 }
 
-/** @throws UserError `bad-checkpoint` when the file is missing or cut off, `bad-delta` when it is no delta, or of another version. */
+/** @throws UserError `no-such-file` when there is none, `bad-delta` when it is cut off, no delta, or of another version. */
 export function readDelta(path: string): Delta {
   const refuse = (reason: string) => new UserError('bad-delta', `${path} is no delta that ort-tl applies: ${reason}`);
-  const { tensors, metadata } = readSafetensors(path);
+  const { tensors, metadata } = readSafetensors(path, (reason) => noSafetensors(path, reason));
   const parsed = metadataSchema.safeParse(metadata);
   if (!parsed.success) throw refuse('it does not say what it changes; make one with ort-tl export --delta');
   const { format, base_sha256: base, tuned_sha256: tunedSha256, change: text } = parsed.data;
@@ -70,6 +71,28 @@ export function readDelta(path: string): Delta {
   const missing = [...manifest.parameters, ...manifest.statistics].find(({ name }) => !tensors.has(name));
   if (missing) throw refuse(`it lacks "${missing.name}"; get it anew`);
   return { manifest, parameters: tensors, tunedSha256 };
+}
+
+/** The error for a file that cannot be read as safetensors: what it is instead, as far as that is seen. */
+function noSafetensors(path: string, reason: string): UserError {
+  const wanted = 'what ort-tl export --delta wrote (--delta)';
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found) return new UserError('no-such-file', `no delta at ${path}; name ${wanted}`);
+  if (!found.isFile()) return new UserError('no-such-file', `${path} is no file; name ${wanted}`);
+  return new UserError(
+    'bad-delta',
+    isModel(path)
+      ? `${path} is a whole ONNX model, no delta; use it as it is, or name ${wanted}`
+      : `${path} is no delta, or a damaged one: ${reason}; get it anew, or name ${wanted}`,
+  );
+}
+
+function isModel(path: string): boolean {
+  try {
+    return readModel(path).proto.graph !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { METADATA } from '../artifacts/manifest.js';
 import { type Dataset, evenly, type Photo } from '../data/dataset.js';
@@ -26,7 +27,7 @@ export interface ExportOptions extends InferenceOptions {
   readonly dataset?: Dataset;
   /** Photos that calibrate in place of the run's: a folder, a file or a glob. Without `dataset` they are compared on too. */
   readonly calibrationData?: string;
-  /** How ranges of int8 are found, of how many photos; default min-max of 128. */
+  /** How ranges of int8 are found, of how many photos; default percentile of 128. */
   readonly calibration?: { readonly method?: CalibrationMethod; readonly photos?: number };
   /**
    * Whether int8 weights have 7 bits, as x86 processors without VNNI need them; default what this machine needs.
@@ -84,7 +85,7 @@ export async function* exportModel(
   let ranges: ReadonlyMap<string, Range> = new Map();
   let calibration: ExportedModel['calibration'];
   if (precision === 'int8') {
-    const { method = 'min-max', photos: count = CALIBRATING } = options.calibration ?? {};
+    const { method = 'percentile', photos: count = CALIBRATING } = options.calibration ?? {};
     const chosen = given
       ? new Random(seed)
           .fork('calibration')
@@ -157,9 +158,11 @@ async function loadExported(
     return await ImageClassifier.load(proto, bytes, { threads, name: 'the exported model' });
   } catch (thrown) {
     if (opset === undefined || !(thrown instanceof UserError) || thrown.code !== 'not-loadable') throw thrown;
+    const [, newest] = /till opset (\d+)/.exec(thrown.message) ?? [];
+    const reason = newest === undefined ? thrown.message : `this version of ONNX Runtime knows them up to ${newest}`;
     throw new UserError(
       'unsupported-opset',
-      `the model cannot be written in operator set ${opset}: ${thrown.message}; choose another, or leave --opset out`,
+      `the model cannot be written in operator set ${opset}: ${reason}; choose another, or leave --opset out`,
       { cause: thrown },
     );
   }
@@ -179,5 +182,7 @@ function validationPhotos(dataset: Dataset, classes: readonly string[]): Photo[]
 /** Photos of a folder; one that is called as a class tells of which its photos are, others do not (−1). */
 async function labelled(place: string, classes: readonly string[]): Promise<Photo[]> {
   const paths = await findPhotos(place);
+  if (paths.length === 1 && !existsSync(paths[0] ?? ''))
+    throw new UserError('no-photos', `there is nothing at ${place}; name a folder of photos (--calibration-data)`);
   return paths.map((path) => ({ path, label: classes.indexOf(basename(dirname(path))) }));
 }

@@ -99,6 +99,50 @@ export function halfPrecision(graph: Graph): Graph {
   return { opset: graph.opset, inputs: graph.inputs, outputs, nodes };
 }
 
+/** Elements from which on a vector in half its size makes up for the Cast. */
+const LEAST_VECTOR = 32;
+/** What a scale or a bias may be off by, as a share of it: float16 has 11 bits, fewer below 2^-14. */
+const VECTOR_TOLERANCE = 2 ** -9;
+
+/**
+ * The graph with vectors, the scales and biases of channels, in float16 where that holds them; a Cast to float32 follows each, which
+ * ONNX Runtime computes once, when it loads the model.
+ */
+export function halveVectors(graph: Graph): Graph {
+  const casts: Node[] = [];
+  const widened = new Map<Value, Value>();
+  const stored = (value: Value): Value => {
+    const { constant } = value;
+    if (constant?.dtype !== 'float32' || constant.dims.length !== 1 || !holds(floats(constant))) return value;
+    let wide = widened.get(value);
+    if (!wide) {
+      const half = new Value(`${value.name}/half`, 'float16', value.shape);
+      half.constant = halfTensor(constant);
+      wide = new Value(value.name, 'float32', value.shape);
+      casts.push(
+        new Node('Cast', '', `${value.name}/cast`, [half], [wide], new Map([['to', int(dtypeCode('float32'))]])),
+      );
+      widened.set(value, wide);
+    }
+    return wide;
+  };
+  for (const node of graph.nodes) node.inputs = node.inputs.map((input) => input && stored(input));
+  return { ...graph, nodes: [...casts, ...graph.nodes] };
+}
+
+function holds(numbers: Float32Array): boolean {
+  const isNear = (number: number) =>
+    Math.abs(number - halfNumber(halfBits(number))) <= VECTOR_TOLERANCE * Math.abs(number);
+  return numbers.length >= LEAST_VECTOR && numbers.every(isNear);
+}
+
+/** The number that float16 `bits` stand for; of infinities and what is no number, none. */
+function halfNumber(bits: number): number {
+  const [exponent, mantissa] = [(bits >>> 10) & 0x1f, bits & 0x3ff];
+  const magnitude = exponent === 0 ? mantissa * 2 ** -24 : (1 + mantissa / 2 ** 10) * 2 ** (exponent - 15);
+  return exponent === 0x1f ? NaN : bits & 0x8000 ? -magnitude : magnitude;
+}
+
 function halfTensor(source: Tensor): Tensor {
   return tensor('float16', source.dims, Uint16Array.from(floats(source), halfBits));
 }

@@ -13,7 +13,8 @@ import { quantize } from '../quantize/quantize.js';
 import type { Range } from '../quantize/range.js';
 import { type Selection, selectNodes } from '../quantize/selection.js';
 import { BAKED_OPSET, bakePreprocessing } from './bakedPreprocessing.js';
-import { halfPrecision } from './halfPrecision.js';
+import { halfPrecision, halveVectors } from './halfPrecision.js';
+import { shortenNames } from './shortNames.js';
 
 export const precisions = ['fp32', 'fp16', 'int8'] as const;
 export type Precision = (typeof precisions)[number];
@@ -38,7 +39,7 @@ const QUANTIZED_OPSET = 13;
 /**
  * Where σ gates a network (SiLU, squeeze and excitation), its products stay in float, and so do layers on maps of more pixels a side
  * than this: there channels differ so much that one range for all of them serves few. EfficientNet-B0 at 224 px loses 3 points of
- * top-1 with them in whole numbers, and is slower than with them in float (docs/export.md).
+ * top-1 with them in whole numbers (docs/export.md).
  */
 const LARGEST_GATED_MAP = 40;
 const LAYERS: ReadonlySet<string> = new Set(['Conv', 'Gemm']);
@@ -90,13 +91,16 @@ export class InferenceModel {
     const { precision, softmax = false, bakesPreprocessing = false, batch } = this.options;
     let graph: Graph = this.graph;
     if (precision === 'fp16') graph = halfPrecision(graph);
-    if (precision === 'int8')
-      graph = quantize(graph, { nodes: this.selection.nodes, ranges, reducesRange, storesAllWeights: true });
+    if (precision === 'int8') {
+      const { nodes } = this.selection;
+      graph = halveVectors(quantize(graph, { nodes, ranges, reducesRange, storesAllWeights: true }));
+    }
     if (softmax) graph = withSoftmax(graph);
     if (batch !== undefined) graph = withBatch(graph, batch);
     if (bakesPreprocessing) graph = bakePreprocessing(graph, this.preprocessing);
     const { metadataProps, graph: source } = this.tuned.proto;
     const model = modelOfGraph(this.written(graph), source?.name ?? '');
+    if (precision === 'int8') shortenNames(model);
     model.metadataProps = metadataProps.map((entry) => ({ ...entry }));
     const [image] = model.graph?.input ?? [];
     if (bakesPreprocessing && image?.type?.tensorType?.shape)

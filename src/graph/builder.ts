@@ -1,5 +1,5 @@
 import { UserError } from '../errors.js';
-import { type DType, floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
+import { type DType, elementCount, floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
 import {
   type Attribute,
   concreteShape,
@@ -255,8 +255,33 @@ export class Builder {
       from.findLastIndex((dim) => dim !== 1),
       ...axes,
     );
-    return this.reshape(this.reduceSum(this.reshape(x, from.slice(0, last + 1)), axes), shape);
+    const kept = from.slice(0, last + 1);
+    const rows = elementCount(kept.slice(0, axes.length));
+    if (axes.every((axis, index) => axis === index) && axes.length < kept.length)
+      return this.reshape(this.sumOfRows(this.reshape(x, [rows, -1]), rows), shape);
+    return this.reshape(this.reduceSum(this.reshape(x, kept), axes), shape);
   }
+
+  /**
+   * The sum of the rows of `x` [rows, width]: [width]. Many rows are summed in groups first, several at once and each group's sum
+   * in cache, which the CPU provider does twice as fast.
+   */
+  private sumOfRows(x: Value, rows: number): Value {
+    const groups = rows < LEAST_ROWS_GROUPED ? 1 : largestDivisor(rows, Math.floor(Math.sqrt(rows)));
+    if (groups < 2) return this.reduceSum(x, [0], false);
+    const grouped = this.reshape(x, [groups, rows / groups, concreteShape(x)[1] ?? 0]);
+    return this.reduceSum(this.reduceSum(grouped, [1], false), [0], false);
+  }
+}
+
+/** Below this, sums of rows take no time worth a second operator. */
+const LEAST_ROWS_GROUPED = 256;
+
+/** The largest divisor of `value` that is at most `most`. */
+function largestDivisor(value: number, most: number): number {
+  let divisor = most;
+  while (value % divisor !== 0) divisor--;
+  return divisor;
 }
 
 function convAttributes({ strides, pads, dilations, group }: ConvAttributes): Record<string, Attribute> {

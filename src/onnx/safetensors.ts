@@ -50,17 +50,23 @@ export function encodeSafetensors(
   return [prefix, Buffer.from(padded), ...[...tensors.values()].map(bytesOf)];
 }
 
-/** Reads a safetensors file. @throws UserError `bad-checkpoint` when it is missing, cut off or of another format. */
-export function readSafetensors(path: string): Checkpoint {
-  const refuse = (reason: string) =>
-    new UserError('bad-checkpoint', `${path} is not a whole safetensors checkpoint: ${reason}`);
+/**
+ * Reads a safetensors file. @throws what `refuse` makes of the reason, by default UserError `bad-checkpoint`, when it is missing, cut
+ * off or of another format.
+ */
+export function readSafetensors(
+  path: string,
+  refuse = (reason: string) =>
+    new UserError('bad-checkpoint', `${path} is not a whole safetensors checkpoint: ${reason}`),
+): Checkpoint {
   let bytes: Uint8Array;
   try {
     bytes = readFileSync(path);
   } catch (thrown) {
     throw refuse(messageOf(thrown));
   }
-  if (bytes.byteLength < 8) throw refuse('it is shorter than a header');
+  // A header is JSON, behind its length in 8 bytes.
+  if (bytes[8] !== '{'.charCodeAt(0)) throw refuse('it does not begin as a safetensors file does');
   const headerLength = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   if (8 + headerLength > bytes.byteLength) throw refuse('its header is cut off');
   let header: unknown;

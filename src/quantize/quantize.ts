@@ -2,7 +2,7 @@ import { type Graph, int, Node, Value } from '../graph/graph.js';
 import { floatTensor, type Tensor, tensor } from '../onnx/tensor.js';
 import { activationQuantization, type Quantization, type Range } from './range.js';
 import { isLayer } from './selection.js';
-import { quantizeLayer } from './weight.js';
+import { quantizeWeight } from './weight.js';
 
 /** What is quantized in a graph, and by what numbers. */
 export interface QuantizationPlan {
@@ -21,7 +21,8 @@ export interface QuantizationPlan {
 
 /**
  * The graph with operators computed in whole numbers, as pairs of QuantizeLinear and DequantizeLinear tell the runtime:
- * activations as unsigned bytes with a zero point, weights as signed bytes with a scale for each channel, biases as 32 bits.
+ * activations as unsigned bytes with a zero point, weights as signed bytes with a scale for each channel. Biases stay as they are:
+ * their scales would follow from the others, and ONNX Runtime makes whole numbers of them by itself (since 1.21).
  * Inputs and outputs keep their names and types. BatchNormalizations must be folded.
  */
 export function quantize(graph: Graph, plan: QuantizationPlan): Graph {
@@ -46,51 +47,42 @@ export function quantize(graph: Graph, plan: QuantizationPlan): Graph {
     nodes.push(new Node(op, '', name, inputs, [output], attributes));
     return output;
   };
-  const roundTrip = (value: Value, from: Value, { scale, zeroPoint }: Quantization): void => {
+  /** ONNX Runtime wants zero points written out, zeros too; many are the same. */
+  const zeroPoints = new Map<string, Value>();
+  const zeroPoint = (of: Tensor): Value => {
+    const key = `${of.dtype} ${of.dims.join()} ${of.data[0] ?? ''}`;
+    let value = zeroPoints.get(key);
+    if (!value) zeroPoints.set(key, (value = constant(`zero_point_${zeroPoints.size}`, of)));
+    return value;
+  };
+  const roundTrip = (value: Value, from: Value, quantization: Quantization): void => {
     const by = [
-      constant(`${value.name}/scale`, floatTensor([], [scale])),
-      constant(`${value.name}/zero_point`, tensor('uint8', [], Uint8Array.of(zeroPoint))),
+      constant(`${value.name}/scale`, floatTensor([], [quantization.scale])),
+      zeroPoint(tensor('uint8', [], Uint8Array.of(quantization.zeroPoint))),
     ];
     const whole = new Value(`${value.name}/quantized`, 'uint8', value.shape);
     append('QuantizeLinear', `${value.name}/quantize`, [from, ...by], whole);
     const real = new Value(value.name, value.dtype, value.shape);
     written.set(value, append('DequantizeLinear', `${value.name}/dequantize`, [whole, ...by], real));
   };
-  const dequantized = (name: string, whole: Tensor, scales: readonly number[], axis: number): Value => {
+  /** What stands for the weight of a layer; `inputScale` where its input is in whole numbers. */
+  const storedWeight = (node: Node, largestWhole: number, inputScale?: number): Value => {
+    const [weight, name] = [node.input(1).constant, `${node.name}/weight`];
+    if (!weight) throw new Error(`the weight of "${node.name}" is not known`);
+    const axis = channelAxis(node);
+    const { whole, scales } = quantizeWeight(weight, {
+      axis,
+      largest: largestWhole,
+      bias: node.inputs[2]?.constant,
+      inputScale,
+    });
     const inputs = [
       constant(`${name}/quantized`, whole),
       constant(`${name}/scale`, floatTensor([scales.length], scales)),
+      zeroPoint(tensor('int8', [scales.length], new Int8Array(scales.length))),
     ];
-    // ONNX Runtime wants zeros that are written out of weights, and not of biases, where they would take as much room again.
-    if (whole.dtype === 'int8')
-      inputs.push(constant(`${name}/zero_point`, tensor('int8', [scales.length], new Int8Array(scales.length))));
-    return append(
-      'DequantizeLinear',
-      `${name}/dequantize`,
-      inputs,
-      new Value(name, 'float32', whole.dims),
-      new Map([['axis', int(axis)]]),
-    );
-  };
-  const layerInputs = (node: Node, x: Value): Value[] => {
-    const [source, weight, bias] = [node.input(0), node.input(1).constant, node.inputs[2]?.constant];
-    const inputScale = quantizations.get(source)?.scale;
-    if (!weight || inputScale === undefined) throw new Error(`the range of "${source.name}" is not known`);
-    const axis = channelAxis(node);
-    const layer = quantizeLayer(weight, bias, { axis, largest, inputScale });
-    const inputs = [x, dequantized(`${node.name}/weight`, layer.weight, layer.scales, axis)];
-    if (layer.bias) inputs.push(dequantized(`${node.name}/bias`, layer.bias, layer.biasScales, 0));
-    return inputs;
-  };
-
-  /** What stands for the weight of a layer in float. */
-  const storedWeight = (node: Node, index: number): Value | undefined => {
-    const weight = node.inputs[1]?.constant;
-    if (index !== 1 || weight?.dtype !== 'float32' || weight.dims.length < 2 || node.domain !== '') return undefined;
-    if (!isLayer(node) && node.op !== 'MatMul') return undefined;
-    const axis = channelAxis(node);
-    const layer = quantizeLayer(weight, undefined, { axis, largest: 127, inputScale: 1 });
-    return dequantized(`${node.name}/weight`, layer.weight, layer.scales, axis);
+    const real = new Value(name, 'float32', whole.dims);
+    return append('DequantizeLinear', `${name}/dequantize`, inputs, real, new Map([['axis', int(axis)]]));
   };
 
   for (const input of graph.inputs) {
@@ -99,9 +91,14 @@ export function quantize(graph: Graph, plan: QuantizationPlan): Graph {
   }
   for (const node of graph.nodes) {
     let inputs = node.inputs.map((input) => input && (written.get(input) ?? input));
-    const [x] = inputs;
-    if (x && isLayer(node) && selected.has(node.output().name)) inputs = layerInputs(node, x);
-    else if (plan.storesAllWeights) inputs = inputs.map((input, index) => storedWeight(node, index) ?? input);
+    const isSelected = isLayer(node) && selected.has(node.output().name);
+    if (isSelected || (plan.storesAllWeights && hasWeight(node))) {
+      const [x, , bias] = inputs;
+      const inputScale = isSelected ? quantizations.get(node.input(0))?.scale : undefined;
+      if (isSelected && inputScale === undefined) throw new Error(`the range of "${node.input(0).name}" is not known`);
+      const weight = storedWeight(node, isSelected ? largest : 127, inputScale);
+      inputs = bias ? [x, weight, bias] : [x, weight];
+    }
     const outputs = node.outputs.map((output) => {
       if (!output) return output;
       const copy = new Value(
@@ -124,6 +121,17 @@ export function quantize(graph: Graph, plan: QuantizationPlan): Graph {
     outputs: graph.outputs.map((output) => written.get(output) ?? output),
     nodes,
   };
+}
+
+/** Whether a node, a layer or a product, has a weight that can be held as bytes. */
+function hasWeight(node: Node): boolean {
+  const weight = node.inputs[1]?.constant;
+  return (
+    weight?.dtype === 'float32' &&
+    weight.dims.length >= 2 &&
+    node.domain === '' &&
+    (isLayer(node) || node.op === 'MatMul')
+  );
 }
 
 /** Of a layer's weight, the axis of the channels of its result. */

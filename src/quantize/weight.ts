@@ -4,25 +4,32 @@ import { SMALLEST_SCALE } from './range.js';
 /** What an integer of 32 bits holds, with as much room left for the sum of products that the bias is added to. */
 const LARGEST_BIAS = 2 ** 30;
 
-export interface QuantizedLayer {
+export interface QuantizedWeight {
   /** int8, of the weight's shape. */
-  readonly weight: Tensor;
+  readonly whole: Tensor;
   /** One for each channel of the layer's result. */
   readonly scales: readonly number[];
-  /** int32, in steps of the input's scale times the channel's; absent where the layer has no bias. */
-  readonly bias: Tensor | undefined;
-  readonly biasScales: readonly number[];
+}
+
+export interface WeightOptions {
+  /** Of the channels of the layer's result. */
+  readonly axis: number;
+  /** The largest whole number. */
+  readonly largest: number;
+  /** What is added to the products; absent where there is none. */
+  readonly bias?: Tensor | undefined;
+  /** Of the layer's input; absent where that is no whole numbers. */
+  readonly inputScale?: number | undefined;
 }
 
 /**
- * A layer's weight in whole numbers from −`largest` to `largest`, symmetric, each channel of `axis` by its own largest number;
- * and its bias, for an input of scale `inputScale`. A channel's scale is no smaller than lets its bias fit into 32 bits.
+ * A layer's weight in whole numbers from −`largest` to `largest`, symmetric, each channel of `axis` by its own largest number.
+ * A channel's scale is no smaller than lets its bias fit into 32 bits, in steps of that scale times the input's.
  */
-export function quantizeLayer(
+export function quantizeWeight(
   weight: Tensor,
-  bias: Tensor | undefined,
-  { axis, largest, inputScale }: { readonly axis: number; readonly largest: number; readonly inputScale: number },
-): QuantizedLayer {
+  { axis, largest, bias, inputScale = Infinity }: WeightOptions,
+): QuantizedWeight {
   const numbers = floats(weight);
   const biases = bias && floats(bias);
   const channels = weight.dims[axis] ?? 1;
@@ -41,13 +48,5 @@ export function quantizeLayer(
   const whole = Int8Array.from(numbers, (number, index) =>
     Math.min(largest, Math.max(-largest, Math.round(number / (scales[channelOf(index)] ?? 1)))),
   );
-  const biasScales = scales.map((scale) => Math.fround(scale * inputScale));
-  const counts =
-    biases && Int32Array.from(biases, (number, channel) => Math.round(number / (biasScales[channel] ?? 1)));
-  return {
-    weight: tensor('int8', weight.dims, whole),
-    scales,
-    bias: counts && tensor('int32', [counts.length], counts),
-    biasScales,
-  };
+  return { whole: tensor('int8', weight.dims, whole), scales };
 }

@@ -11,7 +11,7 @@ import { parsePolicy } from '../policy/policy.js';
 import { Random } from '../random.js';
 import { type Settings, settingsOf, type TrainOptions } from '../train/options.js';
 import { processBytes } from '../train/trainer.js';
-import { decide, type Outcome, type Standing } from './decision.js';
+import { decide, type Evidence, type Outcome, type Standing } from './decision.js';
 import { Trial, type UnitCosts } from './trial.js';
 
 /** What is measured, and what is to be found out. */
@@ -38,11 +38,11 @@ export interface RecommendOptions extends Omit<
 export interface PolicyReport {
   readonly policy: string;
   readonly trainableParameters: number | null;
-  /** Top-1 on photos that were held out, after short trainings: it tells policies apart, and is lower than what the whole training gives. */
+  /** Top-1 that the whole training is predicted to give on photos like those that were held out. */
   readonly accuracy: number | null;
   /** 95 % interval. */
   readonly interval: readonly [number, number] | null;
-  /** Images on which its longest short training took steps, as a share of the whole training's. */
+  /** Images on which its short training took steps, as a share of the whole training's. */
   readonly trainedShare: number | null;
   /** Short trainings of that length. */
   readonly seeds: number;
@@ -50,8 +50,10 @@ export interface PolicyReport {
   readonly predictedMs: number | null;
   readonly memoryBytes: number | null;
   readonly energyJ: number | null;
-  /** Share of resamples in which it is chosen. */
-  readonly chosenShare: number | null;
+  /** By how much it is expected to be below the best, as a share of photos. */
+  readonly regret: number | null;
+  /** Share of resamples in which it is within the tolerance of the best. */
+  readonly nearBest: number | null;
   /** Why it is chosen, or not. */
   readonly verdict: string;
 }
@@ -59,7 +61,7 @@ export interface PolicyReport {
 export interface Recommendation {
   readonly policy: string;
   readonly reason: string;
-  /** Share of resamples of photos and seeds in which the same policy is chosen. */
+  /** Share of resamples of the held-out photos in which it is within the tolerance of the best. */
   readonly confidence: number;
   readonly policies: readonly PolicyReport[];
   readonly epochs: number;
@@ -93,20 +95,20 @@ export type RecommendEvent =
       readonly top1: number;
     };
 
-/** Held-out photos: with 1,200 the difference of two policies that disagree on 12 % of them is known to a point. */
-const HELD_OUT = 1200;
+/** Held-out photos: with 1,200 the difference of two policies that disagree on 20 % of them is known to 1.3 points. */
+const HELD_OUT = 2000;
 /** Fewer are taken only where there are no more. */
 const LEAST_HELD_OUT = 100;
 const HELD_OUT_SHARE = 0.25;
-/** Shares of what is left to spend: on features of photos to train on, and on those held out with their evaluations. */
-const FEATURES_SHARE = 0.2;
+/** Shares of what is left to spend: at most that much on reading photos to train on, and on those held out with their evaluations. */
+const FEATURES_SHARE = 0.5;
 const EVALUATION_SHARE = 0.25;
 /** A training of fewer steps says nothing. */
 const LEAST_STEPS = 4;
-/** Seeds of the finalists. */
+/** Of trainings that are as long as they can be. */
 const MOST_SEEDS = 3;
-/** A longer rung that is not this much longer is not worth another training. */
-const LEAST_GROWTH = 1.5;
+/** What the shorter training of the curve has of the images of the longer ones. */
+const CURVE_SHARE = 0.25;
 /** A tenth of a sweep with three seeds. */
 const EFFORT = 0.3;
 const TOLERANCE = 0.01;
@@ -116,9 +118,9 @@ const REFUSALS: readonly string[] = ['too-little-memory', 'bad-policy', 'no-grad
 const ROWS_IN_MEMORY = 64 * 2 ** 20;
 
 /**
- * Finds how many layers to train: measures what each of nested policies costs, trains those inside the limits shortly, by successive
- * halving (Jamieson and Talwalkar 2016), on a part of the training photos, and chooses the cheapest that is about as accurate
- * as the best. The validation photos are not looked at.
+ * Finds how many layers to train: measures what each of nested policies costs, trains those inside the limits shortly on a part of the
+ * training photos, predicts from that what the whole trainings give, and chooses the cheapest that is expected to be about as accurate as
+ * the best. The validation photos are not looked at.
  * @throws UserError `no-policy-fits`, `no-energy`, `stopped`, and what a training throws.
  */
 export async function* recommend(options: RecommendOptions): AsyncGenerator<RecommendEvent, Recommendation> {
@@ -157,19 +159,12 @@ interface Candidate {
   exceeds: string | undefined;
 }
 
-/** How long a short training is. */
-interface Length {
-  readonly photos: number;
-  readonly epochs: number;
-}
-
 class Search {
   private readonly began = performance.now();
   private readonly photos: readonly Photo[];
   private readonly candidates: Candidate[] = [];
   /** Policies that could not be compiled within the limits, and why. */
   private readonly refused = new Map<string, string>();
-  private readonly outcomes: Outcome[] = [];
   private energyEstimated: boolean | null = null;
 
   constructor(
@@ -191,7 +186,7 @@ class Search {
     const race =
       inside.length === 1
         ? undefined
-        : yield* this.race(inside, this.began + (this.options.effort ?? EFFORT) * this.sweepMs);
+        : yield* this.trainShortly(inside, (this.options.effort ?? EFFORT) * this.sweepMs);
     return this.conclude(inside, race);
   }
 
@@ -283,151 +278,153 @@ class Search {
     return all - features.reduce((sum, ms) => sum + ms, 0) + Math.max(...features);
   }
 
-  /** Trains those inside the limits shortly; those that lag behind are left out of the longer trainings. */
-  private async *race(inside: readonly Candidate[], deadline: number): AsyncGenerator<RecommendEvent, Race> {
-    const { seed = 0, signal } = this.options;
+  /**
+   * Trains all of those inside the limits shortly, and equally long: as long as `budgetMs` pays for. That is counted in the costs that were
+   * measured and not by the clock, so that other work on the machine does not shorten it.
+   */
+  private async *trainShortly(inside: readonly Candidate[], budgetMs: number): AsyncGenerator<RecommendEvent, Race> {
+    const { seed = 0, dataset } = this.options;
     const [head] = this.candidates;
     if (!head) throw new Error('F1C0 was measured');
-    const { batch, epochs: wholeEpochs } = this.settings;
-    const wholeImages = this.options.dataset.train.length * wholeEpochs;
-    const left = () => deadline - performance.now();
-
-    const { chosen, heldOutFrom } = this.choosePhotos(inside, left());
+    const measuredAt = performance.now();
+    let leftMs = budgetMs - (measuredAt - this.began);
+    const { chosen, heldOutFrom } = this.choosePhotos(inside, leftMs);
     const loaded = [...new Set([head, ...inside])];
-    let readable = [...chosen.keys()];
-    // The deepest boundary first: from its features those of the others are computed.
-    for (const [index, { trial }] of loaded.toReversed().entries()) {
-      this.checkStopped();
-      yield {
-        type: 'progress',
-        phase: 'reading photos',
-        done: index * chosen.length,
-        total: loaded.length * chosen.length,
-      };
-      const filled = new Set(await trial.load(chosen, join(this.root, 'cache'), signal));
-      readable = readable.filter((slot) => filled.has(slot));
-    }
-    const total = loaded.length * chosen.length;
-    yield { type: 'progress', phase: 'reading photos', done: total, total };
+    const readable = yield* this.load(loaded, chosen);
+    leftMs -= Math.min(performance.now() - measuredAt, chosen.length * sumOf(loaded, ({ featuresMs }) => featuresMs));
     const heldOut = readable.filter((slot) => slot >= heldOutFrom);
     const pool = readable.filter((slot) => slot < heldOutFrom);
-
-    // Every training begins with a trained head, so that a few steps show what the layers behind it gain (Kumar et al. 2022).
-    const heads: ReadonlyMap<string, Tensor>[] = [];
-    const headOutcomes: boolean[][] = [];
     const labels = chosen.map(({ label }) => label);
-    const headFor = async (index: number) => {
-      if (heads[index]) return heads[index];
-      const training = {
-        photos: pool,
-        epochs: wholeEpochs,
-        seed: seed + index,
-        from: new Map<string, Tensor>(),
-        heldOut,
-      };
-      headOutcomes[index] = await this.metered(head.spent, () => head.trial.train(training, labels));
-      return (heads[index] = await head.trial.parameters());
-    };
+    const counts = { pool: pool.length, heldOut: heldOut.length };
+    const lengths = this.lengthsOf(inside, counts, leftMs);
+    const wholeImages = dataset.train.length * this.settings.epochs;
 
-    const lengths: Length[] = [];
-    const trainShortly = async (candidate: Candidate, rung: number, index: number): Promise<RecommendEvent> => {
+    const train = async (candidate: Candidate, { photos, epochs }: Length, index: number, from: Parameters) => {
       this.checkStopped();
-      const { photos, epochs } = lengths[rung] ?? { photos: pool.length, epochs: wholeEpochs };
-      const from = await headFor(index);
       const training = { photos: pool.slice(0, photos), epochs, seed: seed + index, from, heldOut };
-      const correct =
-        candidate === head
-          ? (headOutcomes[index] ?? [])
-          : await this.metered(candidate.spent, () => candidate.trial.train(training, labels));
-      this.outcomes.push({ candidate: inside.indexOf(candidate), rung, seed: index, correct });
-      const top1 = correct.filter(Boolean).length / correct.length;
-      return { type: 'trained', policy: candidate.trial.settings.policy, photos, epochs, seed: seed + index, top1 };
+      const correct = await this.metered(candidate.spent, () => candidate.trial.train(training, labels));
+      const policy = candidate.trial.settings.policy;
+      const event = { type: 'trained', policy, photos, epochs, seed: seed + index, top1: shareOf(correct) } as const;
+      return { event, correct };
     };
-
-    let running = [...inside];
-    // Halved until two are left, beside the head alone, whose training costs next to nothing.
-    for (let rung = 0; ; rung++) {
-      const costly = running.filter((each) => each !== head);
-      const rungsLeft = Math.max(1, Math.ceil(Math.log2(costly.length)));
-      const evaluationsMs = costly.reduce((sum, { costs }) => sum + costs.evaluationMs * heldOut.length, 0);
-      const imageMs = costly.reduce((sum, { costs }) => sum + costs.stepMs, 0);
-      // The last rung is to have a second seed.
-      const trainings = costly.length <= 2 ? 2 : 1;
-      const affordable = (left() / rungsLeft / trainings - evaluationsMs) / imageMs;
-      const least = lengths.at(-1) ? imagesOf(lengths[rung - 1]) * LEAST_GROWTH : LEAST_STEPS * batch;
-      const most = pool.length * wholeEpochs;
-      if (rung > 0 && (affordable < least || imagesOf(lengths[rung - 1]) >= most)) break;
-      const images = Math.min(most, Math.max(least, affordable));
-      lengths.push(lengthOf(images, { wholeImages, wholeEpochs, pool: pool.length }));
-      for (const candidate of running) yield await trainShortly(candidate, rung, 0);
-      if (costly.length <= 2) break;
-      const ranked = costly.toSorted(
-        (a, b) => this.accuracyOf(inside.indexOf(b), rung) - this.accuracyOf(inside.indexOf(a), rung),
-      );
-      const kept = new Set(ranked.slice(0, Math.ceil(costly.length / 2)));
-      running = running.filter((each) => each === head || kept.has(each));
+    const outcomes: Outcome[] = [];
+    let curve: [Outcome, Outcome] | undefined;
+    for (let index = 0; index < lengths.seeds; index++) {
+      // A head alone costs next to nothing: it is trained to its end, and the others begin with it, so that a few steps show what the
+      // layers behind it gain (Kumar et al. 2022).
+      const trained = await train(head, { photos: pool.length, epochs: this.settings.epochs }, index, new Map());
+      const from = await head.trial.parameters();
+      for (const candidate of inside) {
+        const { event, correct } = candidate === head ? trained : await train(candidate, lengths.long, index, from);
+        const images = candidate === head ? wholeImages : imagesOf(lengths.long);
+        const outcome = { candidate: inside.indexOf(candidate), images, correct };
+        outcomes.push(outcome);
+        yield event;
+        if (candidate === head || index > 0 || curve || !lengths.short) continue;
+        const short = await train(candidate, lengths.short, index, from);
+        curve = [{ ...outcome, images: imagesOf(lengths.short), correct: short.correct }, outcome];
+        yield short.event;
+      }
     }
-    // What is left of the time goes into further seeds of the longest trainings.
-    const rung = lengths.length - 1;
-    const ran = inside.filter((_, index) =>
-      this.outcomes.some((each) => each.candidate === index && each.rung === rung),
-    );
-    const seedMs = ran.reduce(
-      (sum, { costs }) => sum + costs.stepMs * imagesOf(lengths[rung]) + costs.evaluationMs * heldOut.length,
-      0,
-    );
-    for (let index = 1; index < MOST_SEEDS && (index === 1 || left() > seedMs); index++)
-      for (const candidate of ran) yield await trainShortly(candidate, rung, index);
-    return { lengths, pool: pool.length, heldOut: heldOut.length, wholeImages };
+    const evidence = { outcomes, curve, wholeImages, costs: costsOf(inside) };
+    return { ...counts, seeds: lengths.seeds, length: lengths.long, evidence };
+  }
+
+  /** Computes the features of `photos` for each of the candidates; gives the slots of those that could be read. */
+  private async *load(
+    candidates: readonly Candidate[],
+    photos: readonly Photo[],
+  ): AsyncGenerator<RecommendEvent, number[]> {
+    const total = candidates.length * photos.length;
+    let readable = [...photos.keys()];
+    // The deepest boundary first: from its features those of the others are computed.
+    for (const [index, { trial }] of candidates.toReversed().entries()) {
+      this.checkStopped();
+      yield { type: 'progress', phase: 'reading photos', done: index * photos.length, total };
+      const filled = new Set(await trial.load(photos, join(this.root, 'cache'), this.options.signal));
+      readable = readable.filter((slot) => filled.has(slot));
+    }
+    yield { type: 'progress', phase: 'reading photos', done: total, total };
+    return readable;
   }
 
   /** Which photos to take: some to train on, and behind those some to be held out. */
   private choosePhotos(inside: readonly Candidate[], leftMs: number): { chosen: Photo[]; heldOutFrom: number } {
     const { photos } = this;
-    const { batch } = this.settings;
+    // The others' features are computed from the deepest ones.
     const featuresMs = Math.max(...this.candidates.map(({ costs }) => costs.featuresMs));
-    // Each is evaluated twice or so.
-    const heldOutMs = featuresMs + 2 * inside.reduce((sum, { costs }) => sum + costs.evaluationMs, 0);
-    const mostHeldOut = Math.min(HELD_OUT, Math.floor(photos.length * HELD_OUT_SHARE));
+    const heldOutMs = featuresMs + sumOf(inside, ({ evaluationMs }) => evaluationMs);
     const heldOut = Math.min(
-      mostHeldOut,
+      HELD_OUT,
+      Math.floor(photos.length * HELD_OUT_SHARE),
       Math.max(LEAST_HELD_OUT, Math.floor((EVALUATION_SHARE * leftMs) / heldOutMs)),
     );
-    const most = Math.min(photos.length - heldOut, this.mostPhotos(inside, leftMs));
-    const pool = Math.min(most, Math.max(LEAST_STEPS * batch, Math.floor((FEATURES_SHARE * leftMs) / featuresMs)));
+    // Each is to be trained on once at least.
+    const stepMs = sumOf(this.costly(inside), (costs) => costs.stepMs);
+    const affordable = Math.min(
+      (FEATURES_SHARE * leftMs) / featuresMs,
+      (leftMs - heldOut * heldOutMs) / (featuresMs + stepMs),
+    );
+    const least = LEAST_STEPS * this.settings.batch;
+    const pool = Math.min(photos.length - heldOut, Math.max(least, Math.floor(affordable)));
     return { chosen: [...photos.slice(0, pool), ...photos.slice(photos.length - heldOut)], heldOutFrom: pool };
+  }
+
+  /** How long all can be trained in `leftMs`, with how many seeds; and the shorter training of one, unless it would be too short. */
+  private lengthsOf(
+    inside: readonly Candidate[],
+    { pool, heldOut }: { pool: number; heldOut: number },
+    leftMs: number,
+  ): { long: Length; short: Length | undefined; seeds: number } {
+    const { batch, epochs } = this.settings;
+    const costly = this.costly(inside);
+    const [head] = this.candidates;
+    const [first] = costly;
+    const most = pool * epochs;
+    const least = Math.min(LEAST_STEPS * batch, most);
+    const headMs = (head?.costs.stepMs ?? 0) * most;
+    const fixedMs = headMs + heldOut * sumOf(inside, ({ evaluationMs }) => evaluationMs);
+    const imageMs = sumOf(costly, ({ stepMs }) => stepMs);
+    const curveMs = CURVE_SHARE * (first?.costs.stepMs ?? 0);
+    const images = Math.min(most, Math.max(least, (leftMs - fixedMs) / (imageMs + curveMs)));
+    const seeds = images < most ? 1 : Math.max(1, Math.floor(leftMs / (fixedMs + imageMs * most)));
+    // Photos that were not seen before say more than photos seen again.
+    const lengthOf = (count: number) => {
+      const passes = Math.max(1, Math.round(count / pool));
+      return { photos: Math.min(pool, Math.ceil(count / passes)), epochs: passes };
+    };
+    const short = CURVE_SHARE * images >= least ? lengthOf(CURVE_SHARE * images) : undefined;
+    return { long: lengthOf(images), short, seeds: Math.min(MOST_SEEDS, seeds) };
+  }
+
+  /** All but the head alone. */
+  private costly(inside: readonly Candidate[]): Candidate[] {
+    return inside.filter((each) => each !== this.candidates[0]);
   }
 
   private conclude(inside: readonly Candidate[], race: Race | undefined): Recommendation {
     const { tolerance = TOLERANCE, seed = 0 } = this.options;
-    const decision =
-      race &&
-      decide(
-        this.outcomes,
-        inside.map(({ predictedMs }) => predictedMs),
-        { tolerance, seed },
-      );
+    const decision = race && decide(race.evidence, { tolerance, seed });
     const chosen = inside[decision?.chosen ?? 0];
     if (!chosen) throw new Error('a policy is chosen');
     const standingOf = (candidate: Candidate) => decision?.standings[inside.indexOf(candidate)];
     const reports = this.candidates.map((candidate): PolicyReport => {
       const { trial, predictedMs, memoryBytes, exceeds } = candidate;
       const standing = standingOf(candidate);
-      const those = this.outcomes.filter((each) => inside[each.candidate] === candidate);
-      const rung = Math.max(...those.map((each) => each.rung));
       const trainedImages =
-        candidate === this.candidates[0] ? (race?.pool ?? 0) * this.settings.epochs : imagesOf(race?.lengths[rung]);
+        candidate === this.candidates[0] ? (race?.pool ?? 0) * this.settings.epochs : imagesOf(race?.length);
       return {
         policy: trial.settings.policy,
         trainableParameters: trial.manifest.cost.trainableParameters,
         accuracy: standing?.accuracy ?? null,
         interval: standing?.interval ?? null,
-        trainedShare: race && those.length > 0 ? trainedImages / race.wholeImages : null,
-        seeds: those.filter((each) => each.rung === rung).length,
+        trainedShare: race && standing ? trainedImages / race.evidence.wholeImages : null,
+        seeds: standing ? (race?.seeds ?? 0) : 0,
         predictedMs,
         memoryBytes,
         energyJ: this.energyOf(candidate),
-        chosenShare: standing?.chosenShare ?? null,
+        regret: standing?.regret ?? null,
+        nearBest: standing?.nearBest ?? null,
         verdict: exceeds ?? this.verdictOf(candidate, chosen, standing, standingOf(chosen)),
       };
     });
@@ -440,7 +437,7 @@ class Search {
     return {
       policy: chosen.trial.settings.policy,
       reason: this.reasonFor(inside, reports, chosen, decision?.best),
-      confidence: standingOf(chosen)?.chosenShare ?? 1,
+      confidence: standingOf(chosen)?.nearBest ?? 1,
       policies: [...reports, ...refused],
       epochs: this.settings.epochs,
       tolerance,
@@ -449,7 +446,7 @@ class Search {
       energyEstimated: this.energyEstimated,
       elapsedMs: performance.now() - this.began,
       sweepMs,
-      notes: this.notesOn(reports, race),
+      notes: this.notesOn(race),
     };
   }
 
@@ -473,23 +470,32 @@ class Search {
     const name = chosen.trial.settings.policy;
     if (bestIndex === undefined) return `${name} is the only policy inside the limits`;
     const best = inside[bestIndex];
-    const worth = points(this.options.tolerance ?? TOLERANCE);
+    const { tolerance = TOLERANCE } = this.options;
+    const { regret = null } = reports.find(({ policy }) => policy === name) ?? {};
     const cheaper = reports
       .filter((each) => each.accuracy !== null && (each.predictedMs ?? 0) < chosen.predictedMs && each.policy !== name)
       .toSorted((a, b) => (b.accuracy ?? 0) - (a.accuracy ?? 0))[0];
     const against = cheaper ? `; the best of the cheaper ones, ${cheaper.policy}, is ${cheaper.verdict}` : '';
-    if (!best || best === chosen) return `${name} is the most accurate${limits}${against}`;
+    const rule =
+      regret === null || regret > tolerance
+        ? `is expected to lose least${limits}, though more than ${points(tolerance)}`
+        : `is the cheapest${limits} that is expected to lose no more than ${points(tolerance)} against the most accurate`;
+    if (!best || best === chosen) return `${name} ${rule}, and looks the most accurate itself${against}`;
     const verdict = reports.find(({ policy }) => policy === best.trial.settings.policy)?.verdict ?? '';
-    return `${name} is most often the cheapest${limits} within ${worth} of the most accurate; ${best.trial.settings.policy} ${verdict}${against}`;
+    return `${name} ${rule}; ${best.trial.settings.policy} ${verdict}${against}`;
   }
 
-  private notesOn(reports: readonly PolicyReport[], race: Race | undefined): string[] {
+  private notesOn(race: Race | undefined): string[] {
     const { augmentation, learningRate } = this.settings;
     const notes: string[] = [];
-    const least = reports.filter(({ trainedShare }) => trainedShare !== null && trainedShare < 0.5);
-    if (race && least.length > 0)
+    const trainedShare = race ? imagesOf(race.length) / race.evidence.wholeImages : 1;
+    if (race && trainedShare < 0.5)
       notes.push(
-        `extrapolated: of the images of the whole training, ${least.map(({ policy, trainedShare }) => `${policy} was trained on ${percent(trainedShare ?? 0)}`).join(', ')}; what one was ahead or behind then is taken to stay`,
+        `extrapolated: all but F1C0 were trained on ${percent(trainedShare)} of the images of the whole training${race.evidence.curve ? ', and their errors are taken to go on falling alike' : ''}`,
+      );
+    if (race?.seeds === 1)
+      notes.push(
+        'one seed: what another would change is only in the intervals as far as policies are taken to learn unlike',
       );
     if (variesPhotos(augmentation) || mixesPhotos(augmentation))
       notes.push('the short trainings leave augmentation out; the predicted times have it in');
@@ -499,29 +505,6 @@ class Search {
       );
     if (this.energyEstimated === true) notes.push('joules are estimated from CPU seconds, not measured');
     return notes;
-  }
-
-  /** The most photos that any rung may come to take: the last one, in half of the time, with two seeds of the two that are trained fastest. */
-  private mostPhotos(inside: readonly Candidate[], leftMs: number): number {
-    const { train } = this.options.dataset;
-    const { epochs, batch } = this.settings;
-    const stepMs = inside
-      .filter((each) => each !== this.candidates[0])
-      .map(({ costs }) => costs.stepMs)
-      .sort((a, b) => a - b);
-    const affordable = leftMs / 4 / ((stepMs[0] ?? 0) + (stepMs[1] ?? 0));
-    const images = Math.max(LEAST_STEPS * batch, affordable);
-    const wholeImages = train.length * epochs;
-    return images >= wholeImages
-      ? train.length
-      : lengthOf(images, { wholeImages, wholeEpochs: epochs, pool: train.length }).photos;
-  }
-
-  /** Mean over the seeds of a rung. */
-  private accuracyOf(candidate: number, rung: number): number {
-    const those = this.outcomes.filter((each) => each.candidate === candidate && each.rung === rung);
-    const right = those.map(({ correct }) => correct.filter(Boolean).length / correct.length);
-    return right.reduce((sum, share) => sum + share, 0) / right.length;
   }
 
   /** Does some of a candidate's work, and charges it with its time and energy. */
@@ -555,28 +538,33 @@ const UNKNOWN = {
   predictedMs: null,
   memoryBytes: null,
   energyJ: null,
-  chosenShare: null,
+  regret: null,
+  nearBest: null,
 } as const;
 
-/** What a race was run with. */
+/** How long a short training is. */
+interface Length {
+  readonly photos: number;
+  readonly epochs: number;
+}
+
+/** What the short trainings were, and what came of them. */
 interface Race {
-  readonly lengths: readonly Length[];
+  readonly evidence: Evidence;
+  /** Of the longest. */
+  readonly length: Length;
+  readonly seeds: number;
   readonly pool: number;
   readonly heldOut: number;
-  readonly wholeImages: number;
 }
+
+type Parameters = ReadonlyMap<string, Tensor>;
 
 const imagesOf = (length: Length | undefined) => (length ? length.photos * length.epochs : 0);
-
-/** A training of about so many images that is as much shorter than the whole one in photos as in epochs, as far as there are photos. */
-function lengthOf(
-  images: number,
-  { wholeImages, wholeEpochs, pool }: { wholeImages: number; wholeEpochs: number; pool: number },
-): Length {
-  const even = Math.round(wholeEpochs * Math.sqrt(images / wholeImages));
-  const epochs = Math.min(wholeEpochs, Math.max(1, even, Math.ceil(images / pool)));
-  return { photos: Math.min(pool, Math.ceil(images / epochs)), epochs };
-}
+const costsOf = (candidates: readonly Candidate[]) => candidates.map(({ predictedMs }) => predictedMs);
+const sumOf = (candidates: readonly Candidate[], costOf: (costs: UnitCosts) => number) =>
+  candidates.reduce((sum, { costs }) => sum + costOf(costs), 0);
+const shareOf = (correct: readonly boolean[]) => correct.filter(Boolean).length / correct.length;
 
 /** The policies to try; F1C0 is the first. */
 function policiesOf(options: RecommendOptions): string[] {

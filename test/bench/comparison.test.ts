@@ -90,6 +90,7 @@ describe("a suite's records", () => {
     const lines = [
       line({ result }),
       line({ error: 'killed' }),
+      line({ id: 'probe/small/F1C1', result }),
       line({ result: { ...result, top1: 0.6 } }),
       '{"id": "cut',
     ];

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { readSuite, type SuiteOptions } from '../../src/bench/suite.js';
+import { readSuite, type SuiteOptions, type TrainSettings } from '../../src/bench/suite.js';
 import { chosenRuns, runsOf } from '../../src/bench/suiteRuns.js';
 import { UserError } from '../../src/errors.js';
 import { SMALL_CNN } from '../models.js';
@@ -17,9 +17,9 @@ function read(text: string, options: Partial<SuiteOptions> = {}) {
   return readSuite(join(folder, 'suite.yaml'), { ...known, ...options });
 }
 
-function refusal(text: string): string {
+function refusal(text: string, options: Partial<SuiteOptions> = {}): string {
   try {
-    read(text);
+    read(text, options);
   } catch (thrown) {
     expect(thrown).toBeInstanceOf(UserError);
     if (thrown instanceof UserError && thrown.code === 'bad-suite')
@@ -96,6 +96,20 @@ rows: [{ model: cnn, data: pets, train: { limit: 4 } }]
     expect(chosen('F1C1/seed-1')).toEqual(['cnn-pets/F1C1/cold/seed-1']);
     expect(chosen('cnn,nothing')).toHaveLength(4);
     expect(chosen('F1')).toEqual([]);
+  });
+
+  it('finds the line of a value that a training would refuse, nearest to the row', () => {
+    const check = ({ batch }: TrainSettings) => {
+      if (Number(batch) > 64) throw new UserError('bad-arguments', `expected less, got \`${batch}\` (--batch)`);
+    };
+    const lineOf = (text: string) => refusal(`${SMALL}${text}`, { check });
+    expect(lineOf('train: { batch: 65 }')).toBe('line 3: expected less, got `65` (train.batch)');
+    expect(lineOf('train: { batch: 65 }\nvary:\n  batch: [8, 66]')).toBe(
+      'line 5: expected less, got `66` (vary.batch)',
+    );
+    expect(lineOf('train: { batch: 1 }\nrows:\n  - model: cnn\n    data: pets\n    train: { batch: 67 }')).toBe(
+      'line 7: expected less, got `67` (rows.0.train.batch)',
+    );
   });
 
   it.each([

@@ -289,12 +289,21 @@ describe('a suite that goes wrong', () => {
 
   it('says in one line what it cannot run', () => {
     const { file, out } = suite(TINY);
-    expectRefusal(cli(['bench', 'no-such.yaml']), /cannot read no-such\.yaml: ENOENT/);
+    expectRefusal(
+      cli(['bench', 'no-such.yaml']),
+      /there is no file no-such\.yaml; name a suite, .* comes with ort-tl: quick, paper, scale$/m,
+    );
     expectRefusal(cli(['bench', file, '--out', out, '--only', 'F1C7']), /no run is called F1C7 \(--only\)/);
     expectRefusal(cli(['bench', file, '--out', out, '--data', 'pictures']), /expected NAME=PATH, got `pictures`/);
     expectRefusal(
       cli(['bench', file, '--out', out, '--data', 'pics=.']),
       /no data set `pics`; did you mean `pictures`/,
+    );
+    const { file: fast } = suite(`${TINY}vary:\n  lr: [0.001, fast]\n`);
+    const line = TINY.split('\n').length + 1;
+    expectRefusal(
+      cli(['bench', fast, '--dry-run']),
+      new RegExp(`line ${line}: expected the learning rate to be a positive number or auto, got .* \\(vary\\.lr\\)`),
     );
     const { file: lacking } = suite('models: { m: gone.onnx }\ndata: { d: photos }\n');
     expectRefusal(cli(['bench', lacking]), /nothing of .* can be run: model m: there is no gone\.onnx/);

@@ -134,6 +134,14 @@ it('refuses what is no run, no format and no delta in one line, and leaves no fi
     /no photos in .*empty; expected files such as/,
   );
   expectRefusal(
+    refused('--precision', 'int8', '--calibration-data', join(at, 'nowhere')),
+    /there is nothing at .*nowhere; name a folder of photos/,
+  );
+  expectRefusal(
+    refused('--opset', '99'),
+    /in operator set 99: this version of ONNX Runtime knows them up to \d+; choose/,
+  );
+  expectRefusal(
     refused('--precision', 'int8', '--keep-float', 'middle'),
     /expected first, last or first,last, got `middle`/,
   );
@@ -152,14 +160,23 @@ it('refuses what is no run, no format and no delta in one line, and leaves no fi
   expect(cli(['export', run, '--delta', '--out', cut]).status).toBe(0);
   const whole = readFileSync(cut);
   writeFileSync(cut, whole.subarray(0, whole.byteLength - 1));
-  expectRefusal(cli(['apply', '--base', base, '--delta', cut, '--out', out]), /not a whole safetensors/);
+  const applied = (delta: string) => cli(['apply', '--base', base, '--delta', delta, '--out', out]);
+  expectRefusal(applied(cut), /cut\.delta is no delta, or a damaged one: tensor .* does not fit .*; get it anew/);
+  writeFileSync(cut, 'no delta');
+  expectRefusal(applied(cut), /it does not begin as a safetensors file does/);
+  expectRefusal(
+    applied(base),
+    /base\.onnx is a whole ONNX model, no delta; use it as it is, or name what ort-tl export/,
+  );
+  expectRefusal(applied(empty), /empty is no file; name what ort-tl export --delta wrote/);
+  expectRefusal(applied(join(at, 'nowhere')), /no delta at .*nowhere; name what/);
   writeFileSync(cut, whole);
   expectRefusal(
     cli(['apply', '--base', TINY_RESNET, '--delta', cut, '--out', out]),
     /is not the model that was trained/,
   );
   const best = join(run, 'best', 'checkpoint.safetensors');
-  expectRefusal(cli(['apply', '--base', base, '--delta', best, '--out', out]), /is no delta that ort-tl applies/);
+  expectRefusal(applied(best), /is no delta that ort-tl applies/);
   expect(readdirSync(at)).not.toContain('none.onnx');
 });
 
@@ -217,4 +234,12 @@ it('leaves nothing on a full disk', (context) => {
   } finally {
     disk.unmount();
   }
+});
+
+it('exports a run of the demo without being told what it began with', () => {
+  const out = join(at, 'demo');
+  expect(cli(['demo', '--epochs', '1', '--out', out]).status).toBe(0);
+  const ran = cli(['export', join(out, 'F1C1'), '--out', join(at, 'demo.onnx'), '--json']);
+  expect(ran).toMatchObject({ status: 0, stderr: '' });
+  expect(JSON_PARITY.parse(JSON.parse(ran.stdout)).photos).toBe(256);
 });

@@ -111,9 +111,9 @@ describe('a delta', () => {
       changed[place] = changed[place] === 0x31 ? 0x32 : 0x31;
       apply(changed);
     }
-    expect([...codes].sort()).toEqual(['bad-checkpoint', 'bad-delta']);
+    expect([...codes]).toEqual(['bad-delta']);
 
-    expect(() => readDelta(path('nowhere'))).toThrow(/is not a whole safetensors/);
+    expect(() => readDelta(path('nowhere'))).toThrow(/no delta at .*nowhere; name what/);
     const later = Buffer.from(whole.toString('latin1').replace('ort-tl delta 1', 'ort-tl delta 2'), 'latin1');
     writeFileSync(file, later);
     expect(() => readDelta(file)).toThrow(/it is a "ort-tl delta 2", and this version knows "ort-tl delta 1"/);

@@ -52,7 +52,7 @@ describe('recommend, on drawn pictures', () => {
     options: Partial<RecommendOptions> = {},
   ): Promise<{ result: Recommendation; events: RecommendEvent[] }> {
     const events: RecommendEvent[] = [];
-    const iterator = recommend({ model, dataset, epochs: 4, threads: 2, ...options });
+    const iterator = recommend({ model, dataset, epochs: 4, threads: 1, ...options });
     while (true) {
       const next = await iterator.next();
       if (next.done) return { result: next.value, events };
@@ -66,20 +66,34 @@ describe('recommend, on drawn pictures', () => {
     return thrown;
   };
 
-  it('tries nested policies, and chooses the one that most resamples choose', async () => {
+  it('tries nested policies, and chooses the cheapest that is expected to lose no more than the tolerance, or the least', async () => {
     expect(nestedPolicies({ model })).toEqual(['F1C0', 'F1C1', 'F1C2', 'F1C3', 'full']);
     const { result, events } = await ask();
     expect(result.policies.map(({ policy }) => policy)).toEqual(['F1C0', 'F1C1', 'F1C2', 'F1C3', 'full']);
-    const votes = result.policies.map(({ chosenShare }) => chosenShare ?? 0);
-    expect(result.policy).toBe(result.policies[votes.indexOf(Math.max(...votes))]?.policy);
-    expect(result.confidence).toBe(Math.max(...votes));
-    expect(result.policies.find(({ policy }) => policy === result.policy)?.verdict).toBe('chosen');
-    expect(result.policies.reduce((sum, { chosenShare }) => sum + (chosenShare ?? 0), 0)).toBeCloseTo(1);
-    // The longest trainings have more than one seed.
-    expect(new Set(events.flatMap((event) => (event.type === 'trained' ? [event.seed] : []))).size).toBeGreaterThan(1);
+    const regrets = result.policies.map(({ regret }) => regret ?? NaN);
+    const most = Math.max(0.01, ...[Math.min(...regrets)]);
+    const chosen = result.policies.find(({ policy }) => policy === result.policy);
+    expect(chosen?.verdict).toBe('chosen');
+    expect(chosen?.nearBest).toBe(result.confidence);
+    expect(chosen?.regret).toBeLessThanOrEqual(most + 1e-9);
+    for (const { regret, predictedMs } of result.policies)
+      if ((predictedMs ?? 0) < (chosen?.predictedMs ?? 0)) expect(regret).toBeGreaterThan(most);
+    // But for the head, all are trained as long.
+    expect(new Set(result.policies.slice(1).map(({ trainedShare }) => trainedShare)).size).toBe(1);
+    expect(new Set(events.flatMap((event) => (event.type === 'trained' ? [event.policy] : [])))).toEqual(
+      new Set(result.policies.map(({ policy }) => policy)),
+    );
     expect(result.energyEstimated).toBeNull();
     // The fresh head has 149 × 6 parameters.
     expect(result.policies[0]?.trainableParameters).toBe(894);
+  });
+
+  it('takes more seeds where the effort pays for more than one training as long as the whole', async () => {
+    const { result, events } = await ask({ policies: ['F1C0', 'F1C1'], epochs: 1, effort: 20 });
+    expect(result.policies.map(({ seeds }) => seeds)).toEqual([3, 3]);
+    expect(new Set(events.flatMap((event) => (event.type === 'trained' ? [event.seed] : [])))).toEqual(
+      new Set([0, 1, 2]),
+    );
   });
 
   it('does not look at the validation photos', async () => {
