@@ -388,7 +388,10 @@ function trainingGraph(
   { norms, averages, dropped, dropoutRatio, seed }: Noise,
   options: StepOptions &
     UpdateSettings &
-    Pick<CompileOptions, 'blockSize' | 'recompute'> & { readonly microBatch: number; readonly targets: 'labels' | 'soft' },
+    Pick<CompileOptions, 'blockSize' | 'recompute'> & {
+      readonly microBatch: number;
+      readonly targets: 'labels' | 'soft';
+    },
 ): StepGraph {
   const batch = options.microBatch;
   const alien = descendants(cut.trained, parameters).nodes.find((node) => !infersShapeOf(node));
@@ -457,9 +460,7 @@ function trainingGraph(
     appendUpdate(g, entries, values, options, step);
   }
   for (const [before, after] of moved) g.output(before.name + NEXT, after);
-  const nodes = options.recompute
-    ? recompute(g, forward, logits)
-    : ancestors(g.graph.nodes, g.graph.outputs);
+  const nodes = options.recompute ? recompute(g, forward, logits) : ancestors(g.graph.nodes, g.graph.outputs);
   return { ...g.graph, nodes, loss, gradients: [...gradients.values()] };
 }
 

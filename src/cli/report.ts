@@ -33,6 +33,7 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       const { batch, microBatch = batch } = event.manifest;
       if (microBatch < batch)
         terminal.print(`a step is run in ${Math.ceil(batch / microBatch)} parts of ${microBatch} images or fewer`);
+      if (event.manifest.recomputes) terminal.print('activations are computed again for the backward pass, not kept');
       for (const note of notes) terminal.print(note);
       for (const warning of warnings) terminal.warn(`warning: ${warning}`);
       break;

@@ -43,8 +43,9 @@ export function peakActivationBytes({ nodes, outputs }: Pick<Graph, 'nodes' | 'o
     const { producer } = first;
     return producer && producer.domain === '' && ALIASES.has(producer.op) ? rootOf(producer.input(0)) : first;
   };
-  const run = executionOrder(nodes.filter((node) => node.outputs.some((output) => output && !same.has(output))), (value) =>
-    same.get(value) ?? value,
+  const run = executionOrder(
+    nodes.filter((node) => node.outputs.some((output) => output && !same.has(output))),
+    (value) => same.get(value) ?? value,
   );
   const lastReader = new Map<Value, number>();
   run.forEach((node, index) => {

@@ -88,8 +88,7 @@ function firstGradient(
   const seen = new Set(readers);
   for (const node of seen) {
     if (!isLate(node)) {
-      for (const output of node.outputs)
-        for (const reader of (output && consumers.get(output)) ?? []) seen.add(reader);
+      for (const output of node.outputs) for (const reader of (output && consumers.get(output)) ?? []) seen.add(reader);
     } else if (!first || (position.get(node) ?? 0) < (position.get(first) ?? 0)) first = node;
   }
   return first?.inputs.find((input) => input && late.values.has(input));

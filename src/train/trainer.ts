@@ -149,7 +149,7 @@ function frozenBefore(artifacts: string): Manifest['frozen'] {
   }
 }
 
-/** Compiles for whole batches, or for the largest parts of them that the memory allows. @throws UserError `too-little-memory`. */
+/** Compiles for whole batches, or for the largest parts of them that the memory allows, with activations computed again where that helps. @throws UserError `too-little-memory`. */
 export async function compileWithin(
   options: TrainOptions,
   settings: Settings,
@@ -158,35 +158,42 @@ export async function compileWithin(
   const { classWeights, preprocessing, ...choices } = settings;
   // The provider's own layout, where it has one: what is compiled here is run here.
   const blockSize = settings.provider === 'cpu' ? await probeBlockSize() : undefined;
-  const compileParts = (imagesARun: number) =>
+  const compileParts = (imagesARun: number, recompute = false) =>
     compile(options.model, {
       ...(blockSize ? { blockSize } : {}),
       ...choices,
       microBatch: imagesARun,
+      ...(recompute ? { recompute } : {}),
       classes: dataset.classes,
       ...(mixesPhotos(settings.augmentation) ? { targets: 'soft' as const } : {}),
       ...(classWeights === 'equal' ? {} : { classWeights: weightsOfClasses(classWeights, dataset) }),
       ...(options.size ? { size: options.size } : {}),
       ...(preprocessing ? { preprocessing } : {}),
     });
-  const whole = compileParts(settings.microBatch);
-  const needed = ({ manifest }: Compiled) => processBytes(manifest);
-  if (memoryBytes === undefined || microBatch !== undefined || needed(whole) <= memoryBytes)
-    return { compiled: whole, settings };
-  const single = compileParts(1);
-  if (needed(single) > memoryBytes) {
+  const plain = compileParts(settings.microBatch);
+  if (memoryBytes === undefined || microBatch !== undefined || processBytes(plain.manifest) <= memoryBytes)
+    return { compiled: plain, settings };
+  const recomputing = compileParts(settings.microBatch, true);
+  if (processBytes(recomputing.manifest) <= memoryBytes) return { compiled: recomputing, settings };
+
+  const needs = [plain, recomputing].map((whole) => {
+    const recompute = whole === recomputing;
+    const one = processBytes(compileParts(1, recompute).manifest);
+    const perImage = (processBytes(whole.manifest) - one) / Math.max(1, settings.microBatch - 1);
+    return { recompute, bytesOf: (images: number) => one + (images - 1) * perImage };
+  });
+  // Computing activations again costs less than runs of half the images.
+  for (let images = Math.ceil(settings.microBatch / 2); ; images = Math.ceil(images / 2)) {
+    const plan = needs.find(({ bytesOf }) => bytesOf(images) <= memoryBytes);
+    if (plan) return { compiled: compileParts(images, plan.recompute), settings: { ...settings, microBatch: images } };
+    if (images > 1) continue;
     const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
+    const least = Math.min(...needs.map(({ bytesOf }) => bytesOf(1)));
     throw new UserError(
       'too-little-memory',
-      `policy ${settings.policy} takes about ${megabytes(needed(single))} even with one image at a time, more than the ${megabytes(memoryBytes)} allowed (--memory); choose a policy that trains fewer layers`,
+      `policy ${settings.policy} takes about ${megabytes(least)} even with one image at a time, more than the ${megabytes(memoryBytes)} allowed (--memory); choose a policy that trains fewer layers`,
     );
   }
-  // Each image takes as much as another.
-  const perImage = (needed(whole) - needed(single)) / (settings.microBatch - 1);
-  let images = settings.microBatch;
-  while (needed(single) + (images - 1) * perImage > memoryBytes) images = Math.ceil(images / 2);
-  const compiled = images === 1 ? single : compileParts(images);
-  return { compiled, settings: { ...settings, microBatch: images } };
 }
 
 /** What a training takes of the machine's memory, as far as it can be told beforehand: the boundary of the photos comes on top. */
