@@ -50,6 +50,19 @@ export async function writeFilesAtomically(files: readonly FileContent[]): Promi
   }
 }
 
+/** @throws UserError `write-failed` where a file is to be and a folder is, or the other way round: better said before the work than after. */
+export async function checkPlace(path: string, kind: 'file' | 'folder'): Promise<void> {
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => kind === 'folder',
+  );
+  if (isFolder !== (kind === 'folder'))
+    throw new UserError(
+      'write-failed',
+      `cannot write ${path}: it is a ${isFolder ? 'folder' : 'file'}; name a ${kind} (--out)`,
+    );
+}
+
 /** The error for a file that cannot be written: what failed, and what to do about it. */
 export function writeFailed(path: string, cause: unknown, verb = 'write'): UserError {
   return new UserError('write-failed', `cannot ${verb} ${path}: ${fileReason(cause)}; ${remedyOf(cause)}`, { cause });

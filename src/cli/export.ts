@@ -19,6 +19,7 @@ import {
   writeFileAtomically,
   writeFilesAtomically,
 } from '../index.js';
+import { checkPlace } from '../files.js';
 import { MOST_THREADS, number, shared, wholeNumber } from './options.js';
 import { showBytes, showPercent, Terminal } from './terminal.js';
 import { beginningOfRun } from './train.js';
@@ -158,6 +159,7 @@ export const verb: Verb<Arguments> = {
         : number('min-agreement', args['min-agreement'], 'percent from 0 to 100', (each) => each >= 0 && each <= 100) /
           100;
     const given = inferenceOptions(args);
+    await checkPlace(args.out, args.format === 'web' ? 'folder' : 'file');
     const learned = readLearned(args.run);
     const settings = beginningOfRun(args.run);
     const path = args.model ?? settings.model;

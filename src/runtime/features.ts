@@ -10,6 +10,7 @@ import { fingerprints, pixelFingerprint } from '../cache/fingerprint.js';
 import { decodeModel, encodeModel } from '../onnx/model.js';
 import { elementCount } from '../onnx/tensor.js';
 import { runtimeVersion } from './providers.js';
+import { runInto } from './runInto.js';
 import { bytesOf, newRow, type Row } from './slots.js';
 import type { CacheOptions } from './stepper.js';
 
@@ -70,7 +71,7 @@ export class Donor {
       feeds[name] = new ort.Tensor(dtype, data, [count, ...shape]);
     });
     this.session ??= await ort.InferenceSession.create(encodeModel(this.bridge.model), this.options);
-    await this.session.run(feeds, fetches);
+    await runInto(this.session, { feeds, fetches });
   }
 
   async close(): Promise<void> {

@@ -12,6 +12,7 @@ import { probeBlockSize } from './blockSize.js';
 import { type Donor, openFeatures } from './features.js';
 import { frozenBatch } from './frozenBatch.js';
 import type { Provider } from './providers.js';
+import { type Run, runInto } from './runInto.js';
 import { type BoundaryDType, bytesOf, type Row, Slots } from './slots.js';
 
 export interface StepperOptions {
@@ -69,12 +70,6 @@ export interface EvaluationResult {
 }
 
 type TensorSet = ReadonlyMap<string, ort.Tensor>;
-
-/** A session's inputs and where its outputs go, prepared. */
-interface Run {
-  readonly feeds: Record<string, ort.Tensor>;
-  readonly fetches: Record<string, ort.Tensor>;
-}
 
 function dimsOf({ name, ...metadata }: ort.InferenceSession.ValueMetadata): [string, number[]] {
   const shape = metadata.isTensor ? metadata.shape : [];
@@ -528,7 +523,7 @@ function handled(promise: Promise<unknown> | undefined): Promise<unknown> | unde
 async function run(file: string, session: ort.InferenceSession, prepared: Run | undefined): Promise<void> {
   if (!prepared) throw new Error('unreachable');
   try {
-    await session.run(prepared.feeds, prepared.fetches);
+    await runInto(session, prepared);
   } catch (thrown) {
     throw refusal('not-runnable', `failed while it ran ${file}`, thrown);
   }

@@ -155,6 +155,8 @@ it('refuses what is no run, no format and no delta in one line, and leaves no fi
   expectRefusal(refused('--delta', '--precision', 'int8'), /a delta .*leave out --precision/);
   expectRefusal(refused('--softmax', '--data', join(at, 'nowhere')), /nowhere/);
   expectRefusal(cli(['export', run]), /expected --out/);
+  expectRefusal(cli(['export', run, '--out', empty]), /cannot write .*empty: it is a folder; name a file \(--out\)/);
+  expectRefusal(cli(['export', run, '--format', 'web', '--out', base]), /base\.onnx: it is a file; name a folder/);
   expectRefusal(cli(['export']), /expected a model or a run/);
   const cut = join(at, 'cut.delta');
   expect(cli(['export', run, '--delta', '--out', cut]).status).toBe(0);
