@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -10,7 +10,7 @@ import { floats } from '../../src/onnx/tensor.js';
 import { optimizers } from '../../src/optim/optimizer.js';
 import { type CacheOptions, type StepPlan, Stepper } from '../../src/runtime/stepper.js';
 import { Random } from '../../src/random.js';
-import { SMALL_CNN } from '../models.js';
+import { EFFICIENTNET_B0, SMALL_CNN, TINY_MBCONV } from '../models.js';
 
 const model = readModel(SMALL_CNN);
 const CLASSES = 3;
@@ -118,6 +118,37 @@ describe('gradient accumulation', () => {
         preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] }),
       }).manifest.cost.trainingMemoryBytes;
     expect(memory(4)).toBeLessThan(0.6 * memory(32));
+  });
+});
+
+describe('activations that are computed again', () => {
+  it.each([8, 3])('give the same steps, in runs of %i images', async (microBatch) => {
+    const options = { policy: 'full', optimizer: optimizers.sgd, microBatch };
+    const kept = await after(options);
+    const again = await after({ ...options, recompute: true });
+    expect(again.losses).toEqual(kept.losses);
+    expect(again.logits).toEqual(kept.logits);
+    expect(again.state).toEqual(kept.state);
+  });
+
+  it.each([
+    ['tiny MBConv blocks', TINY_MBCONV, 1],
+    ['EfficientNet-B0, where it is at hand', EFFICIENTNET_B0, 0.75],
+  ])('need less memory: %s', (_, path, share) => {
+    if (!existsSync(path)) return;
+    const [kept, again] = [false, true].map(
+      (recompute) =>
+        compile(readModel(path), {
+          policy: 'full',
+          classes: ['a', 'b'],
+          batch: 16,
+          recompute,
+          preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] }),
+        }).manifest,
+    );
+    expect(kept?.recomputes).toBeUndefined();
+    expect(again?.recomputes).toBe(true);
+    expect(again?.cost.trainingMemoryBytes).toBeLessThan(share * (kept?.cost.trainingMemoryBytes ?? 0));
   });
 });
 

@@ -97,13 +97,14 @@ describe.each([
     expect(files).toHaveLength(count);
   });
 
-  // In standard operators, and as a training on this machine has them.
-  const runs = files.flatMap((file) =>
-    [undefined, ...(blockSize ? [blockSize] : [])].map((size) => [file, size] as const),
-  );
+  // In standard operators, and as a training on this machine has them, also with little memory.
+  const runs = files.flatMap((file) => [
+    ...[undefined, ...(blockSize ? [blockSize] : [])].map((size) => [file, size, 'kept'] as const),
+    ...(file.includes('-full-') ? [[file, blockSize, 'computed again'] as const] : []),
+  ]);
   it.skipIf(!existsSync(path)).each(runs)(
-    'follow PyTorch: %s, block size %s (skipped where the model is missing)',
-    async (file, blocks) => {
+    'follow PyTorch: %s, block size %s, activations %s (skipped where the model is missing)',
+    async (file, blocks, activations) => {
       const fixture = fixtureSchema.parse(JSON.parse(readFileSync(join(fixtures, file), 'utf8')));
       const { batch, classes, size, losses } = fixture;
       const model = readModel(path);
@@ -125,6 +126,7 @@ describe.each([
         learningRateMultipliers: fixture.learningRateMultipliers,
         preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: IMAGENET_MEAN, std: IMAGENET_STD }),
         ...(blocks ? { blockSize: blocks } : {}),
+        recompute: activations === 'computed again',
       });
       await writeArtifacts(compiled, folder);
       expect(compiled.manifest.optimizer).toEqual(fixture.optimizer);
