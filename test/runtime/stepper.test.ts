@@ -131,11 +131,8 @@ describe('activations that are computed again', () => {
     expect(again.state).toEqual(kept.state);
   });
 
-  it.each([
-    ['tiny MBConv blocks', TINY_MBCONV, 1],
-    ['EfficientNet-B0, where it is at hand', EFFICIENTNET_B0, 0.75],
-  ])('need less memory: %s', (_, path, share) => {
-    if (!existsSync(path)) return;
+  /** The memory with them, as a share of that without. */
+  function shareOfMemory(path: string): number {
     const [kept, again] = [false, true].map(
       (recompute) =>
         compile(readModel(path), {
@@ -146,9 +143,16 @@ describe('activations that are computed again', () => {
           preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] }),
         }).manifest,
     );
-    expect(kept?.recomputes).toBeUndefined();
-    expect(again?.recomputes).toBe(true);
-    expect(again?.cost.trainingMemoryBytes).toBeLessThan(share * (kept?.cost.trainingMemoryBytes ?? 0));
+    expect([kept?.recomputes, again?.recomputes]).toEqual([undefined, true]);
+    return (again?.cost.trainingMemoryBytes ?? NaN) / (kept?.cost.trainingMemoryBytes ?? NaN);
+  }
+
+  it('need less memory', () => {
+    expect(shareOfMemory(TINY_MBCONV)).toBeLessThan(1);
+  });
+
+  it.skipIf(!existsSync(EFFICIENTNET_B0))('need much less in EfficientNet-B0 (skipped where it is missing)', () => {
+    expect(shareOfMemory(EFFICIENTNET_B0)).toBeLessThan(0.75);
   });
 });
 
