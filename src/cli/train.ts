@@ -183,7 +183,8 @@ export const verb: Verb<Arguments> = {
       .option('memory', {
         type: 'string',
         requiresArg: true,
-        describe: 'the most memory to take, in MB or such as 2GB: a batch that would take more is run in parts',
+        describe:
+          'the most memory to take, in MB or such as 2GB: else activations are computed again, then a batch is run in parts',
       })
       .option('cache', { ...shared.cache, describe: `${shared.cache.describe}; --no-cache does without` })
       .option('cache-dtype', shared['cache-dtype'])

@@ -10,7 +10,7 @@ import type { Tensor } from '../onnx/tensor.js';
 import { parsePolicy } from '../policy/policy.js';
 import { Random } from '../random.js';
 import { type Settings, settingsOf, type TrainOptions } from '../train/options.js';
-import { processBytes } from '../train/trainer.js';
+import { processBytes } from '../train/compileWithin.js';
 import { decide, type Evidence, type Outcome, type Standing } from './decision.js';
 import { Trial, type UnitCosts } from './trial.js';
 

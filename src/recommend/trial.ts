@@ -13,7 +13,7 @@ import { Engine } from '../runtime/engine.js';
 import { argMax } from '../runtime/stepper.js';
 import { fillSlots } from '../train/features.js';
 import { defaultLearningRate, type Settings, settingsOf, type TrainOptions } from '../train/options.js';
-import { compileWithin } from '../train/trainer.js';
+import { compileWithin, planningOf } from '../train/compileWithin.js';
 
 /** Photos that warm up the frozen part and the sessions, and photos on which they are timed. */
 const WARM_UP_PHOTOS = 16;
@@ -62,7 +62,7 @@ export class Trial {
   /** Compiles the policy into `root`. @throws UserError `bad-policy`, `too-little-memory` where it does not fit. */
   static async compile(options: TrainOptions, root: string): Promise<Trial> {
     const began = performance.now();
-    const { compiled, settings } = await compileWithin(options, settingsOf(options));
+    const { compiled, settings } = await compileWithin(options.model, planningOf(options, settingsOf(options)));
     const folder = join(root, policyFileName(options.policy));
     const manifest = await writeArtifacts(compiled, folder);
     return new Trial(manifest, settings, folder, performance.now() - began);

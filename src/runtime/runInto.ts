@@ -1,3 +1,4 @@
+import { giveBack } from '../giveBack.js';
 import type * as ort from './ort.js';
 
 /** A session's inputs and where its outputs go, prepared. */
@@ -8,27 +9,21 @@ export interface Run {
 
 type Runnable = { run(feeds: Run['feeds'], fetches: Run['fetches']): Promise<ort.InferenceSession.ReturnType> };
 
-/** A port with nobody behind it: what is transferred to it is given back at once. */
-const nowhere = (() => {
-  const { port1, port2 } = new MessageChannel();
-  port2.close();
-  return port1;
-})();
-
 /**
  * Runs a session, whose results are written into `fetches`. onnxruntime-node 1.30 also returns a copy of each, which would lie
  * about until the garbage collector comes: as much as the whole state, after every step.
  */
 export async function runInto(session: Runnable, { feeds, fetches }: Run): Promise<void> {
   const results = await session.run(feeds, fetches);
-  const copies = Object.entries(results).flatMap(([name, { data }]) =>
-    ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer && data.buffer !== bufferOf(fetches[name])
-      ? [data.buffer]
-      : [],
+  const wanted = new Set(Object.values(fetches).map(bufferOf));
+  giveBack(
+    Object.values(results).flatMap((result) => {
+      const buffer = bufferOf(result);
+      return buffer && !wanted.has(buffer) ? [buffer] : [];
+    }),
   );
-  nowhere.postMessage(undefined, copies);
 }
 
-function bufferOf(fetched: ort.Tensor | undefined): ArrayBufferLike | undefined {
-  return fetched && ArrayBuffer.isView(fetched.data) ? fetched.data.buffer : undefined;
+function bufferOf({ data }: ort.Tensor): ArrayBufferLike | undefined {
+  return ArrayBuffer.isView(data) ? data.buffer : undefined;
 }

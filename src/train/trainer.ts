@@ -1,25 +1,26 @@
 import { basename, join, relative } from 'node:path';
-import { compile, type Compiled, writeArtifacts } from '../artifacts/compile.js';
 import { loadArtifacts } from '../artifacts/load.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { tunedModel } from '../artifacts/tunedModel.js';
 import { type Augmentation, mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
 import { checkSpace } from '../cache/cacheFolder.js';
-import { balancedClassWeights, balancedOrder } from '../data/classBalance.js';
+import { balancedOrder } from '../data/classBalance.js';
 import type { Dataset, Photo } from '../data/dataset.js';
 import { decoderVersion } from '../data/decode.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { sha256, writeFileAtomically } from '../files.js';
+import { giveBack } from '../giveBack.js';
 import { writeModel } from '../onnx/model.js';
-import { elementCount, type Tensor } from '../onnx/tensor.js';
+import type { Tensor } from '../onnx/tensor.js';
 import { Plateau, shareOfPeak } from '../optim/schedule.js';
 import { policyFileName } from '../policy/policy.js';
 import { Random } from '../random.js';
 import { quantizeModel } from '../quantize/frozenPart.js';
-import { probeBlockSize } from '../runtime/blockSize.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { Engine } from '../runtime/engine.js';
+import { compiledHere, startCompiling } from './compiler.js';
+import { compileWithin, planningOf } from './compileWithin.js';
 import { type Identity, type Progress, readLast, writeLast } from './checkpoint.js';
 import { classifyPhotos } from './classify.js';
 import type { EndedBy, EpochResult, Summary, TrainEvent } from './events.js';
@@ -30,10 +31,6 @@ import { type Settings, settingsOf, type TrainOptions } from './options.js';
 import { planOf, quantizeFrozen } from './quantizeFrozen.js';
 import { FLOAT_MODEL, RunFolder } from './runFolder.js';
 
-/** What a process takes beside the training's tensors, as measured: Node.js, ONNX Runtime and sharp, models, rows in memory. */
-const OVERHEAD_BYTES = 350e6;
-/** Copies of parameters and moments on their way to a checkpoint, beside those that train. */
-const STATE_COPIES = 2;
 /** Steps asked of the worker at a time: progress is told, and limits are looked at, between them. */
 const STEPS_PER_CALL = 16;
 /** Validation photos asked of it at a time, a multiple of what it takes in one run of the session. */
@@ -125,18 +122,28 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
 
 /** Compiles, writes the artifacts, and reads where a run that is to go on stopped. What was compiled is let go of: it is large. */
 async function* prepare(options: TrainOptions) {
-  const { dataset, out, signal } = options;
-  const { compiled: inFloat, settings } = await compileWithin(options, settingsOf(options));
-  // In the order in which they are compared: other photos change settings too.
-  const identity: Identity = { source: options.model.sha256, photos: identityOf(dataset), ...settings };
-  const resumed = options.resume ? readLast(out, identity) : undefined;
-  if (!resumed) RunFolder.clear(out, options.overwrite ?? false);
-  const before = resumed && settings.frozen === 'int8' ? frozenBefore(join(out, 'artifacts')) : undefined;
-  const compiled =
-    settings.frozen === 'int8' ? yield* quantizeFrozen(inFloat, dataset, settings, before, signal) : inFloat;
-  // First, since it leaves nothing behind where it fails.
-  const manifest = await writeArtifacts(compiled, join(out, 'artifacts'));
-  return { manifest, settings, identity, resumed };
+  const { dataset, model, out, signal } = options;
+  const planning = planningOf(options, settingsOf(options));
+  const isQuantized = planning.settings.frozen === 'int8';
+  const inFloat = isQuantized ? await compileWithin(model, planning) : undefined;
+  let compiling = inFloat ? compiledHere(inFloat.compiled, inFloat.settings) : await startCompiling(model, planning);
+  const { settings } = compiling;
+  try {
+    // In the order in which they are compared: other photos change settings too.
+    const identity: Identity = { source: model.sha256, photos: identityOf(dataset), ...settings };
+    const resumed = options.resume ? readLast(out, identity) : undefined;
+    if (!resumed) RunFolder.clear(out, options.overwrite ?? false);
+    if (inFloat) {
+      const before = resumed ? frozenBefore(join(out, 'artifacts')) : undefined;
+      const quantized = yield* quantizeFrozen(inFloat.compiled, dataset, settings, before, signal);
+      compiling = compiledHere(quantized, settings);
+    }
+    // First, since it leaves nothing behind where it fails.
+    const manifest = await compiling.write(join(out, 'artifacts'));
+    return { manifest, settings, identity, resumed };
+  } finally {
+    compiling.close();
+  }
 }
 
 /** How the frozen part of a run that goes on was quantized; undefined where that is lost. */
@@ -147,67 +154,6 @@ function frozenBefore(artifacts: string): Manifest['frozen'] {
     if (thrown instanceof UserError) return undefined;
     throw thrown;
   }
-}
-
-/** Compiles for whole batches, or for the largest parts of them that the memory allows, with activations computed again where that helps. @throws UserError `too-little-memory`. */
-export async function compileWithin(
-  options: TrainOptions,
-  settings: Settings,
-): Promise<{ compiled: Compiled; settings: Settings }> {
-  const { dataset, memoryBytes, microBatch } = options;
-  const { classWeights, preprocessing, ...choices } = settings;
-  // The provider's own layout, where it has one: what is compiled here is run here.
-  const blockSize = settings.provider === 'cpu' ? await probeBlockSize() : undefined;
-  const compileParts = (imagesARun: number, recompute = false) =>
-    compile(options.model, {
-      ...(blockSize ? { blockSize } : {}),
-      ...choices,
-      microBatch: imagesARun,
-      ...(recompute ? { recompute } : {}),
-      classes: dataset.classes,
-      ...(mixesPhotos(settings.augmentation) ? { targets: 'soft' as const } : {}),
-      ...(classWeights === 'equal' ? {} : { classWeights: weightsOfClasses(classWeights, dataset) }),
-      ...(options.size ? { size: options.size } : {}),
-      ...(preprocessing ? { preprocessing } : {}),
-    });
-  const plain = compileParts(settings.microBatch);
-  if (memoryBytes === undefined || microBatch !== undefined || processBytes(plain.manifest) <= memoryBytes)
-    return { compiled: plain, settings };
-  const recomputing = compileParts(settings.microBatch, true);
-  if (processBytes(recomputing.manifest) <= memoryBytes) return { compiled: recomputing, settings };
-
-  const needs = [plain, recomputing].map((whole) => {
-    const recompute = whole === recomputing;
-    const one = processBytes(compileParts(1, recompute).manifest);
-    const perImage = (processBytes(whole.manifest) - one) / Math.max(1, settings.microBatch - 1);
-    return { recompute, bytesOf: (images: number) => one + (images - 1) * perImage };
-  });
-  // Computing activations again costs less than runs of half the images.
-  for (let images = Math.ceil(settings.microBatch / 2); ; images = Math.ceil(images / 2)) {
-    const plan = needs.find(({ bytesOf }) => bytesOf(images) <= memoryBytes);
-    if (plan) return { compiled: compileParts(images, plan.recompute), settings: { ...settings, microBatch: images } };
-    if (images > 1) continue;
-    const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
-    const least = Math.min(...needs.map(({ bytesOf }) => bytesOf(1)));
-    throw new UserError(
-      'too-little-memory',
-      `policy ${settings.policy} takes about ${megabytes(least)} even with one image at a time, more than the ${megabytes(memoryBytes)} allowed (--memory); choose a policy that trains fewer layers`,
-    );
-  }
-}
-
-/** What a training takes of the machine's memory, as far as it can be told beforehand: the boundary of the photos comes on top. */
-export function processBytes({ cost, parameters }: Pick<Manifest, 'cost' | 'parameters'>): number {
-  const stateBytes = parameters.reduce(
-    (sum, { shape, moments, average }) =>
-      sum + 4 * elementCount(shape) * (1 + moments.length + (average === undefined ? 0 : 1)),
-    0,
-  );
-  return OVERHEAD_BYTES + STATE_COPIES * stateBytes + cost.trainingMemoryBytes;
-}
-
-function weightsOfClasses(weights: 'balanced' | readonly number[], { train, classes }: Dataset): readonly number[] {
-  return weights === 'balanced' ? [...balancedClassWeights(train, classes.length)] : weights;
 }
 
 /** Whether photos are trained on in other views than their own. */
@@ -535,6 +481,9 @@ class Session {
       await folder.writeResults(progress.results);
       if (options.tensorboard) await folder.writeTensorBoard(progress.results, progress.startedAtMs);
     }
+    giveBack(
+      [best?.parameters, state].flatMap((tensors) => [...(tensors?.values() ?? [])].map(({ data }) => data.buffer)),
+    );
     this.writtenAt = performance.now();
   }
 

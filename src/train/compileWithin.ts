@@ -1,0 +1,104 @@
+import { compile, type Compiled } from '../artifacts/compile.js';
+import type { Manifest } from '../artifacts/manifest.js';
+import { mixesPhotos } from '../data/augment/augmentation.js';
+import { balancedClassWeights } from '../data/classBalance.js';
+import { UserError } from '../errors.js';
+import type { ModelFile } from '../onnx/model.js';
+import { elementCount } from '../onnx/tensor.js';
+import { probeBlockSize } from '../runtime/blockSize.js';
+import type { Settings, TrainOptions } from './options.js';
+
+/** What a process takes beside the training's tensors, as measured: Node.js, ONNX Runtime and sharp, models, rows in memory. */
+const OVERHEAD_BYTES = 297e6;
+/** What ONNX Runtime's arena holds for each byte that lies in it, as measured. */
+const ARENA = 1.12;
+/** Copies of parameters and moments on their way to a checkpoint, beside those that train. */
+const STATE_COPIES = 2;
+
+/** What has a say in how a training is compiled: plain data, which another process can be given. */
+export interface Planning {
+  readonly settings: Settings;
+  readonly classes: readonly string[];
+  /** Of the loss, where classes differ in it. */
+  readonly classWeights?: readonly number[];
+  readonly size?: number;
+  /** The most bytes that the process may take, where it is to be fitted into them. */
+  readonly memoryBytes?: number;
+}
+
+export function planningOf({ dataset, size, memoryBytes, microBatch }: TrainOptions, settings: Settings): Planning {
+  const { classWeights: weights } = settings;
+  const { classes, train } = dataset;
+  return {
+    settings,
+    classes,
+    ...(weights === 'equal'
+      ? {}
+      : { classWeights: weights === 'balanced' ? [...balancedClassWeights(train, classes.length)] : weights }),
+    ...(size ? { size } : {}),
+    ...(memoryBytes !== undefined && microBatch === undefined ? { memoryBytes } : {}),
+  };
+}
+
+/**
+ * Compiles for whole batches, or for what the memory allows: first activations are computed again, then runs are made of fewer images.
+ * @throws UserError `too-little-memory`, and what `compile` throws.
+ */
+export async function compileWithin(
+  model: ModelFile,
+  { settings, classes, classWeights, size, memoryBytes }: Planning,
+): Promise<{ compiled: Compiled; settings: Settings }> {
+  const { classWeights: asked, preprocessing, ...choices } = settings;
+  // The provider's own layout, where it has one: what is compiled here is run here.
+  const blockSize = settings.provider === 'cpu' ? await probeBlockSize() : undefined;
+  const compilePlan = (microBatch: number, recompute: boolean) => ({
+    compiled: compile(model, {
+      ...(blockSize ? { blockSize } : {}),
+      ...choices,
+      microBatch,
+      recompute,
+      classes,
+      ...(mixesPhotos(settings.augmentation) ? { targets: 'soft' as const } : {}),
+      ...(asked !== 'equal' && classWeights ? { classWeights } : {}),
+      ...(size ? { size } : {}),
+      ...(preprocessing ? { preprocessing } : {}),
+    }),
+    settings: { ...settings, microBatch, recompute },
+  });
+  const bytesOf = ({ compiled }: ReturnType<typeof compilePlan>) => processBytes(compiled.manifest);
+  const whole = settings.microBatch;
+  const plain = compilePlan(whole, false);
+  if (memoryBytes === undefined || bytesOf(plain) <= memoryBytes) return plain;
+  const recomputing = compilePlan(whole, true);
+  if (bytesOf(recomputing) <= memoryBytes) return recomputing;
+
+  const needs = [plain, recomputing].map((all) => {
+    const { recompute } = all.settings;
+    const one = bytesOf(compilePlan(1, recompute));
+    // Each image takes as much as another.
+    const perImage = (bytesOf(all) - one) / Math.max(1, whole - 1);
+    return { recompute, bytesOfRuns: (images: number) => one + (images - 1) * perImage };
+  });
+  // Computing activations again costs less than runs of half the images.
+  for (let images = Math.ceil(whole / 2); ; images = Math.ceil(images / 2)) {
+    const plan = needs.find(({ bytesOfRuns }) => bytesOfRuns(images) <= memoryBytes);
+    if (plan) return compilePlan(images, plan.recompute);
+    if (images > 1) continue;
+    const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
+    const least = Math.min(...needs.map(({ bytesOfRuns }) => bytesOfRuns(1)));
+    throw new UserError(
+      'too-little-memory',
+      `policy ${settings.policy} takes about ${megabytes(least)} even with one image at a time, more than the ${megabytes(memoryBytes)} allowed (--memory); choose a policy that trains fewer layers`,
+    );
+  }
+}
+
+/** What a training takes of the machine's memory, as far as it can be told beforehand: the boundary of the photos comes on top. */
+export function processBytes({ cost, parameters }: Pick<Manifest, 'cost' | 'parameters'>): number {
+  const stateBytes = parameters.reduce(
+    (sum, { shape, moments, average }) =>
+      sum + 4 * elementCount(shape) * (1 + moments.length + (average === undefined ? 0 : 1)),
+    0,
+  );
+  return OVERHEAD_BYTES + STATE_COPIES * stateBytes + ARENA * cost.trainingMemoryBytes;
+}

@@ -1,0 +1,44 @@
+import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
+import type { Manifest } from '../artifacts/manifest.js';
+import { messageOf, UserError } from '../errors.js';
+import { readModel } from '../onnx/model.js';
+import { compileWithin, type Planning } from './compileWithin.js';
+import type { Settings } from './options.js';
+
+/** What the process is asked: to compile, then to write what it compiled. */
+export type Request =
+  { readonly path: string; readonly sha256: string; readonly planning: Planning } | { readonly folder: string };
+
+export interface Answer {
+  readonly settings?: Settings;
+  readonly manifest?: Manifest;
+  readonly error?: { readonly message: string; readonly code?: string };
+}
+
+let last: Compiled | undefined;
+
+async function carryOut(request: Request): Promise<Answer> {
+  if ('folder' in request) {
+    if (!last) throw new Error('nothing was compiled');
+    return { manifest: await writeArtifacts(last, request.folder) };
+  }
+  const model = readModel(request.path);
+  if (model.sha256 !== request.sha256)
+    throw new UserError('bad-arguments', `${request.path} has changed since it was read; begin again`);
+  const { compiled, settings } = await compileWithin(model, request.planning);
+  last = compiled;
+  return { settings };
+}
+
+// Whoever asks decides when to stop.
+process.on('SIGINT', () => undefined);
+process.on('disconnect', () => process.exit());
+process.on('message', (request: Request) => {
+  carryOut(request).then(
+    (answer) => process.send?.(answer),
+    (thrown: unknown) =>
+      process.send?.({
+        error: { message: messageOf(thrown), ...(thrown instanceof UserError ? { code: thrown.code } : {}) },
+      }),
+  );
+});

@@ -1,0 +1,51 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { loadArtifacts } from '../../src/artifacts/load.js';
+import type { Dataset } from '../../src/data/dataset.js';
+import { readModel, writeModel } from '../../src/onnx/model.js';
+import { planningOf } from '../../src/train/compileWithin.js';
+import { startCompiling } from '../../src/train/compiler.js';
+import { settingsOf, type TrainOptions } from '../../src/train/options.js';
+import { SMALL_CNN } from '../models.js';
+
+const at = mkdtempSync(join(tmpdir(), 'ort-tl-'));
+const small = readModel(SMALL_CNN);
+const photos = Array.from({ length: 8 }, (_, index) => ({ path: join(at, `${index}.jpg`), label: index % 2 }));
+const dataset: Dataset = { folder: at, classes: ['a', 'b'], train: photos, val: photos };
+
+/** The same network in a file of more than eight megabytes, as large models are. */
+async function largeModel() {
+  const path = join(at, 'large.onnx');
+  await writeModel({ ...small.proto, producerName: 'x'.repeat(9e6) }, path);
+  return readModel(path);
+}
+
+async function compileTo(folder: string, options: TrainOptions) {
+  const compiling = await startCompiling(options.model, planningOf(options, settingsOf(options)));
+  try {
+    await compiling.write(join(at, folder));
+    return { settings: compiling.settings, artifacts: loadArtifacts(join(at, folder)) };
+  } finally {
+    compiling.close();
+  }
+}
+
+it('compiles a large model in another process to the same files, and to the same plan', async () => {
+  const options = { model: small, dataset, policy: 'full', batch: 8, memoryBytes: 326e6, out: at };
+  const [here, apart] = [
+    await compileTo('here', options),
+    await compileTo('apart', { ...options, model: await largeModel() }),
+  ];
+  expect(here.settings.microBatch).toBeLessThan(8);
+  expect(apart.settings).toEqual(here.settings);
+  expect(apart.artifacts.manifest.files).toEqual(here.artifacts.manifest.files);
+});
+
+it('is refused there as it is here', async () => {
+  const options = { model: await largeModel(), dataset, policy: 'layers:nowhere', out: at };
+  await expect(compileTo('none', options)).rejects.toMatchObject({ code: 'bad-policy', name: 'UserError' });
+  const little = { ...options, policy: 'full', memoryBytes: 1e6 };
+  await expect(compileTo('none', little)).rejects.toMatchObject({ code: 'too-little-memory' });
+});
