@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { helpOfTrain, laterSeconds, measureHelp, measureTraining } from './ort-tl.js';
+import { helpOfTrain, laterSeconds, measureHelp, measureProfile, measureTraining } from './ort-tl.js';
 
 export const TORCH_MODES = ['eager', 'bf16', 'compile', 'compile-bf16'];
 /** Policy and batch of the steps that are measured alone. */
@@ -70,6 +70,8 @@ export function measurementsOf(options) {
     'train/F1C1/ort-tl/int8',
     withFlag('--frozen', () => train('all', 'F1C1', { flags: ['--frozen', 'int8'] })),
   );
+  for (const policy of ['F1C1', 'F1C0'])
+    add(`profile/${policy}`, () => measureProfile({ model, data: lists.all, policy, epochs, flags: withThreads }));
   const full = { epochs: 2, batch: 16 };
   add('train/full/ort-tl', () => train('few', 'full', full));
   const limited = { ...full, flags: ['--memory', '512'] };

@@ -2,10 +2,11 @@
 // the trainer uses, in the process that measures.
 //   node bench/peers/ort-tl.js steps --model M --policy P --batch N [--classes 6] [--steps 8] [--threads N]
 //   node bench/peers/ort-tl.js train --model M --data D --policy P --epochs N --batch N
+//   node bench/peers/ort-tl.js profile --model M --data D --policy P --epochs N --batch N     (where a cached epoch's time goes)
 //   node bench/peers/ort-tl.js machine --model M --batches 16,32     (ONNX Runtime's own inference, and a large Gemm)
 // print a line of JSON.
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -22,24 +23,23 @@ import { Stepper } from '../../dist/runtime/stepper.js';
 import { compileFor } from './plan.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
-const COUNT_RUNS = fileURLToPath(new URL('count-runs.cjs', import.meta.url));
 
 /**
- * Trains with the command line, and tells how long each epoch took, how much of it ONNX Runtime ran, and how long until the
- * last epoch's end, everything since the process started included.
+ * Trains with the command line, and tells how long each epoch took, and how long until the last epoch's end, everything since the
+ * process started included.
  */
-export async function measureTraining({ model, data, policy, epochs, batch = 32, flags = [] }) {
+export async function measureTraining(settings) {
+  const { model, data, policy, epochs, batch = 32, flags = [], onEnd = () => ({}), nodeFlags = () => [] } = settings;
   const work = mkdtempSync(join(tmpdir(), 'ort-tl-peers-'));
   try {
     const out = join(work, 'run');
-    const runTimes = join(work, 'run-times');
     const args = ['train', '--model', model, '--data', data, '--policy', policy];
-    const settings = ['--epochs', String(epochs), '--batch', String(batch), '--out', out, '--quiet'];
+    const common = ['--epochs', String(epochs), '--batch', String(batch), '--out', out, '--quiet'];
     const cached = ['--cache', join(work, 'cache')];
     const began = Date.now();
-    const child = spawn(process.execPath, ['--require', COUNT_RUNS, CLI, ...args, ...settings, ...cached, ...flags], {
+    const child = spawn(process.execPath, [...nodeFlags(work), CLI, ...args, ...common, ...cached, ...flags], {
       // Nothing that an earlier run kept may help this one.
-      env: { ...process.env, RUN_TIMES: runTimes, XDG_CACHE_HOME: join(work, 'cache') },
+      env: { ...process.env, XDG_CACHE_HOME: join(work, 'cache') },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     let complaint = '';
@@ -51,10 +51,6 @@ export async function measureTraining({ model, data, policy, epochs, batch = 32,
     const summary = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8'));
     const events = readFileSync(join(out, 'events.jsonl'), 'utf8').trim().split('\n').map(JSON.parse);
     const ended = events.filter(({ type }) => type === 'epoch');
-    // ONNX Runtime runs nothing between epochs, so its runs after the first epoch are those of the later ones.
-    const laterMs = ended.slice(1).reduce((total, { result }) => total + result.elapsedMs, 0);
-    const runs = readFileSync(runTimes);
-    const times = new Float64Array(runs.buffer, runs.byteOffset, runs.byteLength / 8);
     return {
       trainPhotos: summary.trainPhotos,
       valPhotos: summary.valPhotos,
@@ -64,24 +60,61 @@ export async function measureTraining({ model, data, policy, epochs, batch = 32,
         valLoss: result.valLoss,
         top1: result.top1,
       })),
-      outsideRuntime: 1 - nativeMs(times, Date.parse(ended[0].time), Date.parse(ended.at(-1).time)) / laterMs,
       trainingS: (Date.parse(ended.at(-1).time) - began) / 1000,
       processS,
       peakRssBytes: summary.peakRssBytes,
       cost: summary.cost,
       batch: summary.batch,
+      ...onEnd(work, ended),
     };
   } finally {
     rmSync(work, { recursive: true });
   }
 }
 
-/** Milliseconds that pairs of beginning and end have between `from` and `until`. */
-function nativeMs(times, from, until) {
-  let total = 0;
-  for (let at = 0; at < times.length; at += 2)
-    total += Math.max(0, Math.min(times[at + 1], until) - Math.max(times[at], from));
-  return total;
+/**
+ * Trains under V8's profiler, and tells what the engine's thread spent the epochs after the first on, as shares: in ONNX Runtime,
+ * reading files, waiting (for the disk and the main thread), and in JavaScript with all that it calls.
+ */
+export async function measureProfile(settings) {
+  const { profile } = await measureTraining({
+    ...settings,
+    nodeFlags: (work) => ['--cpu-prof', '--cpu-prof-dir', work],
+    onEnd: (work, ended) => {
+      const profiles = readdirSync(work)
+        .filter((file) => file.endsWith('.cpuprofile'))
+        .map((file) => JSON.parse(readFileSync(join(work, file), 'utf8')));
+      // A profile's clock has been running since the system started.
+      const clockMs = Date.now() - Number(process.hrtime.bigint()) / 1e6;
+      const window = [ended[0], ended.at(-1)].map(({ time }) => 1000 * (Date.parse(time) - clockMs));
+      const threads = profiles.map((each) => sharesOf(each, window));
+      return { profile: threads.reduce((engine, each) => (each.runtime > engine.runtime ? each : engine)) };
+    },
+  });
+  return profile;
+}
+
+/** What native functions that the file system's module calls are named. */
+const FILE_CALLS = /^(read|write)(Buffers?|String)?$|^(open|close|fsync|fdatasync|fstat|stat)(FileHandle)?$/;
+
+/** The shares of a V8 profile between two times of its clock, in microseconds. */
+function sharesOf({ nodes, samples, timeDeltas, startTime }, [from, until]) {
+  const kinds = new Map(nodes.map(({ id, callFrame }) => [id, kindOf(callFrame)]));
+  const total = { runtime: 0, files: 0, waiting: 0, javascript: 0 };
+  let at = startTime;
+  samples.forEach((id, index) => {
+    at += timeDeltas[index];
+    if (at > from && at <= until) total[kinds.get(id)] += timeDeltas[index];
+  });
+  const all = Object.values(total).reduce((sum, each) => sum + each, 0);
+  return Object.fromEntries(Object.entries(total).map(([kind, each]) => [kind, all > 0 ? each / all : 0]));
+}
+
+function kindOf({ functionName, url }) {
+  // Its `run` is native, and called by an anonymous function of this file, which does nothing else.
+  if (url.endsWith('onnxruntime-node/dist/backend.js')) return 'runtime';
+  if (functionName === '(idle)') return 'waiting';
+  return url === '' && FILE_CALLS.test(functionName) ? 'files' : 'javascript';
 }
 
 /** What `ort-tl train --help` prints: which flags this version has. */
@@ -207,6 +240,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
     machine: () => measureMachine({ model, batches: values.batches.split(',').map(Number), steps, threads, ...size }),
     steps: () => measureSteps({ model, policy, batch, classes, steps, threads, ...size }),
     train: () => measureTraining({ model, data: values.data, policy, epochs: Number(values.epochs), batch }),
+    profile: () => measureProfile({ model, data: values.data, policy, epochs: Number(values.epochs), batch }),
   };
   console.log(JSON.stringify(await tasks[positionals[0]]()));
 }
