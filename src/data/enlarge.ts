@@ -36,7 +36,7 @@ export function enlarge(pixels: Uint8Array, across: Side, down: Side): Uint8Arra
   const sourceRows = neededPixels(down).count;
   const stride = 3 * width;
 
-  const wide = new Float32Array(sourceRows * stride);
+  const wide = scratch(sourceRows * stride);
   for (let x = 0; x < width; x++) {
     const a = 3 * ((columns.before[x] ?? 0) - left);
     const b = 3 * ((columns.after[x] ?? 0) - left);
@@ -62,6 +62,14 @@ export function enlarge(pixels: Uint8Array, across: Side, down: Side): Uint8Arra
     }
   }
   return enlarged;
+}
+
+let room = new Float32Array(0);
+
+/** Room for `count` numbers, as the call before left it: a new one for each photo is several times its pixels to be collected. */
+function scratch(count: number): Float32Array {
+  if (room.length < count) room = new Float32Array(count);
+  return room;
 }
 
 function taps({ length, scaled, first, count }: Side): Taps {
