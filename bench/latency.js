@@ -1,19 +1,15 @@
-// How long ONNX models with one image input take in ONNX Runtime: medians of runs in turns, so that all see the same machine, each
-// model in a process of its own, for the threads of a session go on looking for work for a while after its run.
+// How long ONNX models with one image input take in ONNX Runtime: in every round each runs in a process of its own, one after
+// another, for two sessions in one process are in each other's way and two processes can differ by a third. Medians over the rounds.
 //
 //   node bench/latency.js BATCH ROUNDS NAME=MODEL…
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { execFileSync } from 'node:child_process';
 import * as ort from 'onnxruntime-node';
 import { median } from '../dist/bench/statistics.js';
 
-const RUNS_A_ROUND = 3;
-/** Until the threads of the model before have come to rest. */
-const REST_MS = 20;
+const RUNS_A_ROUND = 20;
 
-/** In a process of its own: loads `file`, and answers each message with the milliseconds of some runs. */
-async function serve(file, batch) {
+/** The median milliseconds of a run of the model in `file`. */
+async function measure(file, batch) {
   const session = await ort.InferenceSession.create(file, { logSeverityLevel: 4 });
   const [{ name: input, shape }] = session.inputMetadata;
   const dims = [batch, ...shape.slice(1)];
@@ -21,40 +17,30 @@ async function serve(file, batch) {
   const feeds = { [input]: new ort.Tensor('float32', numbers, dims) };
   // The first runs lay out memory.
   for (let run = 0; run < 2; run++) await session.run(feeds);
-  process.on('message', async () => {
-    const times = [];
-    for (let run = 0; run < RUNS_A_ROUND; run++) {
-      const began = performance.now();
-      await session.run(feeds);
-      times.push(performance.now() - began);
-    }
-    process.send(times);
-  });
-  process.send('ready');
+  const times = [];
+  for (let run = 0; run < RUNS_A_ROUND; run++) {
+    const began = performance.now();
+    await session.run(feeds);
+    times.push(performance.now() - began);
+  }
+  return median(times);
 }
 
 const [first, ...rest] = process.argv.slice(2);
-if (first === 'serve') await serve(rest[0], Number(rest[1]));
+if (first === 'one') console.log(await measure(rest[0], Number(rest[1])));
 else {
-  const [batch, [rounds, ...files]] = [Number(first), rest];
-  const models = [];
-  for (const each of files) {
+  const [rounds, ...files] = rest;
+  const models = files.map((each) => {
     const [name, file] = each.split('=');
-    const child = fork(import.meta.filename, ['serve', file, String(batch)]);
-    child.on('exit', (code) => code && process.exit(code));
-    await once(child, 'message');
-    models.push({ name, child, times: [] });
-  }
+    return { name, file, times: [] };
+  });
   for (let round = 0; round < Number(rounds); round++)
-    for (const { child, times } of models) {
-      await sleep(REST_MS);
-      child.send('run');
-      const [some] = await once(child, 'message');
-      times.push(...some);
-    }
-  for (const { name, child, times } of models) {
-    child.disconnect();
+    for (const { file, times } of models)
+      times.push(Number(execFileSync(process.execPath, [import.meta.filename, 'one', file, first])));
+  for (const { name, times } of models) {
     const ms = median(times);
-    console.log(`${name}: ${ms.toFixed(2)} ms, ${((1000 * batch) / ms).toFixed(1)} images a second`);
+    const [least, most] = [Math.min(...times), Math.max(...times)];
+    const spread = `(${least.toFixed(2)} to ${most.toFixed(2)})`;
+    console.log(`${name}: ${ms.toFixed(2)} ms ${spread}, ${((1000 * Number(first)) / ms).toFixed(1)} images a second`);
   }
 }

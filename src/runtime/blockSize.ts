@@ -30,7 +30,7 @@ async function computes(size: number): Promise<boolean> {
   const [xs, ws] = [values(7), values(3)];
   let session: ort.InferenceSession | undefined;
   try {
-    session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'probe')), { logSeverityLevel: 4 });
+    session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'probe')), ort.SESSION_OPTIONS);
     const { y } = await session.run({
       x: new ort.Tensor('float32', xs, [1, CHANNELS, SIDE, SIDE]),
       w: new ort.Tensor('float32', ws, [CHANNELS, 1, SIDE, SIDE]),

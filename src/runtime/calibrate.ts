@@ -18,7 +18,7 @@ export async function* calibrate(
   let session: ort.InferenceSession;
   try {
     session = await ort.InferenceSession.create(encodeModel(model), {
-      logSeverityLevel: 4,
+      ...ort.SESSION_OPTIONS,
       enableMemPattern: false,
       ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
     });

@@ -56,7 +56,7 @@ export class ImageClassifier {
     };
     const labels = read(METADATA.labels, z.array(z.string()));
     const preprocessing = read(METADATA.preprocessing, preprocessingSchema);
-    const options = { logSeverityLevel: 4 as const, ...(threads > 0 ? { intraOpNumThreads: threads } : {}) };
+    const options = { ...ort.SESSION_OPTIONS, ...(threads > 0 ? { intraOpNumThreads: threads } : {}) };
     let session: ort.InferenceSession;
     try {
       session = await (typeof file === 'string'

@@ -10,7 +10,7 @@ g.output('y', g.relu(g.input('x', 'float32', [4])));
 const provider = process.argv[2] ?? 'cpu';
 const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'probe')), {
   executionProviders: [provider],
-  logSeverityLevel: 4,
+  ...ort.SESSION_OPTIONS,
 });
 const { y } = await session.run({ x: new ort.Tensor('float32', Float32Array.of(-1, 0, 1, 2), [4]) });
 process.exit(String(y?.data) === '0,0,1,2' ? 0 : 1);

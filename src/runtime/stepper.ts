@@ -554,7 +554,7 @@ function sessionOptions({ threads, provider = 'cpu' }: StepperOptions): ort.Infe
     // With it a run takes all its memory in one piece beside what the first run took in many: almost twice as much, and slower.
     enableMemPattern: false,
     ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
-    logSeverityLevel: 4,
+    ...ort.SESSION_OPTIONS,
   };
 }
 
