@@ -37,8 +37,10 @@ export const verb: Verb<Arguments> = {
       `${machine.system}; ${machine.processor}, ${machine.threads} threads; ${showBytes(machine.memoryBytes)} of memory, ${showBytes(machine.freeMemoryBytes)} free`,
     );
     terminal.print();
-    for (const { name, available, needs } of providers)
-      terminal.print(`provider ${name.padEnd(7)} ${available ? 'runs' : `does not run: it needs ${needs}`}`);
+    for (const { name, available, needs, reason } of providers) {
+      const said = reason === undefined ? '' : ` (ONNX Runtime: ${reason})`;
+      terminal.print(`provider ${name.padEnd(7)} ${available ? 'runs' : `does not run: it needs ${needs}${said}`}`);
+    }
     terminal.print();
     terminal.print(`energy   ${meter.kind === 'meter' ? meter.describe : `not measured: ${meter.reason}`}`);
     terminal.json({ versions, machine, providers, energy: meter });

@@ -1,6 +1,6 @@
 import { UserError } from '../errors.js';
 import { fileReason } from '../files.js';
-import { findNvidia, NvidiaMeter } from './nvidia.js';
+import { findNvidia, nvidiaMeter } from './nvidia.js';
 import { type CounterReading, findRapl, RaplMeter } from './rapl.js';
 
 /** Where joules come from: the processor's counters, NVIDIA's, or CPU seconds times stated watts. */
@@ -14,6 +14,8 @@ export interface IdleBaseline {
   readonly watts: number;
   /** Watts of each zone. */
   readonly zones: Readonly<Record<string, number>>;
+  /** That the machine was not idle, where it was not. */
+  readonly notes: readonly string[];
 }
 
 /** Energy between a meter's start and its stop. */
@@ -92,23 +94,41 @@ export async function findMeter({ energy, watts, powercap }: MeterOptions): Prom
   }
 }
 
+/** By how much, and by how many watts, power may change while the machine is idle: a GPU's is told to ±5 W. */
+const STEADY_FACTOR = 1.25;
+const STEADY_WATTS = 5;
+
 /** What `meter` reads while nothing runs. */
 export async function measureIdle(meter: Meter, seconds: number): Promise<IdleBaseline> {
-  await meter.start();
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  const reading = await meter.stop(0);
-  const watts = (joules: number) => joules / reading.seconds;
+  const halves: EnergyReading[] = [];
+  for (let half = 0; half < 2; half++) {
+    await meter.start();
+    await new Promise((resolve) => setTimeout(resolve, (seconds / 2) * 1000));
+    halves.push(await meter.stop(0));
+  }
+  const [before = NaN, after = NaN] = halves.map((half) => half.grossJ / half.seconds);
+  const [least, most] = [Math.min(before, after), Math.max(before, after)];
+  const isSteady = most <= Math.max(least * STEADY_FACTOR, least + STEADY_WATTS);
+  const lasted = halves.reduce((sum, half) => sum + half.seconds, 0);
+  const wattsOf = (joules: (half: EnergyReading) => number) =>
+    halves.reduce((sum, half) => sum + joules(half), 0) / lasted;
+  const names = new Set(halves.flatMap(({ zones }) => Object.keys(zones)));
   return {
-    seconds: reading.seconds,
-    watts: watts(reading.grossJ),
-    zones: Object.fromEntries(Object.entries(reading.zones).map(([name, joules]) => [name, watts(joules)])),
+    seconds: lasted,
+    watts: wattsOf(({ grossJ }) => grossJ),
+    zones: Object.fromEntries([...names].map((name) => [name, wattsOf(({ zones }) => zones[name] ?? 0)])),
+    notes: isSteady
+      ? []
+      : [
+          `the machine was not idle before: ${before.toFixed(0)} W, then ${after.toFixed(0)} W; let it come to rest (a GPU needs some seconds after work), or look at it for longer`,
+        ],
   };
 }
 
 /** `reading` with what the machine would have drawn anyway told apart. */
 export function withIdle(reading: EnergyReading, idle: IdleBaseline): EnergyReading {
   const idleJ = idle.watts * reading.seconds;
-  return { ...reading, idleJ, netJ: reading.grossJ - idleJ };
+  return { ...reading, idleJ, netJ: reading.grossJ - idleJ, notes: [...reading.notes, ...idle.notes] };
 }
 
 /** Counters of one kind. */
@@ -141,12 +161,12 @@ function rapl(powercap: string | undefined): Found {
 async function nvidia(): Promise<Found> {
   const access = await findNvidia();
   if (access.kind === 'absent') return { source: 'nvidia', reason: access.reason, hidden: false };
-  const { gpus, counter } = access;
+  const { gpus, property } = access;
   return {
     source: 'nvidia',
-    describe: `NVIDIA: ${gpus.map(({ name, product }) => `${name} (${product})`).join(', ')}, ${counter === undefined ? 'samples of its power' : 'its energy counter'}`,
+    describe: `NVIDIA: ${gpus.map(({ name, product }) => `${name} (${product})`).join(', ')}, ${property.unit === 'W' ? 'samples of its power' : 'its energy counter'}`,
     notes: [],
-    open: () => new NvidiaMeter(gpus, counter),
+    open: () => nvidiaMeter(gpus, property),
   };
 }
 
@@ -190,7 +210,8 @@ class CounterMeter implements Meter {
 
   async start(): Promise<void> {
     try {
-      for (const each of this.counters) await each.start();
+      // The processor's, which take no time, last, and first at the end.
+      for (const each of [...this.counters].reverse()) await each.start();
     } catch (cause) {
       throw new UserError('no-energy', `energy cannot be measured: ${fileReason(cause)}`, { cause });
     }

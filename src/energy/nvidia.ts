@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { messageOf } from '../errors.js';
 import { fileErrorCode } from '../files.js';
@@ -11,19 +12,38 @@ export interface Gpu {
   readonly product: string;
 }
 
-export type NvidiaAccess =
+/** What nvidia-smi is asked for: a property that counts energy since the driver was loaded, or one that tells power. */
+export type NvidiaProperty =
+  | { readonly unit: 'J'; readonly name: string }
   | {
-      readonly kind: 'readable';
-      readonly gpus: readonly Gpu[];
-      /** The property that counts energy since the driver was loaded; undefined where the driver tells power alone. */
-      readonly counter: string | undefined;
-    }
+      readonly unit: 'W';
+      readonly name: string;
+      /** How far what it tells lies back: half of the time that it is the mean of. */
+      readonly lagMs: number;
+    };
+
+export type NvidiaAccess =
+  | { readonly kind: 'readable'; readonly gpus: readonly Gpu[]; readonly property: NvidiaProperty }
   | { readonly kind: 'absent'; readonly reason: string };
 
 /** What nvidia-smi says of each GPU: a quantity with its unit, in joules or watts, or nothing where the GPU does not tell. */
 type Values = ReadonlyMap<string, number>;
 
 const SCALES: Readonly<Record<string, number>> = { mJ: 1e-3, J: 1, kJ: 1e3, mW: 1e-3, W: 1 };
+
+/**
+ * Power, best first (descriptions of `nvidia-smi --help-query-gpu`). The mean of the last second misses nothing, which momentary
+ * values do where a GPU works in bursts: on an H100 by 4 to 15 % (bench/results/gpu.md). GPUs before Ampere have no mean.
+ */
+const POWER: readonly NvidiaProperty[] = [
+  { unit: 'W', name: 'power.draw.average', lagMs: 500 },
+  { unit: 'W', name: 'power.draw.instant', lagMs: 0 },
+  { unit: 'W', name: 'power.draw', lagMs: 0 },
+];
+/** How often power is asked for. Drivers bring their values up to date as often. */
+const SAMPLE_EVERY_MS = 100;
+/** How long nvidia-smi may need for a sample: after it was started, and after the last that is needed is due. */
+const PATIENCE_MS = 5000;
 
 /** The GPUs that nvidia-smi, looked for on the path, tells the energy or the power of. */
 export async function findNvidia(): Promise<NvidiaAccess> {
@@ -41,105 +61,171 @@ export async function findNvidia(): Promise<NvidiaAccess> {
         : `nvidia-smi fails: ${messageOf(thrown)}`;
     return { kind: 'absent', reason };
   }
-  // Drivers differ in whether, and under which name, they show NVML's counter: what is listed is tried, and its unit tells.
-  const named = [...help.matchAll(/"([\w.]*energy[\w.]*)"/g)].flatMap(([, name]) => name ?? []);
-  let counter: string | undefined;
-  let told: Values = new Map();
-  for (const name of named) {
-    told = await query(name, 'J').catch(() => new Map<string, number>());
-    counter = told.size > 0 ? name : undefined;
-    if (counter !== undefined) break;
+  // Driver 580 shows NVML's counter under no name; where one is listed, it is tried, and its unit tells.
+  const counters = [...help.matchAll(/"([\w.]*energy[\w.]*)"/g)].flatMap(([, name]): NvidiaProperty[] =>
+    name === undefined ? [] : [{ unit: 'J', name }],
+  );
+  for (const property of [...counters, ...POWER]) {
+    const told = await query(property).catch(() => new Map<string, number>());
+    const gpus = rowsOf(list)
+      .map(([index = '', product = '']) => ({ name: `gpu-${index}`, product }))
+      .filter(({ name }) => told.has(name));
+    if (gpus.length > 0) return { kind: 'readable', gpus, property };
   }
-  if (counter === undefined) told = await query(POWER, 'W').catch(() => new Map<string, number>());
-  const gpus = rowsOf(list)
-    .map(([index = '', product = '']) => ({ name: `gpu-${index}`, product }))
-    .filter(({ name }) => told.has(name));
-  if (gpus.length > 0) return { kind: 'readable', gpus, counter };
   return { kind: 'absent', reason: 'nvidia-smi tells neither energy nor power of any GPU here' };
 }
 
-const POWER = 'power.draw';
-/** Power is the mean over a second on GPUs since Ampere (NVML, nvmlDeviceGetPowerUsage): more samples would tell no more. */
-const SAMPLE_EVERY_MS = 1000;
+/** Energy of GPUs between a start and a stop. */
+export interface NvidiaMeter {
+  start(): Promise<void>;
+  stop(): Promise<CounterReading>;
+}
 
-/** Energy of GPUs: the difference of their counters, or, of those that have none, samples of their power added up. */
-export class NvidiaMeter {
-  private before: { readonly at: number; readonly values: Values } | undefined;
-  /** Of the GPUs that were read at least twice. */
-  private totals = new Map<string, number>();
+export const nvidiaMeter = (gpus: readonly Gpu[], property: NvidiaProperty): NvidiaMeter =>
+  property.unit === 'J' ? new CounterMeter(gpus, property) : new PowerMeter(gpus, property);
+
+/** The difference of GPUs' counters. */
+class CounterMeter implements NvidiaMeter {
+  private before: Values = new Map();
   private notes = new Set<string>();
-  private timer: NodeJS.Timeout | undefined;
-  private sampling: Promise<void> = Promise.resolve();
 
   constructor(
-    readonly gpus: readonly Gpu[],
-    private readonly counter: string | undefined,
+    private readonly gpus: readonly Gpu[],
+    private readonly property: NvidiaProperty,
   ) {}
 
   async start(): Promise<void> {
-    this.before = undefined;
-    this.totals = new Map();
-    this.notes = new Set(
-      this.counter === undefined
-        ? [`${this.gpus.map(({ name }) => name).join(', ')}: power samples, one a second, added up`]
-        : [],
-    );
-    await this.look();
-    if (this.counter === undefined) this.plan();
+    this.notes = new Set();
+    this.before = await this.look();
   }
 
   async stop(): Promise<CounterReading> {
-    clearTimeout(this.timer);
-    await this.sampling;
-    clearTimeout(this.timer);
-    await this.look();
-    return {
-      joules: this.totals,
-      totalJ: [...this.totals.values()].reduce((sum, joules) => sum + joules, 0),
-      notes: [...this.notes],
-    };
+    const after = await this.look();
+    const joules = new Map<string, number>();
+    for (const { name } of this.gpus) {
+      const [now, then] = [after.get(name), this.before.get(name)];
+      if (now === undefined || then === undefined) {
+        this.notes.add(`${name} did not tell its energy all the time`);
+        continue;
+      }
+      if (now < then)
+        this.notes.add(`the counter of ${name} began anew while it was measured: the driver was loaded again`);
+      joules.set(name, now < then ? now : now - then);
+    }
+    return readingOf(joules, this.notes);
   }
 
-  private plan(): void {
-    this.timer = setTimeout(() => {
-      this.sampling = this.look().then(() => {
-        this.plan();
-      });
-    }, SAMPLE_EVERY_MS).unref();
-  }
-
-  private async look(): Promise<void> {
-    const asked = performance.now();
-    let values: Values;
+  private async look(): Promise<Values> {
     try {
-      values = await (this.counter === undefined ? query(POWER, 'W') : query(this.counter, 'J'));
+      return await query(this.property);
     } catch (thrown) {
       this.notes.add(`nvidia-smi failed while it was asked: ${messageOf(thrown)}`);
-      return;
+      return new Map();
     }
-    const at = (asked + performance.now()) / 2;
-    for (const { name } of this.gpus) {
-      const now = values.get(name);
-      const then = this.before?.values.get(name);
-      if (now === undefined) this.notes.add(`${name} did not tell its energy all the time`);
-      if (now === undefined || then === undefined || this.before === undefined) continue;
-      let joules = this.counter === undefined ? (((now + then) / 2) * (at - this.before.at)) / 1000 : now - then;
-      if (joules < 0) {
-        this.notes.add(`the counter of ${name} began anew while it was measured: the driver was loaded again`);
-        joules = now;
-      }
-      this.totals.set(name, (this.totals.get(name) ?? 0) + joules);
-    }
-    this.before = { at, values };
   }
 }
 
-/** What every GPU says to `property`, in `unit`; GPUs that say something else, such as `[N/A]`, are left out. */
-async function query(property: string, unit: 'J' | 'W'): Promise<Values> {
+/** Samples of GPUs' power added up, which one nvidia-smi prints all the time. */
+class PowerMeter implements NvidiaMeter {
+  private child: ChildProcess | undefined;
+  private last = new Map<string, { readonly atMs: number; readonly watts: number }>();
+  private joules = new Map<string, number>();
+  private notes = new Set<string>();
+  /** When what is measured was told, or will be, by `performance.now()`. */
+  private fromMs = Infinity;
+  private untilMs = Infinity;
+  private sampled: () => void = () => undefined;
+
+  constructor(
+    private readonly gpus: readonly Gpu[],
+    private readonly property: NvidiaProperty & { readonly unit: 'W' },
+  ) {}
+
+  async start(): Promise<void> {
+    this.last = new Map();
+    this.joules = new Map();
+    this.notes = new Set([`${this.gpus.map(({ name }) => name).join(', ')}: power samples, ten a second, added up`]);
+    [this.fromMs, this.untilMs] = [Infinity, Infinity];
+    const args = [`--query-gpu=index,${this.property.name}`, '--format=csv,noheader', `--loop-ms=${SAMPLE_EVERY_MS}`];
+    const child = spawn('nvidia-smi', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    this.child = child;
+    const ended = (how: string) => {
+      if (this.child !== child) return;
+      this.notes.add(`nvidia-smi ended while it was asked: ${how}`);
+      this.child = undefined;
+      this.sampled();
+    };
+    child.on('error', (error) => {
+      ended(error.message);
+    });
+    child.on('exit', (code, signal) => {
+      ended(signal ?? `exit code ${code}`);
+    });
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      for (const [name, watts] of valuesOf(line, 'W')) this.add(name, performance.now(), watts);
+      this.sampled();
+    });
+    await this.waitFor(() => this.last.size > 0);
+    this.fromMs = performance.now() + this.property.lagMs;
+  }
+
+  async stop(): Promise<CounterReading> {
+    this.untilMs = performance.now() + this.property.lagMs;
+    await this.waitFor(() => [...this.last.values()].every(({ atMs }) => atMs >= this.untilMs));
+    const { child } = this;
+    this.child = undefined;
+    child?.kill();
+    for (const { name } of this.gpus) {
+      const atMs = this.last.get(name)?.atMs ?? -Infinity;
+      if (atMs < this.untilMs) this.notes.add(`${name} did not tell its power all the time`);
+    }
+    return readingOf(this.joules, this.notes);
+  }
+
+  /** Adds what was used between the last sample and this one, as far as it is measured; power changes evenly between them. */
+  private add(name: string, atMs: number, watts: number): void {
+    const last = this.last.get(name);
+    this.last.set(name, { atMs, watts });
+    if (!last) return;
+    const from = Math.max(last.atMs, this.fromMs);
+    const until = Math.min(atMs, this.untilMs);
+    if (until <= from) return;
+    const wattsAt = (ms: number) => last.watts + ((watts - last.watts) * (ms - last.atMs)) / (atMs - last.atMs);
+    const joules = ((wattsAt(from) + wattsAt(until)) / 2) * ((until - from) / 1000);
+    this.joules.set(name, (this.joules.get(name) ?? 0) + joules);
+    if (atMs - last.atMs > 10 * SAMPLE_EVERY_MS)
+      this.notes.add(`${name} did not tell its power for ${((atMs - last.atMs) / 1000).toFixed(1)} s`);
+  }
+
+  /** Until `isReached` at a sample, nvidia-smi has ended, or it takes too long. */
+  private async waitFor(isReached: () => boolean): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, PATIENCE_MS);
+      this.sampled = () => {
+        if (!this.child || isReached()) resolve();
+      };
+      this.sampled();
+    });
+    clearTimeout(timer);
+    this.sampled = () => undefined;
+  }
+}
+
+const readingOf = (joules: ReadonlyMap<string, number>, notes: ReadonlySet<string>): CounterReading => ({
+  joules,
+  totalJ: [...joules.values()].reduce((sum, each) => sum + each, 0),
+  notes: [...notes],
+});
+
+/** What every GPU says to a property; GPUs that say something else than a number with its unit, such as `[N/A]`, are left out. */
+const query = async ({ name, unit }: NvidiaProperty): Promise<Values> =>
+  valuesOf(await nvidiaSmi(`--query-gpu=index,${name}`, '--format=csv,noheader'), unit);
+
+/** Of lines such as `0, 74.25 W`. */
+function valuesOf(csv: string, unit: 'J' | 'W'): Values {
   const values = new Map<string, number>();
-  for (const [index = '', text = ''] of rowsOf(
-    await nvidiaSmi(`--query-gpu=index,${property}`, '--format=csv,noheader'),
-  )) {
+  for (const [index = '', text = ''] of rowsOf(csv)) {
     const [, amount, suffix = ''] = /^(\d+(?:\.\d+)?) (\w+)$/.exec(text) ?? [];
     const scale = SCALES[suffix];
     if (scale !== undefined && suffix.endsWith(unit)) values.set(`gpu-${index}`, Number(amount) * scale);

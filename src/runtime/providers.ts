@@ -13,7 +13,7 @@ export type Provider = (typeof providerNames)[number];
 /** What each needs, for who lacks it. */
 const needs: Record<Provider, string> = {
   cpu: 'nothing but the onnxruntime-node package',
-  cuda: 'an NVIDIA GPU, CUDA 12 with cuDNN 9, and `npm rebuild onnxruntime-node --onnxruntime-node-install=cuda12`',
+  cuda: 'an NVIDIA GPU, `npm rebuild onnxruntime-node --onnxruntime-node-install=cuda12`, and CUDA and cuDNN in the versions that this was built for',
   webgpu:
     'a graphics adapter with a Vulkan, Metal or Direct3D 12 driver (on Debian: libvulkan1 and mesa-vulkan-drivers)',
   coreml: 'macOS on Apple silicon',
@@ -25,6 +25,8 @@ export interface ProviderState {
   readonly available: boolean;
   /** What is missing, in one line, where it is not available. */
   readonly needs: string;
+  /** What ONNX Runtime says against it, in one line, where it is not available and says something that helps. */
+  readonly reason?: string;
 }
 
 /** Whether a provider runs on this machine; tried out in a process of its own. */
@@ -33,16 +35,31 @@ export async function probeProvider(name: Provider): Promise<ProviderState> {
     // Under a TypeScript test runner this file is source, and the script is the built one.
     new URL(import.meta.url.endsWith('.ts') ? '../../dist/runtime/probe.js' : './probe.js', import.meta.url),
   );
-  const child = spawn(process.execPath, [script, name], { stdio: 'ignore', timeout: 30_000 });
+  const child = spawn(process.execPath, [script, name], { stdio: ['ignore', 'ignore', 'pipe'], timeout: 30_000 });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   const available = await new Promise<boolean>((resolve) => {
     child.on('error', () => {
       resolve(false);
     });
-    child.on('exit', (code) => {
+    child.on('close', (code) => {
       resolve(code === 0);
     });
   });
-  return { name, available, needs: needs[name] };
+  const reason = available ? undefined : reasonIn(said);
+  return { name, available, needs: needs[name], ...(reason === undefined ? {} : { reason }) };
+}
+
+/** What is to blame, in what ONNX Runtime and its drivers print: a library that is missing, without its folder, or a device. */
+export function reasonIn(said: string): string | undefined {
+  const reason =
+    /Failed to load library .*? with error: (.*)/.exec(said)?.[1] ??
+    /(CUDA failure \d+: .*?) ;/.exec(said)?.[1] ??
+    /(Couldn't load Vulkan: .*)/.exec(said)?.[1] ??
+    /(vkCreateInstance: .*)/.exec(said)?.[1] ??
+    /Failed to get a WebGPU adapter: (.*)/.exec(said)?.[1] ??
+    /^Error: (?!no available backend)(.*)/m.exec(said)?.[1];
+  return reason?.replace(/(?:\/[^\s/:]+)+\/(?=[^\s/])/g, '').trim();
 }
 
 /** Every provider's state, in the order of {@link providerNames}. */
@@ -64,10 +81,11 @@ export async function providerCalled(name: string): Promise<Provider> {
     );
   if (known === 'cpu') return known;
   const state = await probeProvider(known);
+  const said = state.reason === undefined ? '' : ` (ONNX Runtime: ${state.reason})`;
   if (!state.available)
     throw new UserError(
       'no-provider',
-      `the ${known} provider does not run on this machine: it needs ${state.needs}; or choose --provider cpu`,
+      `the ${known} provider does not run on this machine: it needs ${state.needs}; or choose --provider cpu${said}`,
     );
   return known;
 }

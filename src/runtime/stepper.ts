@@ -6,6 +6,7 @@ import { FILES } from '../artifacts/compile.js';
 import { messageOf, UserError } from '../errors.js';
 import { type Manifest, NEXT, PIXELS, stateNames, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
 import type { FeatureStore } from '../cache/featureStore.js';
+import { decodeModel } from '../onnx/model.js';
 import { elementCount, tensor, type Tensor } from '../onnx/tensor.js';
 import { meanShares } from '../optim/loss.js';
 import { probeBlockSize } from './blockSize.js';
@@ -212,11 +213,12 @@ export class Stepper {
       );
     const session = sessionOptions(options);
     const open = async (name: string) => {
-      const bytes = readFileSync(join(artifacts.folder, name));
+      const path = join(artifacts.folder, name);
+      const bytes = readFileSync(path);
       try {
-        return await ort.InferenceSession.create(bytes, session);
+        return await ort.InferenceSession.create(bytes, withoutIndices(session, bytes, path));
       } catch (thrown) {
-        throw refusal('not-loadable', `cannot load ${join(artifacts.folder, name)}`, thrown);
+        throw refusal('not-loadable', `cannot load ${path}`, thrown);
       }
     };
     const holds = (name: string) => artifacts.manifest.files[name] !== undefined;
@@ -438,7 +440,11 @@ export class Stepper {
       if (value) feeds[name] = value;
     }
     const batches: Int32Array[] = [];
-    const fitting = Math.floor(EVALUATION_BYTES / this.manifest.cost.boundaryBytes);
+    const { batch, microBatch = batch, cost } = this.manifest;
+    // Another provider gets all parameters anew in each run, and CUDA's tries its algorithms for each number of images (a second
+    // for EfficientNet-B0 on an H100): it takes as many as in training, which fit into its memory, and always as many.
+    const isCpu = (this.options.provider ?? 'cpu') === 'cpu';
+    const fitting = isCpu ? Math.floor(EVALUATION_BYTES / cost.boundaryBytes) : Math.min(microBatch, slots.length);
     const size = Math.max(1, Math.min(EVALUATION_BATCH, fitting));
     for (let first = 0; first < slots.length; first += size) batches.push(slots.subarray(first, first + size));
     const buffers = [this.photos.buffers(size), this.photos.buffers(size)];
@@ -450,11 +456,13 @@ export class Stepper {
     for (const [index, { length }] of batches.entries()) {
       await ready;
       ready = gather(index + 1);
-      Object.assign(feeds, this.boundaryOf(buffers[index % 2] ?? [], length));
-      const first = index * size;
-      const results = logits.subarray(first * classes.length, (first + length) * classes.length);
-      const fetches = { [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [length, classes.length]) };
+      const images = isCpu ? length : size;
+      Object.assign(feeds, this.boundaryOf(buffers[index % 2] ?? [], images));
+      const results = new Float32Array(images * classes.length);
+      const fetches = { [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [images, classes.length]) };
       await run(FILES.evaluation, this.evaluation, { feeds, fetches });
+      // Those that fill up the last run are left out.
+      logits.set(results.subarray(0, length * classes.length), index * size * classes.length);
     }
     return { logits };
   }
@@ -543,6 +551,23 @@ function asTensor(dtype: BoundaryDType, data: Row | undefined, dims: readonly nu
   if (dtype === 'float16' && data instanceof Uint16Array) return new ort.Tensor('float16', data, dims);
   if (dtype === 'float32' && data instanceof Float32Array) return new ort.Tensor('float32', data, dims);
   throw new Error(`expected ${dtype}`);
+}
+
+/**
+ * `session` with the MaxPools on the CPU whose indices are asked for, as gradients do: ONNX Runtime's WebGPU provider takes such
+ * a node, and then fails when it runs it.
+ */
+function withoutIndices(
+  session: ort.InferenceSession.SessionOptions,
+  bytes: Uint8Array,
+  path: string,
+): ort.InferenceSession.SessionOptions {
+  if (!session.executionProviders?.includes('webgpu')) return session;
+  const forceCpuNodeNames = (decodeModel(bytes, path).graph?.node ?? [])
+    .filter(({ opType, output }) => opType === 'MaxPool' && output.length > 1)
+    .map(({ name }) => name);
+  if (forceCpuNodeNames.length === 0) return session;
+  return { ...session, executionProviders: [{ name: 'webgpu', forceCpuNodeNames }, 'cpu'] };
 }
 
 function sessionOptions({ threads, provider = 'cpu' }: StepperOptions): ort.InferenceSession.SessionOptions {

@@ -43,11 +43,15 @@ function needsAdapter(context: TestContext): void {
 }
 
 describe('--provider webgpu', () => {
-  it('trains to the weights to which the CPU trains', (context) => {
+  // The provider cannot tell where the largest of a window is, which the gradient of max pooling asks for.
+  it.for([
+    ['a residual network', TINY_RESNET],
+    ['one with max pooling', SMALL_CNN],
+  ] as const)('trains %s to the weights to which the CPU trains it', ([what, model], context) => {
     needsAdapter(context);
-    const [cpu, webgpu] = [join(folder(), 'cpu'), join(folder(), 'webgpu')];
-    expect(train(TINY_RESNET, 'cpu', cpu).status).toBe(0);
-    const trained = train(TINY_RESNET, 'webgpu', webgpu);
+    const [cpu, webgpu] = [join(folder(), what, 'cpu'), join(folder(), what, 'webgpu')];
+    expect(train(model, 'cpu', cpu).status).toBe(0);
+    const trained = train(model, 'webgpu', webgpu);
     expect(trained.status).toBe(0);
     expect(JSON.parse(trained.stdout)).toMatchObject({ provider: 'webgpu', verified: { photos: 6, agreeing: 6 } });
     const weights = (run: string) => readSafetensors(join(run, 'last', 'checkpoint.safetensors')).tensors;
@@ -56,23 +60,19 @@ describe('--provider webgpu', () => {
     for (const [name, { data }] of weights(webgpu)) {
       const from = expected.get(name)?.data;
       if (!(data instanceof Float32Array && from instanceof Float32Array)) throw new Error(`${name} is not float32`);
-      const difference = Math.max(...Array.from(data, (value, at) => Math.abs(value - (from[at] ?? NaN))));
+      const difference = data.reduce((most, value, at) => Math.max(most, Math.abs(value - (from[at] ?? NaN))), 0);
       // Six steps of at most the learning rate, 1e-3, would differ by as much as 6e-3 if they went elsewhere.
       expect(difference, name).toBeLessThan(5e-4);
     }
     expect(readFileSync(join(webgpu, 'events.jsonl'), 'utf8')).toContain('"provider":"webgpu"');
   });
 
-  it('says in one line where it lacks an operator', (context) => {
-    needsAdapter(context);
-    const refused = train(SMALL_CNN, 'webgpu', join(folder(), 'run'));
-    if (refused.status === 0) return context.skip('this version of ONNX Runtime has the operator');
-    expectRefusal(refused, /ONNX Runtime failed .*MaxPool.*choose --provider cpu/);
-  });
-
   it.skipIf(process.platform !== 'linux')('says what it needs where there is no driver', () => {
     const none = { VK_ICD_FILENAMES: '/no/driver.json', VK_DRIVER_FILES: '/no/driver.json' };
     const refused = train(TINY_RESNET, 'webgpu', join(folder(), 'run'), none);
-    expectRefusal(refused, /the webgpu provider does not run on this machine: it needs .*libvulkan1.*--provider cpu/);
+    expectRefusal(
+      refused,
+      /the webgpu provider does not run on this machine: it needs .*libvulkan1.*--provider cpu \(ONNX Runtime: .+\)/,
+    );
   });
 });

@@ -1,6 +1,7 @@
-import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { findMeter, type Meter, measureIdle, type MeterOptions, withIdle } from '../../src/energy/meter.js';
 import { powercap } from './powercap.js';
@@ -10,7 +11,10 @@ afterEach(() => {
   process.env['PATH'] = path;
 });
 
-/** Puts an nvidia-smi on the path that answers as the driver's does: `answers` by the property asked for, files hold what changes. */
+/**
+ * Puts an nvidia-smi on the path that answers as that of driver 580 does, where it was tried on an H100: `answers` by the property
+ * asked for, files hold what changes. `--loop-ms=100` prints the answer ten times a second.
+ */
 function nvidiaSmi(answers: Readonly<Record<string, string>>): string {
   const folder = mkdtempSync(join(tmpdir(), 'ort-tl-nvidia-'));
   for (const [property, answer] of Object.entries(answers)) writeFileSync(join(folder, property), answer);
@@ -18,11 +22,13 @@ function nvidiaSmi(answers: Readonly<Record<string, string>>): string {
 case "$1" in
 --help-query-gpu)
   printf 'List of valid properties to query for the switch "--query-gpu":\\n\\n'
-  for each in "${folder}"/*.*; do printf '"%s"\\n\\n' "\${each##*/}"; done ;;
+  printf '"power.draw.average" or "gpu.power.draw.average"\\nThe last measured average power draw for the entire board, in watts.\\n\\n'
+  for each in "${folder}"/*.*; do printf '"%s"\\nWhat it is.\\n\\n' "\${each##*/}"; done ;;
 --query-gpu=index,*)
   property="\${1#--query-gpu=index,}"
-  if [ -f "${folder}/$property" ]; then cat "${folder}/$property"
-  else printf 'Field "%s" is not a valid field to query.\\n\\n' "$property"; exit 2; fi ;;
+  if ! [ -f "${folder}/$property" ]; then printf 'Field "%s" is not a valid field to query.\\n\\n' "$property"; exit 2; fi
+  cat "${folder}/$property"
+  if [ "$3" = --loop-ms=100 ]; then while sleep 0.1; do cat "${folder}/$property" || exit 9; done; fi ;;
 esac
 `;
   writeFileSync(join(folder, 'nvidia-smi'), script);
@@ -55,14 +61,55 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
   });
 
   it('adds up samples of the power elsewhere, and says so', async () => {
-    nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw': '0, 40.00 W\n' });
+    nvidiaSmi({ name: '0, NVIDIA L4\n1, Tesla T4\n', 'power.draw': '0, 40.00 W\n1, [N/A]\n' });
+    const meter = await open({ energy: 'nvidia' });
+    expect(meter.name).toBe('NVIDIA: gpu-0 (NVIDIA L4), samples of its power');
+    for (let turn = 0; turn < 2; turn++) {
+      await meter.start();
+      await sleep(300);
+      const { grossJ, seconds, notes } = await meter.stop();
+      expect(grossJ / seconds).toBeCloseTo(40, 0);
+      expect(notes).toEqual(['gpu-0: power samples, ten a second, added up']);
+    }
+  });
+
+  it('reads a mean of the last second half a second later', async () => {
+    const folder = nvidiaSmi({
+      name: '0, NVIDIA H100 80GB HBM3\n',
+      'power.draw': '0, 1.00 W\n',
+      'power.draw.instant': '0, 2.00 W\n',
+      'power.draw.average': '0, 74.27 W\n',
+    });
     const meter = await open({ energy: 'nvidia' });
     await meter.start();
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const { grossJ, seconds, notes } = await meter.stop();
-    // Read at the middle of each call, a little apart from where the meter began and ended.
-    expect(grossJ / seconds).toBeGreaterThan(30);
-    expect(notes).toEqual(['gpu-0: power samples, one a second, added up']);
+    const began = performance.now();
+    await sleep(400);
+    const stopping = meter.stop();
+    // Told after it was stopped, and from before, because the mean lags.
+    writeFileSync(join(folder, 'power.draw.average'), '0, 674.27 W\n');
+    const { grossJ, seconds } = await stopping;
+    expect(performance.now() - began).toBeGreaterThan(900);
+    expect(grossJ / seconds).toBeGreaterThan(500);
+    expect(seconds).toBeLessThan(0.8);
+  });
+
+  it('says so where nvidia-smi ends in the middle, or is gone', async () => {
+    const folder = nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw': '0, 40.00 W\n' });
+    const meter = await open({ energy: 'nvidia' });
+    await meter.start();
+    await sleep(250);
+    rmSync(join(folder, 'power.draw'));
+    await sleep(400);
+    const { grossJ, notes } = await meter.stop();
+    expect(grossJ).toBeGreaterThan(0);
+    expect(notes).toEqual([
+      'gpu-0: power samples, ten a second, added up',
+      'nvidia-smi ended while it was asked: exit code 9',
+      'gpu-0 did not tell its power all the time',
+    ]);
+    process.env['PATH'] = nowhere;
+    await meter.start();
+    await expect(meter.stop()).rejects.toThrow(/energy cannot be measured: .*nvidia-smi ended.*ENOENT/);
   });
 
   it('says why there is none: no driver, or a GPU that tells nothing', async () => {
@@ -129,11 +176,14 @@ describe('the idle baseline', () => {
     const idle = await measureIdle(meter, 0.2);
     expect(idle.watts * idle.seconds).toBeCloseTo(10, 6);
     expect(idle.zones['package-0']).toBe(idle.watts);
+    expect(idle.notes).toEqual([matching(/^the machine was not idle before: \d+ W, then 0 W; let it come to rest/)]);
     await meter.start();
     tree.set('intel-rapl:0', 35_000_000);
     const reading = withIdle(await meter.stop(), { ...idle, watts: 4 });
     expect(reading.grossJ).toBeCloseTo(25, 6);
     expect(reading.idleJ).toBeCloseTo(4 * reading.seconds, 6);
     expect(reading.netJ).toBeCloseTo(25 - 4 * reading.seconds, 6);
+    expect(reading.notes).toContain(idle.notes[0]);
+    expect((await measureIdle(meter, 0.02)).notes).toEqual([]);
   });
 });
