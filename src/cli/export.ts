@@ -98,7 +98,7 @@ export const verb: Verb<Arguments> = {
         requiresArg: true,
         describe: 'int8: photos for it, a folder (default: training photos of the run)',
       })
-      .option('calibration-photos', { type: 'number', default: 128, requiresArg: true, describe: 'int8: how many' })
+      .option('calibration-photos', { type: 'number', default: 512, requiresArg: true, describe: 'int8: how many' })
       .option('keep-float', {
         type: 'string',
         requiresArg: true,

@@ -27,7 +27,7 @@ export interface ExportOptions extends InferenceOptions {
   readonly dataset?: Dataset;
   /** Photos that calibrate in place of the run's: a folder, a file or a glob. Without `dataset` they are compared on too. */
   readonly calibrationData?: string;
-  /** How ranges of int8 are found, of how many photos; default percentile of 128. */
+  /** How ranges of int8 are found, of how many photos; default percentile of 512. */
   readonly calibration?: { readonly method?: CalibrationMethod; readonly photos?: number };
   /**
    * Whether int8 weights have 7 bits, as x86 processors without VNNI need them; default what this machine needs.
@@ -146,7 +146,7 @@ export async function* exportModel(
 
 /** Photos that are compared on, and that calibrate. */
 const COMPARED = 256;
-const CALIBRATING = 128;
+const CALIBRATING = 512;
 
 async function loadExported(
   proto: ModelProto,

@@ -26,7 +26,8 @@ export class Calibration {
   /** Takes numbers of the activation `name`; what is not finite counts for nothing. */
   observe(name: string, numbers: Float32Array): void {
     let { min, max } = this.extremes.get(name) ?? { min: Infinity, max: -Infinity };
-    for (const number of numbers) {
+    for (let at = 0; at < numbers.length; at++) {
+      const number = numbers[at] ?? NaN;
       if (number < min && number !== -Infinity) min = number;
       if (number > max && number !== Infinity) max = number;
     }
@@ -60,12 +61,17 @@ class Histogram {
     if (this.width === 0 && peak > 0) this.width = peak / (HALF - 1);
     while (peak >= this.width * HALF && this.width > 0) this.widen();
     const { counts, width } = this;
-    for (const number of numbers) {
-      if (!Number.isFinite(number)) continue;
-      const bin = HALF + (width > 0 ? Math.floor(number / width) : 0);
+    const scale = width > 0 ? 1 / width : 0;
+    let total = 0;
+    for (let at = 0; at < numbers.length; at++) {
+      const number = numbers[at] ?? NaN;
+      // Neither NaN nor infinite.
+      if (!(Math.abs(number) <= peak)) continue;
+      const bin = (HALF + number * scale) | 0;
       counts[bin] = (counts[bin] ?? 0) + 1;
-      this.total++;
+      total++;
     }
+    this.total += total;
   }
 
   private widen(): void {

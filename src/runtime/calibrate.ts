@@ -1,3 +1,4 @@
+import { giveBack } from '../giveBack.js';
 import * as ort from './ort.js';
 import { PIXELS } from '../artifacts/manifest.js';
 import { messageOf, UserError } from '../errors.js';
@@ -31,7 +32,12 @@ export async function* calibrate(
     let count = 0;
     for await (const pixels of images) {
       const results = await session.run({ [PIXELS]: new ort.Tensor('uint8', pixels, [1, height, width, 3]) });
-      for (const [name, { data }] of Object.entries(results)) if (data instanceof Float32Array) observe(name, data);
+      const numbers = Object.entries(results).flatMap(([name, { data }]) =>
+        data instanceof Float32Array ? [{ name, data }] : [],
+      );
+      for (const { name, data } of numbers) observe(name, data);
+      // All activations of a photo: several times what the model takes.
+      giveBack(numbers.map(({ data }) => data.buffer));
       yield ++count;
     }
   } finally {
