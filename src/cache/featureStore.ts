@@ -117,12 +117,13 @@ export class FeatureStore {
     return this.places.get(key);
   }
 
-  /** Reads a row into buffers, one for each value. Nothing is copied on the way. */
+  /** Reads a row, or several one behind another, into buffers, one for each value of each. Nothing is copied on the way. */
   read({ file, position }: Place, into: readonly Uint8Array[]): Promise<void> {
+    const wanted = into.reduce((sum, { byteLength }) => sum + byteLength, 0);
     return new Promise((resolve, reject) => {
       readv(file, into, position, (error, bytes) => {
         if (error) reject(new UserError('bad-cache', `cannot read the cache ${this.folder}: ${error.message}`));
-        else if (bytes < this.rowBytes) reject(this.damaged());
+        else if (bytes < wanted) reject(this.damaged());
         else resolve();
       });
     });

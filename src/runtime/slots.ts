@@ -63,16 +63,25 @@ export class Slots {
 
   /** Copies the slots' rows one after another into `buffers`; a slot of −1 gets zeros. From disk, they come while other work goes on. */
   gather(slots: Int32Array, buffers: readonly Row[]): Promise<unknown> | undefined {
-    const reads: Promise<void>[] = [];
+    const { rows, store } = this;
+    /** Rows on disk, those that lie one behind another together: as do those of photos in the order in which they were read. */
+    const stretches: { readonly place: Place; readonly into: Uint8Array[]; end: number }[] = [];
     slots.forEach((slot, n) => {
       const into = this.rowOf(buffers, n);
       const place = this.places[slot];
       if (slot < 0) for (const row of into) row.fill(0);
-      else if (this.rows) into.forEach((row, index) => copyRow(this.rows?.[index], slot, row));
-      else if (place && this.store) reads.push(this.store.read(place, into.map(bytesOf)));
-      else throw new Error(`slot ${slot} is empty`);
+      else if (rows) into.forEach((row, index) => copyRow(rows[index], slot, row));
+      else if (place && store) {
+        const last = stretches.at(-1);
+        const end = place.position + store.rowBytes;
+        if (last?.place.file === place.file && last.end === place.position) {
+          last.into.push(...into.map(bytesOf));
+          last.end = end;
+        } else stretches.push({ place, into: into.map(bytesOf), end });
+      } else throw new Error(`slot ${slot} is empty`);
     });
-    return reads.length > 0 ? Promise.all(reads) : undefined;
+    if (!store || stretches.length === 0) return undefined;
+    return Promise.all(stretches.map(({ place, into }) => store.read(place, into)));
   }
 }
 

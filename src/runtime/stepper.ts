@@ -445,7 +445,9 @@ export class Stepper {
     // for EfficientNet-B0 on an H100): it takes as many as in training, which fit into its memory, and always as many.
     const isCpu = (this.options.provider ?? 'cpu') === 'cpu';
     const fitting = isCpu ? Math.floor(EVALUATION_BYTES / cost.boundaryBytes) : Math.min(microBatch, slots.length);
-    const size = Math.max(1, Math.min(EVALUATION_BATCH, fitting));
+    // Where a batch is taken in parts, memory is short.
+    const most = this.update ? Math.min(EVALUATION_BATCH, microBatch) : EVALUATION_BATCH;
+    const size = Math.max(1, Math.min(most, fitting));
     for (let first = 0; first < slots.length; first += size) batches.push(slots.subarray(first, first + size));
     const buffers = [this.photos.buffers(size), this.photos.buffers(size)];
     const gather = (index: number) => {
