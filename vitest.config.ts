@@ -6,9 +6,11 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
-    fileParallelism: false,
+    // Of a slow machine, with two at a time.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    // Most tests run the command, which uses all cores for half of its time.
+    maxWorkers: 2,
     // No test writes into its user's cache, or reads what an earlier run left.
     env: { ORT_TL_CACHE: mkdtempSync(join(tmpdir(), 'ort-tl-test-cache-')) },
   },
