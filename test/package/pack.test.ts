@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,11 @@ const run = promisify(execFile);
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 /** What npm says where the registry is out of reach, and its cache does not hold what is needed. */
 const OFFLINE = /ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/;
+
+it.skipIf(process.platform === 'win32')('is built with a command that can be run, again and again', async () => {
+  // npx makes it executable when it links it for the first time, and never again.
+  expect((await stat(join(repository, 'dist', 'cli', 'main.js'))).mode & 0o111).toBe(0o111);
+});
 
 describe('the package, installed in an empty project', () => {
   let project: string;
