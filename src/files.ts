@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, UserError } from './errors.js';
+import { onExit } from './onExit.js';
 
 /** What a file is to hold: its path, and its parts one after another. */
 export interface FileContent {
@@ -25,6 +27,9 @@ export async function writeFilesAtomically(files: readonly FileContent[]): Promi
   const written: { path: string; beside: string }[] = [];
   const made: string[] = [];
   let current = '';
+  const forget = onExit(() => {
+    for (const { beside } of written) rmSync(beside, { force: true });
+  });
   try {
     for (const { path, parts } of files) {
       current = path;
@@ -47,6 +52,8 @@ export async function writeFilesAtomically(files: readonly FileContent[]): Promi
     for (const { beside } of written) await rm(beside, { force: true }).catch(() => undefined);
     for (const folder of made.reverse()) await rmdir(folder).catch(() => undefined);
     throw writeFailed(current, cause);
+  } finally {
+    forget();
   }
 }
 

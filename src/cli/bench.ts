@@ -12,6 +12,7 @@ import {
   UserError,
   writeSuiteReport,
 } from '../index.js';
+import { Interruption } from './interruption.js';
 import { number, shared } from './options.js';
 import { showDuration, showPercent, table, Terminal } from './terminal.js';
 import { checkSettings, SETTINGS, SWITCHES } from './train.js';
@@ -107,18 +108,15 @@ export const verb: Verb<Arguments> = {
     const terminal = new Terminal(args);
     const suite = suiteOf(args);
     const out = args.out ?? join('runs', `bench-${suite.name}`);
-    const controller = new AbortController();
-    const stop = () => {
+    const interruption = new Interruption(() => {
       terminal.warn('ending the training under way; what is finished is kept');
-      controller.abort();
-    };
-    const signals = ['SIGINT', 'SIGTERM'] as const;
-    for (const each of signals) process.once(each, stop);
+    });
+    const { signal } = interruption;
     try {
       const session = await SuiteSession.open(suite, {
         command: COMMAND,
         out,
-        signal: controller.signal,
+        signal,
         keepRuns: args['keep-runs'],
         ...(args.only === undefined ? {} : { only: args.only }),
         ...(args.powercap === undefined ? {} : { powercap: args.powercap }),
@@ -144,12 +142,12 @@ export const verb: Verb<Arguments> = {
       const { results } = session;
       await writeSuiteReport(results, out);
       printResults(session, out, terminal);
-      if (controller.signal.aborted) {
-        process.exitCode = 130;
+      if (signal.aborted) {
+        process.exitCode = interruption.exitCode;
         terminal.warn('stopped; the same command goes on');
       } else if (view.failed > 0 && !args['report-only']) process.exitCode = 1;
     } finally {
-      for (const each of signals) process.off(each, stop);
+      interruption.close();
     }
   },
 };

@@ -4,13 +4,14 @@ import { hideBin } from 'yargs/helpers';
 import { messageOf, UserError } from '../errors.js';
 import { fileErrorCode, fileReason } from '../files.js';
 import { packageVersion } from '../version.js';
+import { listenToSignals } from './interruption.js';
 import { closeLine, coloured, oneLine } from './terminal.js';
 import { lazily, STANDARD_INPUT } from './verb.js';
 import { inOurWords } from './wording.js';
 
 /**
  * 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C; 141: nobody reads
- * the output any more, as after SIGPIPE. `measure` exits as the command does that it ran.
+ * the output any more, as after SIGPIPE; 143: stopped by SIGTERM. `measure` exits as the command does that it ran.
  */
 const EXIT = { failure: 1, user: 2, pipe: 141 } as const;
 
@@ -31,6 +32,7 @@ function fail(thrown: unknown): never {
   process.exit(isUserError ? EXIT.user : EXIT.failure);
 }
 
+listenToSignals();
 process.stdout.on('error', (cause) => {
   // Who read it has enough, such as `head`.
   if (fileErrorCode(cause) === 'EPIPE') process.exit(EXIT.pipe);

@@ -11,6 +11,7 @@ import {
   spreadOf,
   UserError,
 } from '../index.js';
+import { handleSignals } from './interruption.js';
 import { duration, shared, wholeNumber } from './options.js';
 import { showBytes, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -122,9 +123,11 @@ async function run(
     // A terminal sends Ctrl-C to the command too.
     const isSentToAll = name === 'SIGINT' && [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY);
     if (!isSentToAll) controller.abort(name);
+    return true;
   };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const each of signals) process.on(each, passOn);
+  const release = handleSignals(passOn);
+  const hangUp = () => passOn('SIGHUP');
+  process.on('SIGHUP', hangUp);
   const meter = access.kind === 'meter' ? { meter: access.open() } : { noMeter: access.reason };
   try {
     do {
@@ -138,7 +141,8 @@ async function run(
       );
     } while (runs.length < repeat && received.length === 0 && runs.at(-1)?.exitCode === 0);
   } finally {
-    for (const each of signals) process.off(each, passOn);
+    release();
+    process.off('SIGHUP', hangUp);
   }
 }
 

@@ -13,6 +13,7 @@ import {
   UserError,
 } from '../index.js';
 import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
+import { Interruption } from './interruption.js';
 import {
   duration,
   joules,
@@ -144,11 +145,9 @@ export const verb: Verb<Arguments> = {
       valFraction: valFraction(args['val-fraction']),
       seed: wholeNumber('seed', args.seed, 0),
     });
-    const controller = new AbortController();
-    const interrupt = () => {
-      controller.abort();
-    };
-    process.once('SIGINT', interrupt);
+    const interruption = new Interruption(() => {
+      terminal.warn('ending the training under way; press Ctrl-C again to stop at once');
+    });
     try {
       const result = await reportRecommendation(terminal, {
         ...stepOptionsOf(args),
@@ -164,7 +163,7 @@ export const verb: Verb<Arguments> = {
         maxBad: share('max-bad', args['max-bad']),
         tolerance: share('tolerance', args.tolerance),
         effort: number('effort', args.effort, 'a share above 0', (value) => value > 0),
-        signal: controller.signal,
+        signal: interruption.signal,
         ...(await meterFor(args.watts)),
         ...optional(args),
       });
@@ -174,9 +173,9 @@ export const verb: Verb<Arguments> = {
     } catch (thrown) {
       if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
       terminal.warn(`ort-tl: ${thrown.message}`);
-      process.exitCode = 130;
+      process.exitCode = interruption.exitCode;
     } finally {
-      process.off('SIGINT', interrupt);
+      interruption.close();
     }
   },
 };

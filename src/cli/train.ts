@@ -39,6 +39,7 @@ import {
   valFraction,
   wholeNumber,
 } from './options.js';
+import { Interruption } from './interruption.js';
 import { meterFor, reportRecommendation } from './recommend.js';
 import { reportTraining } from './report.js';
 import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
@@ -270,13 +271,10 @@ export const verb: Verb<Arguments> = {
       ...(args.limit === undefined ? {} : { limit: wholeNumber('limit', args.limit, 1) }),
       ...(args['val-limit'] === undefined ? {} : { valLimit: wholeNumber('val-limit', args['val-limit'], 1) }),
     });
-    const controller = new AbortController();
-    const interrupt = () => {
+    const interruption = new Interruption(() => {
       terminal.warn('finishing the step and saving; press Ctrl-C again to stop at once');
-      process.once('SIGINT', () => process.exit(130));
-      controller.abort();
-    };
-    process.once('SIGINT', interrupt);
+    });
+    const { signal } = interruption;
     let out = args.out;
     try {
       const model = readModel(args.model);
@@ -285,7 +283,6 @@ export const verb: Verb<Arguments> = {
       if (args.policy.toLowerCase() === AUTO) {
         // Not after minutes of choosing.
         if (out !== undefined && !args.overwrite) checkRunFolder(out);
-        const { signal } = controller;
         const measured = { ...settings, ...(await meterFor(undefined)), model, dataset, signal };
         found = await reportRecommendation(terminal, measured);
         args = { ...args, policy: found.policy };
@@ -296,7 +293,7 @@ export const verb: Verb<Arguments> = {
       const folder = out;
       const resume = args.resume !== undefined && existsSync(join(folder, 'last'));
       const overwrite = given.overwrite || args.resume !== undefined;
-      const trainer = new Trainer({ ...options, resume, overwrite, signal: controller.signal });
+      const trainer = new Trainer({ ...options, resume, overwrite, signal });
       const summary = await reportTraining(terminal, dataset, trainer, async ({ type }) => {
         // Not earlier: settings that do not fit leave nothing behind.
         if (type !== 'compiled' || args.resume !== undefined) return;
@@ -304,15 +301,15 @@ export const verb: Verb<Arguments> = {
         if (found) await writeFileAtomically(join(folder, RECOMMENDATION_FILE), `${JSON.stringify(found, null, 2)}\n`);
       });
       terminal.json(summary);
-      if (summary.stopped) process.exitCode = 130;
+      if (summary.stopped) process.exitCode = interruption.exitCode;
     } catch (thrown) {
-      if (thrown instanceof UserError && thrown.code === 'stopped') process.exitCode = 130;
+      if (thrown instanceof UserError && thrown.code === 'stopped') process.exitCode = interruption.exitCode;
       else throw thrown;
       terminal.warn(`ort-tl: ${thrown.message}`);
     } finally {
-      process.off('SIGINT', interrupt);
+      interruption.close();
     }
-    if (process.exitCode === 130 && out !== undefined && existsSync(join(out, SETTINGS_FILE)))
+    if (signal.aborted && out !== undefined && existsSync(join(out, SETTINGS_FILE)))
       terminal.warn(`go on with: ort-tl train --resume ${out}`);
   },
 };
