@@ -110,7 +110,7 @@ export type { RunOutcome, SuiteResults } from './bench/suiteResults.js';
 export type { SuiteRun } from './bench/suiteRuns.js';
 
 // The machine.
-export { decoderVersion } from './data/decode.js';
+export { decoderVersion, sharpVersion } from './data/decode.js';
 export { type Measurement, measureCommand, type MeasureOptions } from './bench/measureCommand.js';
 export { type Spread, spreadOf } from './bench/statistics.js';
 export {

@@ -1,5 +1,5 @@
 import { availableParallelism, cpus, release, totalmem, type as osType } from 'node:os';
-import { decoderVersion } from '../data/decode.js';
+import { sharpVersion } from '../data/decode.js';
 import { runtimeVersion } from '../runtime/providers.js';
 import { packageVersion } from '../version.js';
 
@@ -22,7 +22,7 @@ export function describeMachine(): Machine {
       'ort-tl': packageVersion,
       node: process.versions.node,
       'onnxruntime-node': runtimeVersion,
-      sharp: decoderVersion,
+      sharp: sharpVersion,
     },
   };
 }

@@ -1,5 +1,5 @@
 import { availableParallelism, cpus, freemem, release, totalmem, type as osType } from 'node:os';
-import { decoderVersion, findMeter, packageVersion, probeProviders, runtimeVersion } from '../index.js';
+import { sharpVersion, findMeter, packageVersion, probeProviders, runtimeVersion } from '../index.js';
 import { shared } from './options.js';
 import type { Verb } from './verb.js';
 import { showBytes, Terminal } from './terminal.js';
@@ -17,7 +17,7 @@ export const verb: Verb<Arguments> = {
       'ort-tl': packageVersion,
       node: process.versions.node,
       'onnxruntime-node': runtimeVersion,
-      sharp: decoderVersion,
+      sharp: sharpVersion,
     };
     const machine = {
       system: `${osType()} ${release()}, ${process.arch}`,

@@ -1,7 +1,7 @@
-import { basename, extname, join } from 'node:path';
-import { PhotoExplainer, writeFileAtomically } from '../index.js';
+import { basename, extname, join, resolve } from 'node:path';
+import { PhotoExplainer, UserError, writeFileAtomically } from '../index.js';
 import { shared } from './options.js';
-import { photosOf } from './photoList.js';
+import { type PhotoArgument, photosOf } from './photoList.js';
 import type { Verb } from './verb.js';
 import { Terminal } from './terminal.js';
 
@@ -12,6 +12,14 @@ interface Arguments {
   out: string;
   json: boolean;
   quiet: boolean;
+}
+
+interface Result {
+  readonly file: string;
+  readonly label?: string;
+  /** The file that was written. */
+  readonly picture?: string;
+  readonly error?: string;
 }
 
 export const verb: Verb<Arguments> = {
@@ -32,21 +40,56 @@ export const verb: Verb<Arguments> = {
   handler: async (args) => {
     const terminal = new Terminal(args);
     const photos = await photosOf(args.photos ?? [], 'explain');
+    const pictures = placesOf(photos, args.out);
     const explainer = await PhotoExplainer.open(args.model);
-    /** Photos of the same name in several folders get numbers. */
-    const written = new Map<string, number>();
-    const results: { file: string; label: string; picture: string }[] = [];
-    for (const { name: file, content } of photos) {
-      const { label, picture: png } = await explainer.explain(content, args.class);
-      const base = file === '-' ? 'photo' : basename(file, extname(file));
-      const again = written.get(base) ?? 0;
-      written.set(base, again + 1);
-      const picture = join(args.out, `${base}${again === 0 ? '' : `-${again + 1}`}.explained.png`);
-      await writeFileAtomically(picture, png);
-      results.push({ file, label, picture });
-      terminal.result(`${file}  ${label}  ${picture}`);
+    const results: Result[] = [];
+    for (const [index, { name: file, content }] of photos.entries()) {
+      try {
+        const { label, picture: png } = await explainer.explain(content, args.class);
+        const picture = pictures[index] ?? '';
+        await writeFileAtomically(picture, png);
+        results.push({ file, label, picture });
+        terminal.result(`${file}  ${label}  ${picture}`);
+      } catch (thrown) {
+        // What is wrong with the class or the folder is wrong for every photo.
+        if (!(thrown instanceof UserError) || thrown.code !== 'unreadable-photo') throw thrown;
+        results.push({ file, error: thrown.message });
+        terminal.warn(`ort-tl: ${thrown.message}`);
+      }
     }
     await explainer.close();
     terminal.json(results);
+    if (results.some(({ error }) => error !== undefined)) process.exitCode = 2;
   },
 };
+
+/**
+ * Where the picture of each photo goes: under the photo's name without its extension; where that is another's of the same call, or a
+ * photo's of the same call, with a number. Names that differ in case or in Unicode's composition alone are one on some disks.
+ */
+function placesOf(photos: readonly PhotoArgument[], out: string): string[] {
+  const placeOf = (base: string, number: number) =>
+    join(out, `${base}${number === 1 ? '' : `-${number}`}.explained.png`);
+  const keyOf = (path: string) => resolve(path).normalize('NFC').toLowerCase();
+  const bases = photos.map(({ name }) => (name === '-' ? 'photo' : basename(name, extname(name))));
+  const taken = new Set(photos.flatMap(({ name, content }) => (typeof content === 'string' ? keyOf(name) : [])));
+  // Who comes first under a name keeps it, before any other is numbered into it.
+  const places = bases.map((base) => {
+    const place = placeOf(base, 1);
+    if (taken.has(keyOf(place))) return undefined;
+    taken.add(keyOf(place));
+    return place;
+  });
+  /** Past the numbers that are known to be taken, for folders of thousands of equal names. */
+  const last = new Map<string, number>();
+  return places.map((place, index) => {
+    if (place !== undefined) return place;
+    const base = bases[index] ?? '';
+    let number = last.get(keyOf(base)) ?? 1;
+    do number++;
+    while (taken.has(keyOf(placeOf(base, number))));
+    last.set(keyOf(base), number);
+    taken.add(keyOf(placeOf(base, number)));
+    return placeOf(base, number);
+  });
+}

@@ -1,20 +1,18 @@
-import sharp, { type Sharp } from 'sharp';
+import type { Sharp } from 'sharp';
 import { messageOf, UserError } from '../errors.js';
 import { enlarge, neededPixels } from './enlarge.js';
+import { NotRead } from './fileKind.js';
+import { Gate } from './gate.js';
 import { centredView, type Size, type View } from './geometry.js';
 import type { Unlabelled } from './dataset.js';
+import { type OpenPhoto, openPhoto } from './openPhoto.js';
 import { type PhotoContent, type Picture, readPhoto } from './photo.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
 
-// Each photo is decoded once, so a cache would only hold memory; several photos at once use the cores better than several
-// threads within one.
-sharp.cache(false);
-sharp.concurrency(1);
+export { decoderVersion, sharpVersion } from './openPhoto.js';
 
-/** Of sharp. */
-export const decoderVersion = sharp.versions.sharp;
-
-const OPTIONS = { failOn: 'error', sequentialRead: true } as const;
+/** libvips keeps the reasons of failures in one place for the whole process, so that of photos decoded at once one may get another's. */
+const decoding = new Gate();
 
 /**
  * The photo as uint8 RGB, row by row, [height, width, 3]: upright by its EXIF orientation, in sRGB, on white where it is
@@ -49,21 +47,41 @@ export async function decodeContent(
   name: string,
   viewOf: (photo: Size) => View,
 ): Promise<Uint8Array> {
+  return withPhoto(content, name, ({ image, size }) => show(image, size, viewOf(size)));
+}
+
+/**
+ * What `use` makes of a photo. A photo that fails is tried again while no other is decoded, for the reason to be its own.
+ * @throws UserError `unreadable-photo`, with `name`.
+ */
+export async function withPhoto<T>(
+  content: PhotoContent,
+  name: string,
+  use: (photo: OpenPhoto) => Promise<T>,
+): Promise<T> {
+  const decode = async () => use(await openPhoto(content));
   try {
-    if ('pixels' in content) {
-      const { pixels, width, height } = content;
-      const image = sharp(pixels, { ...OPTIONS, raw: { width, height, channels: 3 } });
-      return await show(image, content, viewOf(content));
-    }
-    const { autoOrient: photo } = await sharp(content, OPTIONS).metadata();
-    return await show(sharp(content, OPTIONS), photo, viewOf(photo));
+    return await decoding.beside(decode).catch((cause: unknown) => {
+      if (cause instanceof NotRead) throw cause;
+      return decoding.byItself(decode);
+    });
   } catch (cause) {
-    // libvips reports several lines.
-    const reason = messageOf(cause)
-      .trim()
-      .replaceAll(/\s*\n\s*/g, '; ');
-    throw new UserError('unreadable-photo', `cannot read ${name}: ${reason}`, { cause });
+    throw new UserError('unreadable-photo', `cannot read ${name}: ${reasonOf(cause)}`, { cause });
   }
+}
+
+/** libvips reports several lines, some again and again, some from looking what kind of file it is. */
+function reasonOf(cause: unknown): string {
+  const message = messageOf(cause).replace(/^Input buffer has corrupt header: */, '');
+  if (message === '') return 'its header is damaged or cut off';
+  if (message === 'Input buffer contains unsupported image format')
+    return 'it is not a picture of a kind that is read (JPEG, PNG, WebP, AVIF, TIFF, GIF)';
+  const lines = message
+    .split(/\s*\n\s*/)
+    .map((line) => line.replaceAll(/\p{Cc}+/gu, ' ').trim())
+    .filter((line) => line !== '');
+  const telling = lines.filter((line) => !/^source: bad seek to -?\d+$/.test(line));
+  return [...new Set(telling.length > 0 ? telling : lines)].join('; ');
 }
 
 /** The decoder and sharp shrink; what has to grow does so here. */
@@ -83,8 +101,6 @@ async function show(image: Sharp, photo: Size, { scaled, left, top, window }: Vi
   const columns = neededPixels(across);
   const rows = neededPixels(down);
   const buffer = await image
-    .autoOrient()
-    .flatten({ background: '#ffffff' })
     // The decoder drops what is left over when it divides a side; fast would let it divide twice as far (lovell/sharp#3526).
     .resize(across.length, down.length, { fit: 'fill', kernel: 'linear', fastShrinkOnLoad: false })
     .extract({ left: columns.first, top: rows.first, width: columns.count, height: rows.count })
