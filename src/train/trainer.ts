@@ -20,6 +20,7 @@ import { Random } from '../random.js';
 import { quantizeModel } from '../quantize/frozenPart.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { Engine } from '../runtime/engine.js';
+import { type Agreement, Comparison, toleranceOf } from './agreement.js';
 import { compiledHere, startCompiling } from './compiler.js';
 import { compileWithin, planningOf } from './compileWithin.js';
 import { type Identity, type Progress, readLast, writeLast } from './checkpoint.js';
@@ -673,10 +674,11 @@ class Session {
     const photos = this.valPhotos;
     if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
     const count = signal?.aborted ? 0 : Math.min(options.verify ?? VERIFIED_PHOTOS, photos.length);
-    const { right, ...verified } = yield* verify(this.model, photos, count, logits, settings.threads);
+    const tolerance = toleranceOf(settings);
+    const { right, ...verified } = yield* verify(this.model, photos, count, logits, settings.threads, tolerance);
     const inFloat =
       manifest.frozen && count > 0
-        ? yield* verify(this.floatModel, photos, count, logits, settings.threads)
+        ? yield* verify(this.floatModel, photos, count, logits, settings.threads, tolerance)
         : undefined;
     const { loss, top1, top5, macroF1, balancedAccuracy } = metrics;
     const summary: Summary = {
@@ -741,41 +743,40 @@ const WRITE_EVERY_MS = 2000;
 /** An epoch that takes longer than this is also saved on the way. */
 const SAVE_EVERY_MS = 60_000;
 
-interface Verification {
-  readonly photos: number;
-  readonly agreeing: number;
+interface Verification extends Agreement {
   /** Photos whose class is right. */
   readonly right: number;
 }
 
-/** Runs the exported model again, as a program that deploys it would, and compares its classes with the chosen evaluation's. */
+/** Runs the exported model again, as a program that deploys it would, and compares its logits with the chosen evaluation's. */
 async function* verify(
   model: string,
   photos: readonly Photo[],
   count: number,
   logits: Float32Array,
   threads: number,
+  tolerance: number,
 ): AsyncGenerator<TrainEvent, Verification> {
-  if (count === 0) return { photos: 0, agreeing: 0, right: 0 };
+  if (count === 0) return { ...new Comparison(false).result(tolerance), right: 0 };
   // Spread evenly, since the photos of a class stand together.
   const places = Array.from({ length: count }, (_, index) => Math.floor((index * photos.length) / count));
   const chosen = places.flatMap((place) => photos[place] ?? []);
   const classifier = await ImageClassifier.open(model, threads);
   const classes = classifier.labels.length;
-  let [done, agreeing, right] = [0, 0, 0];
+  const comparison = new Comparison(classifier.endsInSoftmax);
+  let [done, right] = [0, 0];
   try {
     for await (const { index, photo, scores } of classifyPhotos(classifier, chosen)) {
       const row = (places[index] ?? 0) * classes;
-      const predicted = predictionOf(scores);
-      if (predicted === predictionOf(logits.subarray(row, row + classes))) agreeing++;
-      if (predicted === photo.label) right++;
+      comparison.add(logits.subarray(row, row + classes), scores);
+      if (predictionOf(scores) === photo.label) right++;
       if (++done % 16 === 0 || done === count)
         yield { type: 'progress', phase: 'verifying', epoch: 0, done, total: count };
     }
   } finally {
     await classifier.close();
   }
-  return { photos: done, agreeing, right };
+  return { ...comparison.result(tolerance), right };
 }
 
 /** Refuses a folder that holds what an earlier run has learned. @throws UserError `run-exists`. */
