@@ -1,5 +1,6 @@
 import { clone } from '@bufbuild/protobuf';
 import { UserError } from '../errors.js';
+import { allFinite, notFinite } from '../finite.js';
 import { Value } from '../graph/graph.js';
 import { protoOfNode, protoOfValue } from '../graph/proto.js';
 import { headOperator, hiddenNodes } from './hiddenLayers.js';
@@ -32,7 +33,7 @@ export const TUNED_FIELDS: Readonly<Record<keyof TunedManifest, true>> = {
 /**
  * The source model with `parameters` in place of its own, and what a program needs to use it in its metadata: `labels` and
  * `preprocessing`, both JSON.
- * @throws UserError `unsupported-model` when a parameter cannot be found in the source.
+ * @throws UserError `unsupported-model` when a parameter cannot be found in the source, `not-finite` when a value is no number.
  */
 export function tunedModel(
   source: ModelProto,
@@ -72,6 +73,8 @@ export function tunedModel(
   for (const { name } of [...manifest.parameters, ...manifest.statistics]) {
     const value = parameters.get(name);
     if (!value) throw new Error(`the checkpoint lacks "${name}"`);
+    if (value.data instanceof Float32Array && !allFinite(value.data))
+      throw notFinite(`the trained parameter "${name}" has values that are no numbers`);
     declare(name, value);
     const index = graph.initializer.findIndex((initializer) => initializer.name === name);
     if (index >= 0) {

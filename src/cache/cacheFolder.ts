@@ -1,9 +1,11 @@
-import { type Dirent, statfsSync } from 'node:fs';
+import type { Dirent } from 'node:fs';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
-import { isIndex, LAYOUT_FILE, readLayout, rowsOfIndex } from './featureStore.js';
+import { freeBytesOf, SPARE_BYTES } from './disk.js';
+import { LAYOUT_FILE, readLayout } from './featureStore.js';
+import { isIndex, rowsOfIndex } from './segment.js';
 
 export interface CacheEntry {
   /** The name of its folder, by which it is removed. */
@@ -52,9 +54,6 @@ export function prunable(
   });
 }
 
-/** What a disk keeps free for others: a full one breaks more than a cache. */
-const SPARE_BYTES = 256 * 2 ** 20;
-
 /**
  * The bytes that are free on the disk of `folder`, which is made if need be.
  * @throws UserError `cache-full` when `needed` bytes would not leave 256 MB of them, or the folder cannot be made.
@@ -64,8 +63,7 @@ export async function checkSpace(folder: string, needed: number): Promise<number
   let free: number;
   try {
     await mkdir(folder, { recursive: true });
-    const { bavail, bsize } = statfsSync(folder);
-    free = bavail * bsize;
+    free = freeBytesOf(folder);
   } catch (cause) {
     throw new UserError('cache-full', `cannot use ${folder} as the cache: ${messageOf(cause)}; ${advice}`, { cause });
   }
@@ -87,7 +85,8 @@ async function entryOf(folder: string, name: string): Promise<CacheEntry | undef
   const layout = readLayout(folder);
   if (!layout) return undefined;
   const files = await Promise.all(
-    (await readdir(folder)).map(async (file) => ({ file, bytes: (await stat(join(folder, file))).size })),
+    // A file may vanish meanwhile: another process makes one of many.
+    (await readdir(folder)).map(async (file) => ({ file, bytes: await sizeOf(join(folder, file)) })),
   );
   const sum = (some: typeof files) => some.reduce((total, { bytes }) => total + bytes, 0);
   const { mtime } = await stat(join(folder, LAYOUT_FILE));
@@ -100,4 +99,8 @@ async function entryOf(folder: string, name: string): Promise<CacheEntry | undef
     bytes: sum(files),
     lastUsed: mtime,
   };
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.size ?? 0;
 }

@@ -1,22 +1,16 @@
-import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readv,
-  statSync,
-  utimesSync,
-} from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { mkdirSync, readFileSync, utimesSync } from 'node:fs';
+import { type FileHandle, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { messageOf, UserError } from '../errors.js';
-import { sha256, writeFileAtomically } from '../files.js';
+import { fileErrorCode, sha256, writeFileAtomically } from '../files.js';
+import { machineErrorOf } from '../machineError.js';
 import { bytesPerElement, elementCount } from '../onnx/tensor.js';
+import { compactSegments, newSegmentName } from './compaction.js';
+import { OpenFiles } from './openFiles.js';
+import { ENTRY_BYTES, entryOf, INDEX, readSegment, ROWS, SEALED, segmentsIn } from './segment.js';
+import { readAll, writeAll } from './vectored.js';
 
 const layoutSchema = z.object({
   format: z.literal(1),
@@ -43,17 +37,19 @@ export type Layout = z.infer<typeof layoutSchema>;
 
 /** Where a row lies. */
 export interface Place {
+  /** The number of the segment, as the store counts them. */
   readonly file: number;
   readonly position: number;
   readonly checksum: number;
 }
 
 export const LAYOUT_FILE = 'layout.json';
-const ROWS = '.rows';
-const INDEX = '.index';
-/** An entry of an index: the row's key, its CRC-32, and four bytes that are zero. */
-const KEY_BYTES = 32;
-const ENTRY_BYTES = KEY_BYTES + 8;
+/** Files of rows that a store has open at once: more reads than these no four threads of libuv carry out. */
+const MOST_OPEN = 8;
+/** Who has not added a row for so long begins a new segment: others may think after a day that nobody adds to the old one. */
+const IDLE_MS = 3600_000;
+/** How often a folder is listed again because a segment vanished that was listed. */
+const LISTINGS = 5;
 
 /** The folder, below `root`, of rows that are laid out as `layout` says. */
 export function storeFolder(root: string, { runtime, values }: Layout): string {
@@ -69,33 +65,49 @@ export function readLayout(folder: string): Layout | undefined {
   }
 }
 
-/** How many rows the index files of a store, of so many bytes, tell of. */
-export const rowsOfIndex = (bytes: number) => Math.floor(bytes / ENTRY_BYTES);
-export const isIndex = (name: string) => name.endsWith(INDEX);
-
 /** A row's bytes. */
 export function rowBytesOf({ values }: Pick<Layout, 'values'>): number {
   return values.reduce((sum, { dtype, shape }) => sum + bytesPerElement(dtype) * elementCount(shape), 0);
 }
 
+interface Segment {
+  readonly name: string;
+  /** In the order of the rows. */
+  readonly keys: string[];
+}
+
+/** The segment that this process adds to. */
+interface Writing {
+  readonly number: number;
+  readonly rows: FileHandle;
+  readonly index: FileHandle;
+  writtenAt: number;
+}
+
 /**
- * Rows on disk by a key of 32 bytes: what the frozen part computed of a photo. Each process that adds rows writes a pair of files
- * of its own, `.rows` and `.index`, so that several may at once. An entry of the index follows its row, and has its checksum: what
- * a killed process or a full disk has cut off counts for nothing, and a damaged row is as good as none.
+ * Rows on disk by a key of 32 bytes: what the frozen part computed of a photo. Each process that adds rows writes a segment of its own,
+ * a pair of files `.rows` and `.index`, so that several may at once; when it is done it seals it (`.sealed`), and small sealed ones are
+ * made one (see {@link compactSegments}). An entry of the index follows its row, and has its checksum: what a killed process or a full
+ * disk has cut off counts for nothing, and a damaged row is as good as none.
  */
 export class FeatureStore {
   private readonly places = new Map<string, Place>();
-  private readonly files: number[] = [];
-  private writing: { rows: FileHandle; index: FileHandle; file: number; position: number } | undefined;
+  private readonly segments: Segment[] = [];
+  private readonly known = new Set<string>();
+  private readonly files = new OpenFiles(MOST_OPEN);
+  private writing: Writing | undefined;
   /** Appends come after one another. */
   private last: Promise<unknown> = Promise.resolve();
   readonly rowBytes: number;
+  /** Buffers of a row. */
+  private readonly partsOfRow: number;
 
   private constructor(
     readonly folder: string,
     layout: Layout,
   ) {
     this.rowBytes = rowBytesOf(layout);
+    this.partsOfRow = layout.values.length;
   }
 
   /** Opens the store in `folder`, and makes it if need be. @throws UserError `bad-cache` where it cannot be read. */
@@ -103,7 +115,8 @@ export class FeatureStore {
     const store = new FeatureStore(folder, layout);
     if (readLayout(folder)) utimesSync(join(folder, LAYOUT_FILE), new Date(), new Date());
     else await writeFileAtomically(join(folder, LAYOUT_FILE), `${JSON.stringify(layout, null, 2)}\n`);
-    for (const name of readdirSync(folder).sort()) if (isIndex(name)) store.openSegment(name);
+    await compactSegments(folder, store.rowBytes);
+    store.list();
     return store;
   }
 
@@ -117,16 +130,20 @@ export class FeatureStore {
     return this.places.get(key);
   }
 
-  /** Reads a row, or several one behind another, into buffers, one for each value of each. Nothing is copied on the way. */
-  read({ file, position }: Place, into: readonly Uint8Array[]): Promise<void> {
-    const wanted = into.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    return new Promise((resolve, reject) => {
-      readv(file, into, position, (error, bytes) => {
-        if (error) reject(new UserError('bad-cache', `cannot read the cache ${this.folder}: ${error.message}`));
-        else if (bytes < wanted) reject(this.damaged());
-        else resolve();
-      });
-    });
+  /**
+   * Reads a row, or several one behind another, into buffers, one for each value of each. Nothing is copied on the way.
+   * @throws UserError `bad-cache`, MachineError.
+   */
+  async read(place: Place, into: readonly Uint8Array[]): Promise<void> {
+    try {
+      await this.readSegment(place, into);
+    } catch (thrown) {
+      if (thrown instanceof UserError) throw thrown;
+      const machine = machineErrorOf(thrown);
+      if (machine) throw machine;
+      if (fileErrorCode(thrown) !== 'ENOENT') throw this.unreadable(messageOf(thrown), thrown);
+      await this.readElsewhere(place, into);
+    }
   }
 
   /** Reads a row as {@link read} does, and tells whether it is what was written. */
@@ -152,64 +169,119 @@ export class FeatureStore {
 
   async close(): Promise<void> {
     await this.last;
-    await this.writing?.rows.close();
-    await this.writing?.index.close();
-    for (const file of this.files) closeSync(file);
-    this.files.length = 0;
+    await this.seal();
+    await this.files.close();
   }
 
-  private openSegment(indexName: string): void {
-    const rowsName = join(this.folder, indexName.slice(0, -INDEX.length) + ROWS);
-    if (!existsSync(rowsName)) return;
-    const index = readFileSync(join(this.folder, indexName));
-    const rows = Math.floor(statSync(rowsName).size / this.rowBytes);
-    const count = Math.min(rows, rowsOfIndex(index.length));
-    if (count === 0) return;
-    const file = openSync(rowsName, 'r');
-    this.files.push(file);
-    for (let row = 0; row < count; row++) {
-      const at = row * ENTRY_BYTES;
-      this.places.set(index.toString('hex', at, at + KEY_BYTES), {
-        file,
-        position: row * this.rowBytes,
-        checksum: index.readUInt32LE(at + KEY_BYTES),
-      });
+  /** Takes up the segments that are not known yet. One that vanishes meanwhile has become a part of another. */
+  private list(): void {
+    for (let listing = 0; listing < LISTINGS; listing++) {
+      const vanished = segmentsIn(this.folder).filter((name) => !this.known.has(name) && !this.takeUp(name));
+      if (vanished.length === 0) return;
+    }
+  }
+
+  /** Tells whether the segment is still there. */
+  private takeUp(name: string): boolean {
+    const index = readSegment(this.folder, name, this.rowBytes);
+    if (index === 'vanished') return false;
+    this.known.add(name);
+    const keys = [...index.keys];
+    const file = this.segments.push({ name, keys }) - 1;
+    for (const [row, key] of keys.entries())
+      this.places.set(key, { file, position: row * this.rowBytes, checksum: index.checksums[row] ?? 0 });
+    return true;
+  }
+
+  private async readSegment({ file, position }: Place, into: readonly Uint8Array[]): Promise<void> {
+    const wanted = into.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const bytes = await this.files.use(this.pathOf(file, ROWS), (descriptor) => readAll(descriptor, into, position));
+    if (bytes < wanted) throw this.unreadable('it is shorter than it says');
+  }
+
+  /** Reads rows, one behind another, of a segment that another process has meanwhile made a part of another one. */
+  private async readElsewhere({ file, position }: Place, into: readonly Uint8Array[]): Promise<void> {
+    this.list();
+    const keys = this.segments[file]?.keys ?? [];
+    for (let part = 0, row = position / this.rowBytes; part < into.length; part += this.partsOfRow, row++) {
+      const place = this.places.get(keys[row] ?? '');
+      if (!place || place.file === file) throw this.unreadable('its rows were removed while they were in use');
+      await this.read(place, into.slice(part, part + this.partsOfRow));
     }
   }
 
   private async write(key: string, row: readonly Uint8Array[]): Promise<Place> {
     try {
+      if (this.writing && Date.now() - this.writing.writtenAt > IDLE_MS) await this.seal();
       this.writing ??= await this.startSegment();
-      const { rows, index, file, position } = this.writing;
+      const { number: file, rows, index } = this.writing;
+      const keys = this.segments[file]?.keys ?? [];
+      const position = keys.length * this.rowBytes;
       const checksum = row.reduce((sum, part) => crc32(part, sum), 0);
-      const { bytesWritten } = await rows.writev(row, position);
-      if (bytesWritten < this.rowBytes) throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' });
-      const entry = Buffer.alloc(ENTRY_BYTES);
-      entry.write(key, 'hex');
-      entry.writeUInt32LE(checksum, KEY_BYTES);
-      await index.appendFile(entry);
-      this.writing.position += this.rowBytes;
+      // At their places, since a full disk may have taken parts of earlier ones.
+      await writeWhole(rows, row, position);
+      await writeWhole(index, [entryOf(key, checksum)], keys.length * ENTRY_BYTES);
+      this.writing.writtenAt = Date.now();
+      keys.push(key);
       const place = { file, position, checksum };
       this.places.set(key, place);
       return place;
     } catch (cause) {
-      throw new UserError(
-        'cache-full',
-        `cannot write the cache ${this.folder}: ${messageOf(cause)}; free some space (ort-tl cache prune), choose another folder (--cache), or do without (--no-cache)`,
-        { cause },
+      throw (
+        machineErrorOf(cause) ??
+        new UserError(
+          'cache-full',
+          `cannot write the cache ${this.folder}: ${messageOf(cause)}; free some space (ort-tl cache prune), choose another folder (--cache), or do without (--no-cache)`,
+          { cause },
+        )
       );
     }
   }
 
-  private async startSegment() {
+  private async startSegment(): Promise<Writing> {
     mkdirSync(this.folder, { recursive: true });
-    const base = join(this.folder, `${Date.now().toString(36)}-${randomBytes(6).toString('hex')}`);
-    const rows = await open(base + ROWS, 'wx+');
-    const index = await open(base + INDEX, 'wx');
-    return { rows, index, file: rows.fd, position: 0 };
+    const name = newSegmentName();
+    const rows = await open(join(this.folder, name + ROWS), 'wx');
+    let index: FileHandle;
+    try {
+      index = await open(join(this.folder, name + INDEX), 'wx');
+    } catch (thrown) {
+      await rows.close();
+      await rm(join(this.folder, name + ROWS), { force: true });
+      throw thrown;
+    }
+    this.known.add(name);
+    return { number: this.segments.push({ name, keys: [] }) - 1, rows, index, writtenAt: Date.now() };
   }
 
-  private damaged(): UserError {
-    return new UserError('bad-cache', `the cache ${this.folder} is shorter than it says; remove it (ort-tl cache rm)`);
+  /** Ends the segment that this process adds to, and says so to others; one without rows goes. */
+  private async seal(): Promise<void> {
+    const { writing } = this;
+    this.writing = undefined;
+    if (!writing) return;
+    await writing.rows.close();
+    await writing.index.close();
+    const isEmpty = this.segments[writing.number]?.keys.length === 0;
+    // Without the mark it is left as it is for a day, and nothing worse.
+    if (!isEmpty) await writeFile(this.pathOf(writing.number, SEALED), '').catch(() => undefined);
+    else for (const ending of [INDEX, ROWS]) await rm(this.pathOf(writing.number, ending), { force: true });
   }
+
+  private pathOf(file: number, ending: string): string {
+    return join(this.folder, (this.segments[file]?.name ?? '') + ending);
+  }
+
+  private unreadable(reason: string, cause?: unknown): UserError {
+    return new UserError(
+      'bad-cache',
+      `cannot read the cache ${this.folder}: ${reason}; run again, or remove it (ort-tl cache rm)`,
+      { cause },
+    );
+  }
+}
+
+async function writeWhole(file: FileHandle, parts: readonly Uint8Array[], position: number): Promise<void> {
+  const wanted = parts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if ((await writeAll(file, parts, position)) < wanted)
+    throw Object.assign(new Error('the disk is full'), { code: 'ENOSPC' });
 }

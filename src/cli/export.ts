@@ -174,10 +174,9 @@ export const verb: Verb<Arguments> = {
     const exported = await report(terminal, source, learned, { ...given, ...(await photosOf(args, settings)) });
     const { parity } = exported;
     const told = { format: args.format, precision: args.precision, ...parity, calibration: exported.calibration };
-    if (least !== undefined && parity.agreement < least) {
-      terminal.warn(
-        `ort-tl: the exported model agrees with the trained one on ${showPercent(parity.agreement)} of ${parity.photos} photos, and ${args['min-agreement'] ?? 0} % were asked for (--min-agreement); nothing is written`,
-      );
+    const refused = refusalOf(parity, least);
+    if (refused !== undefined) {
+      terminal.warn(`ort-tl: ${refused}; nothing is written`);
       terminal.json({ out: null, ...told });
       process.exitCode = 1;
       return;
@@ -274,9 +273,29 @@ async function report(
   return state.value;
 }
 
+/** Why a model is not to be written, if it is not; `least` is the share of photos that was asked for. */
+export function refusalOf(
+  { photos, agreement, largestDifference, scale, tolerance, ok }: Parity,
+  least?: number,
+): string | undefined {
+  const agrees = `the exported model agrees with the trained one on ${showPercent(agreement)} of ${photos} photos`;
+  if (least !== undefined && agreement < least)
+    return `${agrees}, and ${Number((100 * least).toPrecision(6))} % were asked for (--min-agreement)`;
+  if (largestDifference === null)
+    return 'the exported model gives no numbers (NaN, or infinite) where the trained one does; choose another --precision';
+  if (tolerance !== null)
+    return ok
+      ? undefined
+      : `the exported model is not the trained one: logits differ by up to ${largestDifference.toPrecision(2)}, where the largest is ${scale.toPrecision(2)} and ${(tolerance * scale).toPrecision(2)} is rounding; take the run's own model.onnx`;
+  // Who states a share wants to see what is below it.
+  return ok || least !== undefined
+    ? undefined
+    : `${agrees}, fewer than half; choose another --precision, or say which share will do (--min-agreement)`;
+}
+
 function comparisonOf({ photos, agreement, largestDifference, top1, bytes, latencyMs }: Parity): string {
   const accuracy = top1 ? `, top-1 ${showPercent(top1.exported)} (trained: ${showPercent(top1.trained)})` : '';
-  return `${showBytes(bytes.exported)} (trained: ${showBytes(bytes.trained)}); agrees on ${showPercent(agreement)} of ${photos} photos, logits differ by ${largestDifference.toPrecision(2)} at most${accuracy}; ${latencyMs.exported.toFixed(2)} ms a run (trained: ${latencyMs.trained.toFixed(2)} ms)`;
+  return `${showBytes(bytes.exported)} (trained: ${showBytes(bytes.trained)}); agrees on ${showPercent(agreement)} of ${photos} photos, logits differ by ${(largestDifference ?? NaN).toPrecision(2)} at most${accuracy}; ${latencyMs.exported.toFixed(2)} ms a run (trained: ${latencyMs.trained.toFixed(2)} ms)`;
 }
 
 async function writeDelta(terminal: Terminal, args: Arguments, source: ModelFile, learned: Learned): Promise<void> {

@@ -84,6 +84,10 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       );
       if (verified.photos === 0) terminal.result(model);
       else terminal.result(`${model}: the exported model agrees on ${verified.agreeing} of ${verified.photos} photos`);
+      if (!verified.ok) {
+        terminal.warn(`ort-tl: ${disagreement(model, verified)}`);
+        process.exitCode = 1;
+      }
       if (frozen) {
         const { photos, calibration, agreeing } = frozen;
         terminal.result(
@@ -93,4 +97,14 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       break;
     }
   }
+}
+
+/** What the exported model does otherwise than the evaluation that chose it. */
+function disagreement(model: string, verified: Summary['verified']): string {
+  const { photos, differing, largestDifference, scale, tolerance } = verified;
+  const by =
+    largestDifference === null
+      ? 'are no numbers (NaN, or infinite)'
+      : `differ by up to ${largestDifference.toPrecision(2)}, where the largest is ${scale.toPrecision(2)} and ${(tolerance * scale).toPrecision(2)} is rounding`;
+  return `${model} is not what was evaluated: on ${differing} of ${photos} photos its logits ${by}; it stays for you to look at, with ort-tl eval say: photos may have changed since they were read, or the model computes otherwise for one photo than for several`;
 }

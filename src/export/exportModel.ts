@@ -13,6 +13,7 @@ import { ImageClassifier } from '../runtime/classifier.js';
 import { inOrtFormat } from '../runtime/ortFormat.js';
 import { runtimeVersion } from '../runtime/providers.js';
 import { productsSaturate } from '../runtime/saturation.js';
+import { TOLERANCES } from '../train/agreement.js';
 import { observeRanges } from '../train/observeRanges.js';
 import { calibrationPhotos } from '../train/quantizeFrozen.js';
 import { InferenceModel, type InferenceOptions } from './inferenceModel.js';
@@ -120,7 +121,9 @@ export async function* exportModel(
     const after = await loadExported(proto, bytes, threads, options.opset);
     try {
       const takesWhole = options.bakesPreprocessing ?? false;
-      const comparing = compareModels(before, after, chosen, { takesWhole, source: photoSource });
+      // Resizing of its own, or fewer bits, is another computation.
+      const tolerance = precision === 'fp32' && !takesWhole ? TOLERANCES.float32 : null;
+      const comparing = compareModels(before, after, chosen, { takesWhole, source: photoSource, tolerance });
       let state = await comparing.next();
       for (; !state.done; state = await comparing.next())
         yield { phase: 'comparing', done: state.value, total: chosen.length };

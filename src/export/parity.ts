@@ -5,6 +5,8 @@ import { PhotoReader } from '../data/photoReader.js';
 import { UserError } from '../errors.js';
 import { median } from '../bench/statistics.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
+import { allFinite, notFinite } from '../finite.js';
+import { Comparison } from '../train/agreement.js';
 import { predictionOf } from '../train/metrics.js';
 
 /** How an exported model compares with the one that was trained, on the same photos. */
@@ -12,8 +14,17 @@ export interface Parity {
   readonly photos: number;
   /** Share of the photos that both give the same class. */
   readonly agreement: number;
-  /** Of two logits of one photo and class. */
-  readonly largestDifference: number;
+  /** Of two logits of one photo and class; null where the exported model gave what is no number. */
+  readonly largestDifference: number | null;
+  /** The largest magnitude of a logit of the trained model. */
+  readonly scale: number;
+  /** The share of `scale` by which logits may differ, where the exported model computes the same; null where it rounds by intention. */
+  readonly tolerance: number | null;
+  /**
+   * Whether the file is fit for use: no logit differs by more than the tolerance; without one, all are numbers, and at least half of the
+   * photos get the same class, if there are {@link FEWEST} of them.
+   */
+  readonly ok: boolean;
   /** Share of the photos whose class is known that is given it; absent where none is known. */
   readonly top1?: { readonly trained: number; readonly exported: number };
   /** Of the file. */
@@ -21,6 +32,11 @@ export interface Parity {
   /** Median time of a run on one image, or on as many as the model takes, in ONNX Runtime on this machine. */
   readonly latencyMs: { readonly trained: number; readonly exported: number };
 }
+
+/** Of fewer photos the share that agrees says little. */
+const FEWEST = 10;
+/** A model in float16 or int8 that agrees on a smaller share of the photos is no copy of the trained one. */
+const LEAST_AGREEMENT = 0.5;
 
 /** Photos that are decoding, or decoded and waiting for their turn. */
 const AHEAD = 8;
@@ -37,40 +53,39 @@ interface Compared {
 
 /**
  * Runs both models on photos, one at a time, and tells after each how many there have been. `takesWhole`: whether the exported model
- * takes photos in their own size. Photos that cannot be read are passed over; those whose class is not known have label −1.
- * @throws UserError `no-photos` when none can be read.
+ * takes photos in their own size; `tolerance`: see {@link Parity}. Photos that cannot be read are passed over; those whose class is not
+ * known have label −1.
+ * @throws UserError `no-photos` when none can be read, `not-finite` where the trained model gives no numbers.
  */
 export async function* compareModels(
   trained: ImageClassifier,
   exported: ImageClassifier,
   photos: readonly Photo[],
-  { takesWhole, source }: { readonly takesWhole: boolean; readonly source: string },
+  {
+    takesWhole,
+    source,
+    tolerance,
+  }: { readonly takesWhole: boolean; readonly source: string; readonly tolerance: number | null },
 ): AsyncGenerator<number, Omit<Parity, 'bytes'>> {
   const reader = new PhotoReader<Compared>(async (photo, preprocessing) => {
     const prepared = await decodePhoto(photo, preprocessing);
     const { width, height } = preprocessing;
     return { prepared, given: takesWhole ? await decodeWhole(photo) : { pixels: prepared, width, height } };
   });
-  const inShares = trained.endsInSoftmax || exported.endsInSoftmax;
-  const comparable = (scores: Float32Array) => (inShares ? logSoftmax(scores) : scores);
-  let [count, agreeing, largestDifference, known, rightBefore, rightAfter] = [0, 0, 0, 0, 0, 0];
+  const comparison = new Comparison(trained.endsInSoftmax || exported.endsInSoftmax);
+  let [count, known, rightBefore, rightAfter] = [0, 0, 0, 0];
   let first: Compared | undefined;
   const reading = { concurrency: AHEAD, onSkipped: () => undefined };
   for await (const { photo, decoded } of reader.read(photos, trained.preprocessing, reading)) {
     first ??= decoded;
-    const before = comparable(await trained.run(decoded.prepared, 1));
-    const after = comparable(await exported.run(decoded.given.pixels, 1, decoded.given));
-    const [was, is] = [predictionOf(before), predictionOf(after)];
-    if (was === is) agreeing++;
-    before.forEach((logit, index) => {
-      const difference = Math.abs(logit - (after[index] ?? NaN));
-      // What is no number compares with nothing.
-      if (!(difference <= largestDifference)) largestDifference = Number.isNaN(difference) ? Infinity : difference;
-    });
+    const before = await trained.run(decoded.prepared, 1);
+    if (!allFinite(before)) throw notFinite(`the trained model gives no numbers for ${photo.path}`);
+    const after = await exported.run(decoded.given.pixels, 1, decoded.given);
+    comparison.add(before, after);
     if (photo.label >= 0) {
       known++;
-      if (was === photo.label) rightBefore++;
-      if (is === photo.label) rightAfter++;
+      if (predictionOf(before) === photo.label) rightBefore++;
+      if (predictionOf(after) === photo.label) rightAfter++;
     }
     yield ++count;
   }
@@ -84,17 +99,17 @@ export async function* compareModels(
     times.trained.push(...(await trained.time(first.prepared, RUNS_A_ROUND)));
     times.exported.push(...(await exported.time(first.given.pixels, RUNS_A_ROUND, first.given)));
   }
+  const { agreeing, largestDifference, scale, ok } = comparison.result(tolerance ?? Infinity);
+  const agreement = agreeing / count;
+  const resembles = largestDifference !== null && (agreement >= LEAST_AGREEMENT || count < FEWEST);
   return {
     photos: count,
-    agreement: agreeing / count,
+    agreement,
     largestDifference,
+    scale,
+    tolerance,
+    ok: tolerance === null ? resembles : ok,
     ...(known > 0 ? { top1: { trained: rightBefore / known, exported: rightAfter / known } } : {}),
     latencyMs: { trained: median(times.trained), exported: median(times.exported) },
   };
-}
-
-function logSoftmax(scores: Float32Array): Float32Array {
-  const largest = scores.reduce((most, score) => Math.max(most, score), -Infinity);
-  const sum = scores.reduce((total, score) => total + Math.exp(score - largest), 0);
-  return scores.map((score) => score - largest - Math.log(sum));
 }

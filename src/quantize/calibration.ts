@@ -20,6 +20,8 @@ const ENTROPY_STEP = 16;
 export class Calibration {
   private readonly extremes = new Map<string, { min: number; max: number }>();
   private readonly histograms = new Map<string, Histogram>();
+  /** The first activation in which something was NaN: whole numbers would hide that. */
+  notANumber: string | undefined;
 
   constructor(private readonly method: CalibrationMethod) {}
 
@@ -28,6 +30,7 @@ export class Calibration {
     let { min, max } = this.extremes.get(name) ?? { min: Infinity, max: -Infinity };
     for (let at = 0; at < numbers.length; at++) {
       const number = numbers[at] ?? NaN;
+      if (Number.isNaN(number)) this.notANumber ??= name;
       if (number < min && number !== -Infinity) min = number;
       if (number > max && number !== Infinity) max = number;
     }

@@ -302,7 +302,14 @@ class Search {
     const train = async (candidate: Candidate, { photos, epochs }: Length, index: number, from: Parameters) => {
       this.checkStopped();
       const training = { photos: pool.slice(0, photos), epochs, seed: seed + index, from, heldOut };
-      const correct = await this.metered(candidate.spent, () => candidate.trial.train(training, labels));
+      const correct = await this.metered(candidate.spent, () => candidate.trial.train(training, labels)).catch(
+        (thrown: unknown) => {
+          // The others begin with the head.
+          if (candidate === head || !(thrown instanceof UserError) || thrown.code !== 'diverged') throw thrown;
+          candidate.exceeds = thrown.message;
+          return heldOut.map(() => false);
+        },
+      );
       const policy = candidate.trial.settings.policy;
       const event = { type: 'trained', policy, photos, epochs, seed: seed + index, top1: shareOf(correct) } as const;
       return { event, correct };
@@ -407,6 +414,7 @@ class Search {
     const decision = race && decide(race.evidence, { tolerance, seed });
     const chosen = inside[decision?.chosen ?? 0];
     if (!chosen) throw new Error('a policy is chosen');
+    if (chosen.exceeds !== undefined) throw this.nothingFits();
     const standingOf = (candidate: Candidate) => decision?.standings[inside.indexOf(candidate)];
     const reports = this.candidates.map((candidate): PolicyReport => {
       const { trial, predictedMs, memoryBytes, exceeds } = candidate;

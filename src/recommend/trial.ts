@@ -5,6 +5,8 @@ import type { Manifest } from '../artifacts/manifest.js';
 import type { Photo } from '../data/dataset.js';
 import { decoderVersion } from '../data/decode.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
+import { UserError } from '../errors.js';
+import { allFinite } from '../finite.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { shareOfPeak } from '../optim/schedule.js';
 import { policyFileName } from '../policy/policy.js';
@@ -119,7 +121,10 @@ export class Trial {
     return slots;
   }
 
-  /** Trains shortly, and tells of each photo that is held out whether it is classified rightly. */
+  /**
+   * Trains shortly, and tells of each photo that is held out whether it is classified rightly.
+   * @throws UserError `diverged` where the loss or the logits are no numbers any more.
+   */
   async train({ photos, epochs, seed, from, heldOut }: ShortTraining, labels: readonly number[]): Promise<boolean[]> {
     const engine = this.running;
     await engine.setState(new Map([...this.initial, ...from]));
@@ -135,11 +140,20 @@ export class Trial {
         { length: steps },
         (_, index) => this.learningRate * shareOfPeak(schedule, { step: (epoch - 1) * steps + index, total, warmup }),
       );
-      await engine.steps({ slots, learningRates, firstStep: (epoch - 1) * steps + 1 });
+      const { losses } = await engine.steps({ slots, learningRates, firstStep: (epoch - 1) * steps + 1 });
+      if (!allFinite(losses)) throw this.diverged();
     }
     const { logits } = await engine.evaluate(Int32Array.from(heldOut));
     const classes = this.manifest.classes.length;
+    if (!allFinite(logits)) throw this.diverged();
     return heldOut.map((slot, row) => argMax(logits, row * classes, classes) === labels[slot]);
+  }
+
+  private diverged(): UserError {
+    return new UserError(
+      'diverged',
+      `the loss is no longer a number in a short training of ${this.settings.policy}; try a smaller learning rate than ${this.learningRate} (--lr)`,
+    );
   }
 
   /** The peak learning rate; a range test is left to the whole training. */

@@ -1,37 +1,32 @@
 import { Worker } from 'node:worker_threads';
+import { machineErrorOf } from '../machineError.js';
 import type { Tensor } from '../onnx/tensor.js';
-import { UserError } from '../errors.js';
-import type { Answer, Call, Operations } from './worker.js';
+import { PendingCalls, type Reply } from '../pendingCalls.js';
+import type { Call, Operations } from './worker.js';
 import type { CacheState, EvaluationResult, StepperOptions, StepPlan, StepResult } from './stepper.js';
 
 /**
  * A {@link Stepper} in a worker thread: ONNX Runtime's `run` blocks its thread, and decoding and display go on in this one.
- * Calls are carried out in the order in which they were made.
+ * Calls are carried out in the order in which they were made; once the worker has died, they are refused with the reason.
  */
 export class Engine {
-  private readonly waiting = new Map<
-    number,
-    { resolve: (value: unknown) => void; reject: (reason: unknown) => void }
-  >();
+  private readonly pending = new PendingCalls();
   /** One flag, seen by the worker between steps. */
   private readonly stopped = new Int32Array(new SharedArrayBuffer(4));
-  private calls = 0;
   private closed: Promise<void> | undefined;
 
   private constructor(private readonly worker: Worker) {
-    worker.on('message', ({ id, result, error }: Answer) => {
-      const call = this.waiting.get(id);
-      this.waiting.delete(id);
-      if (error)
-        call?.reject(error.code === undefined ? new Error(error.message) : new UserError(error.code, error.message));
-      else call?.resolve(result);
-    });
-    const fail = (reason: Error) => {
-      for (const { reject } of this.waiting.values()) reject(reason);
-      this.waiting.clear();
+    const end = (reason: Error) => {
+      this.pending.end(machineErrorOf(reason) ?? reason);
     };
-    worker.on('error', fail);
-    worker.on('exit', (code) => fail(new Error(`the worker ended with exit code ${code}`)));
+    worker.on('message', (answer: Reply) => {
+      this.pending.answer(answer);
+    });
+    worker.on('messageerror', end);
+    worker.on('error', end);
+    worker.on('exit', (code) => {
+      end(new Error(`the worker that trains ended with exit code ${code}`));
+    });
   }
 
   /** Loads the artifacts in `folder`, verified, and opens their sessions. */
@@ -41,7 +36,7 @@ export class Engine {
       import.meta.url.endsWith('.ts') ? '../../dist/runtime/worker.js' : './worker.js',
       import.meta.url,
     );
-    const engine = new Engine(new Worker(url));
+    const engine = new Engine(startWorker(url));
     try {
       await engine.call('open', [folder, options, engine.stopped]);
     } catch (thrown) {
@@ -95,11 +90,20 @@ export class Engine {
     Atomics.store(this.stopped, 0, 1);
   }
 
-  /** Gives back all that it took; a second call does nothing more. */
+  /** Gives back all that it took; a second call does nothing more, nor does one after the worker's death. */
   close(): Promise<void> {
-    return (this.closed ??= this.call('close', []).then(async () => {
+    return (this.closed ??= this.end());
+  }
+
+  private async end(): Promise<void> {
+    try {
+      await this.call('close', []);
+    } catch (thrown) {
+      // A dead worker has given all back; why it died, its other calls tell.
+      if (!this.pending.ended) throw thrown;
+    } finally {
       await this.worker.terminate();
-    }));
+    }
   }
 
   private call<Name extends keyof Operations>(
@@ -107,12 +111,19 @@ export class Engine {
     args: Parameters<Operations[Name]>,
     transfer: ArrayBuffer[] = [],
   ): Promise<Awaited<ReturnType<Operations[Name]>>> {
-    const id = ++this.calls;
-    const answer = new Promise<unknown>((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
+    const answer = this.pending.call((id) => {
       this.worker.postMessage({ id, name, args } satisfies Call, transfer);
     });
     // The worker answers a call with what the operation of that name returns.
     return answer as Promise<Awaited<ReturnType<Operations[Name]>>>;
+  }
+}
+
+/** @throws MachineError where the system allows no further thread, or no files for one. */
+function startWorker(url: URL): Worker {
+  try {
+    return new Worker(url);
+  } catch (thrown) {
+    throw machineErrorOf(thrown) ?? thrown;
   }
 }

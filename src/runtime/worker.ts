@@ -1,7 +1,8 @@
 import { parentPort } from 'node:worker_threads';
 import { loadArtifacts } from '../artifacts/load.js';
-import { messageOf, UserError } from '../errors.js';
+import { carried } from '../carriedError.js';
 import type { Tensor } from '../onnx/tensor.js';
+import type { Reply } from '../pendingCalls.js';
 import {
   type CacheState,
   type EvaluationResult,
@@ -15,12 +16,6 @@ export interface Call {
   readonly id: number;
   readonly name: string;
   readonly args: readonly unknown[];
-}
-
-export interface Answer {
-  readonly id: number;
-  readonly result?: unknown;
-  readonly error?: { readonly message: string; readonly code?: string };
 }
 
 let stepper: Stepper | undefined;
@@ -60,12 +55,12 @@ const operations = {
 
 export type Operations = typeof operations;
 
-async function carryOut({ id, name, args }: Call): Promise<Answer> {
+async function carryOut({ id, name, args }: Call): Promise<Reply> {
   try {
     const operation = operations[name as keyof Operations] as (...args: readonly unknown[]) => Promise<unknown>;
     return { id, result: await operation(...args) };
   } catch (thrown) {
-    return { id, error: { message: messageOf(thrown), ...(thrown instanceof UserError ? { code: thrown.code } : {}) } };
+    return { id, error: carried(thrown) };
   }
 }
 

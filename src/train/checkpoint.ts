@@ -2,42 +2,50 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { FILES } from '../artifacts/compile.js';
 import { UserError } from '../errors.js';
+import { nonFiniteIn } from '../finite.js';
 import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
 import type { Settings } from './options.js';
 
+/** JSON has no NaN and no infinity, and made `null` of them. */
+const number = z.union([
+  z.number(),
+  z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number),
+  z.null().transform(() => NaN),
+]);
+
 const resultSchema = z.object({
-  epoch: z.number(),
-  learningRate: z.number(),
-  trainLoss: z.number(),
-  trainTop1: z.number(),
-  valLoss: z.number(),
-  top1: z.number(),
-  top5: z.number(),
-  macroF1: z.number(),
-  balancedAccuracy: z.number(),
-  elapsedMs: z.number(),
-  imagesPerSecond: z.number(),
+  epoch: number,
+  learningRate: number,
+  trainLoss: number,
+  trainTop1: number,
+  valLoss: number,
+  top1: number,
+  top5: number,
+  macroF1: number,
+  balancedAccuracy: number,
+  elapsedMs: number,
+  imagesPerSecond: number,
 });
 
 const progressSchema = z.object({
   /** {@link Settings}, and what identifies the photos and the model; compared key by key. */
   settings: z.record(z.string(), z.unknown()),
   /** The learning rate that a range test chose, or that was given. */
-  learningRate: z.number(),
-  startedAtMs: z.number(),
+  learningRate: number,
+  startedAtMs: number,
   /** The loss of the very first step, before anything was learned. */
   firstLoss: z.number().nullable(),
   /** Finished epochs. */
   results: z.array(resultSchema),
-  best: z.object({ epoch: z.number(), value: z.number() }).nullable(),
+  best: z.object({ epoch: number, value: number }).nullable(),
   /** Steps taken of the epoch after those, and what they have added up. */
   partial: z.object({
-    steps: z.number(),
-    lossSum: z.number(),
-    correct: z.number(),
-    images: z.number(),
-    elapsedMs: z.number(),
+    steps: number,
+    lossSum: number,
+    correct: number,
+    images: number,
+    elapsedMs: number,
   }),
 });
 
@@ -49,7 +57,12 @@ export type Identity = Settings & { readonly source: string; readonly photos: st
 
 /** Writes `last/`: parameters, moments and progress. */
 export async function writeLast(out: string, state: ReadonlyMap<string, Tensor>, progress: Progress): Promise<void> {
-  await writeSafetensors(join(out, 'last', FILES.checkpoint), state, { progress: JSON.stringify(progress) });
+  // Settings are compared as JSON has them.
+  const settings: unknown = JSON.parse(JSON.stringify(progress.settings));
+  const json = JSON.stringify({ ...progress, settings }, (_, value: unknown) =>
+    typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
+  );
+  await writeSafetensors(join(out, 'last', FILES.checkpoint), state, { progress: json });
 }
 
 /**
@@ -73,6 +86,10 @@ export function readLast(out: string, identity: Identity): { state: ReadonlyMap<
   }
   const parsed = progressSchema.safeParse(json);
   if (!parsed.success) throw refuse('its checkpoint is of another version of ort-tl; train it anew');
+  if (nonFiniteIn(checkpoint.tensors) !== undefined)
+    throw refuse(
+      'its training has diverged: its weights are no numbers (NaN, or infinite); train it anew with a smaller learning rate (--lr)',
+    );
   const progress = parsed.data;
   const plain = JSON.parse(JSON.stringify(identity)) as Record<string, unknown>;
   for (const [name, value] of Object.entries(plain)) {

@@ -1,12 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
-import { UserError } from '../errors.js';
+import { machineError, machineErrorOf } from '../machineError.js';
 import type { ModelFile } from '../onnx/model.js';
-import type { Answer, Request } from './compilerProcess.js';
+import { PendingCalls, type Reply } from '../pendingCalls.js';
+import type { Answer, Call, Request } from './compilerProcess.js';
 import { compileWithin, type Planning } from './compileWithin.js';
 import type { Settings } from './options.js';
 
@@ -43,33 +43,79 @@ function isLarge({ path }: ModelFile): boolean {
 }
 
 async function compileApart({ path, sha256 }: ModelFile, planning: Planning): Promise<Compiling> {
-  // Under a TypeScript test runner this file is source, and the process runs the built one.
-  const file = import.meta.url.endsWith('.ts') ? '../../dist/train/compilerProcess.js' : './compilerProcess.js';
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), { serialization: 'advanced', execArgv: [] });
+  const compiler = new CompilerProcess();
   try {
-    const { settings } = await ask(child, { path, sha256, planning });
+    const { settings } = await compiler.ask({ path, sha256, planning });
     return {
       settings: given(settings),
-      write: async (folder) => given((await ask(child, { folder })).manifest),
-      close: () => child.kill(),
+      write: async (folder) => given((await compiler.ask({ folder })).manifest),
+      close: () => {
+        compiler.close();
+      },
     };
   } catch (thrown) {
-    child.kill();
+    compiler.close();
     throw thrown;
   }
 }
 
-async function ask(child: ChildProcess, request: Request): Promise<Answer> {
-  child.send(request);
-  const ended = new AbortController();
-  const exit = once(child, 'exit', { signal: ended.signal }).then(([code, signal]) => {
-    throw new Error(`the process that compiles ended by ${String(signal ?? code)}`);
-  });
-  const [answer] = (await Promise.race([once(child, 'message'), exit])) as [Answer];
-  ended.abort();
-  const { error } = answer;
-  if (error) throw error.code === undefined ? new Error(error.message) : new UserError(error.code, error.message);
-  return answer;
+/** The most that is kept of what the process writes to standard error: where it dies, why stands at the end. */
+const LONGEST_SAID = 10_000;
+
+/** The process that compiles. When it dies, what was asked of it and all that is asked later is refused with the reason. */
+class CompilerProcess {
+  private readonly pending = new PendingCalls();
+  private readonly child: ChildProcess;
+  private said = '';
+
+  constructor() {
+    // Under a TypeScript test runner this file is source, and the process runs the built one.
+    const file = import.meta.url.endsWith('.ts') ? '../../dist/train/compilerProcess.js' : './compilerProcess.js';
+    try {
+      this.child = fork(fileURLToPath(new URL(file, import.meta.url)), {
+        serialization: 'advanced',
+        execArgv: [],
+        // What Node.js prints before it gives up is no line for the terminal.
+        stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+      });
+    } catch (thrown) {
+      throw machineErrorOf(thrown) ?? thrown;
+    }
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.said = (this.said + text).slice(-LONGEST_SAID);
+    });
+    this.child.on('message', (reply: Reply) => {
+      this.pending.answer(reply);
+    });
+    this.child.on('error', (thrown) => {
+      this.pending.end(machineErrorOf(thrown) ?? thrown);
+    });
+    // Not at `exit`: what it said may come later.
+    this.child.on('close', (code, signal) => {
+      this.pending.end(this.reasonOf(code, signal));
+    });
+  }
+
+  async ask(request: Request): Promise<Answer> {
+    const answer = this.pending.call((id) => {
+      // Where it can no longer be sent, the process has ended, and says so.
+      this.child.send({ id, request } satisfies Call, () => undefined);
+    });
+    // The process answers a request with an Answer.
+    return answer as Promise<Answer>;
+  }
+
+  close(): void {
+    this.child.kill();
+  }
+
+  private reasonOf(code: number | null, signal: NodeJS.Signals | null): Error {
+    if (signal === 'SIGKILL')
+      return machineError('out-of-memory', 'the process that compiles was killed, probably for lack of memory');
+    const cause = new Error(this.said.trim());
+    const ended = new Error(`the process that compiles ended by ${signal ?? `exit code ${String(code)}`}`, { cause });
+    return machineErrorOf(cause) ?? ended;
+  }
 }
 
 function given<T>(value: T | undefined): T {

@@ -1,7 +1,9 @@
 import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
-import { messageOf, UserError } from '../errors.js';
+import { carried } from '../carriedError.js';
+import { UserError } from '../errors.js';
 import { readModel } from '../onnx/model.js';
+import type { Reply } from '../pendingCalls.js';
 import { compileWithin, type Planning } from './compileWithin.js';
 import type { Settings } from './options.js';
 
@@ -9,10 +11,14 @@ import type { Settings } from './options.js';
 export type Request =
   { readonly path: string; readonly sha256: string; readonly planning: Planning } | { readonly folder: string };
 
+export interface Call {
+  readonly id: number;
+  readonly request: Request;
+}
+
 export interface Answer {
   readonly settings?: Settings;
   readonly manifest?: Manifest;
-  readonly error?: { readonly message: string; readonly code?: string };
 }
 
 let last: Compiled | undefined;
@@ -33,12 +39,10 @@ async function carryOut(request: Request): Promise<Answer> {
 // Whoever asks decides when to stop.
 process.on('SIGINT', () => undefined);
 process.on('disconnect', () => process.exit());
-process.on('message', (request: Request) => {
+process.on('message', ({ id, request }: Call) => {
+  const reply = (answer: Reply) => process.send?.(answer);
   carryOut(request).then(
-    (answer) => process.send?.(answer),
-    (thrown: unknown) =>
-      process.send?.({
-        error: { message: messageOf(thrown), ...(thrown instanceof UserError ? { code: thrown.code } : {}) },
-      }),
+    (result) => reply({ id, result }),
+    (thrown: unknown) => reply({ id, error: carried(thrown) }),
   );
 });

@@ -1,6 +1,7 @@
 import type { Dataset } from '../data/dataset.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
+import { allFinite, notFinite } from '../finite.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
 import { classifyPhotos } from './classify.js';
 import { type Metrics, metricsOf } from './metrics.js';
@@ -25,7 +26,8 @@ export interface Evaluation extends Metrics {
 
 /**
  * Measures an exported model on photos whose classes are known, as a program that deploys it would run it.
- * @throws UserError `unknown-class` for a class that the model does not know, `too-many-unreadable`.
+ * @throws UserError `unknown-class` for a class that the model does not know, `too-many-unreadable`, `not-finite` where the model
+ * gives no numbers.
  */
 export async function evaluate(
   classifier: ImageClassifier,
@@ -50,6 +52,7 @@ export async function evaluate(
     onSkipped?.({ path: bad.path, reason });
   });
   for await (const { photo, index, scores } of classified) {
+    if (!allFinite(scores)) throw notFinite(`the model gives no numbers for ${photo.path}`);
     rows.push(scores);
     truths.push(photo.label);
     onProgress?.(index + 1, photos.length);

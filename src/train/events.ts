@@ -1,4 +1,5 @@
 import type { Manifest } from '../artifacts/manifest.js';
+import type { Agreement } from './agreement.js';
 import type { Metrics } from './metrics.js';
 
 /** One line of `results.csv`. */
@@ -68,8 +69,8 @@ export interface Summary {
   readonly threads: number;
   readonly provider: string;
   readonly cost: Manifest['cost'];
-  /** The exported model in a plain session against the evaluation that chose it. */
-  readonly verified: { readonly photos: number; readonly agreeing: number };
+  /** The exported model in a plain session against the evaluation that chose it, which it agrees with where `ok` is true. */
+  readonly verified: Agreement;
   /**
    * Of a frozen part in whole numbers, which the exported model has too: what the same parameters give on the photos that were
    * verified with the frozen part in float, whose model lies beside. Absent where the frozen part ran in float.

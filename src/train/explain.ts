@@ -1,6 +1,7 @@
 import { decodePixels } from '../data/decode.js';
 import { drawHeatMap } from '../data/heatMap.js';
 import { UserError } from '../errors.js';
+import { allFinite, notFinite } from '../finite.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { Explainer } from '../runtime/explainer.js';
 import { argMax } from '../runtime/stepper.js';
@@ -28,7 +29,7 @@ export class PhotoExplainer {
 
   /**
    * Where in a photo (a path, or the bytes of its file) the model saw `label`, or the class that it predicts.
-   * @throws UserError `unknown-class`, `unreadable-photo`.
+   * @throws UserError `unknown-class`, `unreadable-photo`, `not-finite` where the model gives no numbers.
    */
   async explain(photo: string | Buffer, label?: string): Promise<Explanation> {
     const { labels, preprocessing } = this.classifier;
@@ -39,8 +40,12 @@ export class PhotoExplainer {
         `the model knows no class \`${label ?? ''}\`; it knows ${labels.join(', ')} (--class)`,
       );
     const pixels = await decodePixels(photo, preprocessing);
-    const index = named ?? argMax(await this.classifier.run(pixels, 1), 0, labels.length);
-    const picture = await drawHeatMap(photo, preprocessing, await this.explainer.explain(pixels, index));
+    const scores = await this.classifier.run(pixels, 1);
+    const index = named ?? argMax(scores, 0, labels.length);
+    const map = allFinite(scores) ? await this.explainer.explain(pixels, index) : undefined;
+    if (!map || !allFinite(map.heat))
+      throw notFinite(`the model gives no numbers for ${typeof photo === 'string' ? photo : 'the photo'}`);
+    const picture = await drawHeatMap(photo, preprocessing, map);
     return { label: labels[index] ?? String(index), picture };
   }
 

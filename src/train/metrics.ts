@@ -30,13 +30,14 @@ export interface Metrics {
 export const metricNames = ['top1', 'top5', 'macroF1', 'balancedAccuracy', 'loss'] as const;
 export type MetricName = (typeof metricNames)[number];
 
-/** Whether `value` is better than `other`; anything is better than nothing, and than no number. */
+/** Whether `value` is better than `other`; any number is better than nothing and than NaN, and NaN never is. */
 export function isBetter(metric: MetricName, value: number, other: number | undefined): boolean {
+  if (Number.isNaN(value)) return false;
   if (other === undefined || Number.isNaN(other)) return true;
   return metric === 'loss' ? value < other : value > other;
 }
 
-/** The class with the largest logit of a row, the first of equals. */
+/** The class with the largest logit of a row, the first of equals; −1, which is none, where a logit is NaN. */
 export function predictionOf(row: Float32Array): number {
   return argMax(row, 0, row.length);
 }
@@ -53,12 +54,14 @@ export function crossEntropyOf(row: Float32Array, label: number): number {
 /** Metrics of `logits` [photos, classes], row by row, against the class of each photo. */
 export function metricsOf(logits: Float32Array, labels: readonly number[], classes: number): Metrics {
   const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+  const photosOf = new Array<number>(classes).fill(0);
   let [loss, correct, amongFive] = [0, 0, 0];
   labels.forEach((label, photo) => {
     const row = logits.subarray(photo * classes, (photo + 1) * classes);
     const predicted = predictionOf(row);
+    photosOf[label] = (photosOf[label] ?? 0) + 1;
     const counts = confusion[label];
-    if (counts) counts[predicted] = (counts[predicted] ?? 0) + 1;
+    if (counts && predicted >= 0) counts[predicted] = (counts[predicted] ?? 0) + 1;
     if (predicted === label) correct++;
     // As many classes as come before the photo's own: those with a larger logit, and equals that stand earlier.
     const own = row[label] ?? NaN;
@@ -67,13 +70,13 @@ export function metricsOf(logits: Float32Array, labels: readonly number[], class
       const logit = row[other] ?? NaN;
       if (logit > own || (logit === own && other < label)) before++;
     }
-    if (before < 5) amongFive++;
+    if (before < 5 && predicted >= 0) amongFive++;
     loss += crossEntropyOf(row, label);
   });
   const given = confusion.map((_, column) => confusion.reduce((total, row) => total + (row[column] ?? 0), 0));
   const byClass = confusion.map((row, index): ClassMetrics => {
     const right = row[index] ?? 0;
-    const photos = row.reduce((total, count) => total + count, 0);
+    const photos = photosOf[index] ?? 0;
     const precision = ratio(right, given[index] ?? 0);
     const recall = ratio(right, photos);
     return { photos, precision, recall, f1: ratio(2 * precision * recall, precision + recall) };

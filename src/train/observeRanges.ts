@@ -2,6 +2,7 @@ import type { Preprocessing } from '../artifacts/manifest.js';
 import type { Photo } from '../data/dataset.js';
 import { PhotoReader } from '../data/photoReader.js';
 import { UserError } from '../errors.js';
+import { notFinite } from '../finite.js';
 import { Calibration, type CalibrationMethod } from '../quantize/calibration.js';
 import type { CalibrationModel } from '../quantize/calibrationModel.js';
 import type { Range } from '../quantize/range.js';
@@ -21,7 +22,7 @@ export interface ObserveOptions {
 /**
  * Runs photos through a calibration model; after each gives how many there have been, and at the end the ranges of its activations.
  * Photos that cannot be read are passed over.
- * @throws UserError `no-photos` when none can be.
+ * @throws UserError `no-photos` when none can be, `not-finite` where the model gives no numbers.
  */
 export async function* observeRanges(
   { model, activations }: CalibrationModel,
@@ -40,7 +41,12 @@ export async function* observeRanges(
   const runs = calibrate(model, images(), { height, width, threads }, (name, numbers) => {
     observed.observe(activations.get(name) ?? name, numbers);
   });
-  for await (count of runs) yield count;
+  for await (count of runs) {
+    const { notANumber } = observed;
+    if (notANumber !== undefined)
+      throw notFinite(`"${notANumber}" of the model has values that are no numbers on photos of ${source}`);
+    yield count;
+  }
   if (count === 0)
     throw new UserError(
       'no-photos',

@@ -1,4 +1,5 @@
 import { decodePixels } from '../data/decode.js';
+import { allFinite, notFinite } from '../finite.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
 import { softmax } from './classify.js';
 
@@ -10,10 +11,12 @@ export interface ScoredClass {
 
 /**
  * The classes of one photo (a path, or the bytes of its file), the likeliest first.
- * @throws UserError `unreadable-photo`.
+ * @throws UserError `unreadable-photo`, `not-finite` where the model gives no numbers.
  */
 export async function predict(classifier: ImageClassifier, photo: string | Buffer): Promise<ScoredClass[]> {
   const scores = await classifier.run(await decodePixels(photo, classifier.preprocessing), 1);
+  if (!allFinite(scores))
+    throw notFinite(`the model gives no numbers for ${typeof photo === 'string' ? photo : 'the photo'}`);
   return softmax(scores)
     .map((probability, index) => ({ label: classifier.labels[index] ?? String(index), probability }))
     .sort((a, b) => b.probability - a.probability);

@@ -10,6 +10,7 @@ import { decoderVersion } from '../data/decode.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { sha256, writeFileAtomically } from '../files.js';
+import { allFinite, nonFiniteIn, notFinite } from '../finite.js';
 import { giveBack } from '../giveBack.js';
 import { writeModel } from '../onnx/model.js';
 import type { Tensor } from '../onnx/tensor.js';
@@ -19,6 +20,7 @@ import { Random } from '../random.js';
 import { quantizeModel } from '../quantize/frozenPart.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { Engine } from '../runtime/engine.js';
+import { type Agreement, Comparison, toleranceOf } from './agreement.js';
 import { compiledHere, startCompiling } from './compiler.js';
 import { compileWithin, planningOf } from './compileWithin.js';
 import { type Identity, type Progress, readLast, writeLast } from './checkpoint.js';
@@ -378,7 +380,8 @@ class Session {
         ...this.targetsOf(slots.subarray(step * batch, until * batch)),
       });
       for (const [index, loss] of result.losses.entries()) {
-        if (!Number.isFinite(loss)) throw await this.diverged(epoch, step + index + 1, 'is no longer a number');
+        const images = slots.subarray((step + index) * batch, (step + index + 1) * batch);
+        if (!Number.isFinite(loss)) throw await this.notANumber(epoch, step + index + 1, images);
         const size = Math.min(batch, this.trainPhotos - (step + index) * batch);
         partial.lossSum += loss * size;
       }
@@ -433,7 +436,9 @@ class Session {
     const { settings, progress, manifest } = this;
     const { partial } = progress;
     if (partial.images === 0) return;
-    const { metrics } = yield* this.evaluate(epoch);
+    const { metrics, logits } = yield* this.evaluate(epoch);
+    const state = await this.finiteState(epoch);
+    if (!allFinite(logits)) throw await this.notANumber(epoch, this.stepsPerEpoch, Int32Array.from(this.valSlots));
     const elapsedMs = partial.elapsedMs + performance.now() - epochBegan;
     const result: EpochResult = {
       epoch,
@@ -450,7 +455,6 @@ class Session {
     };
     const value = metrics[settings.metric];
     const best = isBetter(settings.metric, value, progress.best?.value);
-    const state = await this.engine.getState();
     if (best) {
       const statistics = manifest.statistics.map(({ name }) => ({ name, average: name }));
       const parameters = new Map(
@@ -498,8 +502,15 @@ class Session {
   }
 
   private async save(): Promise<void> {
-    this.unwritten.state = await this.engine.getState();
+    this.unwritten.state = await this.finiteState(this.progress.results.length + 1);
     await this.write();
+  }
+
+  /** The state, all of numbers: another is never kept. @throws UserError `diverged`. */
+  private async finiteState(epoch: number): Promise<ReadonlyMap<string, Tensor>> {
+    const state = await this.engine.getState();
+    if (nonFiniteIn(state) === undefined) return state;
+    throw await this.notANumber(epoch, this.progress.partial.steps, new Int32Array());
   }
 
   /** Metrics of the validation photos under the current parameters. */
@@ -554,6 +565,7 @@ class Session {
       const last = losses.at(-1) ?? NaN;
       if (this.options.signal?.aborted || !(last < 4 * Math.min(...losses))) break;
     }
+    if (!Number.isFinite(losses[0])) throw await this.notANumber(1, 1, order.subarray(0, batch));
     await this.engine.setState(before);
     const curve = smoothed(losses.filter(Number.isFinite));
     const learningRate = valleyOf(rates, curve);
@@ -563,6 +575,42 @@ class Session {
     const figure = this.folder.path('learning-rate.svg');
     await writeFileAtomically(figure, await drawRange(rates, curve, learningRate));
     yield { type: 'learning-rate', learningRate, figure };
+  }
+
+  /**
+   * What to throw when the loss, the logits of `slots`, or the state are no numbers any more: that the training has diverged, unless
+   * it began with such a photo.
+   */
+  private async notANumber(epoch: number, step: number, slots: Int32Array): Promise<UserError> {
+    const photo = await this.blamed(slots.filter((slot) => slot >= 0));
+    if (photo === undefined) return this.diverged(epoch, step, 'is no longer a number');
+    await this.write({ progress: false });
+    const { boundaryDtype } = this.settings;
+    const range = boundaryDtype === 'float16' ? 'float16 may not hold its features (--cache-dtype float32); else ' : '';
+    return new UserError(
+      'not-finite',
+      `the model gives no numbers (NaN, or infinite) for ${photo} before it has learned anything: ${range}check how its pixels are normalised (--preprocessing), and the model`,
+    );
+  }
+
+  /** The first photo of `slots` for which the model gives no numbers with the parameters that the training began with. */
+  private async blamed(slots: Int32Array): Promise<string | undefined> {
+    const classes = this.manifest.classes.length;
+    await this.engine.setState(loadArtifacts(this.folder.path('artifacts')).state);
+    for (let done = 0; done < slots.length; done += EVALUATED_PER_CALL) {
+      const some = slots.subarray(done, done + EVALUATED_PER_CALL);
+      const { logits } = await this.engine.evaluate(some);
+      for (const [row, slot] of some.entries())
+        if (!allFinite(logits.subarray(row * classes, (row + 1) * classes))) return this.nameOf(slot);
+    }
+    return undefined;
+  }
+
+  private nameOf(slot: number): string {
+    const { train, val } = this.options.dataset;
+    if (slot >= this.firstVal) return val[slot - this.firstVal]?.path ?? '';
+    // Those that are mixed lie in another order.
+    return this.targets ? 'a mixture of photos' : (train[slot % train.length]?.path ?? '');
   }
 
   /** What to throw when the loss runs away; the best weights so far become the model. */
@@ -620,15 +668,17 @@ class Session {
     await this.exportModel(parameters);
     await this.engine.setState(inPlaceOfAverages(manifest, parameters));
     const { metrics, logits } = yield* this.evaluate(progress.best.epoch);
+    if (!allFinite(logits)) throw notFinite(`the weights of epoch ${progress.best.epoch} give no numbers`);
     // Before another session takes its memory.
     await this.engine.close();
     const photos = this.valPhotos;
     if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
     const count = signal?.aborted ? 0 : Math.min(options.verify ?? VERIFIED_PHOTOS, photos.length);
-    const { right, ...verified } = yield* verify(this.model, photos, count, logits, settings.threads);
+    const tolerance = toleranceOf(settings);
+    const { right, ...verified } = yield* verify(this.model, photos, count, logits, settings.threads, tolerance);
     const inFloat =
       manifest.frozen && count > 0
-        ? yield* verify(this.floatModel, photos, count, logits, settings.threads)
+        ? yield* verify(this.floatModel, photos, count, logits, settings.threads, tolerance)
         : undefined;
     const { loss, top1, top5, macroF1, balancedAccuracy } = metrics;
     const summary: Summary = {
@@ -693,41 +743,40 @@ const WRITE_EVERY_MS = 2000;
 /** An epoch that takes longer than this is also saved on the way. */
 const SAVE_EVERY_MS = 60_000;
 
-interface Verification {
-  readonly photos: number;
-  readonly agreeing: number;
+interface Verification extends Agreement {
   /** Photos whose class is right. */
   readonly right: number;
 }
 
-/** Runs the exported model again, as a program that deploys it would, and compares its classes with the chosen evaluation's. */
+/** Runs the exported model again, as a program that deploys it would, and compares its logits with the chosen evaluation's. */
 async function* verify(
   model: string,
   photos: readonly Photo[],
   count: number,
   logits: Float32Array,
   threads: number,
+  tolerance: number,
 ): AsyncGenerator<TrainEvent, Verification> {
-  if (count === 0) return { photos: 0, agreeing: 0, right: 0 };
+  if (count === 0) return { ...new Comparison(false).result(tolerance), right: 0 };
   // Spread evenly, since the photos of a class stand together.
   const places = Array.from({ length: count }, (_, index) => Math.floor((index * photos.length) / count));
   const chosen = places.flatMap((place) => photos[place] ?? []);
   const classifier = await ImageClassifier.open(model, threads);
   const classes = classifier.labels.length;
-  let [done, agreeing, right] = [0, 0, 0];
+  const comparison = new Comparison(classifier.endsInSoftmax);
+  let [done, right] = [0, 0];
   try {
     for await (const { index, photo, scores } of classifyPhotos(classifier, chosen)) {
       const row = (places[index] ?? 0) * classes;
-      const predicted = predictionOf(scores);
-      if (predicted === predictionOf(logits.subarray(row, row + classes))) agreeing++;
-      if (predicted === photo.label) right++;
+      comparison.add(logits.subarray(row, row + classes), scores);
+      if (predictionOf(scores) === photo.label) right++;
       if (++done % 16 === 0 || done === count)
         yield { type: 'progress', phase: 'verifying', epoch: 0, done, total: count };
     }
   } finally {
     await classifier.close();
   }
-  return { photos: done, agreeing, right };
+  return { ...comparison.result(tolerance), right };
 }
 
 /** Refuses a folder that holds what an earlier run has learned. @throws UserError `run-exists`. */

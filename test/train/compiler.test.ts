@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -48,4 +48,46 @@ it('is refused there as it is here', async () => {
   await expect(compileTo('none', options)).rejects.toMatchObject({ code: 'bad-policy', name: 'UserError' });
   const little = { ...options, policy: 'full', memoryBytes: 1e6 };
   await expect(compileTo('none', little)).rejects.toMatchObject({ code: 'too-little-memory' });
+});
+
+/** The processes that this one has started. */
+const children = () =>
+  readdirSync('/proc/self/task').flatMap((thread) =>
+    readFileSync(`/proc/self/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  );
+
+it.runIf(process.platform === 'linux')(
+  'says that its process was killed, and refuses what is asked later',
+  async () => {
+    const options = { model: await largeModel(), dataset, policy: 'F1C1', out: at };
+    const before = new Set(children());
+    const compiling = await startCompiling(options.model, planningOf(options, settingsOf(options)));
+    const [child] = children().filter((pid) => !before.has(pid));
+    process.kill(child ?? 0, 'SIGKILL');
+    const killed = { name: 'MachineError', code: 'out-of-memory', message: /was killed, probably for lack of memory/ };
+    for (let again = 0; again < 2; again++)
+      await expect(compiling.write(join(at, 'killed'))).rejects.toMatchObject({
+        ...killed,
+        message: expect.stringMatching(killed.message) as string,
+      });
+    compiling.close();
+  },
+);
+
+it('says that its process ran out of memory where Node.js gave up', async () => {
+  const options = { model: await largeModel(), dataset, policy: 'full', out: at };
+  const before = process.env['NODE_OPTIONS'];
+  process.env['NODE_OPTIONS'] = '--max-old-space-size=12';
+  try {
+    await expect(compileTo('none', options)).rejects.toMatchObject({ name: 'MachineError', code: 'out-of-memory' });
+  } finally {
+    if (before === undefined) delete process.env['NODE_OPTIONS'];
+    else process.env['NODE_OPTIONS'] = before;
+  }
+});
+
+it('hands on where an error of the process came from', async () => {
+  const options = { model: await largeModel(), dataset, policy: 'layers:nowhere', out: at };
+  const thrown: unknown = await compileTo('none', options).catch((error: unknown) => error);
+  expect(thrown).toHaveProperty('stack', expect.stringContaining('dist/policy/'));
 });

@@ -91,7 +91,7 @@ describe('heads of other exporters', () => {
         },
       );
       expect(losses.at(-1), policy).toBeLessThan(losses[0] ?? 0);
-      expect(summary.verified, policy).toEqual({ photos: 24, agreeing: 24 });
+      expect(summary.verified, policy).toMatchObject({ photos: 24, agreeing: 24, ok: true });
       // What was exported is a classifier that can be trained again.
       expect(inspect(readModel(summary.model), { batch: 4 }).classes).toBe(6);
     }

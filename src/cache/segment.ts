@@ -1,0 +1,65 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileErrorCode } from '../files.js';
+import { machineErrorOf } from '../machineError.js';
+
+/** The files of a segment, by what follows its name: rows, what tells of them, and the mark that nobody adds to them any more. */
+export const ROWS = '.rows';
+export const INDEX = '.index';
+export const SEALED = '.sealed';
+
+/** An entry of an index: the row's key, its CRC-32, and four bytes that are zero. */
+const KEY_BYTES = 32;
+export const ENTRY_BYTES = KEY_BYTES + 8;
+
+/** How many rows the index files of a store, of so many bytes, tell of. */
+export const rowsOfIndex = (bytes: number) => Math.floor(bytes / ENTRY_BYTES);
+export const isIndex = (name: string) => name.endsWith(INDEX);
+
+/** Rows one behind another, as their index tells of them. */
+export interface SegmentIndex {
+  /** 64 hexadecimal digits each. */
+  readonly keys: readonly string[];
+  readonly checksums: readonly number[];
+}
+
+/** The names of the segments in `folder`, the oldest first. */
+export function segmentsIn(folder: string): string[] {
+  return readdirSync(folder)
+    .filter(isIndex)
+    .map((name) => name.slice(0, -INDEX.length))
+    .sort();
+}
+
+/**
+ * What a segment holds, as far as both of its files tell; nothing where they cannot be read. `vanished` where it is there no longer:
+ * its rows are in another one.
+ * @throws MachineError where no more files can be opened.
+ */
+export function readSegment(folder: string, name: string, rowBytes: number): SegmentIndex | 'vanished' {
+  const path = join(folder, name);
+  try {
+    const index = readFileSync(path + INDEX);
+    const rows = Math.floor(statSync(path + ROWS).size / rowBytes);
+    const count = Math.min(rows, rowsOfIndex(index.length));
+    const places = Array.from({ length: count }, (_, row) => row * ENTRY_BYTES);
+    return {
+      keys: places.map((at) => index.toString('hex', at, at + KEY_BYTES)),
+      checksums: places.map((at) => index.readUInt32LE(at + KEY_BYTES)),
+    };
+  } catch (thrown) {
+    const machine = machineErrorOf(thrown);
+    if (machine) throw machine;
+    // The index goes first.
+    if (fileErrorCode(thrown) === 'ENOENT' && !existsSync(path + INDEX)) return 'vanished';
+    return { keys: [], checksums: [] };
+  }
+}
+
+/** The entry of an index. */
+export function entryOf(key: string, checksum: number): Buffer {
+  const entry = Buffer.alloc(ENTRY_BYTES);
+  entry.write(key, 'hex');
+  entry.writeUInt32LE(checksum, KEY_BYTES);
+  return entry;
+}
