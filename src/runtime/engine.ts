@@ -18,7 +18,12 @@ export class Engine {
   private calls = 0;
   private closed: Promise<void> | undefined;
 
-  private constructor(private readonly worker: Worker) {
+  private constructor(
+    private readonly worker: Worker,
+    private readonly signal: AbortSignal | undefined,
+  ) {
+    if (signal?.aborted) this.stop();
+    else signal?.addEventListener('abort', this.stop);
     worker.on('message', ({ id, result, error }: Answer) => {
       const call = this.waiting.get(id);
       this.waiting.delete(id);
@@ -34,17 +39,21 @@ export class Engine {
     worker.on('exit', (code) => fail(new Error(`the worker ended with exit code ${code}`)));
   }
 
-  /** Loads the artifacts in `folder`, verified, and opens their sessions. */
-  static async start(folder: string, options: StepperOptions): Promise<Engine> {
+  /**
+   * Loads the artifacts in `folder`, verified, and opens their sessions. When `signal` fires, steps and evaluations end after what is
+   * under way, with what they have until then.
+   */
+  static async start(folder: string, options: StepperOptions, signal?: AbortSignal): Promise<Engine> {
     // Under a TypeScript test runner this file is source, and the worker is the built one.
     const url = new URL(
       import.meta.url.endsWith('.ts') ? '../../dist/runtime/worker.js' : './worker.js',
       import.meta.url,
     );
-    const engine = new Engine(new Worker(url));
+    const engine = new Engine(new Worker(url), signal);
     try {
       await engine.call('open', [folder, options, engine.stopped]);
     } catch (thrown) {
+      signal?.removeEventListener('abort', engine.stop);
       await engine.worker.terminate();
       throw thrown;
     }
@@ -90,13 +99,14 @@ export class Engine {
     return this.call('setState', [state]);
   }
 
-  /** Lets the steps under way end after the current one. */
-  stop(): void {
+  /** Lets the steps under way end after the current one, and an evaluation after some images. */
+  readonly stop = (): void => {
     Atomics.store(this.stopped, 0, 1);
-  }
+  };
 
   /** Gives back all that it took; a second call does nothing more. */
   close(): Promise<void> {
+    this.signal?.removeEventListener('abort', this.stop);
     return (this.closed ??= this.call('close', []).then(async () => {
       await this.worker.terminate();
     }));
