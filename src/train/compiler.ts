@@ -26,10 +26,10 @@ export interface Compiling {
 /**
  * Compiles a training. Of a large model in a process of its own, since a process never gives back what compiling takes: 70 MB for
  * EfficientNet-B0, and twice as much where several plans are tried.
- * @throws UserError as {@link compileWithin} does.
+ * @throws UserError as {@link compileWithin} does, and `stopped` when the signal fires.
  */
-export async function startCompiling(model: ModelFile, planning: Planning): Promise<Compiling> {
-  if (isLarge(model)) return compileApart(model, planning);
+export async function startCompiling(model: ModelFile, planning: Planning, signal?: AbortSignal): Promise<Compiling> {
+  if (isLarge(model)) return compileApart(model, planning, signal);
   const { compiled, settings } = await compileWithin(model, planning);
   return compiledHere(compiled, settings);
 }
@@ -42,21 +42,35 @@ function isLarge({ path }: ModelFile): boolean {
   return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) >= LARGE_MODEL_BYTES;
 }
 
-async function compileApart({ path, sha256 }: ModelFile, planning: Planning): Promise<Compiling> {
+async function compileApart(
+  { path, sha256 }: ModelFile,
+  planning: Planning,
+  signal: AbortSignal | undefined,
+): Promise<Compiling> {
   // Under a TypeScript test runner this file is source, and the process runs the built one.
   const file = import.meta.url.endsWith('.ts') ? '../../dist/train/compilerProcess.js' : './compilerProcess.js';
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), { serialization: 'advanced', execArgv: [] });
-  try {
-    const { settings } = await ask(child, { path, sha256, planning });
-    return {
-      settings: given(settings),
-      write: async (folder) => given((await ask(child, { folder })).manifest),
-      close: () => child.kill(),
-    };
-  } catch (thrown) {
+  const close = () => {
+    signal?.removeEventListener('abort', close);
     child.kill();
-    throw thrown;
-  }
+  };
+  /** Nobody waits for the process once the signal has fired: what is asked of it then fails. */
+  const unlessStopped = async <Result>(asked: Promise<Result>): Promise<Result> => {
+    try {
+      return await asked;
+    } catch (thrown) {
+      close();
+      throw signal?.aborted ? new UserError('stopped', 'stopped while compiling', { cause: thrown }) : thrown;
+    }
+  };
+  signal?.addEventListener('abort', close);
+  if (signal?.aborted) close();
+  const { settings } = await unlessStopped(ask(child, { path, sha256, planning }));
+  return {
+    settings: given(settings),
+    write: async (folder) => given((await unlessStopped(ask(child, { folder }))).manifest),
+    close,
+  };
 }
 
 async function ask(child: ChildProcess, request: Request): Promise<Answer> {
