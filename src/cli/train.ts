@@ -271,9 +271,9 @@ export const verb: Verb<Arguments> = {
       ...(args.limit === undefined ? {} : { limit: wholeNumber('limit', args.limit, 1) }),
       ...(args['val-limit'] === undefined ? {} : { valLimit: wholeNumber('val-limit', args['val-limit'], 1) }),
     });
-    const interruption = new Interruption(() => {
-      terminal.warn('finishing the step and saving; press Ctrl-C again to stop at once');
-    });
+    const interruption = new Interruption((what) => {
+      terminal.warn(what);
+    }, 'finishing the step and saving');
     const { signal } = interruption;
     let out = args.out;
     try {
