@@ -50,9 +50,11 @@ export { type CacheEntry, defaultCacheFolder, listCache, prunable, removeFromCac
 export { type CalibrationMethod, calibrationMethods } from './quantize/calibration.js';
 export { type ScheduleName, scheduleCalled, scheduleNames } from './optim/schedule.js';
 export type { Agreement } from './train/agreement.js';
-export type { EndedBy, EpochResult, Summary, TrainEvent } from './train/events.js';
+export { hasCheckpoint } from './train/checkpoint.js';
+export type { EndedBy, EpochResult, FinalPart, Summary, TrainEvent } from './train/events.js';
 export { type ClassMetrics, type MetricName, metricNames, type Metrics } from './train/metrics.js';
 export type { ClassWeights, TrainOptions } from './train/options.js';
+export type { Move, PlaceChange } from './train/place.js';
 export { checkRunFolder, runName, Trainer } from './train/trainer.js';
 
 // How many layers to train.

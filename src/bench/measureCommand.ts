@@ -42,7 +42,7 @@ export interface MeasureOptions {
   /** Gets every line that the command prints, which then goes nowhere else. */
   readonly onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
   /**
-   * Ends all processes of the command by SIGTERM, and by SIGKILL 5 s later. An abort whose reason is a signal's name passes that
+   * Ends all processes of the command by SIGTERM, and by SIGKILL 3 s later. An abort whose reason is a signal's name passes that
    * signal on, and leaves the rest to them.
    */
   readonly signal?: AbortSignal;
@@ -55,7 +55,11 @@ export interface MeasureOptions {
 export async function measureCommand(command: readonly string[], options: MeasureOptions = {}): Promise<Measurement> {
   findProgram(command, options);
   const run = process.platform === 'linux' ? runBehindShell : runDirectly;
-  return run(command, options);
+  try {
+    return await run(command, options);
+  } finally {
+    options.meter?.close();
+  }
 }
 
 /**
@@ -281,7 +285,7 @@ function isReadable(stream: unknown): stream is Readable {
 }
 
 /** How long processes may need to end by themselves. */
-const GRACE_MS = 5000;
+const GRACE_MS = 3000;
 
 /** Ends `processes` once `signal` aborts. Gives what is to be called when there is nothing left to end. */
 function endOnAbort(signal: AbortSignal | undefined, processes: () => readonly number[]): () => void {

@@ -109,14 +109,20 @@ export class SuiteSession {
     return new SuiteSession(suite, { ...options, out }, runs, all, records, describeMachine(), access);
   }
 
-  /** Draws the photos that are drawn and needed, and learns what identifies every run. To be called before all else. */
+  /**
+   * Draws the photos that are drawn and needed, and learns what identifies every run. To be called before all else.
+   * @throws UserError `stopped` when the signal fires while it draws.
+   */
   async *prepare(): AsyncGenerator<SuiteEvent> {
     for (const data of new Map(this.runs.map(({ row }) => [row.data.name, row.data])).values()) {
       if (!data.drawn) continue;
       const { train, val, size, seed } = data.drawn;
       const events: SuiteEvent[] = [];
+      const given = new AbortController();
+      const { signal } = this.options;
       const drawing = drawPictures(photosOf(data, this.options.out), {
         ...{ set: 'demo', trainPerClass: train, valPerClass: val, size, seed },
+        signal: signal ? AbortSignal.any([signal, given.signal]) : given.signal,
         onProgress: (done, total) => {
           events.push({ type: 'drawing', data: data.name, done, total });
         },
@@ -125,11 +131,16 @@ export class SuiteSession {
       const ended = drawing.finally(() => (isDone = true));
       // Who does not wait for it yet must not miss that it fails.
       ended.catch(() => undefined);
-      while (!isDone) {
-        await Promise.race([ended, new Promise((wake) => setTimeout(wake, 100))]);
-        const last = events.pop();
-        if (last) yield last;
-        events.length = 0;
+      try {
+        while (!isDone) {
+          await Promise.race([ended, new Promise((wake) => setTimeout(wake, 100))]);
+          const last = events.pop();
+          if (last) yield last;
+          events.length = 0;
+        }
+      } finally {
+        // Who looks no longer at how far it is wants no pictures either.
+        given.abort();
       }
       await ended;
     }
@@ -271,7 +282,11 @@ export class SuiteSession {
     const { idle } = this.suite.energy;
     if (this.access.kind === 'none' || idle === 0 || this.suite.energy.source === 'estimate') return;
     yield { type: 'idle', seconds: idle };
-    this.idle = await measureIdle(this.access.open(), idle);
+    try {
+      this.idle = await measureIdle(this.access.open(), idle, this.options.signal);
+    } catch (thrown) {
+      if (!this.isStopped()) throw thrown;
+    }
   }
 
   /** Reads every photo once, and runs each model, so that the first runs find the machine as the last do. */

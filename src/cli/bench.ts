@@ -108,9 +108,9 @@ export const verb: Verb<Arguments> = {
     const terminal = new Terminal(args);
     const suite = suiteOf(args);
     const out = args.out ?? join('runs', `bench-${suite.name}`);
-    const interruption = new Interruption(() => {
-      terminal.warn('ending the training under way; what is finished is kept');
-    });
+    const interruption = new Interruption((what) => {
+      terminal.warn(what);
+    }, 'ending the training under way; what is finished is kept');
     const { signal } = interruption;
     try {
       const session = await SuiteSession.open(suite, {
@@ -146,6 +146,10 @@ export const verb: Verb<Arguments> = {
         process.exitCode = interruption.exitCode;
         terminal.warn('stopped; the same command goes on');
       } else if (view.failed > 0 && !args['report-only']) process.exitCode = 1;
+    } catch (thrown) {
+      if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
+      terminal.warn(`ort-tl: ${thrown.message}`);
+      process.exitCode = interruption.exitCode;
     } finally {
       interruption.close();
     }

@@ -9,6 +9,18 @@ const endings = Object.keys(EXIT_CODES) as Ending[];
 /** What a verb does about a signal; it gives false where there is nothing more to wait for. */
 type Handler = (name: Ending) => boolean;
 
+/**
+ * Ends the process with what is registered by `onExit` undone. `process.exit` would wait for a worker's step, which may take many seconds:
+ * the signal itself does not. A shell shows the same exit code for both.
+ */
+function endAtOnce(name: Ending): never {
+  process.emit('exit', EXIT_CODES[name]);
+  process.removeAllListeners('exit');
+  process.removeAllListeners(name);
+  process.kill(process.pid, name);
+  process.exit(EXIT_CODES[name]);
+}
+
 /** Of the verb that wants to end by itself. */
 let current: Handler | undefined;
 
@@ -31,20 +43,31 @@ export function handleSignals(handler: Handler): () => void {
   };
 }
 
-/** How a verb learns that it is to save its work and end: at the first signal. The second one ends the process at once. */
+/** How long a verb may take to save its work and to end; whoever sent the signal waits no longer than five seconds. */
+const PATIENCE_MS = 4500;
+
+/**
+ * How a verb learns that it is to save its work and end: at the first signal. The second one ends the process at once, as does the time when
+ * it is up.
+ */
 export class Interruption {
-  /** To be called when there is nothing more to save. */
+  /** To be called when there is nothing more to save. The process must then end by itself, in what is left of the time. */
   readonly close: () => void;
   private readonly controller = new AbortController();
   private received: Ending | undefined;
 
-  /** @param tell says what is being done about the first signal. */
-  constructor(tell: () => void) {
+  /** @param tell says what is being done about the first signal, and that the time was too short for it. */
+  constructor(tell: (what: string) => void, doing: string) {
     this.close = handleSignals((name) => {
-      if (this.received) return false;
+      if (this.received) return endAtOnce(name);
       this.received = name;
-      tell();
+      tell(`${doing}; press Ctrl-C again to stop at once`);
       this.controller.abort();
+      // It holds up nothing that ends by itself.
+      setTimeout(() => {
+        tell('this takes too long; what was saved before is kept');
+        endAtOnce(name);
+      }, PATIENCE_MS).unref();
       return true;
     });
   }

@@ -9,6 +9,7 @@ import {
   readModel,
   recommend,
   type Recommendation,
+  type RecommendEvent,
   type RecommendOptions,
   UserError,
 } from '../index.js';
@@ -145,9 +146,9 @@ export const verb: Verb<Arguments> = {
       valFraction: valFraction(args['val-fraction']),
       seed: wholeNumber('seed', args.seed, 0),
     });
-    const interruption = new Interruption(() => {
-      terminal.warn('ending the training under way; press Ctrl-C again to stop at once');
-    });
+    const interruption = new Interruption((what) => {
+      terminal.warn(what);
+    }, 'ending the training under way');
     try {
       const result = await reportRecommendation(terminal, {
         ...stepOptionsOf(args),
@@ -203,27 +204,34 @@ export async function meterFor(watts: number | undefined): Promise<{ meter?: Met
 
 /** Finds a policy, shows how it goes, and the table that it was chosen from. */
 export async function reportRecommendation(terminal: Terminal, options: RecommendOptions): Promise<Recommendation> {
-  const events = recommend(options);
-  while (true) {
-    const next = await events.next();
-    if (next.done) {
-      showRecommendation(terminal, next.value);
-      return next.value;
+  const events: AsyncIterator<RecommendEvent, Recommendation> = recommend(options);
+  try {
+    while (true) {
+      const next = await events.next();
+      if (next.done) {
+        showRecommendation(terminal, next.value);
+        return next.value;
+      }
+      showEvent(terminal, next.value);
     }
-    const event = next.value;
-    switch (event.type) {
-      case 'measured':
-        terminal.print(`${event.policy}: the whole training would take about ${showDuration(event.predictedMs)}`);
-        break;
-      case 'progress':
-        terminal.progress(event.phase, event.done, event.total, event.phase === 'measuring' ? 'policies' : 'photos');
-        break;
-      case 'trained':
-        terminal.print(
-          `${event.policy}: top-1 ${showPercent(event.top1)} of the held-out photos after ${showCount(event.photos)} photos, ${event.epochs} epochs (seed ${event.seed})`,
-        );
-        break;
-    }
+  } finally {
+    await events.return?.();
+  }
+}
+
+function showEvent(terminal: Terminal, event: RecommendEvent): void {
+  switch (event.type) {
+    case 'measured':
+      terminal.print(`${event.policy}: the whole training would take about ${showDuration(event.predictedMs)}`);
+      break;
+    case 'progress':
+      terminal.progress(event.phase, event.done, event.total, event.phase === 'measuring' ? 'policies' : 'photos');
+      break;
+    case 'trained':
+      terminal.print(
+        `${event.policy}: top-1 ${showPercent(event.top1)} of the held-out photos after ${showCount(event.photos)} photos, ${event.epochs} epochs (seed ${event.seed})`,
+      );
+      break;
   }
 }
 

@@ -50,6 +50,15 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
     }
     case 'resumed':
       terminal.print(`goes on with epoch ${event.epoch}${event.step > 0 ? `, after step ${event.step}` : ''}`);
+      if (event.changes.length > 0) {
+        const changes = event.changes.map(({ name, before, now }) => `${name} was ${before}, and is ${now}`);
+        terminal.warn(
+          `warning: it goes on elsewhere (${changes.join('; ')}), so its weights may differ in their last digits from those of a run that was not stopped`,
+        );
+      }
+      break;
+    case 'finished':
+      terminal.print('the run has ended by itself, and nothing is left to do');
       break;
     case 'learning-rate':
       terminal.print(`learning rate ${event.learningRate.toPrecision(2)}, found by a range test: ${event.figure}`);
@@ -75,11 +84,13 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
     case 'done': {
       const { top1, bestEpoch, elapsedMs, peakRssBytes, model, verified, skipped, endedBy, metric, frozen } =
         event.summary;
+      const { part, leftOut } = event.summary;
       if (endedBy === 'patience') terminal.print(`stopped early: ${metric} has not improved since epoch ${bestEpoch}`);
       if (endedBy === 'time-limit') terminal.print('stopped: the time is up');
       if (skipped.length > 0) terminal.print(`${skipped.length} unreadable photos were left out`);
+      const at = part ? `after ${part.steps} of ${part.of} steps of epoch ${part.epoch}` : `at epoch ${bestEpoch}`;
       terminal.result(
-        `top-1 ${showPercent(top1)} at epoch ${bestEpoch}, in ${showDuration(elapsedMs)}, with ${showBytes(peakRssBytes)} of memory at most`,
+        `top-1 ${showPercent(top1)} ${at}, in ${showDuration(elapsedMs)}, with ${showBytes(peakRssBytes)} of memory at most`,
         'bold',
       );
       if (verified.photos === 0) terminal.result(model);
@@ -88,6 +99,7 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
         terminal.warn(`ort-tl: ${disagreement(model, verified)}`);
         process.exitCode = 1;
       }
+      if (leftOut.length > 0) terminal.warn(`left out, since it was stopped: ${leftOut.join(', ')}`);
       if (frozen) {
         const { photos, calibration, agreeing } = frozen;
         terminal.result(

@@ -7,6 +7,7 @@ import {
   checkStepOptions,
   checkRunFolder,
   defaultCacheFolder,
+  hasCheckpoint,
   metricNames,
   mixesPhotos,
   openDataset,
@@ -86,8 +87,24 @@ interface Arguments extends AugmentationArguments, StepArguments, HeadArguments 
   quiet: boolean;
 }
 
-/** Flags that say how a run is shown, not what it does. */
-const DISPLAY = ['json', 'quiet', 'debug'];
+/** Flags that change nothing of what a run learns: those beside --resume count for what is left of it. */
+const BESIDE_RESUME: readonly string[] = [
+  'resume',
+  'json',
+  'quiet',
+  'debug',
+  'model',
+  'data',
+  'threads',
+  'provider',
+  'memory',
+  'time-limit',
+  'cache',
+  'verify',
+  'tensorboard',
+] satisfies (keyof Arguments | 'debug')[];
+/** Of --time-limit. */
+const NO_LIMIT = 'none';
 /** Flags that a settings file may stand in for. */
 export const SETTINGS = [
   ...['model', 'data', 'policy', 'epochs', 'lr', 'schedule', 'warmup', ...keysOf(stepFlags)],
@@ -164,7 +181,11 @@ export const verb: Verb<Arguments> = {
         requiresArg: true,
         describe: 'stop when the metric has not improved for so many epochs',
       })
-      .option('time-limit', { type: 'string', requiresArg: true, describe: 'stop after this time: 90s, 10m, 1.5h' })
+      .option('time-limit', {
+        type: 'string',
+        requiresArg: true,
+        describe: 'stop this call after such a time (90s, 10m, 1.5h), once the photos are read; none: no limit',
+      })
       .option('seed', shared.seed)
       .option('size', shared.size)
       .option('resize', shared.resize)
@@ -260,7 +281,7 @@ export const verb: Verb<Arguments> = {
     if (configError) throw configError;
     const terminal = new Terminal(given);
     let args: Arguments =
-      given.resume === undefined ? given : { ...given, ...settingsOfRun(given.resume), out: given.resume };
+      given.resume === undefined ? given : { ...given, ...settingsOfRun(given.resume, given), out: given.resume };
     if (args.model === undefined || args.data === undefined) {
       const missing = args.model === undefined ? '--model, a pretrained ONNX file' : '--data, a folder of photos';
       throw new UserError('bad-arguments', `expected ${missing}; see ort-tl train --help`);
@@ -271,11 +292,12 @@ export const verb: Verb<Arguments> = {
       ...(args.limit === undefined ? {} : { limit: wholeNumber('limit', args.limit, 1) }),
       ...(args['val-limit'] === undefined ? {} : { valLimit: wholeNumber('val-limit', args['val-limit'], 1) }),
     });
-    const interruption = new Interruption(() => {
-      terminal.warn('finishing the step and saving; press Ctrl-C again to stop at once');
-    });
+    const interruption = new Interruption((what) => {
+      terminal.warn(what);
+    }, 'finishing the step and saving');
     const { signal } = interruption;
     let out = args.out;
+    let isStopped = true;
     try {
       const model = readModel(args.model);
       const settings = { ...optionsOf(args, dataset.classes), provider: await providerCalled(args.provider) };
@@ -291,7 +313,7 @@ export const verb: Verb<Arguments> = {
       const options = { ...settings, policy: args.policy, model, dataset, out };
       // A run that was stopped before its first checkpoint has nothing to go on with but its settings.
       const folder = out;
-      const resume = args.resume !== undefined && existsSync(join(folder, 'last'));
+      const resume = args.resume !== undefined && hasCheckpoint(folder);
       const overwrite = given.overwrite || args.resume !== undefined;
       const trainer = new Trainer({ ...options, resume, overwrite, signal });
       const summary = await reportTraining(terminal, dataset, trainer, async ({ type }) => {
@@ -301,7 +323,8 @@ export const verb: Verb<Arguments> = {
         if (found) await writeFileAtomically(join(folder, RECOMMENDATION_FILE), `${JSON.stringify(found, null, 2)}\n`);
       });
       terminal.json(summary);
-      if (summary.stopped) process.exitCode = interruption.exitCode;
+      isStopped = summary.stopped;
+      if (isStopped) process.exitCode = interruption.exitCode;
     } catch (thrown) {
       if (thrown instanceof UserError && thrown.code === 'stopped') process.exitCode = interruption.exitCode;
       else throw thrown;
@@ -309,7 +332,7 @@ export const verb: Verb<Arguments> = {
     } finally {
       interruption.close();
     }
-    if (signal.aborted && out !== undefined && existsSync(join(out, SETTINGS_FILE)))
+    if (isStopped && signal.aborted && out !== undefined && existsSync(join(out, SETTINGS_FILE)))
       terminal.warn(`go on with: ort-tl train --resume ${out}`);
   },
 };
@@ -331,7 +354,8 @@ function optionsOf(args: Arguments, classes: readonly string[]): Omit<TrainOptio
   if (args.cache !== false) optional.cache = args.cache ?? defaultCacheFolder();
   if (args.verify !== undefined) optional.verify = wholeNumber('verify', args.verify, 0);
   if (args.patience !== undefined) optional.patience = wholeNumber('patience', args.patience, 1);
-  if (args['time-limit'] !== undefined) optional.timeLimitMs = duration('time-limit', args['time-limit']);
+  if (args['time-limit'] !== undefined && args['time-limit'] !== NO_LIMIT)
+    optional.timeLimitMs = duration('time-limit', args['time-limit']);
   const epochs = wholeNumber('epochs', args.epochs, 1);
   const views = wholeNumber('views', args.views, 0);
   const augmentation = augmentationFrom(args);
@@ -381,21 +405,28 @@ export function checkSettings(settings: TrainSettings): void {
   checkStepOptions(stepOptionsOf(args), 0);
 }
 
-/** The settings that a run was begun with. @throws UserError `bad-config`, or `bad-arguments` when flags would change them. */
-function settingsOfRun(folder: string): Partial<Arguments> {
-  const flags = process.argv.flatMap((word) => (word.startsWith('--') ? [word.slice(2).split('=')[0] ?? ''] : []));
-  const other = flags.find((flag) => flag !== 'resume' && !DISPLAY.includes(flag));
+/**
+ * The settings that a run was begun with, with those that are `given` beside --resume in their place.
+ * @throws UserError `bad-config`, or `bad-arguments` when flags would change what it learns.
+ */
+function settingsOfRun(folder: string, given: Arguments): Partial<Arguments> {
+  const flags = process.argv.flatMap((word) =>
+    word.startsWith('--') ? [word.slice(2).split('=')[0]?.replace(/^no-/, '') ?? ''] : [],
+  );
+  const other = flags.find((flag) => !BESIDE_RESUME.includes(flag));
   const settings = join(folder, SETTINGS_FILE);
   if (other !== undefined) {
     const anew = other === 'config' ? '' : `, or begin a new run with --config ${settings} --${other} …`;
+    const why = other === 'epochs' ? ', which its schedule is laid out for' : '';
     throw new UserError(
       'bad-arguments',
-      `a run goes on with the settings that it was begun with; leave out --${other}${anew}`,
+      `a run goes on with the settings that it was begun with${why}; leave out --${other}${anew}`,
     );
   }
   if (!existsSync(settings))
     throw new UserError('cannot-resume', `${folder} holds no run: there is no ${SETTINGS_FILE} in it (--resume)`);
-  return readConfig(settings, SETTINGS, SWITCHES, WAIVED);
+  const anew = Object.fromEntries(Object.entries(given).filter(([name]) => flags.includes(name)));
+  return { ...readConfig(settings, SETTINGS, SWITCHES, WAIVED), ...anew };
 }
 
 /** What a run began with: its model and its photos, and how these were opened; what it does not say is left out. */

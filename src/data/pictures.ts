@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { UserError } from '../errors.js';
 import { fileErrorCode, makeFolder, writeFailed } from '../files.js';
+import { onExit } from '../onExit.js';
 import { Random } from '../random.js';
 import { drawScene, type Nuisance } from './scene.js';
 import { demoShapes, pretrainShapes, type Shape } from './shapes.js';
@@ -17,6 +19,8 @@ export interface PictureOptions {
   readonly size?: number;
   readonly seed: number;
   readonly onProgress?: (done: number, total: number) => void;
+  /** Ends the drawing; no picture is left then. */
+  readonly signal?: AbortSignal;
 }
 
 /** Names what was drawn, so that it need not be drawn again. */
@@ -35,7 +39,7 @@ const SETS: Record<PictureOptions['set'], { shapes: Readonly<Record<string, Shap
  * Draws a small set of pictures: `folder/train/<class>/0000.jpg` … and `folder/val/…`. The same options give the same bytes,
  * and each picture depends on its own place only, so a larger set begins with the smaller one. A folder that holds them
  * already is left as it is; one that an earlier call drew otherwise is replaced.
- * @throws UserError `folder-in-use` when the folder holds anything else, `write-failed`.
+ * @throws UserError `folder-in-use` when the folder holds anything else, `write-failed`, `stopped` when the signal fires.
  */
 export async function drawPictures(folder: string, options: PictureOptions): Promise<void> {
   const { set, trainPerClass, valPerClass, size = 48, seed } = options;
@@ -47,6 +51,9 @@ export async function drawPictures(folder: string, options: PictureOptions): Pro
   const total = Object.keys(shapes).length * (trainPerClass + valPerClass);
   const root = new Random(seed);
   const beside = `${folder}.${randomBytes(4).toString('hex')}.partial`;
+  const forget = onExit(() => {
+    rmSync(beside, { recursive: true, force: true });
+  });
   try {
     const pictures: (() => Promise<void>)[] = [];
     for (const [split, count] of Object.entries(counts)) {
@@ -65,6 +72,7 @@ export async function drawPictures(folder: string, options: PictureOptions): Pro
     const queue = pictures.values();
     const drawAll = async () => {
       for (const draw of queue) {
+        if (options.signal?.aborted) throw new UserError('stopped', `stopped while drawing pictures into ${folder}`);
         await draw();
         options.onProgress?.(++done, total);
       }
@@ -76,10 +84,12 @@ export async function drawPictures(folder: string, options: PictureOptions): Pro
   } catch (cause) {
     // Another process may have drawn the same at the same time.
     if ((await markerIn(folder)) === marker) return;
+    if (cause instanceof UserError) throw cause;
     throw writeFailed(folder, cause, 'draw the pictures in');
   } finally {
     // Pictures that were under way may still arrive; and where the parent is no folder there is nothing to remove.
     await rm(beside, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+    forget();
   }
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../errors.js';
 import { fileReason } from '../files.js';
 import { findNvidia, nvidiaMeter } from './nvidia.js';
@@ -48,6 +49,8 @@ export interface Meter {
    * @throws UserError `no-energy` where nothing can be told.
    */
   stop(cpuSeconds?: number | null): Promise<EnergyReading>;
+  /** Ends what a start began, where nobody wants the reading; else it does nothing. */
+  close(): void;
 }
 
 export type MeterAccess =
@@ -98,13 +101,25 @@ export async function findMeter({ energy, watts, powercap }: MeterOptions): Prom
 const STEADY_FACTOR = 1.25;
 const STEADY_WATTS = 5;
 
-/** What `meter` reads while nothing runs. */
-export async function measureIdle(meter: Meter, seconds: number): Promise<IdleBaseline> {
+/** What `meter` reads while nothing runs. @throws UserError `stopped` when the signal fires. */
+export async function measureIdle(meter: Meter, seconds: number, signal?: AbortSignal): Promise<IdleBaseline> {
   const halves: EnergyReading[] = [];
-  for (let half = 0; half < 2; half++) {
-    await meter.start();
-    await new Promise((resolve) => setTimeout(resolve, (seconds / 2) * 1000));
-    halves.push(await meter.stop(0));
+  const end = () => {
+    meter.close();
+  };
+  signal?.addEventListener('abort', end);
+  try {
+    for (let half = 0; half < 2; half++) {
+      await meter.start();
+      await sleep((seconds / 2) * 1000, undefined, signal && { signal });
+      halves.push(await meter.stop(0));
+    }
+  } catch (thrown) {
+    if (signal?.aborted) throw new UserError('stopped', 'stopped while looking at the idle machine', { cause: thrown });
+    throw thrown;
+  } finally {
+    signal?.removeEventListener('abort', end);
+    meter.close();
   }
   const [before = NaN, after = NaN] = halves.map((half) => half.grossJ / half.seconds);
   const [least, most] = [Math.min(before, after), Math.max(before, after)];
@@ -135,6 +150,7 @@ export function withIdle(reading: EnergyReading, idle: IdleBaseline): EnergyRead
 interface Counters {
   start(): void | Promise<void>;
   stop(): CounterReading | Promise<CounterReading>;
+  close?(): void;
 }
 
 /** A kind of counters that is there, or why it is not. */
@@ -213,6 +229,7 @@ class CounterMeter implements Meter {
       // The processor's, which take no time, last, and first at the end.
       for (const each of [...this.counters].reverse()) await each.start();
     } catch (cause) {
+      this.close();
       throw new UserError('no-energy', `energy cannot be measured: ${fileReason(cause)}`, { cause });
     }
     this.began = performance.now();
@@ -221,7 +238,11 @@ class CounterMeter implements Meter {
   async stop(): Promise<EnergyReading> {
     const seconds = (performance.now() - this.began) / 1000;
     const readings: CounterReading[] = [];
-    for (const each of this.counters) readings.push(await each.stop());
+    try {
+      for (const each of this.counters) readings.push(await each.stop());
+    } finally {
+      this.close();
+    }
     const notes = [...this.notes, ...readings.flatMap((reading) => reading.notes)];
     if (readings.every(({ joules }) => joules.size === 0))
       throw new UserError('no-energy', `energy cannot be measured: ${notes.join('; ')}`);
@@ -235,6 +256,10 @@ class CounterMeter implements Meter {
       zones: Object.fromEntries(readings.flatMap(({ joules }) => [...joules])),
       notes,
     };
+  }
+
+  close(): void {
+    for (const each of this.counters) each.close?.();
   }
 }
 
@@ -268,5 +293,9 @@ class Estimate implements Meter {
       zones: {},
       notes: [`estimated, not measured: CPU seconds × ${this.watts} W a busy core`],
     });
+  }
+
+  close(): void {
+    // Nothing is open.
   }
 }

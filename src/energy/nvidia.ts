@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { messageOf } from '../errors.js';
 import { fileErrorCode } from '../files.js';
+import { onExit } from '../onExit.js';
 import type { CounterReading } from './rapl.js';
 
 /** A GPU whose energy can be told. */
@@ -79,6 +80,8 @@ export async function findNvidia(): Promise<NvidiaAccess> {
 export interface NvidiaMeter {
   start(): Promise<void>;
   stop(): Promise<CounterReading>;
+  /** Ends what was started. */
+  close(): void;
 }
 
 export const nvidiaMeter = (gpus: readonly Gpu[], property: NvidiaProperty): NvidiaMeter =>
@@ -115,6 +118,10 @@ class CounterMeter implements NvidiaMeter {
     return readingOf(joules, this.notes);
   }
 
+  close(): void {
+    // Nothing runs between the two looks.
+  }
+
   private async look(): Promise<Values> {
     try {
       return await query(this.property);
@@ -135,6 +142,8 @@ class PowerMeter implements NvidiaMeter {
   private fromMs = Infinity;
   private untilMs = Infinity;
   private sampled: () => void = () => undefined;
+  /** To be called when no process is left to be ended with this one. */
+  private forget: () => void = () => undefined;
 
   constructor(
     private readonly gpus: readonly Gpu[],
@@ -142,6 +151,7 @@ class PowerMeter implements NvidiaMeter {
   ) {}
 
   async start(): Promise<void> {
+    this.close();
     this.last = new Map();
     this.joules = new Map();
     this.notes = new Set([`${this.gpus.map(({ name }) => name).join(', ')}: power samples, ten a second, added up`]);
@@ -149,10 +159,12 @@ class PowerMeter implements NvidiaMeter {
     const args = [`--query-gpu=index,${this.property.name}`, '--format=csv,noheader', `--loop-ms=${SAMPLE_EVERY_MS}`];
     const child = spawn('nvidia-smi', args, { stdio: ['ignore', 'pipe', 'ignore'] });
     this.child = child;
+    this.forget = onExit(() => child.kill());
     const ended = (how: string) => {
       if (this.child !== child) return;
       this.notes.add(`nvidia-smi ended while it was asked: ${how}`);
       this.child = undefined;
+      this.forget();
       this.sampled();
     };
     child.on('error', (error) => {
@@ -172,14 +184,21 @@ class PowerMeter implements NvidiaMeter {
   async stop(): Promise<CounterReading> {
     this.untilMs = performance.now() + this.property.lagMs;
     await this.waitFor(() => [...this.last.values()].every(({ atMs }) => atMs >= this.untilMs));
-    const { child } = this;
-    this.child = undefined;
-    child?.kill();
+    this.close();
     for (const { name } of this.gpus) {
       const atMs = this.last.get(name)?.atMs ?? -Infinity;
       if (atMs < this.untilMs) this.notes.add(`${name} did not tell its power all the time`);
     }
     return readingOf(this.joules, this.notes);
+  }
+
+  close(): void {
+    const { child } = this;
+    this.child = undefined;
+    child?.kill();
+    this.forget();
+    // Who still waits for a sample waits in vain.
+    this.sampled();
   }
 
   /** Adds what was used between the last sample and this one, as far as it is measured; power changes evenly between them. */

@@ -8,6 +8,7 @@ import { decodeModel, encodeModel, type ModelFile, setMetadata } from '../onnx/m
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import type { CalibrationMethod } from '../quantize/calibration.js';
 import type { Range } from '../quantize/range.js';
+import { passOn } from '../passOn.js';
 import { Random } from '../random.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { inOrtFormat } from '../runtime/ortFormat.js';
@@ -100,12 +101,11 @@ export async function* exportModel(
       threads,
       source: options.calibrationData ?? photoSource,
     });
-    let state = await observing.next();
-    for (; !state.done; state = await observing.next())
-      yield { phase: 'calibrating', done: state.value, total: chosen.length };
-    ranges = state.value.ranges;
+    const total = chosen.length;
+    const observed = yield* passOn(observing, (done): ExportProgress => ({ phase: 'calibrating', done, total }));
+    ranges = observed.ranges;
     const reducesRange = options.reducesRange ?? (await productsSaturate());
-    calibration = { method, photos: state.value.photos, reducesRange };
+    calibration = { method, photos: observed.photos, reducesRange };
   }
   const proto = inference.model(ranges, calibration?.reducesRange);
   const encode = (): Promise<Uint8Array> | Uint8Array => {
@@ -124,10 +124,9 @@ export async function* exportModel(
       // Resizing of its own, or fewer bits, is another computation.
       const tolerance = precision === 'fp32' && !takesWhole ? TOLERANCES.float32 : null;
       const comparing = compareModels(before, after, chosen, { takesWhole, source: photoSource, tolerance });
-      let state = await comparing.next();
-      for (; !state.done; state = await comparing.next())
-        yield { phase: 'comparing', done: state.value, total: chosen.length };
-      parity = { ...state.value, bytes: { trained: tunedBytes.byteLength, exported: bytes.byteLength } };
+      const total = chosen.length;
+      const compared = yield* passOn(comparing, (done): ExportProgress => ({ phase: 'comparing', done, total }));
+      parity = { ...compared, bytes: { trained: tunedBytes.byteLength, exported: bytes.byteLength } };
     } finally {
       await after.close();
     }

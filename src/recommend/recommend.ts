@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
 import type { Photo } from '../data/dataset.js';
 import type { Meter } from '../energy/meter.js';
 import { UserError } from '../errors.js';
+import { onExit } from '../onExit.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { parsePolicy } from '../policy/policy.js';
 import { Random } from '../random.js';
@@ -130,12 +132,16 @@ export async function* recommend(options: RecommendOptions): AsyncGenerator<Reco
       'there is nothing to measure joules with, so none can be promised; state what a busy core draws (--watts) for an estimate, or leave out --energy',
     );
   const root = await mkdtemp(join(tmpdir(), 'ort-tl-recommend-'));
+  const forget = onExit(() => {
+    rmSync(root, { recursive: true, force: true });
+  });
   const search = new Search(options, root);
   try {
     return yield* search.run();
   } finally {
     await search.close();
     await rm(root, { recursive: true, force: true });
+    forget();
   }
 }
 
@@ -163,6 +169,8 @@ class Search {
   private readonly began = performance.now();
   private readonly photos: readonly Photo[];
   private readonly candidates: Candidate[] = [];
+  /** All that were compiled, those that are no candidates too: closed at the end, whatever that is. */
+  private readonly trials: Trial[] = [];
   /** Policies that could not be compiled within the limits, and why. */
   private readonly refused = new Map<string, string>();
   private energyEstimated: boolean | null = null;
@@ -175,7 +183,9 @@ class Search {
   }
 
   async close(): Promise<void> {
-    for (const { trial } of this.candidates) await trial.close();
+    this.options.meter?.close();
+    const closed = await Promise.allSettled(this.trials.map((trial) => trial.close()));
+    for (const each of closed) if (each.status === 'rejected') throw each.reason;
   }
 
   async *run(): AsyncGenerator<RecommendEvent, Recommendation> {
@@ -210,13 +220,14 @@ class Search {
     try {
       // Views of photos are no features that can be kept; what they are worth is left to the whole training.
       trial = await Trial.compile({ ...options, policy, out: this.root, augmentation: {}, views: 0 }, this.root);
+      this.trials.push(trial);
     } catch (thrown) {
       if (!(thrown instanceof UserError) || !REFUSALS.includes(thrown.code)) throw thrown;
       this.refused.set(policy, thrown.message);
       return undefined;
     }
     const spent = { joules: 0, ms: 0 };
-    const costs = await this.metered(spent, () => trial.measure(this.photos, options.signal));
+    const costs = await this.metered(spent, () => trial.measure(this.photos));
     const predictedMs = this.predict(costs);
     const candidate = { trial, costs, predictedMs, memoryBytes: this.memoryOf(trial), spent };
     return { ...candidate, exceeds: this.excessOf(candidate) };
@@ -348,7 +359,7 @@ class Search {
     for (const [index, { trial }] of candidates.toReversed().entries()) {
       this.checkStopped();
       yield { type: 'progress', phase: 'reading photos', done: index * photos.length, total };
-      const filled = new Set(await trial.load(photos, join(this.root, 'cache'), this.options.signal));
+      const filled = new Set(await trial.load(photos, join(this.root, 'cache')));
       readable = readable.filter((slot) => filled.has(slot));
     }
     yield { type: 'progress', phase: 'reading photos', done: total, total };

@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import type { Photo } from '../data/dataset.js';
 import { decoderVersion } from '../data/decode.js';
@@ -15,7 +14,8 @@ import { Engine } from '../runtime/engine.js';
 import { argMax } from '../runtime/stepper.js';
 import { fillSlots } from '../train/features.js';
 import { defaultLearningRate, type Settings, settingsOf, type TrainOptions } from '../train/options.js';
-import { compileWithin, planningOf } from '../train/compileWithin.js';
+import { startCompiling } from '../train/compiler.js';
+import { planningOf } from '../train/compileWithin.js';
 
 /** Photos that warm up the frozen part and the sessions, and photos on which they are timed. */
 const WARM_UP_PHOTOS = 16;
@@ -59,19 +59,29 @@ export class Trial {
     readonly settings: Settings,
     private readonly folder: string,
     private readonly compileMs: number,
+    private readonly signal: AbortSignal | undefined,
   ) {}
 
-  /** Compiles the policy into `root`. @throws UserError `bad-policy`, `too-little-memory` where it does not fit. */
+  /**
+   * Compiles the policy into `root`. It is to be closed, whatever becomes of it.
+   * @throws UserError `bad-policy`, `too-little-memory` where it does not fit, `stopped` when the options' signal fires, as all that is
+   * done with it does.
+   */
   static async compile(options: TrainOptions, root: string): Promise<Trial> {
     const began = performance.now();
-    const { compiled, settings } = await compileWithin(options.model, planningOf(options, settingsOf(options)));
-    const folder = join(root, policyFileName(options.policy));
-    const manifest = await writeArtifacts(compiled, folder);
-    return new Trial(manifest, settings, folder, performance.now() - began);
+    const { model, policy, signal } = options;
+    const compiling = await startCompiling(model, planningOf(options, settingsOf(options)), signal);
+    try {
+      const folder = join(root, policyFileName(policy));
+      const manifest = await compiling.write(folder);
+      return new Trial(manifest, compiling.settings, folder, performance.now() - began, signal);
+    } finally {
+      compiling.close();
+    }
   }
 
   /** Times each part of the policy's training on a few of the `photos`. */
-  async measure(photos: readonly Photo[], signal: AbortSignal | undefined): Promise<UnitCosts> {
+  async measure(photos: readonly Photo[]): Promise<UnitCosts> {
     const began = performance.now();
     const few = photos.slice(0, WARM_UP_PHOTOS + TIMED_PHOTOS);
     await this.open(few.length);
@@ -80,13 +90,14 @@ export class Trial {
     const timed = async (work: () => Promise<unknown>) => {
       const start = performance.now();
       await work();
+      this.checkStopped();
       return performance.now() - start;
     };
-    const warm = await this.fill(few.slice(0, WARM_UP_PHOTOS), 0, signal);
+    const warm = await this.fill(few.slice(0, WARM_UP_PHOTOS), 0);
     const rest = few.slice(WARM_UP_PHOTOS);
     let slots = warm;
     const fillMs = await timed(async () => {
-      slots = [...warm, ...(await this.fill(rest, WARM_UP_PHOTOS, signal))];
+      slots = [...warm, ...(await this.fill(rest, WARM_UP_PHOTOS))];
     });
     const { batch } = this.settings;
     const plan = (firstStep: number) => ({
@@ -114,9 +125,9 @@ export class Trial {
    * Opens the policy on `photos`, each in the slot of its place; features are taken from `cache`, and put there. Gives the slots of
    * those that could be read.
    */
-  async load(photos: readonly Photo[], cache: string, signal: AbortSignal | undefined): Promise<number[]> {
+  async load(photos: readonly Photo[], cache: string): Promise<number[]> {
     await this.open(photos.length, cache);
-    const slots = await this.fill(photos, 0, signal);
+    const slots = await this.fill(photos, 0);
     await this.running.releaseFrozen();
     return slots;
   }
@@ -141,9 +152,11 @@ export class Trial {
         (_, index) => this.learningRate * shareOfPeak(schedule, { step: (epoch - 1) * steps + index, total, warmup }),
       );
       const { losses } = await engine.steps({ slots, learningRates, firstStep: (epoch - 1) * steps + 1 });
+      this.checkStopped();
       if (!allFinite(losses)) throw this.diverged();
     }
     const { logits } = await engine.evaluate(Int32Array.from(heldOut));
+    this.checkStopped();
     const classes = this.manifest.classes.length;
     if (!allFinite(logits)) throw this.diverged();
     return heldOut.map((slot, row) => argMax(logits, row * classes, classes) === labels[slot]);
@@ -184,6 +197,10 @@ export class Trial {
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  private checkStopped(): void {
+    if (this.signal?.aborted) throw new UserError('stopped', 'stopped before a policy was chosen');
+  }
+
   private get running(): Engine {
     if (!this.engine) throw new Error('the trial is not open');
     return this.engine;
@@ -191,17 +208,22 @@ export class Trial {
 
   private async open(slots: number, cache?: string): Promise<void> {
     const { threads, provider } = this.settings;
-    this.engine = await Engine.start(this.folder, {
-      slots,
-      threads,
-      provider,
-      ...(cache === undefined ? {} : { cache: { folder: cache, decoder: decoderVersion } }),
-    });
+    this.checkStopped();
+    this.engine = await Engine.start(
+      this.folder,
+      {
+        slots,
+        threads,
+        provider,
+        ...(cache === undefined ? {} : { cache: { folder: cache, decoder: decoderVersion } }),
+      },
+      this.signal,
+    );
     this.initial = await this.engine.getState();
   }
 
-  private async fill(photos: readonly Photo[], firstSlot: number, signal: AbortSignal | undefined): Promise<number[]> {
-    const engine = this.running;
+  private async fill(photos: readonly Photo[], firstSlot: number): Promise<number[]> {
+    const { running: engine, signal } = this;
     const state = await engine.cacheState();
     const events = fillSlots(engine, { photos, firstSlot }, this.manifest, {
       skipped: new SkippedPhotos(),

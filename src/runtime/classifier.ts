@@ -69,8 +69,10 @@ export class ImageClassifier {
     const output = session.outputMetadata.find(
       (each) => each.isTensor && each.shape.length === 2 && each.shape[1] === labels.length,
     );
-    if (!input?.isTensor || !output)
+    if (!input?.isTensor || !output) {
+      await session.release();
       throw new UserError('not-loadable', `${name} does not map an image to ${labels.length} classes`);
+    }
     return new ImageClassifier(labels, preprocessing, endsInSoftmax(proto, output.name), session, input, output.name);
   }
 

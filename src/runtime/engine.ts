@@ -15,7 +15,12 @@ export class Engine {
   private readonly stopped = new Int32Array(new SharedArrayBuffer(4));
   private closed: Promise<void> | undefined;
 
-  private constructor(private readonly worker: Worker) {
+  private constructor(
+    private readonly worker: Worker,
+    private readonly signal: AbortSignal | undefined,
+  ) {
+    if (signal?.aborted) this.stop();
+    else signal?.addEventListener('abort', this.stop);
     const end = (reason: Error) => {
       this.pending.end(machineErrorOf(reason) ?? reason);
     };
@@ -29,17 +34,21 @@ export class Engine {
     });
   }
 
-  /** Loads the artifacts in `folder`, verified, and opens their sessions. */
-  static async start(folder: string, options: StepperOptions): Promise<Engine> {
+  /**
+   * Loads the artifacts in `folder`, verified, and opens their sessions. When `signal` fires, steps and evaluations end after what is
+   * under way, with what they have until then.
+   */
+  static async start(folder: string, options: StepperOptions, signal?: AbortSignal): Promise<Engine> {
     // Under a TypeScript test runner this file is source, and the worker is the built one.
     const url = new URL(
       import.meta.url.endsWith('.ts') ? '../../dist/runtime/worker.js' : './worker.js',
       import.meta.url,
     );
-    const engine = new Engine(startWorker(url));
+    const engine = new Engine(startWorker(url), signal);
     try {
       await engine.call('open', [folder, options, engine.stopped]);
     } catch (thrown) {
+      signal?.removeEventListener('abort', engine.stop);
       await engine.worker.terminate();
       throw thrown;
     }
@@ -85,13 +94,14 @@ export class Engine {
     return this.call('setState', [state]);
   }
 
-  /** Lets the steps under way end after the current one. */
-  stop(): void {
+  /** Lets the steps under way end after the current one, and an evaluation after some images. */
+  readonly stop = (): void => {
     Atomics.store(this.stopped, 0, 1);
-  }
+  };
 
   /** Gives back all that it took; a second call does nothing more, nor does one after the worker's death. */
   close(): Promise<void> {
+    this.signal?.removeEventListener('abort', this.stop);
     return (this.closed ??= this.end());
   }
 

@@ -8,6 +8,7 @@ import { bridgeFrom, type Bridge } from '../cache/bridge.js';
 import { FeatureStore, type Layout, readLayout, storeFolder } from '../cache/featureStore.js';
 import { fingerprints, pixelFingerprint } from '../cache/fingerprint.js';
 import { decodeModel, encodeModel } from '../onnx/model.js';
+import type { ModelProto } from '../onnx/onnx_pb.js';
 import { elementCount } from '../onnx/tensor.js';
 import { runtimeVersion } from './providers.js';
 import { runInto } from './runInto.js';
@@ -102,6 +103,23 @@ export async function openFeatures(
   const own = storeFolder(root, layout);
   const store = await FeatureStore.open(own, layout);
   if (!frozen) return { store, donor: undefined };
+  try {
+    return { store, donor: await openDonor(root, own, layout, frozen, known, options) };
+  } catch (thrown) {
+    await store.close();
+    throw thrown;
+  }
+}
+
+/** The store below `root`, but for the one in `own`, from whose rows the least is left to compute; undefined where none helps. */
+async function openDonor(
+  root: string,
+  own: string,
+  layout: Layout,
+  frozen: ModelProto,
+  known: ReadonlyMap<string, string>,
+  options: ort.InferenceSession.SessionOptions,
+): Promise<Donor | undefined> {
   let best: { folder: string; layout: Layout; bridge: Bridge } | undefined;
   for (const name of readdirSync(root).sort()) {
     const other = join(root, name);
@@ -111,5 +129,5 @@ export async function openFeatures(
     const nodes = (each: Bridge) => each.model.graph?.node.length ?? 0;
     if (bridge && (!best || nodes(bridge) < nodes(best.bridge))) best = { folder: other, layout: found, bridge };
   }
-  return { store, donor: best && (await Donor.open(best.folder, best.layout, best.bridge, options)) };
+  return best && (await Donor.open(best.folder, best.layout, best.bridge, options));
 }

@@ -55,6 +55,8 @@ export interface StepPlan {
   readonly targets?: Float32Array;
   /** The number of the first of these steps, 1 for the first of a training. */
   readonly firstStep: number;
+  /** No step is begun later than this after the first, which always is taken. */
+  readonly limitMs?: number;
 }
 
 export interface StepResult {
@@ -66,7 +68,7 @@ export interface StepResult {
 }
 
 export interface EvaluationResult {
-  /** [images, classes], in the order of the slots. */
+  /** [images, classes], in the order of the slots; zeros for those that were not reached when it was stopped. */
   readonly logits: Float32Array;
 }
 
@@ -212,11 +214,14 @@ export class Stepper {
         `the artifacts in ${artifacts.folder} are laid out for another processor; compile them again on this one`,
       );
     const session = sessionOptions(options);
+    const opened: ort.InferenceSession[] = [];
     const open = async (name: string) => {
       const path = join(artifacts.folder, name);
       const bytes = readFileSync(path);
       try {
-        return await ort.InferenceSession.create(bytes, withoutIndices(session, bytes, path));
+        const loaded = await ort.InferenceSession.create(bytes, withoutIndices(session, bytes, path));
+        opened.push(loaded);
+        return loaded;
       } catch (thrown) {
         throw refusal('not-loadable', `cannot load ${path}`, thrown);
       }
@@ -224,13 +229,18 @@ export class Stepper {
     const holds = (name: string) => artifacts.manifest.files[name] !== undefined;
     const file = [FILES.quantized, FILES.frozen].find(holds);
     const frozen = file === undefined ? undefined : () => open(file);
-    const training = await open(FILES.training);
-    const update = holds(FILES.update) ? await open(FILES.update) : undefined;
-    const evaluation = await open(FILES.evaluation);
-    const { store, donor } = options.cache
-      ? await openFeatures(artifacts, options.cache, options.provider ?? 'cpu', session)
-      : {};
-    return new Stepper(artifacts, options, frozen, training, update, evaluation, store, donor);
+    try {
+      const training = await open(FILES.training);
+      const update = holds(FILES.update) ? await open(FILES.update) : undefined;
+      const evaluation = await open(FILES.evaluation);
+      const { store, donor } = options.cache
+        ? await openFeatures(artifacts, options.cache, options.provider ?? 'cpu', session)
+        : {};
+      return new Stepper(artifacts, options, frozen, training, update, evaluation, store, donor);
+    } catch (thrown) {
+      for (const each of opened) await each.release();
+      throw thrown;
+    }
   }
 
   /** What the cache has; undefined where there is none. */
@@ -357,10 +367,12 @@ export class Stepper {
     await this.donor?.close();
   }
 
-  /** Takes the steps of `plan`, until `isStopped` or a loss that is no number (the last one returned). */
+  /** Takes the steps of `plan`, until `isStopped`, its time is up, or a loss that is no number (the last one returned). */
   async steps(plan: StepPlan, isStopped: () => boolean = () => false): Promise<StepResult> {
     const { batch, microBatch = batch, classes, classWeights, targets } = this.manifest;
     const losses = new Float32Array(plan.learningRates.length);
+    const began = performance.now();
+    const isLate = () => performance.now() - began > (plan.limitMs ?? Infinity);
     const parts = partsOf(plan.slots, losses.length, batch, microBatch);
     let buffer: 0 | 1 = 0;
     let ready = parts[0] && this.gather(parts[0], buffer);
@@ -371,7 +383,7 @@ export class Stepper {
     let taken = 0;
     for (const [index, { step, first, slots, isLast }] of parts.entries()) {
       if (runs === 0) {
-        if (isStopped()) break;
+        if (isStopped() || (taken > 0 && isLate())) break;
         const whole = plan.slots.subarray(step * batch, (step + 1) * batch);
         const labels = whole.map((slot) => this.labelOf(slot));
         meanShares(labels, targets === 'soft' ? undefined : classWeights, this.batchShares);
@@ -429,8 +441,8 @@ export class Stepper {
     else labels.forEach((label, n) => label >= 0 && (this.targetData[n * classes + label] = 1));
   }
 
-  /** The logits of stored photos under the current parameters, or under their averages where those are kept. */
-  async evaluate(slots: Int32Array): Promise<EvaluationResult> {
+  /** The logits of stored photos under the current parameters, or under their averages where those are kept; it ends early when `isStopped`. */
+  async evaluate(slots: Int32Array, isStopped: () => boolean = () => false): Promise<EvaluationResult> {
     const { classes, parameters, statistics } = this.manifest;
     const logits = new Float32Array(slots.length * classes.length);
     const set = this.state[this.current];
@@ -457,6 +469,7 @@ export class Stepper {
     let ready = gather(0);
     for (const [index, { length }] of batches.entries()) {
       await ready;
+      if (isStopped()) break;
       ready = gather(index + 1);
       const images = isCpu ? length : size;
       Object.assign(feeds, this.boundaryOf(buffers[index % 2] ?? [], images));

@@ -20,6 +20,7 @@ export interface Call {
 
 let stepper: Stepper | undefined;
 let stopped: Int32Array<SharedArrayBuffer> | undefined;
+const isStopped = () => stopped !== undefined && Atomics.load(stopped, 0) === 1;
 
 function open(): Stepper {
   if (!stepper) throw new Error('no artifacts are open');
@@ -42,9 +43,8 @@ const operations = {
     open().recall(slots, labels, keys),
   cacheState: (): Promise<CacheState | undefined> => Promise.resolve(open().cacheState()),
   releaseFrozen: (): Promise<void> => open().releaseFrozen(),
-  steps: (plan: StepPlan): Promise<StepResult> =>
-    open().steps(plan, () => stopped !== undefined && Atomics.load(stopped, 0) === 1),
-  evaluate: (slots: Int32Array): Promise<EvaluationResult> => open().evaluate(slots),
+  steps: (plan: StepPlan): Promise<StepResult> => open().steps(plan, isStopped),
+  evaluate: (slots: Int32Array): Promise<EvaluationResult> => open().evaluate(slots, isStopped),
   getState: (): Promise<Map<string, Tensor>> => Promise.resolve(open().getState()),
   setState: (state: ReadonlyMap<string, Tensor>): Promise<void> => {
     open().setState(state);

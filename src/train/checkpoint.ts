@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { FILES } from '../artifacts/compile.js';
@@ -6,6 +7,7 @@ import { nonFiniteIn } from '../finite.js';
 import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
 import type { Settings } from './options.js';
+import { PLACE_SETTINGS } from './place.js';
 
 /** JSON has no NaN and no infinity, and made `null` of them. */
 const number = z.union([
@@ -28,8 +30,11 @@ const resultSchema = z.object({
   imagesPerSecond: number,
 });
 
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+const changeSchema = z.object({ name: z.string(), before: scalar, now: scalar });
+
 const progressSchema = z.object({
-  /** {@link Settings}, and what identifies the photos and the model; compared key by key. */
+  /** {@link Settings} that it was begun with, and what identifies the photos and the model; compared key by key. */
   settings: z.record(z.string(), z.unknown()),
   /** The learning rate that a range test chose, or that was given. */
   learningRate: number,
@@ -47,10 +52,26 @@ const progressSchema = z.object({
     images: number,
     elapsedMs: number,
   }),
+  /** Where its last part ran; absent in what earlier versions wrote. */
+  place: z.record(z.string(), scalar).optional(),
+  /** Where it went on elsewhere. */
+  moves: z.array(z.object({ epoch: z.number(), step: z.number(), changes: z.array(changeSchema) })).default([]),
+  /** Of all its parts, up to what this tells of. */
+  elapsedMs: z.number().default(0),
+  /** Which photos could be read: how many, and a digest of their slots. */
+  read: z.object({ photos: z.number(), digest: z.string() }).optional(),
 });
 
 /** Where a training stands. It travels in the checkpoint's own file, so that one rename changes both at once. */
 export type Progress = z.infer<typeof progressSchema>;
+
+/** Nothing of an epoch. */
+export const NO_STEPS: Progress['partial'] = { steps: 0, lossSum: 0, correct: 0, images: 0, elapsedMs: 0 };
+
+/** Whether a run in `out` has got as far as to leave something that it can go on from. */
+export function hasCheckpoint(out: string): boolean {
+  return existsSync(join(out, 'last', FILES.checkpoint));
+}
 
 /** Settings as they are compared and stored. */
 export type Identity = Settings & { readonly source: string; readonly photos: string };
@@ -66,7 +87,7 @@ export async function writeLast(out: string, state: ReadonlyMap<string, Tensor>,
 }
 
 /**
- * Reads `last/` of a run that is to go on.
+ * Reads `last/` of a run that is to go on. Settings that only say where it runs may be others than those that it was begun with.
  * @throws UserError `cannot-resume` when there is none, or when it was begun with other settings, naming the first that differs.
  */
 export function readLast(out: string, identity: Identity): { state: ReadonlyMap<string, Tensor>; progress: Progress } {
@@ -93,6 +114,7 @@ export function readLast(out: string, identity: Identity): { state: ReadonlyMap<
   const progress = parsed.data;
   const plain = JSON.parse(JSON.stringify(identity)) as Record<string, unknown>;
   for (const [name, value] of Object.entries(plain)) {
+    if (PLACE_SETTINGS.some((each) => each === name)) continue;
     const before = progress.settings[name];
     if (JSON.stringify(before) === JSON.stringify(value)) continue;
     if (name === 'photos')

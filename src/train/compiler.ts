@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
+import { UserError } from '../errors.js';
 import { machineError, machineErrorOf } from '../machineError.js';
 import type { ModelFile } from '../onnx/model.js';
 import { PendingCalls, type Reply } from '../pendingCalls.js';
@@ -26,10 +27,10 @@ export interface Compiling {
 /**
  * Compiles a training. Of a large model in a process of its own, since a process never gives back what compiling takes: 70 MB for
  * EfficientNet-B0, and twice as much where several plans are tried.
- * @throws UserError as {@link compileWithin} does.
+ * @throws UserError as {@link compileWithin} does, and `stopped` when the signal fires.
  */
-export async function startCompiling(model: ModelFile, planning: Planning): Promise<Compiling> {
-  if (isLarge(model)) return compileApart(model, planning);
+export async function startCompiling(model: ModelFile, planning: Planning, signal?: AbortSignal): Promise<Compiling> {
+  if (isLarge(model)) return compileApart(model, planning, signal);
   const { compiled, settings } = await compileWithin(model, planning);
   return compiledHere(compiled, settings);
 }
@@ -42,21 +43,33 @@ function isLarge({ path }: ModelFile): boolean {
   return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) >= LARGE_MODEL_BYTES;
 }
 
-async function compileApart({ path, sha256 }: ModelFile, planning: Planning): Promise<Compiling> {
+async function compileApart(
+  { path, sha256 }: ModelFile,
+  planning: Planning,
+  signal: AbortSignal | undefined,
+): Promise<Compiling> {
   const compiler = new CompilerProcess();
-  try {
-    const { settings } = await compiler.ask({ path, sha256, planning });
-    return {
-      settings: given(settings),
-      write: async (folder) => given((await compiler.ask({ folder })).manifest),
-      close: () => {
-        compiler.close();
-      },
-    };
-  } catch (thrown) {
+  const close = () => {
+    signal?.removeEventListener('abort', close);
     compiler.close();
-    throw thrown;
-  }
+  };
+  /** Nobody waits for the process once the signal has fired: what is asked of it then fails. */
+  const unlessStopped = async <Result>(asked: Promise<Result>): Promise<Result> => {
+    try {
+      return await asked;
+    } catch (thrown) {
+      close();
+      throw signal?.aborted ? new UserError('stopped', 'stopped while compiling', { cause: thrown }) : thrown;
+    }
+  };
+  signal?.addEventListener('abort', close);
+  if (signal?.aborted) close();
+  const { settings } = await unlessStopped(compiler.ask({ path, sha256, planning }));
+  return {
+    settings: given(settings),
+    write: async (folder) => given((await unlessStopped(compiler.ask({ folder }))).manifest),
+    close,
+  };
 }
 
 /** The most that is kept of what the process writes to standard error: where it dies, why stands at the end. */

@@ -1,6 +1,7 @@
 import type { Manifest } from '../artifacts/manifest.js';
 import type { Agreement } from './agreement.js';
 import type { Metrics } from './metrics.js';
+import type { Move, PlaceChange } from './place.js';
 
 /** One line of `results.csv`. */
 export interface EpochResult {
@@ -38,6 +39,9 @@ export const resultColumns = [
 /** Why a training ended before its last epoch. */
 export type EndedBy = 'epochs' | 'patience' | 'time-limit' | 'interrupt';
 
+/** What the end of a run consists of, beside its model and its summary. */
+export type FinalPart = 'evaluation' | 'report' | 'verification';
+
 /** `summary.json`. */
 export interface Summary {
   readonly policy: string;
@@ -48,13 +52,16 @@ export interface Summary {
   /** Epochs that were finished. */
   readonly epochs: number;
   readonly endedBy: EndedBy;
+  /** Where the time was up within the first epoch: how much of it the model has learned. No epoch is finished then. */
+  readonly part?: { readonly epoch: number; readonly steps: number; readonly of: number };
   /** Of the best epoch by `metric`, as the exported model has it. */
   readonly top1: number;
   readonly bestEpoch: number;
   readonly metric: string;
   readonly metrics: Omit<Metrics, 'confusion' | 'classes'>;
-  /** By class, in the order of `classes`. */
+  /** By class, in the order of `classes`; empty where the evaluation was left out. */
   readonly perClass: Metrics['classes'];
+  /** Of all the run's parts. */
   readonly elapsedMs: number;
   readonly peakRssBytes: number;
   /** Path of the tuned model. */
@@ -85,6 +92,10 @@ export interface Summary {
     readonly agreeing: number;
     readonly top1: { readonly int8: number; readonly float32: number };
   };
+  /** Where it went on elsewhere: with other threads, say. Where it never did, it has the bits of a run that was not stopped. */
+  readonly moves: readonly Move[];
+  /** What was left out since it was stopped; resuming makes up for it. */
+  readonly leftOut: readonly FinalPart[];
   /** Whether it was stopped, and can be resumed. */
   readonly stopped: boolean;
 }
@@ -112,7 +123,15 @@ export type TrainEvent =
     }
   /** Before the first photo is read. */
   | { readonly type: 'reading' }
-  | { readonly type: 'resumed'; readonly epoch: number; readonly step: number }
+  | {
+      readonly type: 'resumed';
+      readonly epoch: number;
+      readonly step: number;
+      /** What is another here than where it ran last: it may end in other bits. */
+      readonly changes: readonly PlaceChange[];
+    }
+  /** Of a run that was to go on, and has ended by itself: nothing is done. */
+  | { readonly type: 'finished' }
   | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
   | { readonly type: 'learning-rate'; readonly learningRate: number; readonly figure: string }
   | {

@@ -24,7 +24,12 @@ export class PhotoExplainer {
   static async open(model: string): Promise<PhotoExplainer> {
     const classifier = await ImageClassifier.open(model);
     const { preprocessing, labels } = classifier;
-    return new PhotoExplainer(classifier, await Explainer.open(model, preprocessing, labels.length));
+    try {
+      return new PhotoExplainer(classifier, await Explainer.open(model, preprocessing, labels.length));
+    } catch (thrown) {
+      await classifier.close();
+      throw thrown;
+    }
   }
 
   /**

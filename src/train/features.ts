@@ -34,6 +34,8 @@ export interface FillOptions {
   readonly total: number;
   readonly maxBad: number;
   readonly signal: AbortSignal | undefined;
+  /** Ends it too, where it is given. */
+  readonly isTimeUp?: (() => boolean) | undefined;
   readonly epoch: number;
   /** Keys that the engine's cache has something for; absent where there is no cache. */
   readonly cached?: ReadonlySet<string> | undefined;
@@ -53,7 +55,7 @@ interface Slotted extends Decoded {
 /**
  * Runs the frozen part on photos, or takes its results from the cache, and keeps them, and the labels, in the engine's slots.
  * Gives the slots that are filled, in their order.
- * @throws UserError `stopped` when the signal fires, and what `skipped` throws when too many cannot be read.
+ * @throws UserError `stopped` when the signal fires or the time is up, and what `skipped` throws when too many cannot be read.
  */
 export async function* fillSlots(
   engine: Engine,
@@ -62,7 +64,7 @@ export async function* fillSlots(
   options: FillOptions,
 ): AsyncGenerator<TrainEvent, number[]> {
   const { photos, firstSlot } = filling;
-  const { skipped, signal, cached } = options;
+  const { skipped, signal, isTimeUp, cached } = options;
   const events: TrainEvent[] = [];
   const filled: number[] = [];
   /** Places of photos whose rows in the cache turned out to be damaged. */
@@ -92,7 +94,7 @@ export async function* fillSlots(
       concurrency: 2 * FROZEN_BATCH,
       onSkipped,
     })) {
-      if (signal?.aborted) throw new UserError('stopped', 'stopped while reading the photos');
+      if (signal?.aborted || isTimeUp?.()) throw new UserError('stopped', 'stopped while reading the photos');
       const place = places[index] ?? 0;
       if (waiting.length === FROZEN_BATCH) await flush();
       waiting.push({ index: place, label: photo.label, ...decoded });

@@ -40,7 +40,10 @@ export interface TrainOptions extends Omit<StepOptions, 'classWeights' | 'target
   readonly metric?: MetricName;
   /** Ends the training when the metric has not improved for so many epochs; default never. */
   readonly patience?: number;
-  /** Ends the training after the step during which so many milliseconds have passed. */
+  /**
+   * Ends the training after the step during which so many milliseconds of this call have passed; the photos are read to the end first, and
+   * one step is taken at least.
+   */
   readonly timeLimitMs?: number;
   readonly seed?: number;
   /** Side of the images in pixels, where the model leaves it open. */
@@ -82,7 +85,10 @@ export interface TrainOptions extends Omit<StepOptions, 'classWeights' | 'target
    * for the backward pass, and gradients are added up in parts. Default: whatever it takes. `microBatch` goes first.
    */
   readonly memoryBytes?: number;
-  /** Goes on with the run in `out` where it stopped; all other options must be those that it was begun with. */
+  /**
+   * Goes on with the run in `out` where it stopped, to the bits of one that was not. Options that decide what it learns must be those that it
+   * was begun with. With other threads, on another machine or with other versions it goes on too, to other bits, which is told.
+   */
   readonly resume?: boolean;
   /** Ends the training after the step under way; what was learned is kept, and the run can be resumed. */
   readonly signal?: AbortSignal;

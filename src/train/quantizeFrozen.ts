@@ -2,6 +2,7 @@ import type { Compiled } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import type { Dataset, Photo } from '../data/dataset.js';
 import { UserError } from '../errors.js';
+import { passOn } from '../passOn.js';
 import { FrozenPart } from '../quantize/frozenPart.js';
 import type { QuantizationPlan } from '../quantize/quantize.js';
 import { Random } from '../random.js';
@@ -15,7 +16,7 @@ type Quantized = NonNullable<Manifest['frozen']>;
 /**
  * Adds the frozen part in whole numbers. Its ranges are those that training photos have in float, or those of `before`, which a
  * run that goes on was begun with.
- * @throws UserError `nothing-to-quantize`, `bad-arguments` for another provider than the CPU.
+ * @throws UserError `nothing-to-quantize`, `bad-arguments` for another provider than the CPU, `stopped` when the signal fires.
  */
 export async function* quantizeFrozen(
   compiled: Compiled,
@@ -45,15 +46,10 @@ export async function* quantizeFrozen(
       threads,
       source: dataset.folder,
     });
-    let state = await observing.next();
-    for (; !state.done; state = await observing.next()) {
-      if (signal?.aborted) {
-        await observing.return({ ranges: new Map(), photos: 0 });
-        throw new UserError('stopped', 'stopped while calibrating');
-      }
-      yield { type: 'progress', phase: 'calibrating', epoch: 0, done: state.value, total: chosen.length };
-    }
-    const { ranges, photos } = state.value;
+    const { ranges, photos } = yield* passOn(observing, (done): TrainEvent => {
+      if (signal?.aborted) throw new UserError('stopped', 'stopped while calibrating');
+      return { type: 'progress', phase: 'calibrating', epoch: 0, done, total: chosen.length };
+    });
     frozen = {
       precision: 'int8',
       calibration: { method: calibration.method, photos },

@@ -8,6 +8,7 @@ import {
   statSync,
   truncateSync,
 } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FILES } from '../artifacts/compile.js';
 import type { Photo } from '../data/dataset.js';
@@ -87,14 +88,17 @@ export class RunFolder {
     }
   }
 
-  /** Begins `events.jsonl`; of a run that goes on, keeps the whole lines up to its last finished epoch. */
-  async startLog(finished: number): Promise<void> {
+  /**
+   * Begins `events.jsonl`; of a run that goes on, keeps the whole lines, but for those of epochs that are to be taken again since `finished`
+   * of them are saved.
+   */
+  async startLog(finished: number | undefined): Promise<void> {
     const path = this.path('events.jsonl');
-    const lines = finished > 0 && existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
+    const lines = finished !== undefined && existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
     const kept = lines.filter((line) => {
       try {
         const event = JSON.parse(line) as { type?: string; result?: { epoch?: number } };
-        return event.type !== 'epoch' || (event.result?.epoch ?? Infinity) <= finished;
+        return event.type !== 'epoch' || (event.result?.epoch ?? Infinity) <= (finished ?? 0);
       } catch {
         return false;
       }
@@ -127,9 +131,34 @@ export class RunFolder {
     await writeFileAtomically(this.path(name), tensorBoardFile(events));
   }
 
-  async writeBest(parameters: ReadonlyMap<string, Tensor>, result: EpochResult, source: string): Promise<void> {
-    const metadata = { epoch: String(result.epoch), top1: String(result.top1), source };
-    await writeSafetensors(join(this.out, 'best', FILES.checkpoint), parameters, metadata);
+  /**
+   * Writes the best weights beside those that `best/` has: until `last/` tells of them, they may not take their place. `steps` are those of
+   * an epoch of which they have learned a part.
+   */
+  async writeBest(
+    parameters: ReadonlyMap<string, Tensor>,
+    { epoch, top1, steps }: { readonly epoch: number; readonly top1?: number; readonly steps?: number },
+    source: string,
+  ): Promise<void> {
+    const metadata = {
+      epoch: String(epoch),
+      ...(top1 === undefined ? {} : { top1: String(top1) }),
+      ...(steps === undefined ? {} : { steps: String(steps) }),
+      source,
+    };
+    await writeSafetensors(this.nextBest, parameters, metadata);
+  }
+
+  /** Has the best weights that were written take their place, if they are of `epoch`; those of another were never told of, and go. */
+  async settleBest(epoch: number | undefined): Promise<void> {
+    if (!existsSync(this.nextBest)) return;
+    if (readSafetensors(this.nextBest).metadata['epoch'] === String(epoch))
+      await rename(this.nextBest, join(this.out, 'best', FILES.checkpoint));
+    else await rm(this.nextBest);
+  }
+
+  private get nextBest(): string {
+    return join(this.out, 'best', 'next.safetensors');
   }
 
   /** @throws UserError `bad-checkpoint`. */
@@ -137,19 +166,24 @@ export class RunFolder {
     return readSafetensors(join(this.out, 'best', FILES.checkpoint)).tensors;
   }
 
-  /** What a reader looks at when the training has ended. */
+  /** What a reader looks at when the training has ended. Gives whether all of it was written before the signal fired. */
   async writeReport(
     results: readonly EpochResult[],
     classes: readonly string[],
     metrics: Metrics,
     photos: readonly Photo[],
     logits: Float32Array,
-  ): Promise<void> {
+    signal?: AbortSignal,
+  ): Promise<boolean> {
     await writeFileAtomically(this.path('labels.txt'), classes.map((label) => `${label}\n`).join(''));
+    if (signal?.aborted) return false;
     await writeFileAtomically(this.path('curves.svg'), await drawCurves(results));
+    if (signal?.aborted) return false;
     await writeFileAtomically(this.path('confusion.svg'), await drawConfusion(metrics.confusion, classes));
-    const { mistakes, total } = await mistakesOf(photos, logits, classes);
+    const { mistakes, total } = await mistakesOf(photos, logits, classes, signal);
+    if (signal?.aborted) return false;
     await writeFileAtomically(this.path('mistakes.html'), mistakesPage(mistakes, total, photos.length));
+    return true;
   }
 
   async writeSkipped(skipped: Summary['skipped']): Promise<void> {
@@ -168,6 +202,7 @@ async function mistakesOf(
   photos: readonly Photo[],
   logits: Float32Array,
   classes: readonly string[],
+  signal: AbortSignal | undefined,
 ): Promise<{ mistakes: Mistake[]; total: number }> {
   const wrong = photos
     .map((photo, index) => {
@@ -178,6 +213,7 @@ async function mistakesOf(
     .sort((a, b) => b.loss - a.loss);
   const mistakes: Mistake[] = [];
   for (const { photo, row, predicted } of wrong.slice(0, SHOWN_MISTAKES)) {
+    if (signal?.aborted) break;
     const shares = softmax(row);
     mistakes.push({
       path: photo.path,

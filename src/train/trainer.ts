@@ -23,13 +23,15 @@ import { Engine } from '../runtime/engine.js';
 import { type Agreement, Comparison, toleranceOf } from './agreement.js';
 import { compiledHere, startCompiling } from './compiler.js';
 import { compileWithin, planningOf } from './compileWithin.js';
-import { type Identity, type Progress, readLast, writeLast } from './checkpoint.js';
+import { type Identity, NO_STEPS, type Progress, readLast, writeLast } from './checkpoint.js';
 import { classifyPhotos } from './classify.js';
-import type { EndedBy, EpochResult, Summary, TrainEvent } from './events.js';
+import type { EndedBy, EpochResult, FinalPart, Summary, TrainEvent } from './events.js';
 import { checkMemory, fillSlots } from './features.js';
+import { summaryOfFinished } from './finishedRun.js';
 import { drawRange, rangeOfRates, smoothed, valleyOf } from './learningRateRange.js';
 import { isBetter, type Metrics, metricsOf, predictionOf } from './metrics.js';
 import { type Settings, settingsOf, type TrainOptions } from './options.js';
+import { changesOf, placeOf } from './place.js';
 import { planOf, quantizeFrozen } from './quantizeFrozen.js';
 import { FLOAT_MODEL, RunFolder } from './runFolder.js';
 
@@ -76,9 +78,17 @@ export class Trainer implements AsyncIterable<TrainEvent> {
 async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
   const { dataset, out, signal } = options;
   const began = performance.now();
-  const { manifest, settings, identity, resumed } = yield* prepare(options);
+  const prepared = yield* prepare(options);
+  if ('finished' in prepared) {
+    yield { type: 'finished' };
+    yield { type: 'done', summary: prepared.finished };
+    return prepared.finished;
+  }
+  const { manifest, settings, identity, resumed } = prepared;
   const folder = RunFolder.open(out);
-  await folder.startLog(resumed?.progress.results.length ?? 0);
+  await folder.startLog(resumed?.progress.results.length);
+  // What was cut off between the checkpoint and what is written of it.
+  if (resumed) await folder.settleBest(resumed.progress.best?.epoch);
   const tell = <Event extends TrainEvent>(event: Event): Event => {
     if (event.type !== 'progress') folder.log(event);
     return event;
@@ -93,16 +103,18 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
   const cache = returns ? options.cache : undefined;
   if (cache === undefined) checkMemory(manifest, slots);
   else await checkSpace(cache, 0);
-  const engine = await Engine.start(folder.path('artifacts'), {
-    slots,
-    threads,
-    provider,
-    ...(cache === undefined ? {} : { cache: { folder: cache, decoder: decoderVersion } }),
-  });
-  const abort = () => {
-    engine.stop();
-  };
-  signal?.addEventListener('abort', abort);
+  checkStopped(signal);
+  const engine = await Engine.start(
+    folder.path('artifacts'),
+    {
+      slots,
+      threads,
+      provider,
+      ...(cache === undefined ? {} : { cache: { folder: cache, decoder: decoderVersion } }),
+    },
+    signal,
+  );
+  let session: Session | undefined;
   try {
     const state = await engine.cacheState();
     if (state) {
@@ -112,28 +124,46 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
       yield tell({ type: 'cache', folder: place, rows, slots, rowBytes, neededBytes, freeBytes });
     }
     const cached = state && new Set(state.keys);
-    const session = new Session(options, settings, identity, manifest, engine, folder, cached, resumed?.progress);
+    session = new Session(options, settings, identity, manifest, engine, folder, cached, resumed?.progress);
     if (resumed) await engine.setState(resumed.state);
     for await (const event of session.run(began)) yield tell(event);
-    return yield* session.finish(began, tell);
+    return yield* session.finish(tell);
   } finally {
-    signal?.removeEventListener('abort', abort);
-    await engine.close();
+    try {
+      // Of whoever looks no longer, the epochs that were finished since the last time.
+      await session?.write({ progress: false });
+    } finally {
+      await engine.close();
+    }
   }
 }
 
-/** Compiles, writes the artifacts, and reads where a run that is to go on stopped. What was compiled is let go of: it is large. */
+/** @throws UserError `stopped`. */
+function checkStopped(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new UserError('stopped', 'stopped before the training began');
+}
+
+/**
+ * Compiles, writes the artifacts, and reads where a run that is to go on stopped. What was compiled is let go of: it is large. Of a run that
+ * has ended by itself, gives the summary.
+ */
 async function* prepare(options: TrainOptions) {
   const { dataset, model, out, signal } = options;
+  checkStopped(signal);
   const planning = planningOf(options, settingsOf(options));
+  // In the order in which they are compared: other photos change settings too.
+  const identity: Identity = { source: model.sha256, photos: identityOf(dataset), ...planning.settings };
+  const resumed = options.resume ? readLast(out, identity) : undefined;
+  const finished = resumed && summaryOfFinished(out, resumed.progress.results.length);
+  if (finished) return { finished };
   const isQuantized = planning.settings.frozen === 'int8';
   const inFloat = isQuantized ? await compileWithin(model, planning) : undefined;
-  let compiling = inFloat ? compiledHere(inFloat.compiled, inFloat.settings) : await startCompiling(model, planning);
+  let compiling = inFloat
+    ? compiledHere(inFloat.compiled, inFloat.settings)
+    : await startCompiling(model, planning, signal);
   const { settings } = compiling;
   try {
-    // In the order in which they are compared: other photos change settings too.
-    const identity: Identity = { source: model.sha256, photos: identityOf(dataset), ...settings };
-    const resumed = options.resume ? readLast(out, identity) : undefined;
+    checkStopped(signal);
     if (!resumed) RunFolder.clear(out, options.overwrite ?? false);
     if (inFloat) {
       const before = resumed ? frozenBefore(join(out, 'artifacts')) : undefined;
@@ -142,7 +172,7 @@ async function* prepare(options: TrainOptions) {
     }
     // First, since it leaves nothing behind where it fails.
     const manifest = await compiling.write(join(out, 'artifacts'));
-    return { manifest, settings, identity, resumed };
+    return { manifest, settings, identity: { ...identity, ...settings }, resumed };
   } finally {
     compiling.close();
   }
@@ -185,6 +215,11 @@ class Session {
   /** Rows [slots, classes] of training photos that are mixed. */
   private readonly targets: Float32Array | undefined;
   private endedBy: EndedBy = 'epochs';
+  private began = NaN;
+  /** Of the parts before this one. */
+  private readonly elapsedBefore: number;
+  /** Until when time is in the epoch's. */
+  private countedUntil = NaN;
   /** What finished epochs left behind since something was last written. */
   private unwritten: {
     best?: { readonly parameters: ReadonlyMap<string, Tensor>; readonly result: EpochResult };
@@ -217,57 +252,74 @@ class Session {
       firstLoss: null,
       results: [],
       best: null,
-      partial: { steps: 0, lossSum: 0, correct: 0, images: 0, elapsedMs: 0 },
+      partial: { ...NO_STEPS },
+      place: placeOf(settings),
+      moves: [],
+      elapsedMs: 0,
     };
+    this.elapsedBefore = this.progress.elapsedMs;
     for (const { valLoss } of this.progress.results) this.plateau.observe(valLoss);
   }
 
+  /** Trains until the last epoch, or until something else ends it; all that was learned is then in `last/`, or to be written. */
   async *run(began: number): AsyncGenerator<TrainEvent> {
     const { settings, progress, options } = this;
-    const { signal } = options;
+    this.began = began;
     const firstEpoch = progress.results.length + 1;
-    if (options.resume && firstEpoch <= settings.epochs)
-      yield { type: 'resumed', epoch: firstEpoch, step: progress.partial.steps };
-    yield { type: 'reading' };
-    let epochBegan = performance.now();
-    try {
-      yield* this.readPhotos(firstEpoch);
-    } catch (thrown) {
-      // Nothing was trained yet, or all that was is in last/.
-      if (thrown instanceof UserError && thrown.code === 'stopped' && progress.results.length > 0) {
-        this.endedBy = 'interrupt';
-        return;
-      }
-      throw thrown;
+    if (options.resume) {
+      // Which may be older than the checkpoint.
+      await this.writeResults();
+      if (firstEpoch <= settings.epochs && !this.hasWaitedEnough) yield this.goOn(firstEpoch);
     }
+    yield { type: 'reading' };
+    this.countedUntil = performance.now();
+    yield* this.readPhotos(firstEpoch);
     if (Number.isNaN(progress.learningRate)) yield* this.findLearningRate();
+    // What stops it before this has learned nothing.
+    try {
+      yield* this.trainEpochs(firstEpoch);
+    } catch (thrown) {
+      if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
+      this.endedBy = options.signal?.aborted ? 'interrupt' : 'time-limit';
+    }
+    if (this.endedBy === 'interrupt' || this.endedBy === 'time-limit') await this.save();
+  }
 
+  private async *trainEpochs(firstEpoch: number): AsyncGenerator<TrainEvent> {
+    const { settings, options } = this;
     for (let epoch = firstEpoch; epoch <= settings.epochs; epoch++) {
       if (this.hasWaitedEnough) {
         this.endedBy = 'patience';
         return;
       }
       if (epoch > firstEpoch) {
-        epochBegan = performance.now();
+        // An epoch before this one was finished in this call.
+        if (this.isTimeUp) {
+          this.endedBy = 'time-limit';
+          return;
+        }
+        this.countedUntil = performance.now();
         if (this.makesNewViews) {
           await this.write();
-          yield* this.readViews(epoch);
+          yield* this.readViews(epoch, 0, () => this.isTimeUp);
         }
       }
-      yield* this.trainEpoch(epoch, epochBegan, began);
-      if (signal?.aborted) this.endedBy = 'interrupt';
-      if (this.endedBy !== 'epochs') {
-        progress.partial.elapsedMs += performance.now() - epochBegan;
-        await this.save();
-        if (this.endedBy === 'time-limit' && progress.best === null) yield* this.finishEpoch(epoch, epochBegan);
-        return;
-      }
-      yield* this.finishEpoch(epoch, epochBegan);
-      if (this.isTimeUp(began) && epoch < settings.epochs) {
-        this.endedBy = 'time-limit';
-        return;
-      }
+      yield* this.trainEpoch(epoch);
+      if (options.signal?.aborted) this.endedBy = 'interrupt';
+      if (this.endedBy !== 'epochs') return;
+      yield* this.finishEpoch(epoch);
     }
+  }
+
+  /** Tells where the run goes on, and whether it does so elsewhere. */
+  private goOn(epoch: number): TrainEvent {
+    const { progress } = this;
+    const { steps: step } = progress.partial;
+    const place = placeOf(this.settings);
+    const changes = changesOf(progress.place ?? progress.settings, place);
+    if (changes.length > 0) progress.moves.push({ epoch, step, changes });
+    progress.place = place;
+    return { type: 'resumed', epoch, step, changes };
   }
 
   /** Whether every epoch takes views that no epoch before it took. */
@@ -299,19 +351,34 @@ class Session {
         'class-without-photos',
         `class "${lacking}" has no readable photos to train with in ${dataset.folder}; mend or replace them, or remove the class`,
       );
+    this.checkRead();
     await this.folder.writeSkipped(this.skipped.list);
     if (!this.makesNewViews) await this.engine.releaseFrozen();
   }
 
-  /** Fills the slots of one view of the training photos; `number` tells which random view. */
-  private async *readViews(number: number, view = 0): AsyncGenerator<TrainEvent> {
+  /** @throws UserError `cannot-resume` where not the same photos can be read as before: the steps that are left would be other ones. */
+  private checkRead(): void {
+    const { progress, options } = this;
+    const slots = [...(this.trainSlots[0] ?? []), ...this.valSlots];
+    const read = { photos: slots.length, digest: sha256(Buffer.from(JSON.stringify(slots))) };
+    const before = progress.read ?? read;
+    if (before.digest !== read.digest)
+      throw new UserError(
+        'cannot-resume',
+        `cannot go on with ${options.out}: ${before.photos} of its photos could be read, now it is ${read.photos === before.photos ? 'others' : read.photos}; put back those that it was begun with (skipped.csv names those that cannot be read)`,
+      );
+    progress.read = read;
+  }
+
+  /** Fills the slots of one view of the training photos; `number` tells which random view. It stops when the time is up. */
+  private async *readViews(number: number, view = 0, isTimeUp?: () => boolean): AsyncGenerator<TrainEvent> {
     const { augmentation, seed } = this.settings;
     const { train } = this.options.dataset;
     // Photos are mixed with those beside them, which lie sorted by class.
     const order = mixesPhotos(augmentation) ? new Random(seed).fork(`mix ${number}`).shuffle([...train]) : train;
     const firstSlot = view * train.length;
     order.forEach(({ label }, index) => (this.slotLabels[firstSlot + index] = label));
-    const filled = yield* this.fill(order, firstSlot, number, { number, seed, augmentation });
+    const filled = yield* this.fill(order, firstSlot, number, { number, seed, augmentation }, isTimeUp);
     this.trainSlots[view] = filled;
   }
 
@@ -320,11 +387,12 @@ class Session {
     firstSlot: number,
     epoch: number,
     view?: { number: number; seed: number; augmentation: Settings['augmentation'] },
+    isTimeUp?: () => boolean,
   ): AsyncGenerator<TrainEvent, number[]> {
     const { skipped, photos: all } = this;
     const { cached, settings } = this;
     const { signal } = this.options;
-    const options = { skipped, total: all.length, maxBad: settings.maxBad, signal, epoch, cached };
+    const options = { skipped, total: all.length, maxBad: settings.maxBad, signal, isTimeUp, epoch, cached };
     return fillSlots(
       this.engine,
       { photos, firstSlot, ...(view ? { view } : {}), ...(this.targets ? { targets: this.targets } : {}) },
@@ -361,7 +429,7 @@ class Session {
   }
 
   /** Takes the steps of an epoch that are left, and adds them up in `progress.partial`. */
-  private async *trainEpoch(epoch: number, epochBegan: number, began: number): AsyncGenerator<TrainEvent> {
+  private async *trainEpoch(epoch: number): AsyncGenerator<TrainEvent> {
     const { settings, progress, stepsPerEpoch } = this;
     const { batch } = settings;
     const { partial } = progress;
@@ -369,7 +437,7 @@ class Session {
     const learningRates = this.learningRatesOf(epoch);
     const before = (epoch - 1) * stepsPerEpoch;
     const guess = Math.log(this.manifest.classes.length);
-    let savedAt = epochBegan;
+    let savedAt = this.countedUntil;
     while (partial.steps < stepsPerEpoch && !this.options.signal?.aborted) {
       const step = partial.steps;
       const until = Math.min(stepsPerEpoch, step + STEPS_PER_CALL);
@@ -377,8 +445,11 @@ class Session {
         slots: slots.subarray(step * batch, until * batch),
         learningRates: learningRates.subarray(step, until),
         firstStep: before + step + 1,
+        limitMs: Math.max(0, this.leftMs),
         ...this.targetsOf(slots.subarray(step * batch, until * batch)),
       });
+      // It was stopped before the first of them.
+      if (result.losses.length === 0) continue;
       for (const [index, loss] of result.losses.entries()) {
         const images = slots.subarray((step + index) * batch, (step + index + 1) * batch);
         if (!Number.isFinite(loss)) throw await this.notANumber(epoch, step + index + 1, images);
@@ -397,7 +468,7 @@ class Session {
       const done = Math.min(partial.steps * batch, this.trainPhotos);
       yield { type: 'progress', phase: 'training', epoch, done, total: this.trainPhotos };
       const now = performance.now();
-      if (this.isTimeUp(began) && partial.steps < stepsPerEpoch) {
+      if (this.isTimeUp && partial.steps < stepsPerEpoch) {
         this.endedBy = 'time-limit';
         return;
       }
@@ -432,14 +503,15 @@ class Session {
   }
 
   /** Evaluates, and keeps what an epoch leaves behind, which is written now or with the next ones. */
-  private async *finishEpoch(epoch: number, epochBegan: number): AsyncGenerator<TrainEvent> {
+  private async *finishEpoch(epoch: number): AsyncGenerator<TrainEvent> {
     const { settings, progress, manifest } = this;
     const { partial } = progress;
     if (partial.images === 0) return;
     const { metrics, logits } = yield* this.evaluate(epoch);
     const state = await this.finiteState(epoch);
     if (!allFinite(logits)) throw await this.notANumber(epoch, this.stepsPerEpoch, Int32Array.from(this.valSlots));
-    const elapsedMs = partial.elapsedMs + performance.now() - epochBegan;
+    this.countTime();
+    const { elapsedMs } = partial;
     const result: EpochResult = {
       epoch,
       learningRate: this.learningRatesOf(epoch)[0] ?? 0,
@@ -456,34 +528,30 @@ class Session {
     const value = metrics[settings.metric];
     const best = isBetter(settings.metric, value, progress.best?.value);
     if (best) {
-      const statistics = manifest.statistics.map(({ name }) => ({ name, average: name }));
-      const parameters = new Map(
-        [...manifest.parameters, ...statistics].flatMap(({ name, average = name }) => {
-          const tensor = state.get(average);
-          return tensor ? [[name, tensor] as const] : [];
-        }),
-      );
-      this.unwritten.best = { parameters, result };
+      this.unwritten.best = { parameters: parametersOf(manifest, state), result };
       progress.best = { epoch, value };
     }
     progress.results.push(result);
-    progress.partial = { steps: 0, lossSum: 0, correct: 0, images: 0, elapsedMs: 0 };
+    progress.partial = { ...NO_STEPS };
     this.plateau.observe(result.valLoss);
     this.unwritten.state = state;
-    if (performance.now() - this.writtenAt > WRITE_EVERY_MS) await this.write();
+    // First of all: of what is logged and not saved a run that goes on takes back the log, and never the other way round.
     yield { type: 'epoch', result, epochs: settings.epochs, best };
+    if (performance.now() - this.writtenAt > WRITE_EVERY_MS) await this.write();
   }
 
   /** Writes what finished epochs leave behind: the best weights before the progress that tells of them. */
-  private async write({ progress: withProgress = true } = {}): Promise<void> {
+  async write({ progress: withProgress = true } = {}): Promise<void> {
     const { folder, progress, options } = this;
     const { best, state } = this.unwritten;
     this.unwritten = {};
     if (best) await folder.writeBest(best.parameters, best.result, this.manifest.source.sha256);
-    if (state && withProgress) {
-      await writeLast(options.out, state, progress);
-      await folder.writeResults(progress.results);
-      if (options.tensorboard) await folder.writeTensorBoard(progress.results, progress.startedAtMs);
+    if (state) {
+      progress.elapsedMs = this.elapsedMs;
+      // Without it, the state is of the last finished epoch, and the progress is further.
+      await writeLast(options.out, state, withProgress ? progress : { ...progress, partial: NO_STEPS });
+      await folder.settleBest(progress.best?.epoch);
+      await this.writeResults();
     }
     giveBack(
       [best?.parameters, state].flatMap((tensors) => [...(tensors?.values() ?? [])].map(({ data }) => data.buffer)),
@@ -491,8 +559,31 @@ class Session {
     this.writtenAt = performance.now();
   }
 
-  private isTimeUp(began: number): boolean {
-    return performance.now() - began > (this.options.timeLimitMs ?? Infinity);
+  private async writeResults(): Promise<void> {
+    const { results, startedAtMs } = this.progress;
+    await this.folder.writeResults(results);
+    if (this.options.tensorboard) await this.folder.writeTensorBoard(results, startedAtMs);
+  }
+
+  /** Of this call's time; negative where it is up. */
+  private get leftMs(): number {
+    return (this.options.timeLimitMs ?? Infinity) - (performance.now() - this.began);
+  }
+
+  private get isTimeUp(): boolean {
+    return this.leftMs < 0;
+  }
+
+  /** Of all parts of the run. */
+  private get elapsedMs(): number {
+    return this.elapsedBefore + performance.now() - this.began;
+  }
+
+  /** Adds the time that has passed since the last call to the epoch under way. */
+  private countTime(): void {
+    const now = performance.now();
+    this.progress.partial.elapsedMs += now - this.countedUntil;
+    this.countedUntil = now;
   }
 
   /** Whether the metric has not improved for as many epochs as it may. */
@@ -502,6 +593,7 @@ class Session {
   }
 
   private async save(): Promise<void> {
+    this.countTime();
     this.unwritten.state = await this.finiteState(this.progress.results.length + 1);
     await this.write();
   }
@@ -513,14 +605,16 @@ class Session {
     throw await this.notANumber(epoch, this.progress.partial.steps, new Int32Array());
   }
 
-  /** Metrics of the validation photos under the current parameters. */
-  private async *evaluate(epoch: number): AsyncGenerator<TrainEvent, { metrics: Metrics; logits: Float32Array }> {
+  /** Metrics of the validation photos under the current parameters. @throws UserError `stopped` when the signal fires. */
+  private async *evaluate(epoch: number): AsyncGenerator<TrainEvent, Evaluated> {
     const slots = Int32Array.from(this.valSlots);
     const classes = this.manifest.classes.length;
     const logits = new Float32Array(slots.length * classes);
     for (let done = 0; done < slots.length;) {
       const some = slots.subarray(done, done + EVALUATED_PER_CALL);
-      logits.set((await this.engine.evaluate(some)).logits, done * classes);
+      const evaluated = await this.engine.evaluate(some);
+      if (this.options.signal?.aborted) throw new UserError('stopped', 'stopped while evaluating');
+      logits.set(evaluated.logits, done * classes);
       done += some.length;
       yield { type: 'progress', phase: 'evaluating', epoch, done, total: slots.length };
     }
@@ -554,6 +648,8 @@ class Session {
         firstStep: step + 1,
         ...this.targetsOf(slots),
       });
+      // Of a part of the range another learning rate would come out: the run that goes on looks again, from the same weights.
+      if (this.options.signal?.aborted) throw new UserError('stopped', 'stopped while looking for a learning rate');
       losses.push(...result.losses);
       yield {
         type: 'progress',
@@ -563,7 +659,7 @@ class Session {
         total: rates.length,
       };
       const last = losses.at(-1) ?? NaN;
-      if (this.options.signal?.aborted || !(last < 4 * Math.min(...losses))) break;
+      if (!(last < 4 * Math.min(...losses))) break;
     }
     if (!Number.isFinite(losses[0])) throw await this.notANumber(1, 1, order.subarray(0, batch));
     await this.engine.setState(before);
@@ -650,36 +746,75 @@ class Session {
     }
   }
 
-  /** Exports the best weights, runs the exported model again, and writes the summary. */
-  async *finish(
-    began: number,
-    tell: <Event extends TrainEvent>(event: Event) => Event,
-  ): AsyncGenerator<TrainEvent, Summary> {
-    const { options, settings, progress, folder, manifest } = this;
-    const { dataset, signal } = options;
-    const stopped = this.endedBy === 'interrupt';
-    if (!progress.best) {
-      const kept =
-        progress.partial.steps > 0 ? `what was learned is in ${options.out}/last` : 'nothing was learned yet';
+  /**
+   * Keeps what was learned of a first epoch that the time ended as what becomes the model, while the progress is still in it.
+   * @throws UserError `stopped` where it was not the time.
+   */
+  private async keepPart(): Promise<NonNullable<Summary['part']>> {
+    const { options, manifest, progress, folder } = this;
+    const { steps } = progress.partial;
+    if (this.endedBy !== 'time-limit' || options.signal?.aborted) {
+      const kept = steps > 0 ? `what was learned is in ${options.out}/last` : 'nothing was learned yet';
       throw new UserError('stopped', `stopped before the first epoch was finished; ${kept}`);
     }
+    const parameters = parametersOf(manifest, await this.engine.getState());
+    await folder.writeBest(parameters, { epoch: 1, steps }, manifest.source.sha256);
+    await folder.settleBest(1);
+    return { epoch: 1, steps, of: this.stepsPerEpoch };
+  }
+
+  /** What the exported model gives on the validation photos; undefined where a signal leaves no time for it. */
+  private async *evaluateAtEnd(epoch: number): AsyncGenerator<TrainEvent, Evaluated | undefined> {
+    if (this.options.signal?.aborted) return undefined;
+    try {
+      return yield* this.evaluate(epoch);
+    } catch (thrown) {
+      if (thrown instanceof UserError && thrown.code === 'stopped') return undefined;
+      throw thrown;
+    }
+  }
+
+  /** As they were when the epoch was finished. @throws UserError `stopped` where none was. */
+  private metricsOfEpoch(epoch: number): Omit<Metrics, 'classes' | 'confusion'> {
+    const result = this.progress.results.find((each) => each.epoch === epoch);
+    if (!result)
+      throw new UserError(
+        'stopped',
+        `stopped before the first epoch was finished; what was learned is in ${this.options.out}/last`,
+      );
+    return { ...result, loss: result.valLoss };
+  }
+
+  /** Exports the best weights, runs the exported model again, and writes the summary. A signal makes it short: what it leaves out is told. */
+  async *finish(tell: <Event extends TrainEvent>(event: Event) => Event): AsyncGenerator<TrainEvent, Summary> {
+    const { options, settings, progress, folder, manifest } = this;
+    const { dataset, signal } = options;
     await this.write();
+    const part = progress.best ? undefined : await this.keepPart();
     const parameters = folder.readBest();
     await this.exportModel(parameters);
     await this.engine.setState(inPlaceOfAverages(manifest, parameters));
-    const { metrics, logits } = yield* this.evaluate(progress.best.epoch);
-    if (!allFinite(logits)) throw notFinite(`the weights of epoch ${progress.best.epoch} give no numbers`);
+    const bestEpoch = progress.best?.epoch ?? 1;
+    const evaluated = yield* this.evaluateAtEnd(bestEpoch);
+    if (evaluated && !allFinite(evaluated.logits)) throw notFinite(`the weights of epoch ${bestEpoch} give no numbers`);
     // Before another session takes its memory.
     await this.engine.close();
+    const leftOut: FinalPart[] = evaluated ? [] : ['evaluation'];
     const photos = this.valPhotos;
-    if (!signal?.aborted) await folder.writeReport(progress.results, dataset.classes, metrics, photos, logits);
-    const count = signal?.aborted ? 0 : Math.min(options.verify ?? VERIFIED_PHOTOS, photos.length);
+    const { logits = new Float32Array() } = evaluated ?? {};
+    const isReported =
+      evaluated !== undefined &&
+      (await folder.writeReport(progress.results, dataset.classes, evaluated.metrics, photos, logits, signal));
+    if (!isReported) leftOut.push('report');
+    const wanted = Math.min(options.verify ?? VERIFIED_PHOTOS, photos.length);
+    const count = signal?.aborted ? 0 : wanted;
     const tolerance = toleranceOf(settings);
-    const { right, ...verified } = yield* verify(this.model, photos, count, logits, settings.threads, tolerance);
-    const inFloat =
-      manifest.frozen && count > 0
-        ? yield* verify(this.floatModel, photos, count, logits, settings.threads, tolerance)
-        : undefined;
+    const checked = { count, logits, threads: settings.threads, tolerance, signal };
+    const { right, ...verified } = yield* verify(this.model, photos, checked);
+    const inFloat = manifest.frozen && count > 0 ? yield* verify(this.floatModel, photos, checked) : undefined;
+    const isVerified = !signal?.aborted || (verified.photos === wanted && (!inFloat || inFloat.photos === wanted));
+    if (!isVerified) leftOut.push('verification');
+    const metrics = evaluated?.metrics ?? this.metricsOfEpoch(bestEpoch);
     const { loss, top1, top5, macroF1, balancedAccuracy } = metrics;
     const summary: Summary = {
       policy: manifest.policy,
@@ -688,12 +823,13 @@ class Session {
       seed: settings.seed,
       epochs: progress.results.length,
       endedBy: this.endedBy,
+      ...(part ? { part } : {}),
       top1,
-      bestEpoch: progress.best.epoch,
+      bestEpoch,
       metric: settings.metric,
       metrics: { loss, top1, top5, macroF1, balancedAccuracy },
-      perClass: metrics.classes,
-      elapsedMs: performance.now() - began,
+      perClass: evaluated?.metrics.classes ?? [],
+      elapsedMs: this.elapsedMs,
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
       model: this.model,
       classes: dataset.classes,
@@ -707,7 +843,7 @@ class Session {
       provider: settings.provider,
       cost: manifest.cost,
       verified,
-      ...(manifest.frozen && inFloat
+      ...(manifest.frozen && inFloat && isVerified
         ? {
             frozen: {
               precision: manifest.frozen.precision,
@@ -719,12 +855,31 @@ class Session {
             },
           }
         : {}),
-      stopped,
+      moves: progress.moves,
+      leftOut,
+      stopped: this.endedBy === 'interrupt' || leftOut.length > 0,
     };
     await folder.writeSummary(summary);
     yield tell({ type: 'done', summary });
     return summary;
   }
+}
+
+interface Evaluated {
+  readonly metrics: Metrics;
+  /** [photos, classes]. */
+  readonly logits: Float32Array;
+}
+
+/** What is evaluated and exported of a state: parameters, or their averages, and the statistics of normalizations. */
+function parametersOf(manifest: Manifest, state: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  const statistics = manifest.statistics.map(({ name }) => ({ name, average: name }));
+  return new Map(
+    [...manifest.parameters, ...statistics].flatMap(({ name, average = name }) => {
+      const tensor = state.get(average);
+      return tensor ? [[name, tensor] as const] : [];
+    }),
+  );
 }
 
 /** State in which `parameters` are evaluated, be there averages or not. */
@@ -748,14 +903,23 @@ interface Verification extends Agreement {
   readonly right: number;
 }
 
+interface Verifying {
+  /** How many of the photos, spread evenly. */
+  readonly count: number;
+  /** What the evaluation that chose the model gave, [photos, classes]. */
+  readonly logits: Float32Array;
+  readonly threads: number;
+  /** The share of the largest logit by which logits may differ. */
+  readonly tolerance: number;
+  /** Ends it after the photo under way. */
+  readonly signal: AbortSignal | undefined;
+}
+
 /** Runs the exported model again, as a program that deploys it would, and compares its logits with the chosen evaluation's. */
 async function* verify(
   model: string,
   photos: readonly Photo[],
-  count: number,
-  logits: Float32Array,
-  threads: number,
-  tolerance: number,
+  { count, logits, threads, tolerance, signal }: Verifying,
 ): AsyncGenerator<TrainEvent, Verification> {
   if (count === 0) return { ...new Comparison(false).result(tolerance), right: 0 };
   // Spread evenly, since the photos of a class stand together.
@@ -767,6 +931,7 @@ async function* verify(
   let [done, right] = [0, 0];
   try {
     for await (const { index, photo, scores } of classifyPhotos(classifier, chosen)) {
+      if (signal?.aborted) break;
       const row = (places[index] ?? 0) * classes;
       comparison.add(logits.subarray(row, row + classes), scores);
       if (predictionOf(scores) === photo.label) right++;

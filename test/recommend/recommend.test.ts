@@ -138,6 +138,7 @@ describe('recommend, on drawn pictures', () => {
         const none = { idleJ: null, netJ: null, zones: {}, notes: [] };
         return Promise.resolve({ sources: ['estimate'], estimated: true, seconds: ms / 1000, grossJ: ms, ...none });
       },
+      close: () => undefined,
     };
   };
 

@@ -99,6 +99,7 @@ describe('a checkpoint', () => {
   const progress = {
     ...{ settings: { epochs: 3 }, learningRate: NaN, startedAtMs: 5, firstLoss: null, results: [], best: null },
     partial: { steps: 2, lossSum: Infinity, correct: 1, images: 8, elapsedMs: 7 },
+    ...{ moves: [], elapsedMs: 7 },
   };
   /** Nothing that would have to be as the run was begun with. */
   const identity = () => ({}) as Parameters<typeof readLast>[1];
