@@ -29,6 +29,19 @@ export default defineConfig(
     },
   },
   {
+    files: ['src/**/*.ts'],
+    ignores: ['src/runtime/ort.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "MemberExpression[property.name='create'][object.property.name='InferenceSession']",
+          message: "openSession waits until ONNX Runtime's telemetry is off.",
+        },
+      ],
+    },
+  },
+  {
     files: ['src/cli/*.ts'],
     rules: {
       'no-restricted-imports': [

@@ -18,12 +18,13 @@ export async function* calibrate(
 ): AsyncGenerator<number> {
   let session: ort.InferenceSession;
   try {
-    session = await ort.InferenceSession.create(encodeModel(model), {
+    session = await ort.openSession(encodeModel(model), {
       ...ort.SESSION_OPTIONS,
       enableMemPattern: false,
       ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
     });
   } catch (thrown) {
+    if (thrown instanceof UserError) throw thrown;
     throw new UserError('not-loadable', `ONNX Runtime cannot load the frozen part: ${messageOf(thrown)}`, {
       cause: thrown,
     });

@@ -59,10 +59,9 @@ export class ImageClassifier {
     const options = { ...ort.SESSION_OPTIONS, ...(threads > 0 ? { intraOpNumThreads: threads } : {}) };
     let session: ort.InferenceSession;
     try {
-      session = await (typeof file === 'string'
-        ? ort.InferenceSession.create(file, options)
-        : ort.InferenceSession.create(file, options));
+      session = await ort.openSession(file, options);
     } catch (thrown) {
+      if (thrown instanceof UserError) throw thrown;
       throw new UserError('not-loadable', `ONNX Runtime cannot load ${name}: ${messageOf(thrown)}`);
     }
     const [input] = session.inputMetadata;

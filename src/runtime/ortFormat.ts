@@ -19,7 +19,7 @@ export async function inOrtFormat(model: Uint8Array): Promise<Uint8Array> {
   });
   const path = join(folder, 'model.ort');
   try {
-    const session = await ort.InferenceSession.create(model, {
+    const session = await ort.openSession(model, {
       logSeverityLevel: 4,
       graphOptimizationLevel: 'extended',
       optimizedModelFilePath: path,
@@ -29,6 +29,7 @@ export async function inOrtFormat(model: Uint8Array): Promise<Uint8Array> {
     const bytes = await readFile(path);
     if (bytes.subarray(4, 8).toString('latin1') === IDENTIFIER) return bytes;
   } catch (thrown) {
+    if (thrown instanceof UserError) throw thrown;
     if (fileErrorCode(thrown) !== 'ENOENT')
       throw new UserError(
         'not-loadable',

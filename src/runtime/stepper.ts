@@ -216,8 +216,9 @@ export class Stepper {
       const path = join(artifacts.folder, name);
       const bytes = readFileSync(path);
       try {
-        return await ort.InferenceSession.create(bytes, withoutIndices(session, bytes, path));
+        return await ort.openSession(bytes, withoutIndices(session, bytes, path));
       } catch (thrown) {
+        if (thrown instanceof UserError) throw thrown;
         throw refusal('not-loadable', `cannot load ${path}`, thrown);
       }
     };
