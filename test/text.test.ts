@@ -78,7 +78,7 @@ describe('JSON', () => {
 describe('CSV', () => {
   it('gives back its cells, escaped, however they are written', () => {
     const cells = ['a', 'a,b', 'a"b', 'a;b', ' a ', 'a\nb', 'a\u202eb', '', 1.5, -2];
-    const [row] = parse<string[]>(csvLine(cells));
+    const [row] = parse(csvLine(cells));
     expect(row).toEqual(['a', 'a,b', 'a"b', 'a;b', ' a ', 'a\\nb', 'a\\u202eb', '', '1.5', '-2']);
   });
 
