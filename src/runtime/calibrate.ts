@@ -1,7 +1,7 @@
 import { giveBack } from '../giveBack.js';
 import * as ort from './ort.js';
 import { PIXELS } from '../artifacts/manifest.js';
-import { messageOf, UserError } from '../errors.js';
+import { UserError } from '../errors.js';
 import { encodeModel } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 
@@ -25,7 +25,7 @@ export async function* calibrate(
     });
   } catch (thrown) {
     if (thrown instanceof UserError) throw thrown;
-    throw new UserError('not-loadable', `ONNX Runtime cannot load the frozen part: ${messageOf(thrown)}`, {
+    throw new UserError('not-loadable', `ONNX Runtime cannot load the frozen part: ${ort.reasonOf(thrown)}`, {
       cause: thrown,
     });
   }

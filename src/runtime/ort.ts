@@ -1,4 +1,5 @@
 import { telemetryOff } from './telemetry.js';
+import { messageOf } from '../errors.js';
 import { env, InferenceSession } from 'onnxruntime-node';
 
 // Warnings, as of a home folder that it cannot write to, are not for the terminal.
@@ -22,4 +23,11 @@ export async function openSession(
 ): Promise<InferenceSession> {
   await telemetryOff();
   return typeof model === 'string' ? InferenceSession.create(model, options) : InferenceSession.create(model, options);
+}
+
+/** What ONNX Runtime says against a model, which it may do in several lines, in one. */
+export function reasonOf(thrown: unknown): string {
+  return messageOf(thrown)
+    .trim()
+    .replaceAll(/\s*\n\s*/g, ' ');
 }

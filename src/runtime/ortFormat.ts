@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as ort from './ort.js';
-import { messageOf, UserError } from '../errors.js';
+import { UserError } from '../errors.js';
 import { fileErrorCode, writeFailed } from '../files.js';
 
 /** How a file in ORT format says what it is, behind the first four bytes. */
@@ -33,7 +33,7 @@ export async function inOrtFormat(model: Uint8Array): Promise<Uint8Array> {
     if (fileErrorCode(thrown) !== 'ENOENT')
       throw new UserError(
         'not-loadable',
-        `ONNX Runtime cannot write the model in its own format: ${messageOf(thrown)}`,
+        `ONNX Runtime cannot write the model in its own format: ${ort.reasonOf(thrown)}`,
       );
   } finally {
     await rm(folder, { recursive: true, force: true });
