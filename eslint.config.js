@@ -29,6 +29,19 @@ export default defineConfig(
     },
   },
   {
+    files: ['src/**/*.ts'],
+    ignores: ['src/runtime/ort.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "MemberExpression[property.name='create'][object.property.name='InferenceSession']",
+          message: "openSession waits until ONNX Runtime's telemetry is off.",
+        },
+      ],
+    },
+  },
+  {
     files: ['src/cli/*.ts'],
     rules: {
       'no-restricted-imports': [
@@ -36,8 +49,8 @@ export default defineConfig(
         {
           patterns: [
             {
-              regex: '^\\.\\./(?!(index|errors|files|version)\\.js$)',
-              message: 'The CLI uses the public API alone; errors, files and version load without ONNX Runtime.',
+              regex: '^\\.\\./(?!(index|errors|files|text|version)\\.js$)',
+              message: 'The CLI uses the public API alone; errors, files, text and version load without ONNX Runtime.',
             },
           ],
         },

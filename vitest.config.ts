@@ -11,7 +11,7 @@ export default defineConfig({
     hookTimeout: 300_000,
     // Most tests run the command, which uses all cores for half of its time.
     maxWorkers: 2,
-    // No test writes into its user's cache, or reads what an earlier run left.
-    env: { ORT_TL_CACHE: mkdtempSync(join(tmpdir(), 'ort-tl-test-cache-')) },
+    // No test writes into its user's cache, or reads what an earlier run left; those that open a session by themselves send nothing.
+    env: { ORT_DISABLE_TELEMETRY: '1', ORT_TL_CACHE: mkdtempSync(join(tmpdir(), 'ort-tl-test-cache-')) },
   },
 });

@@ -2,15 +2,32 @@ import { z } from 'zod';
 import { optimizerSchema } from '../optim/optimizer.js';
 
 const shape = z.array(z.number().int().nonnegative());
-const triple = z.tuple([z.number(), z.number(), z.number()]);
+/** The longest side of an image that a model is asked to take, and the most pixels: beyond them, one photo would fill the memory. */
+export const LARGEST_SIDE = 8192;
+export const MOST_PIXELS = 4096 ** 2;
+/** Pixels are 0 to 1, and float32 has to hold what comes of them. */
+const LARGEST_SCALE = 1e6;
+const triple = (least: number) => {
+  const each = z.number().min(least).max(LARGEST_SCALE);
+  return z.tuple([each, each, each]);
+};
+const side = z.number().int().positive().max(LARGEST_SIDE);
 
-export const preprocessingSchema = z.object({
-  width: z.number().int().positive(),
-  height: z.number().int().positive(),
-  resize: z.enum(['squash', 'crop']),
-  mean: triple,
-  std: triple,
-});
+export const preprocessingSchema = z
+  .object({
+    width: side,
+    height: side,
+    resize: z.enum(['squash', 'crop']),
+    mean: triple(-LARGEST_SCALE),
+    std: triple(1 / LARGEST_SCALE),
+  })
+  .refine(({ width, height }) => width * height <= MOST_PIXELS, {
+    path: ['width'],
+    error: `expected no more than ${MOST_PIXELS} pixels in all`,
+  });
+
+/** The most characters of a class's name; a folder's has up to 255 bytes. */
+export const LONGEST_LABEL = 1000;
 
 /** Keys of an exported model's metadata. */
 export const METADATA = {

@@ -10,7 +10,7 @@ import { dtypeCode, floatTensor, intTensor, type Tensor, toNumbers } from '../on
 import type { ModelFile } from '../onnx/model.js';
 import { findLayers, type LayerTable } from '../policy/layers.js';
 import { Random } from '../random.js';
-import { PIXELS, type Preprocessing } from './manifest.js';
+import { LARGEST_SIDE, MOST_PIXELS, PIXELS, type Preprocessing } from './manifest.js';
 import { type Separated, separateParameters } from './separateParameters.js';
 
 /** A pretrained classifier, understood: its graph in canonical form, its layers, and where its logits are. */
@@ -23,9 +23,6 @@ export interface Classifier {
   /** Height and width of the images it takes. */
   readonly imageSize: readonly [number, number];
 }
-
-/** Images of more pixels a side than this are no classifier's. */
-const LARGEST_SIZE = 8192;
 
 /** The side of ImageNet's pictures in pixels, for a model that takes any. */
 const USUAL_SIZE = 224;
@@ -65,10 +62,11 @@ export function classifierOf({ proto, path }: ModelFile, size?: number): Classif
   }
   const imageSize = sizeOfImages(image);
   if (imageSize) {
-    if (imageSize.some((side) => side > LARGEST_SIZE)) {
+    const [height, width] = imageSize;
+    if (Math.max(height, width) > LARGEST_SIDE || height * width > MOST_PIXELS) {
       throw new UserError(
         'image-size',
-        `${path} is asked to take images of ${imageSize.join('×')} pixels, and ort-tl stops at ${LARGEST_SIZE}; choose a smaller size (--size)`,
+        `${path} is asked to take images of ${imageSize.join('×')} pixels, and ort-tl stops at ${LARGEST_SIDE} a side and ${MOST_PIXELS} in all; choose a smaller size (--size)`,
       );
     }
     if (size !== undefined && imageSize.some((side) => side !== size)) {

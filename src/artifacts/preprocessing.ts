@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { METADATA, type Preprocessing, preprocessingSchema } from './manifest.js';
 import { UserError } from '../errors.js';
 import { metadataOf, type ModelFile } from '../onnx/model.js';
@@ -33,14 +32,18 @@ export const PRESETS = {
 export type Preset = keyof typeof PRESETS;
 
 /**
- * Mean and deviation of `preset`, else those that the model names in its metadata (`metadata` is that entry's JSON), else
+ * Mean and deviation of `preset`, else those that the model names in its metadata (`metadata` is that entry's JSON, `name` what messages call the model), else
  * torchvision's.
  * @throws UserError `bad-preprocessing` where the metadata is wrong.
  */
-export function normalizationFor(preset: Preset | undefined, metadata: string | undefined): Normalization {
+export function normalizationFor(
+  preset: Preset | undefined,
+  metadata: string | undefined,
+  name?: string,
+): Normalization {
   if (preset !== undefined) return PRESETS[preset];
   if (metadata === undefined) return PRESETS.torchvision;
-  const { mean, std } = parsePreprocessing(parseJson(metadata));
+  const { mean, std } = readPreprocessing(metadata, name);
   return { mean, std };
 }
 
@@ -54,28 +57,36 @@ export function preprocessingOf(
   imageSize: readonly [number, number],
 ): Preprocessing {
   const { preprocessing: chosen, resize = 'crop' } = options;
-  if (typeof chosen === 'function') return chosen(imageSize);
+  if (typeof chosen === 'function') return parsePreprocessing(chosen(imageSize), `a training of ${model.path}`);
   const [height, width] = imageSize;
   const metadata = metadataOf(model.proto).get(METADATA.preprocessing);
-  return { height, width, resize, ...normalizationFor(chosen, metadata) };
+  return { height, width, resize, ...normalizationFor(chosen, metadata, model.path) };
 }
 
-const positive = z.number().positive();
-const usable = preprocessingSchema.extend({ std: z.tuple([positive, positive, positive]) });
+/** What says a few numbers and a word is no longer than this. */
+const MOST_CHARACTERS = 10_000;
 
 /**
- * The preprocessing that a model's metadata names, after `JSON.parse`.
+ * The preprocessing that a model's metadata names, after `JSON.parse`; messages call the model `name`.
  * @throws UserError `bad-preprocessing` with the first field that is wrong.
  */
-export function parsePreprocessing(value: unknown): Preprocessing {
-  const parsed = usable.safeParse(value);
+export function parsePreprocessing(value: unknown, name = 'the model'): Preprocessing {
+  const parsed = preprocessingSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const where = issue?.path.length ? ` at ${issue.path.join('.')}` : '';
   throw new UserError(
     'bad-preprocessing',
-    `the model's preprocessing is wrong${where}: ${issue?.message ?? 'not understood'}; expected width, height, resize (squash or crop), mean and std (R, G, B of pixel/255)`,
+    `the preprocessing of ${name} is wrong${where}: ${issue?.message ?? 'not understood'}; expected width, height, resize (squash or crop), mean and std (R, G, B of pixel/255)`,
   );
+}
+
+/**
+ * As {@link parsePreprocessing}, of the metadata's text.
+ * @throws UserError `bad-preprocessing`.
+ */
+export function readPreprocessing(metadata: string, name?: string): Preprocessing {
+  return parsePreprocessing(metadata.length <= MOST_CHARACTERS ? parseJson(metadata) : undefined, name);
 }
 
 function parseJson(text: string): unknown {

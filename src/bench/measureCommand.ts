@@ -7,6 +7,7 @@ import { Duplex, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EnergyReading, type IdleBaseline, type Meter, withIdle } from '../energy/meter.js';
 import { messageOf, UserError } from '../errors.js';
+import { userEnvironment } from '../runtime/telemetry.js';
 import { childSeconds, memoryOf, processTree, storageBytes } from './processTree.js';
 
 /** What a command cost. What could not be measured is null, and `notes` say why. */
@@ -36,6 +37,7 @@ export interface MeasureOptions {
   /** Why there is no meter: what `energyNotMeasured` then says. */
   readonly noMeter?: string;
   readonly cwd?: string;
+  /** By default ours, without what we have set for ourselves. */
   readonly env?: NodeJS.ProcessEnv;
   /** `inherit`: the command has our input and outputs; `stderr`: its output goes where our errors go; `ignore`: it has none. */
   readonly stdio?: 'inherit' | 'stderr' | 'ignore';
@@ -80,7 +82,7 @@ async function runBehindShell(command: readonly string[], options: MeasureOption
   const errors = given === 'ignore' ? openSync(devNull, 'w') : given;
   const child = spawn('/bin/sh', ['-c', SHELL, 'sh', ...command], {
     cwd: options.cwd,
-    env: options.env ?? process.env,
+    env: options.env ?? userEnvironment(),
     stdio: [input, output, 'ignore', 'pipe', errors],
   });
   if (given === 'ignore' && typeof errors === 'number') closeSync(errors);
@@ -138,7 +140,7 @@ async function runDirectly(command: readonly string[], options: MeasureOptions):
   const [program = '', ...args] = command;
   const child = spawn(program, args, {
     cwd: options.cwd,
-    env: options.env ?? process.env,
+    env: options.env ?? userEnvironment(),
     stdio: stdioOf(options),
   });
   const exited = new Promise<[number | null, NodeJS.Signals | null]>((done, fail) => {

@@ -1,5 +1,6 @@
 import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { z } from 'zod';
+import { jsonText } from '../text.js';
 import { writeFailed } from '../files.js';
 import type { ByRound } from './statistics.js';
 
@@ -55,7 +56,7 @@ export class Records {
     try {
       const file = openSync(this.path, 'a');
       try {
-        writeSync(file, `${JSON.stringify(record)}\n`);
+        writeSync(file, `${jsonText(record)}\n`);
         fsyncSync(file);
       } finally {
         closeSync(file);

@@ -1,3 +1,4 @@
+import { csvLine } from '../text.js';
 import { interval95, meanOf, standardDeviation } from './statistics.js';
 import { type Cell, quantities, valuesOf } from './suiteResults.js';
 
@@ -28,10 +29,7 @@ export function summaryCsv(cells: readonly Cell[]): string {
       }),
     ];
   });
-  return [headings, ...lines].map((line) => `${line.map(csvCell).join(',')}\n`).join('');
+  return [headings, ...lines].map((line) => `${csvLine(line.map(rounded))}\n`).join('');
 }
 
-function csvCell(value: string | number): string {
-  if (typeof value === 'number') return String(Number(value.toPrecision(8)));
-  return /[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
-}
+const rounded = (value: string | number) => (typeof value === 'number' ? Number(value.toPrecision(8)) : value);

@@ -1,7 +1,9 @@
+import { visible } from '../text.js';
+
 /** A Markdown table; a bar within a cell is escaped, a line break becomes a space. */
 export function markdownTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ')).join(' | ')} |`;
+    `| ${cells.map((cell) => visible(cell.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' '))).join(' | ')} |`;
   return [line(headings), line(headings.map(() => '---')), ...rows.map(line)].join('\n');
 }
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env node
+import { inspect } from 'node:util';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { messageOf, UserError } from '../errors.js';
 import { fileErrorCode, fileReason } from '../files.js';
+import { visibleLines } from '../text.js';
 import { packageVersion } from '../version.js';
 import { listenToSignals } from './interruption.js';
 import { closeLine, coloured, oneLine } from './terminal.js';
@@ -22,12 +24,14 @@ const debug = own.includes('--debug');
 
 function fail(thrown: unknown): never {
   const isUserError = thrown instanceof UserError;
-  const message = oneLine(messageOf(thrown));
+  const reason = messageOf(thrown);
+  // What broke may be told in several lines.
+  const message = oneLine(isUserError ? reason : reason.replaceAll(/\s*\n\s*/g, ' '));
   const line = isUserError
     ? `ort-tl: ${message}`
     : `ort-tl: something broke that should not: ${message} (run again with --debug for the details)`;
   closeLine();
-  if (debug) console.error(thrown);
+  if (debug) console.error(visibleLines(inspect(thrown)));
   else console.error(coloured(line, 'red', process.stderr));
   process.exit(isUserError ? EXIT.user : EXIT.failure);
 }

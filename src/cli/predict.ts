@@ -1,4 +1,5 @@
 import { ImageClassifier, predict, type ScoredClass, UserError } from '../index.js';
+import { csvLine, csvPath } from '../text.js';
 import { shared, wholeNumber } from './options.js';
 import { photosOf } from './photoList.js';
 import { showPercent, Terminal } from './terminal.js';
@@ -53,7 +54,7 @@ export const verb: Verb<Arguments> = {
       results.push({ file, classes });
       if (args.csv)
         terminal.result(
-          csvLine([file, ...classes.flatMap(({ label, probability }) => [label, probability.toFixed(6)])]),
+          csvLine([csvPath(file), ...classes.flatMap(({ label, probability }) => [label, probability.toFixed(6)])]),
         );
       else
         terminal.result(
@@ -65,8 +66,3 @@ export const verb: Verb<Arguments> = {
     if (results.some(({ error }) => error !== undefined)) process.exitCode = 2;
   },
 };
-
-/** Fields of a line, quoted where they hold what would part them (RFC 4180). */
-function csvLine(fields: readonly string[]): string {
-  return fields.map((field) => (/[",\n\r]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field)).join(',');
-}

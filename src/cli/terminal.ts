@@ -1,9 +1,14 @@
+import { jsonText, visible } from '../text.js';
+
 /** When a progress line first appears where it cannot be rewritten, and how often it comes then. */
 const FIRST_PLAIN_MS = 2000;
 const PLAIN_EVERY_MS = 10_000;
 const REWRITE_EVERY_MS = 100;
 
-/** What a verb writes: results to standard output, progress to standard error, nothing but JSON with `--json`. */
+/**
+ * What a verb writes: results to standard output, progress to standard error, nothing but JSON with `--json`. What a line says may come
+ * from outside, so it is made visible here, before our own colours.
+ */
 export class Terminal {
   private lastProgress = -Infinity;
   /** When each kind of progress was first told of, and how far it was then. */
@@ -20,31 +25,31 @@ export class Terminal {
 
   /** A line of the result. */
   result(line = '', weight: 'plain' | 'bold' = 'plain'): void {
-    this.write(weight === 'bold' ? coloured(line, 'bold', process.stdout) : line);
+    this.write(line, weight);
   }
 
   /** A line that matters even to a program that reads the result. */
   warn(line: string): void {
     closeLine();
-    process.stderr.write(`${coloured(line, 'yellow', process.stderr)}\n`);
+    process.stderr.write(`${coloured(visible(line), 'yellow', process.stderr)}\n`);
   }
 
   /** A line of a result that stands beside what a command prints. */
   beside(line: string): void {
     if (this.options.json) return;
     closeLine();
-    process.stderr.write(`${line}\n`);
+    process.stderr.write(`${visible(line)}\n`);
   }
 
   /** The whole result as one JSON document, with `--json`. */
   json(value: unknown): void {
-    if (this.options.json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+    if (this.options.json) process.stdout.write(`${jsonText(value, 2)}\n`);
   }
 
   /** A line about what goes on, rewritten by the next one; on terminals alone. */
   status(line: string): void {
     if (this.options.quiet || this.options.json || !rewritesLines(process.stderr)) return;
-    rewriteLine(line);
+    rewriteLine(visible(line));
   }
 
   /** Rewrites one line on a terminal; elsewhere says after two seconds, and then every ten, where things stand. */
@@ -66,7 +71,7 @@ export class Terminal {
       perMs > 0 && Number.isFinite(perMs)
         ? `, ${(1000 * perMs).toFixed(perMs < 0.01 ? 1 : 0)} a second, ${showDuration((total - done) / perMs)} left`
         : '';
-    const line = `${what}: ${showCount(done)} of ${showCount(total)} ${unit}${speed}`;
+    const line = visible(`${what}: ${showCount(done)} of ${showCount(total)} ${unit}${speed}`);
     if (rewrites) {
       rewriteLine(line);
     } else {
@@ -74,10 +79,11 @@ export class Terminal {
     }
   }
 
-  private write(line: string): void {
+  private write(line: string, weight: 'plain' | 'bold' = 'plain'): void {
     if (this.options.json) return;
     closeLine();
-    process.stdout.write(`${line}\n`);
+    const shown = visible(line);
+    process.stdout.write(`${weight === 'bold' ? coloured(shown, 'bold', process.stdout) : shown}\n`);
   }
 }
 
@@ -116,9 +122,9 @@ export function coloured(text: string, style: keyof typeof STYLES, stream: NodeJ
 /** Longer messages than this quote junk. */
 const LONGEST_LINE = 1000;
 
-/** A message as one line that a terminal shows as it is: names from a model file may hold anything. */
+/** A message as one line that a terminal shows as it is, cut where it is long: names from a model file may hold anything. */
 export function oneLine(message: string): string {
-  const line = message.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim();
+  const line = visible(message.trim());
   return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)}…` : line;
 }
 
@@ -142,15 +148,16 @@ export function showCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
-/** Rows as aligned columns: text to the left, numbers to the right. */
-export function table(rows: readonly (readonly (string | number)[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => String(row[column] ?? '').length)));
+/** Rows as aligned columns, as they are shown: text to the left, numbers to the right. */
+export function table(cells: readonly (readonly (string | number)[])[]): string[] {
+  const rows = cells.map((row) => row.map((cell) => visible(String(cell))));
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
   return rows.map((row, index) =>
     row
       .map((cell, column) => {
-        const isNumber = rows.slice(1).every((other) => /^[\d.,]+( [%a-zA-Z]+)?$/.test(String(other[column] ?? '')));
+        const isNumber = rows.slice(1).every((other) => /^[\d.,]+( [%a-zA-Z]+)?$/.test(other[column] ?? ''));
         const width = widths[column] ?? 0;
-        return isNumber && (index > 0 || rows.length > 1) ? String(cell).padStart(width) : String(cell).padEnd(width);
+        return isNumber && (index > 0 || rows.length > 1) ? cell.padStart(width) : cell.padEnd(width);
       })
       .join('  ')
       .trimEnd(),

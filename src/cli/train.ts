@@ -27,6 +27,7 @@ import {
   variesPhotos,
   writeFileAtomically,
 } from '../index.js';
+import { jsonText } from '../text.js';
 import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentation.js';
 import { readConfig } from './config.js';
 import {
@@ -320,7 +321,7 @@ export const verb: Verb<Arguments> = {
         // Not earlier: settings that do not fit leave nothing behind.
         if (type !== 'compiled' || args.resume !== undefined) return;
         await writeSettings(folder, args);
-        if (found) await writeFileAtomically(join(folder, RECOMMENDATION_FILE), `${JSON.stringify(found, null, 2)}\n`);
+        if (found) await writeFileAtomically(join(folder, RECOMMENDATION_FILE), `${jsonText(found, 2)}\n`);
       });
       terminal.json(summary);
       isStopped = summary.stopped;

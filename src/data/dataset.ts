@@ -1,3 +1,4 @@
+import { LONGEST_LABEL } from '../artifacts/manifest.js';
 import { UserError } from '../errors.js';
 import { Random } from '../random.js';
 import type { CifarRecord } from './cifar.js';
@@ -78,6 +79,12 @@ export function datasetOf(found: Found, options: OpenOptions): Dataset {
       `the name of class ${JSON.stringify(unprintable)} in ${trainSource} has a line break or another control character; rename it`,
     );
   }
+  const endless = classes.find(({ length }) => length > LONGEST_LABEL);
+  if (endless !== undefined)
+    throw new UserError(
+      'bad-class-name',
+      `the name of class "${endless.slice(0, 40)}…" in ${trainSource} has ${endless.length} characters; shorten it to ${LONGEST_LABEL}`,
+    );
   for (const [name, photos] of found.train) {
     if (photos.length > 0) continue;
     throw new UserError(

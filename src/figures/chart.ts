@@ -1,4 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite';
+import { visibleLines } from '../text.js';
 import { escapeHtml } from './page.js';
 
 /** What a chart shows: a Vega-Lite specification without the parts that all charts share. */
@@ -36,7 +37,10 @@ export async function drawChart(spec: ChartSpec, { standalone = true } = {}): Pr
   // Both take longer to load than all of a command's help.
   const [vega, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
   const compiled = compile({ ...spec, config });
-  const svg = await new vega.View(vega.parse(compiled.spec), { renderer: 'none', logLevel: vega.Error }).toSVG();
+  // Names of classes and runs are in it; in XML, most controls would be errors.
+  const svg = visibleLines(
+    await new vega.View(vega.parse(compiled.spec), { renderer: 'none', logLevel: vega.Error }).toSVG(),
+  );
   return standalone ? standaloneChart(svg) : svg;
 }
 

@@ -1,7 +1,9 @@
+import { visibleLines } from '../text.js';
+
 /** Text as it may stand in HTML. */
 export function escapeHtml(text: string): string {
   const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-  return text.replace(/[&<>"']/g, (character) => entities[character] ?? character);
+  return visibleLines(text).replace(/[&<>"']/g, (character) => entities[character] ?? character);
 }
 
 /** A whole page that needs no other file, light or dark as its reader likes. `body` is HTML, `style` more CSS. */

@@ -1,4 +1,5 @@
 import * as ort from './ort.js';
+import { UserError } from '../errors.js';
 import { depthwise } from '../graph/blocked.js';
 import { Builder } from '../graph/builder.js';
 import { Node } from '../graph/graph.js';
@@ -30,7 +31,7 @@ async function computes(size: number): Promise<boolean> {
   const [xs, ws] = [values(7), values(3)];
   let session: ort.InferenceSession | undefined;
   try {
-    session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'probe')), ort.SESSION_OPTIONS);
+    session = await ort.openSession(encodeModel(modelOfGraph(g.graph, 'probe')), ort.SESSION_OPTIONS);
     const { y } = await session.run({
       x: new ort.Tensor('float32', xs, [1, CHANNELS, SIDE, SIDE]),
       w: new ort.Tensor('float32', ws, [CHANNELS, 1, SIDE, SIDE]),
@@ -42,7 +43,8 @@ async function computes(size: number): Promise<boolean> {
       for (let at = channel * SIDE * SIDE; at < (channel + 1) * SIDE * SIDE; at++) sum += (xs[at] ?? 0) * (ws[at] ?? 0);
       return sum;
     }).every((sum, channel) => results[channel] === sum);
-  } catch {
+  } catch (thrown) {
+    if (thrown instanceof UserError) throw thrown;
     return false;
   } finally {
     await session?.release();

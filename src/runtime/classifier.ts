@@ -1,7 +1,8 @@
 import * as ort from './ort.js';
-import { z } from 'zod';
-import { METADATA, type Preprocessing, preprocessingSchema } from '../artifacts/manifest.js';
-import { messageOf, UserError } from '../errors.js';
+import { readLabels } from '../artifacts/labels.js';
+import { METADATA, type Preprocessing } from '../artifacts/manifest.js';
+import { readPreprocessing } from '../artifacts/preprocessing.js';
+import { UserError } from '../errors.js';
 import { metadataOf, readModel } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 
@@ -9,6 +10,8 @@ import type { ModelProto } from '../onnx/onnx_pb.js';
 const PASSING: ReadonlySet<string> = new Set(['Cast', 'Flatten', 'Identity', 'Reshape', 'Squeeze']);
 /** A share that is below the smallest of float32 counts as this. */
 const SMALLEST_SHARE = 1e-38;
+/** Of all images that a model takes at once: 800 MB as float32. */
+const MOST_PIXELS_AT_ONCE = 2 ** 26;
 
 export interface LoadOptions {
   /** 0: as many as ONNX Runtime likes. */
@@ -44,36 +47,42 @@ export class ImageClassifier {
     { threads = 0, name }: LoadOptions,
   ): Promise<ImageClassifier> {
     const metadata = metadataOf(proto);
-    const read = <T>(key: string, schema: z.ZodType<T>): T => {
-      try {
-        return schema.parse(JSON.parse(metadata.get(key) ?? 'null'));
-      } catch {
-        throw new UserError(
-          'no-metadata',
-          `${name} says nothing of its ${key} in its metadata; give a model that ort-tl has exported`,
-        );
-      }
+    const textOf = (key: string): string => {
+      const text = metadata.get(key);
+      if (text !== undefined) return text;
+      throw new UserError(
+        'no-metadata',
+        `${name} says nothing of its ${key} in its metadata; give a model that ort-tl has exported`,
+      );
     };
-    const labels = read(METADATA.labels, z.array(z.string()));
-    const preprocessing = read(METADATA.preprocessing, preprocessingSchema);
+    const labels = readLabels(textOf(METADATA.labels), name);
+    const preprocessing = readPreprocessing(textOf(METADATA.preprocessing), name);
     const options = { ...ort.SESSION_OPTIONS, ...(threads > 0 ? { intraOpNumThreads: threads } : {}) };
     let session: ort.InferenceSession;
     try {
-      session = await (typeof file === 'string'
-        ? ort.InferenceSession.create(file, options)
-        : ort.InferenceSession.create(file, options));
+      session = await ort.openSession(file, options);
     } catch (thrown) {
-      throw new UserError('not-loadable', `ONNX Runtime cannot load ${name}: ${messageOf(thrown)}`);
+      if (thrown instanceof UserError) throw thrown;
+      throw new UserError('not-loadable', `ONNX Runtime cannot load ${name}: ${ort.reasonOf(thrown)}`);
     }
     const [input] = session.inputMetadata;
-    const output = session.outputMetadata.find(
-      (each) => each.isTensor && each.shape.length === 2 && each.shape[1] === labels.length,
-    );
-    if (!input?.isTensor || !output) {
+    const outputs = session.outputMetadata.flatMap((each) => (each.isTensor && each.shape.length === 2 ? each : []));
+    const output = outputs.find(({ shape }) => shape[1] === labels.length);
+    const scores = outputs.flatMap(({ shape: [, count] }) => (typeof count === 'number' ? count : []));
+    try {
+      if (!output && scores[0] !== undefined)
+        throw new UserError(
+          'bad-labels',
+          `the labels of ${name} are wrong: they name ${labels.length} classes, and it gives scores for ${scores[0]}; export the model again`,
+        );
+      if (!input?.isTensor || !output)
+        throw new UserError('not-loadable', `${name} does not map an image to ${labels.length} classes`);
+      checkImages(input.shape, preprocessing, name);
+      return new ImageClassifier(labels, preprocessing, endsInSoftmax(proto, output.name), session, input, output.name);
+    } catch (thrown) {
       await session.release();
-      throw new UserError('not-loadable', `${name} does not map an image to ${labels.length} classes`);
+      throw thrown;
     }
-    return new ImageClassifier(labels, preprocessing, endsInSoftmax(proto, output.name), session, input, output.name);
   }
 
   /**
@@ -92,7 +101,7 @@ export class ImageClassifier {
           this.output,
         ])
         .catch((thrown: unknown) => {
-          throw new UserError('not-runnable', `ONNX Runtime failed while it ran the model: ${messageOf(thrown)}`);
+          throw new UserError('not-runnable', `ONNX Runtime failed while it ran the model: ${ort.reasonOf(thrown)}`);
         });
       const rows = results[this.output]?.data as Float32Array;
       scores.set(rows.subarray(0, (count - done) * this.labels.length), done * this.labels.length);
@@ -146,6 +155,26 @@ export class ImageClassifier {
 export interface ImageSize {
   readonly height: number;
   readonly width: number;
+}
+
+/**
+ * Compares what a model takes, [N, 3, H, W] or [N, H, W, 3], with what its metadata says of it.
+ * @throws UserError `bad-preprocessing`, or `not-loadable` where it takes no image at once, or more than fit into the memory.
+ */
+function checkImages(shape: readonly (number | string)[], { height, width }: Preprocessing, name: string): void {
+  const [batch] = shape;
+  const sides = shape[1] === 3 ? shape.slice(2) : shape.slice(1, 3);
+  const differs = (side: number | string | undefined, said: number) => typeof side === 'number' && side !== said;
+  if (differs(sides[0], height) || differs(sides[1], width))
+    throw new UserError(
+      'bad-preprocessing',
+      `the preprocessing of ${name} is wrong: it makes images of ${height}×${width} pixels, and the model takes ${sides.join('×')}; export the model again`,
+    );
+  if (typeof batch === 'number' && !(batch >= 1 && batch * height * width <= MOST_PIXELS_AT_ONCE))
+    throw new UserError(
+      'not-loadable',
+      `${name} takes ${batch} images of ${height}×${width} pixels at once, and ort-tl gives it one to ${Math.floor(MOST_PIXELS_AT_ONCE / (height * width))}; export it with a batch of any size`,
+    );
 }
 
 /** Whether the output `name` comes of a Softmax. */

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as ort from './ort.js';
-import { messageOf, UserError } from '../errors.js';
+import { UserError } from '../errors.js';
 import { fileErrorCode, writeFailed } from '../files.js';
 
 /** How a file in ORT format says what it is, behind the first four bytes. */
@@ -19,7 +19,7 @@ export async function inOrtFormat(model: Uint8Array): Promise<Uint8Array> {
   });
   const path = join(folder, 'model.ort');
   try {
-    const session = await ort.InferenceSession.create(model, {
+    const session = await ort.openSession(model, {
       logSeverityLevel: 4,
       graphOptimizationLevel: 'extended',
       optimizedModelFilePath: path,
@@ -29,10 +29,11 @@ export async function inOrtFormat(model: Uint8Array): Promise<Uint8Array> {
     const bytes = await readFile(path);
     if (bytes.subarray(4, 8).toString('latin1') === IDENTIFIER) return bytes;
   } catch (thrown) {
+    if (thrown instanceof UserError) throw thrown;
     if (fileErrorCode(thrown) !== 'ENOENT')
       throw new UserError(
         'not-loadable',
-        `ONNX Runtime cannot write the model in its own format: ${messageOf(thrown)}`,
+        `ONNX Runtime cannot write the model in its own format: ${ort.reasonOf(thrown)}`,
       );
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as ort from './ort.js';
 import { type Artifacts } from '../artifacts/load.js';
 import { FILES } from '../artifacts/compile.js';
-import { messageOf, UserError } from '../errors.js';
+import { UserError } from '../errors.js';
 import { type Manifest, NEXT, PIXELS, stateNames, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
 import type { FeatureStore } from '../cache/featureStore.js';
 import { decodeModel } from '../onnx/model.js';
@@ -219,10 +219,11 @@ export class Stepper {
       const path = join(artifacts.folder, name);
       const bytes = readFileSync(path);
       try {
-        const loaded = await ort.InferenceSession.create(bytes, withoutIndices(session, bytes, path));
+        const loaded = await ort.openSession(bytes, withoutIndices(session, bytes, path));
         opened.push(loaded);
         return loaded;
       } catch (thrown) {
+        if (thrown instanceof UserError) throw thrown;
         throw refusal('not-loadable', `cannot load ${path}`, thrown);
       }
     };
@@ -556,7 +557,7 @@ async function run(file: string, session: ort.InferenceSession, prepared: Run | 
 function refusal(code: string, what: string, thrown: unknown): UserError {
   return new UserError(
     code,
-    `ONNX Runtime ${what}: ${messageOf(thrown).trim()}; check that it runs the model that you began with, or choose --provider cpu where another lacks an operator`,
+    `ONNX Runtime ${what}: ${ort.reasonOf(thrown)}; check that it runs the model that you began with, or choose --provider cpu where another lacks an operator`,
     { cause: thrown },
   );
 }

@@ -16,6 +16,7 @@ import { thumbnailOf } from '../data/thumbnail.js';
 import { UserError } from '../errors.js';
 import { writeFailed, writeFileAtomically } from '../files.js';
 import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';
+import { csvLine, csvPath, jsonText } from '../text.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { type EpochResult, resultColumns, type Summary, type TrainEvent } from './events.js';
 import { drawConfusion, drawCurves } from './figures.js';
@@ -80,7 +81,7 @@ export class RunFolder {
     const path = this.path('events.jsonl');
     const before = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
     try {
-      appendFileSync(path, `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`);
+      appendFileSync(path, `${jsonText({ time: new Date().toISOString(), ...event })}\n`);
     } catch (thrown) {
       // A full disk may have taken a part of the line.
       if (existsSync(path)) truncateSync(path, before);
@@ -187,13 +188,12 @@ export class RunFolder {
   }
 
   async writeSkipped(skipped: Summary['skipped']): Promise<void> {
-    const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
-    const lines = skipped.map(({ path, reason }) => `${quoted(path)},${quoted(reason)}\n`);
+    const lines = skipped.map(({ path, reason }) => `${csvLine([csvPath(path), reason])}\n`);
     await writeFileAtomically(this.path('skipped.csv'), `path,reason\n${lines.join('')}`);
   }
 
   async writeSummary(summary: Summary): Promise<void> {
-    await writeFileAtomically(this.path('summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
+    await writeFileAtomically(this.path('summary.json'), `${jsonText(summary, 2)}\n`);
   }
 }
 

@@ -19,9 +19,30 @@ it.each([
   ['resize', { ...good, resize: 'stretch' }],
   ['mean', { ...good, mean: [0.5, 0.5] }],
   ['std.1', { ...good, std: [1, 0, 1] }],
+  ['std.0', { ...good, std: [-1, 1, 1] }],
+  // Numbers that float32 cannot hold, or that have none: JSON reads 1e999 as infinity.
+  ['std.2', { ...good, std: [1, 1, 1e-40] }],
+  ['mean.0', { ...good, mean: [1e39, 0, 0] }],
+  ['mean.1', { ...good, mean: [0, JSON.parse('-1e999'), 0] }],
+  ['mean.2', { ...good, mean: [0, 0, null] }],
+  // Images that would fill the memory.
+  ['width', { ...good, width: 1e6 }],
+  ['height', { ...good, height: 1e300 }],
+  ['width', { ...good, width: 8192, height: 8192 }],
+  // What is nested deeply, or large, in a number's place.
+  ['mean', { ...good, mean: Array.from({ length: 1e5 }, () => 0) }],
+  ['resize', { ...good, resize: JSON.parse('['.repeat(1e5) + ']'.repeat(1e5)) as unknown }],
 ])('refuses a wrong %s and names it', (field, value) => {
   expect(() => parsePreprocessing(value)).toThrow(expect.objectContaining({ code: 'bad-preprocessing' }));
   expect(() => parsePreprocessing(value)).toThrow(`wrong at ${field}`);
+});
+
+it('names the model whose metadata is wrong, and does not read what is longer than any', () => {
+  const long = JSON.stringify({ ...good, more: 'x'.repeat(1e5) });
+  for (const wrong of ['[]', '{', long])
+    expect(() => normalizationFor(undefined, wrong, 'some/model.onnx')).toThrow(
+      /^the preprocessing of some\/model.onnx is wrong: /,
+    );
 });
 
 it('refuses what is no object', () => {

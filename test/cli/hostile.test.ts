@@ -253,7 +253,7 @@ const hostile: [string, () => string, RegExp][] = [
   [
     'has names that would write over the terminal',
     () => changed((graph) => (nodeCalled(graph, 'conv2').input[0] = 'a\n\u001b[31mb')),
-    /reads "a \[31mb", which nothing writes/,
+    /reads "a\\n\\x1b\[31mb", which nothing writes/,
   ],
 ];
 

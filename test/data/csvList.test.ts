@@ -41,6 +41,14 @@ describe('openCsv', () => {
     ]);
   });
 
+  it('refuses a class whose name is longer than a model may carry', async () => {
+    const long = 'x'.repeat(1001);
+    await expect(open(`photos/1.jpg,${long}`, 'photos/2.jpg,dog', `photos/3.jpg,${long}`)).rejects.toMatchObject({
+      code: 'bad-class-name',
+      message: expect.stringMatching(/"x{40}…" .* has 1001 characters; shorten it to 1000/) as string,
+    });
+  });
+
   it('reads a header in any order, with other columns, a byte order mark, CRLF and quotes', async () => {
     const { classes, train, val } = await open(
       '\uFEFFLabel,Width,Filename\r',

@@ -1,0 +1,93 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { decodeModel, encodeModel, setMetadata } from '../../src/onnx/model.js';
+import { type ModelProto, type TensorShapeProto_Dimension } from '../../src/onnx/onnx_pb.js';
+import { ImageClassifier } from '../../src/runtime/classifier.js';
+import { SMALL_CNN } from '../models.js';
+
+const CLASSES = 20;
+const good = { width: 32, height: 32, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] };
+const names = (count: number) => Array.from({ length: count }, (_, index) => `class ${index}`);
+
+/** The small CNN for twenty classes, which takes images of 32 × 32 pixels, with metadata as given. */
+function model(metadata: Record<string, unknown>, change: (proto: ModelProto) => void = () => undefined): string {
+  const proto = decodeModel(readFileSync(SMALL_CNN), SMALL_CNN);
+  const entries = Object.entries(metadata).map(([key, value]): [string, string] => [key, JSON.stringify(value)]);
+  proto.metadataProps = [];
+  setMetadata(proto, new Map(entries));
+  change(proto);
+  const path = join(mkdtempSync(join(tmpdir(), 'ort-tl-')), 'tuned.onnx');
+  writeFileSync(path, encodeModel(proto));
+  return path;
+}
+
+/** Sets what the file says of how many images it takes at once. */
+const batchOf = (count: number) => (proto: ModelProto) => {
+  for (const info of [...(proto.graph?.input ?? []), ...(proto.graph?.output ?? [])]) {
+    const dim: TensorShapeProto_Dimension | undefined = info.type?.tensorType?.shape?.dim[0];
+    if (dim) dim.value = { case: 'dimValue', value: BigInt(count) };
+  }
+};
+
+describe('an exported model', () => {
+  it('is opened with the labels and the preprocessing of its metadata', async () => {
+    const classifier = await ImageClassifier.open(model({ labels: names(CLASSES), preprocessing: good }));
+    expect(classifier.labels).toEqual(names(CLASSES));
+    expect(classifier.preprocessing).toEqual(good);
+    await classifier.close();
+  });
+
+  it.each<[string, string, () => string, RegExp]>([
+    ['has no labels', 'no-metadata', () => model({ preprocessing: good }), /says nothing of its labels/],
+    [
+      'has no preprocessing',
+      'no-metadata',
+      () => model({ labels: names(CLASSES) }),
+      /says nothing of its preprocessing/,
+    ],
+    [
+      'names more classes than it has scores',
+      'bad-labels',
+      () => model({ labels: names(CLASSES + 1), preprocessing: good }),
+      /they name 21 classes, and it gives scores for 20/,
+    ],
+    [
+      'has a class twice',
+      'bad-labels',
+      () => model({ labels: [...names(CLASSES - 1), 'class 0'], preprocessing: good }),
+      /two classes are called "class 0"/,
+    ],
+    [
+      'asks for images that would fill the memory',
+      'bad-preprocessing',
+      () => model({ labels: names(CLASSES), preprocessing: { ...good, width: 1e6 } }),
+      /wrong at width/,
+    ],
+    [
+      'asks for images that it does not take',
+      'bad-preprocessing',
+      () => model({ labels: names(CLASSES), preprocessing: { ...good, height: 64 } }),
+      /it makes images of 64×32 pixels, and the model takes 32×32/,
+    ],
+    [
+      'divides by zero',
+      'bad-preprocessing',
+      () => model({ labels: names(CLASSES), preprocessing: { ...good, std: [1, 0, 1] } }),
+      /wrong at std.1/,
+    ],
+    [
+      'takes a million images at once',
+      'not-loadable',
+      () => model({ labels: names(CLASSES), preprocessing: good }, batchOf(1e6)),
+      /takes 1000000 images of 32×32 pixels at once/,
+    ],
+  ])('that %s is refused by its own name', async (_, code, make, reason) => {
+    const path = make();
+    const opened = ImageClassifier.open(path);
+    await expect(opened).rejects.toMatchObject({ code });
+    await expect(opened).rejects.toThrow(path);
+    await expect(opened).rejects.toThrow(reason);
+  });
+});
