@@ -1,3 +1,4 @@
+import type { Unlabelled } from '../data/dataset.js';
 import { decodePixels } from '../data/decode.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
 import { softmax } from './classify.js';
@@ -9,10 +10,13 @@ export interface ScoredClass {
 }
 
 /**
- * The classes of one photo (a path, or the bytes of its file), the likeliest first.
+ * The classes of one photo (a path, the bytes of its file, or a photo that was found), the likeliest first.
  * @throws UserError `unreadable-photo`.
  */
-export async function predict(classifier: ImageClassifier, photo: string | Buffer): Promise<ScoredClass[]> {
+export async function predict(
+  classifier: ImageClassifier,
+  photo: string | Buffer | Unlabelled,
+): Promise<ScoredClass[]> {
   const scores = await classifier.run(await decodePixels(photo, classifier.preprocessing), 1);
   return softmax(scores)
     .map((probability, index) => ({ label: classifier.labels[index] ?? String(index), probability }))
