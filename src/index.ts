@@ -50,7 +50,7 @@ export { type CacheEntry, defaultCacheFolder, listCache, prunable, removeFromCac
 // Training.
 export { type CalibrationMethod, calibrationMethods } from './quantize/calibration.js';
 export { type ScheduleName, scheduleCalled, scheduleNames } from './optim/schedule.js';
-export type { EndedBy, EpochResult, Summary, TrainEvent } from './train/events.js';
+export type { EndedBy, EpochResult, PhotoAccount, Summary, TrainEvent } from './train/events.js';
 export { type ClassMetrics, type MetricName, metricNames, type Metrics } from './train/metrics.js';
 export type { ClassWeights, TrainOptions } from './train/options.js';
 export { checkRunFolder, runName, Trainer } from './train/trainer.js';

@@ -24,6 +24,7 @@ import {
   valFraction,
   wholeNumber,
 } from './options.js';
+import { warnOfPhotos } from './report.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
 import { showBytes, showCount, showDuration, showPercent, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -144,6 +145,7 @@ export const verb: Verb<Arguments> = {
       valFraction: valFraction(args['val-fraction']),
       seed: wholeNumber('seed', args.seed, 0),
     });
+    warnOfPhotos(terminal, dataset);
     const controller = new AbortController();
     const interrupt = () => {
       controller.abort();

@@ -1,4 +1,6 @@
 import type { Manifest } from '../artifacts/manifest.js';
+import type { DuplicateCounts } from '../data/duplicates.js';
+import type { LeftOut } from '../data/leftOut.js';
 import type { Metrics } from './metrics.js';
 
 /** One line of `results.csv`. */
@@ -37,6 +39,21 @@ export const resultColumns = [
 /** Why a training ended before its last epoch. */
 export type EndedBy = 'epochs' | 'patience' | 'time-limit' | 'interrupt';
 
+/** What became of everything that the data set holds: `found` is the sum of the others. */
+export interface PhotoAccount {
+  /** Files at any depth; of a list its lines. */
+  readonly found: number;
+  /** Photos that were read, and train. */
+  readonly train: number;
+  readonly validate: number;
+  /** Kept for testing, by the data set. */
+  readonly test: number;
+  /** Could not be read. */
+  readonly skipped: number;
+  /** Why, or of what type → how many. */
+  readonly leftOut: LeftOut;
+}
+
 /** `summary.json`. */
 export interface Summary {
   readonly policy: string;
@@ -61,6 +78,8 @@ export interface Summary {
   readonly classes: readonly string[];
   readonly trainPhotos: number;
   readonly valPhotos: number;
+  readonly photos: PhotoAccount;
+  readonly duplicates: DuplicateCounts;
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
   readonly batch: number;
   readonly learningRate: number;
@@ -111,6 +130,16 @@ export type TrainEvent =
     }
   /** Before the first photo is read. */
   | { readonly type: 'reading' }
+  | {
+      /** When all were read. */
+      readonly type: 'photos';
+      readonly photos: PhotoAccount;
+      readonly duplicates: DuplicateCounts;
+      /** A line each about what the data set left out, or may have been meant otherwise. */
+      readonly notes: readonly string[];
+      /** A line each about photos that are the same. */
+      readonly warnings: readonly string[];
+    }
   | { readonly type: 'resumed'; readonly epoch: number; readonly step: number }
   | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
   | { readonly type: 'learning-rate'; readonly learningRate: number; readonly figure: string }

@@ -7,6 +7,8 @@ import { checkSpace } from '../cache/cacheFolder.js';
 import { balancedOrder } from '../data/classBalance.js';
 import type { Dataset, Photo } from '../data/dataset.js';
 import { decoderVersion } from '../data/decode.js';
+import { Duplicates } from '../data/duplicates.js';
+import { totalOf } from '../data/leftOut.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { sha256, writeFileAtomically } from '../files.js';
@@ -23,7 +25,7 @@ import { compiledHere, startCompiling } from './compiler.js';
 import { compileWithin, planningOf } from './compileWithin.js';
 import { type Identity, type Progress, readLast, writeLast } from './checkpoint.js';
 import { classifyPhotos } from './classify.js';
-import type { EndedBy, EpochResult, Summary, TrainEvent } from './events.js';
+import type { EndedBy, EpochResult, PhotoAccount, Summary, TrainEvent } from './events.js';
 import { checkMemory, fillSlots } from './features.js';
 import { drawRange, rangeOfRates, smoothed, valleyOf } from './learningRateRange.js';
 import { isBetter, type Metrics, metricsOf, predictionOf } from './metrics.js';
@@ -170,6 +172,7 @@ function identityOf({ classes, train, val, folder }: Dataset): string {
 /** One training, from the first photo to the model. */
 class Session {
   private readonly skipped = new SkippedPhotos();
+  private readonly duplicates = new Duplicates();
   private readonly progress: Progress;
   private readonly plateau = new Plateau();
   private readonly photos: readonly Photo[];
@@ -298,7 +301,31 @@ class Session {
         `class "${lacking}" has no readable photos to train with in ${dataset.folder}; mend or replace them, or remove the class`,
       );
     await this.folder.writeSkipped(this.skipped.list);
+    const { counts, lines } = this.foundDuplicates();
+    const notes = dataset.contents?.warnings ?? [];
+    yield { type: 'photos', photos: this.account(), duplicates: counts, notes, warnings: lines };
     if (!this.makesNewViews) await this.engine.releaseFrozen();
+  }
+
+  /** Among the photos that could be read. */
+  private foundDuplicates() {
+    const { train, val } = this.options.dataset;
+    const readable = (photos: readonly Photo[]) => photos.filter((photo) => !this.skipped.has(photo));
+    return this.duplicates.find(readable(train), readable(val));
+  }
+
+  private account(): PhotoAccount {
+    const { train, val, test = [], contents } = this.options.dataset;
+    const account = {
+      found: contents?.found ?? train.length + val.length + test.length,
+      train: this.trainPhotos,
+      validate: this.valSlots.length,
+      test: test.length,
+      skipped: this.skipped.list.length,
+    };
+    const leftOut = contents?.leftOut ?? {};
+    const unread = account.found - account.train - account.validate - account.test - account.skipped - totalOf(leftOut);
+    return { ...account, leftOut: unread > 0 ? { ...leftOut, 'not read before it was stopped': unread } : leftOut };
   }
 
   /** Fills the slots of one view of the training photos; `number` tells which random view. */
@@ -319,10 +346,10 @@ class Session {
     epoch: number,
     view?: { number: number; seed: number; augmentation: Settings['augmentation'] },
   ): AsyncGenerator<TrainEvent, number[]> {
-    const { skipped, photos: all } = this;
+    const { skipped, duplicates, photos: all } = this;
     const { cached, settings } = this;
     const { signal } = this.options;
-    const options = { skipped, total: all.length, maxBad: settings.maxBad, signal, epoch, cached };
+    const options = { skipped, duplicates, total: all.length, maxBad: settings.maxBad, signal, epoch, cached };
     return fillSlots(
       this.engine,
       { photos, firstSlot, ...(view ? { view } : {}), ...(this.targets ? { targets: this.targets } : {}) },
@@ -649,6 +676,8 @@ class Session {
       classes: dataset.classes,
       trainPhotos: this.trainPhotos,
       valPhotos: photos.length,
+      photos: this.account(),
+      duplicates: this.foundDuplicates().counts,
       skipped: this.skipped.list,
       batch: settings.batch,
       learningRate: progress.learningRate,
