@@ -85,6 +85,7 @@ class LayoutReader {
     const byClass = this.splitsByClass(top);
     if (byClass) return byClass;
     if (top.full.length === 0) throw this.flat(top);
+    this.warnOfLikeness(top);
     return { train: this.classesOf(top) };
   }
 
@@ -115,8 +116,9 @@ class LayoutReader {
     }
     const [first] = flat;
     if (first && !splits.train && !splits.val && !splits.test) throw this.flat(first);
-    const instead = splits.train && !splits.val && !splits.test ? ', and a part of what trains validates' : '';
-    for (const each of flat) this.leaveOut(each, REASONS.unlabelled, `has no class folders and is left out${instead}`);
+    const instead = splits.train && !splits.val && !splits.test ? '; a part of what trains validates' : '';
+    for (const each of flat)
+      this.leaveOut(each, REASONS.unlabelled, 'is left out, since it has no class folders', instead);
     return splits;
   }
 
@@ -195,12 +197,12 @@ class LayoutReader {
       const others = [...each.othersBelow];
       if (each.photosBelow === 0 && others.length > 0) instead.set(name, someTypes(others));
     }
-    this.warnOfLikeness(folder, classes);
     return { source: this.place(folder), classes: sorted(byClass), instead };
   }
 
   /** Classes that may have been meant as something else. */
-  private warnOfLikeness(parent: Folder, classes: readonly Folder[]): void {
+  private warnOfLikeness(parent: Folder): void {
+    const { classes } = classesAmong(parent);
     const roles = rolesOf(classes.map(({ name }) => name));
     const likeSplits = classes.filter(({ name }) => roles.has(name));
     if (likeSplits.length > 0 && classes.length > 1)
@@ -231,11 +233,11 @@ class LayoutReader {
     return folder.name.normalize('NFC');
   }
 
-  private leaveOut(folder: Folder, reason: string, why: string): void {
+  private leaveOut(folder: Folder, reason: string, why: string, then = ''): void {
     const count = folder.photosBelow;
     if (count === 0) return;
     this.leftOut.add(reason, count);
-    this.warnings.push(`${this.place(folder)} ${why}: ${photos(count)}`);
+    this.warnings.push(`${this.place(folder)} ${why}: ${photos(count)}${then}`);
   }
 
   private leaveOutOwn(folder: Folder, where: string): void {
@@ -331,18 +333,25 @@ function commonFolders(a: Folder, b: Folder): string[] {
 /** The folder that holds all that `folder` holds; undefined where it is a class, one of `known`, or one class among others. */
 function wrappedIn(folder: Folder, known: ReadonlySet<string> = new Set()): Folder | undefined {
   const [only, another] = folder.full;
-  if (!only || another || known.has(only.name.normalize('NFC'))) return undefined;
+  if (!only || another || isClass(only, known)) return undefined;
   if (folder.photos.length >= only.photosBelow) return undefined;
   if (splitsOf(only)) return only;
   if (emptyClassesOf(folder).length > 0) return undefined;
-  if (only.photos.length === 0 && only.full.length === 1) return only;
+  if (only.full.length === 1) return only.photos.length === 0 || wrappedIn(only) ? only : undefined;
   return only.full.length > 1 && only.photosBelow > 2 * only.photos.length ? only : undefined;
+}
+
+/** Whether a folder of a split is one of the classes that train, and holds no folders that all are. */
+function isClass(folder: Folder, known: ReadonlySet<string>): boolean {
+  const isKnown = ({ name }: Folder) => known.has(name.normalize('NFC'));
+  const holdsClasses = folder.photos.length === 0 && folder.full.length > 0 && folder.full.every(isKnown);
+  return isKnown(folder) && !holdsClasses;
 }
 
 /** The only folder of a split that is called as it is. */
 function repeatedIn(folder: Folder, split: Folder, known: ReadonlySet<string>): Folder | undefined {
   const [only, another] = folder.full;
-  if (!only || another || known.has(only.name.normalize('NFC')) || emptyClassesOf(folder).length > 0) return undefined;
+  if (!only || another || isClass(only, known) || emptyClassesOf(folder).length > 0) return undefined;
   const role = roleOf(only.name);
   const repeats = only.name === folder.name || (role !== undefined && role === roleOf(split.name));
   return repeats && (only.full.length > 0 || folder.photos.length === 0) ? only : undefined;
