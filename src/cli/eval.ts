@@ -1,4 +1,5 @@
 import { evaluate, ImageClassifier, openDataset } from '../index.js';
+import { warnOfPhotos } from './report.js';
 import { share, shared, valFraction, wholeNumber } from './options.js';
 import { showCount, showPercent, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -6,7 +7,7 @@ import type { Verb } from './verb.js';
 interface Arguments {
   model: string;
   data: string;
-  split: 'val' | 'train' | 'all';
+  split: 'val' | 'train' | 'test' | 'all';
   'val-fraction': number;
   'max-bad': number;
   seed: number;
@@ -28,7 +29,7 @@ export const verb: Verb<Arguments> = {
         describe: 'photos with their classes, as ort-tl train takes them',
       })
       .option('split', {
-        choices: ['val', 'train', 'all'] as const,
+        choices: ['val', 'train', 'test', 'all'] as const,
         default: 'val' as const,
         describe: 'which of the photos',
       })
@@ -49,7 +50,9 @@ export const verb: Verb<Arguments> = {
     const dataset = await openDataset(args.data, {
       seed: wholeNumber('seed', args.seed, 0),
       valFraction: valFraction(args['val-fraction']),
+      use: 'measuring',
     });
+    warnOfPhotos(terminal, dataset);
     const classifier = await ImageClassifier.open(args.model);
     const { photos, labels, skipped, ...metrics } = await evaluate(classifier, dataset, {
       split: args.split,
@@ -76,6 +79,7 @@ export const verb: Verb<Arguments> = {
       terminal.result();
       for (const line of table([['class', 'photos', 'precision', 'recall', 'F1'], ...lines])) terminal.result(line);
     }
-    terminal.json({ photos, skipped, labels, ...metrics });
+    const { found, leftOut } = dataset.contents ?? {};
+    terminal.json({ photos, found, leftOut, skipped, labels, ...metrics });
   },
 };

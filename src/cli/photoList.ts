@@ -1,15 +1,16 @@
-import { findPhotos, UserError } from '../index.js';
+import { findPhotos, readInput, type Unlabelled, UserError } from '../index.js';
+import { Terminal } from './terminal.js';
 import { STANDARD_INPUT } from './verb.js';
 
 /** A photo to look at: a file, or the bytes that came through standard input. */
 export interface PhotoArgument {
   readonly name: string;
-  readonly content: string | Buffer;
+  readonly content: Buffer | Unlabelled;
 }
 
 /**
  * What words on the command line stand for: files, folders (every photo in them), globs, and `-` for standard input, which
- * holds one photo or, a line each, paths.
+ * holds one photo, or paths in lines or separated by zero bytes. A line on standard error tells what was left out of a folder or a glob.
  * @throws UserError `no-photos` for no words at all, an empty folder, or a pattern that nothing matches.
  */
 export async function photosOf(words: readonly string[], verb: string): Promise<PhotoArgument[]> {
@@ -18,7 +19,11 @@ export async function photosOf(words: readonly string[], verb: string): Promise<
   const photos: PhotoArgument[] = [];
   for (const word of words) {
     if (word === STANDARD_INPUT) photos.push(...(await photosOfInput(verb)));
-    else photos.push(...(await findPhotos(word)).map((path) => ({ name: path, content: path })));
+    else {
+      const found = await findPhotos(word);
+      photos.push(...found.photos.map(argumentOf));
+      for (const line of found.warnings) new Terminal().warn(`warning: ${line}`);
+    }
   }
   return photos;
 }
@@ -29,8 +34,15 @@ async function photosOfInput(verb: string): Promise<PhotoArgument[]> {
   const bytes = Buffer.concat(chunks);
   if (bytes.length === 0)
     throw new UserError('no-photos', `standard input is empty; pipe a photo or paths into ort-tl ${verb} -`);
-  // No path has a zero byte, and every image file has.
-  if (bytes.includes(0)) return [{ name: '-', content: bytes }];
-  const lines = bytes.toString('utf8').split(/\r?\n/);
-  return lines.filter((line) => line !== '').map((path) => ({ name: path, content: path }));
+  const found = readInput(bytes);
+  if (found.kind === 'photo') return [{ name: '-', content: bytes }];
+  if (found.kind === 'list' && found.photos.length > 0) return found.photos.map(argumentOf);
+  throw new UserError(
+    'no-photos',
+    found.kind === 'list'
+      ? `the list on standard input names no photos; pipe a photo or paths into ort-tl ${verb} -`
+      : `standard input is neither a photo nor a list of paths (it begins with the bytes ${bytes.toString('hex', 0, 8).replaceAll(/..(?=.)/g, '$& ')}); pipe a photo or paths into ort-tl ${verb} -`,
+  );
 }
+
+const argumentOf = (photo: Unlabelled): PhotoArgument => ({ name: photo.path, content: photo });

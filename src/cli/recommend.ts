@@ -26,6 +26,7 @@ import {
   valFraction,
   wholeNumber,
 } from './options.js';
+import { warnOfPhotos } from './report.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
 import { showBytes, showCount, showDuration, showPercent, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -146,6 +147,7 @@ export const verb: Verb<Arguments> = {
       valFraction: valFraction(args['val-fraction']),
       seed: wholeNumber('seed', args.seed, 0),
     });
+    warnOfPhotos(terminal, dataset);
     const interruption = new Interruption((what) => {
       terminal.warn(what);
     }, 'ending the training under way');

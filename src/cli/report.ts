@@ -7,18 +7,25 @@ const MOST_CLASSES = 20;
 /** Shows a training's events as they come, after `onEvent` has seen each, and gives its summary. */
 export async function reportTraining(
   terminal: Terminal,
-  { train, val, classes }: Dataset,
+  dataset: Dataset,
   trainer: Trainer,
   onEvent: (event: TrainEvent) => Promise<void> = () => Promise.resolve(),
 ): Promise<Summary> {
+  const { train, val, test = [], classes } = dataset;
   const others = classes.length > MOST_CLASSES ? ', …' : '';
   terminal.print(
-    `${showCount(train.length)} photos to train with, ${showCount(val.length)} to validate, ${classes.length} classes: ${classes.slice(0, MOST_CLASSES).join(', ')}${others}`,
+    `${showCount(train.length)} photos to train with, ${showCount(val.length)} to validate, ${test.length > 0 ? `${showCount(test.length)} kept for testing, ` : ''}${classes.length} classes: ${classes.slice(0, MOST_CLASSES).join(', ')}${others}`,
   );
+  warnOfPhotos(terminal, dataset);
   return trainer.run(async (event) => {
     await onEvent(event);
     reportEvent(terminal, event);
   });
+}
+
+/** Tells what was left out of a data set, and what in it may have been meant otherwise. */
+export function warnOfPhotos(terminal: Terminal, { contents }: Dataset): void {
+  for (const line of contents?.warnings ?? []) terminal.warn(`warning: ${line}`);
 }
 
 function reportEvent(terminal: Terminal, event: TrainEvent): void {
@@ -48,6 +55,9 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       );
       break;
     }
+    case 'photos':
+      for (const line of event.warnings) terminal.warn(`warning: ${line}`);
+      break;
     case 'resumed':
       terminal.print(`goes on with epoch ${event.epoch}${event.step > 0 ? `, after step ${event.step}` : ''}`);
       if (event.changes.length > 0) {

@@ -2,7 +2,8 @@ import { createReadStream } from 'node:fs';
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
-import { type Dataset, datasetOf, type OpenOptions } from './dataset.js';
+import { type Dataset, datasetOf, type Found, type OpenOptions } from './dataset.js';
+import { LeftOutCounts } from './leftOut.js';
 import type { Picture } from './photo.js';
 
 /** One image of a CIFAR file. */
@@ -27,14 +28,15 @@ const CIFAR_10_BYTES = 1 + IMAGE_BYTES;
 const CIFAR_100_BYTES = 2 + IMAGE_BYTES;
 
 const TRAIN = /^(data_batch_\d+|train)\.bin$/;
-const VAL = /^(test_batch|test|val)\.bin$/;
+const VAL = /^val\.bin$/;
+const TEST = /^(test_batch|test)\.bin$/;
 /** What names the classes, in the order of their labels. */
 const NAME_FILES = {
   only: ['batches.meta.txt', 'classes.txt'],
   fine: ['fine_label_names.txt', 'classes.txt'],
   coarse: ['coarse_label_names.txt'],
 };
-const LAYOUT = 'expected data_batch_1.bin … and test_batch.bin, or train.bin and test.bin';
+const EXPECTED = 'expected data_batch_1.bin … and test_batch.bin, or train.bin and test.bin';
 
 /** Whether the folder holds CIFAR's binary files. */
 export async function holdsCifar(folder: string): Promise<boolean> {
@@ -48,18 +50,26 @@ export async function holdsCifar(folder: string): Promise<boolean> {
  * `datasetOf` throws.
  */
 export async function openCifar(path: string, { labels = 'fine', ...options }: CifarOptions): Promise<Dataset> {
+  return datasetOf(await findInCifar(path, labels), options);
+}
+
+/** What CIFAR's files hold, whether it will do as a data set or not. @throws UserError `bad-cifar`, `no-such-file`. */
+export async function findInCifar(path: string, labels: 'fine' | 'coarse' = 'fine'): Promise<Found> {
   const alone = path.toLowerCase().endsWith('.bin');
   const folder = alone ? dirname(path) : path;
   const beside = (await readdir(folder).catch(() => [])).sort();
   const named = (pattern: RegExp) => beside.filter((name) => pattern.test(name)).map((name) => join(folder, name));
   const trainFiles = alone ? [path] : named(TRAIN);
   const valFiles = alone ? [] : named(VAL);
+  const testFiles = alone ? [] : named(TEST);
 
-  const recordBytes = await recordBytesOf([...trainFiles, ...valFiles], beside.includes('fine_label_names.txt'));
+  const files = [...trainFiles, ...valFiles, ...testFiles];
+  const recordBytes = await recordBytesOf(files, beside.includes('fine_label_names.txt'));
   const train = await recordsByLabel(trainFiles, recordBytes, labels);
   const val = await recordsByLabel(valFiles, recordBytes, labels);
+  const test = await recordsByLabel(testFiles, recordBytes, labels);
 
-  const count = Math.max(-1, ...train.keys(), ...val.keys()) + 1;
+  const count = Math.max(-1, ...train.keys(), ...val.keys(), ...test.keys()) + 1;
   const nameFile = NAME_FILES[recordBytes === CIFAR_10_BYTES ? 'only' : labels].find((name) => beside.includes(name));
   const classes = nameFile
     ? linesOf(await readFile(join(folder, nameFile), 'utf8'))
@@ -70,11 +80,23 @@ export async function openCifar(path: string, { labels = 'fine', ...options }: C
       `an image of ${path} has the label ${count - 1}, but ${nameFile ?? 'the list'} names ${classes.length} classes, from 0 on`,
     );
   }
-  const byName = (records: Records) => new Map(classes.map((name, label) => [name, records.get(label) ?? []]));
-  return datasetOf(
-    { source: path, layout: LAYOUT, train: byName(train), val: valFiles.length > 0 ? byName(val) : undefined },
-    options,
-  );
+  const splitOf = (records: Records) => ({
+    source: path,
+    classes: new Map(classes.map((name, label) => [name, records.get(label) ?? []])),
+  });
+  const countOf = (records: Records) => [...records.values()].reduce((sum, each) => sum + each.length, 0);
+  return {
+    source: path,
+    expected: EXPECTED,
+    splits: {
+      train: splitOf(train),
+      ...(valFiles.length > 0 ? { val: splitOf(val) } : {}),
+      ...(testFiles.length > 0 ? { test: splitOf(test) } : {}),
+    },
+    found: countOf(train) + countOf(val) + countOf(test),
+    leftOut: new LeftOutCounts(),
+    warnings: [],
+  };
 }
 
 /** The pixels of one image, [32, 32, 3]. */

@@ -2,16 +2,24 @@ import { LONGEST_LABEL } from '../artifacts/manifest.js';
 import { UserError } from '../errors.js';
 import { Random } from '../random.js';
 import type { CifarRecord } from './cifar.js';
+import { type LeftOut, LeftOutCounts, leftOutLines, REASONS } from './leftOut.js';
+import { NAMED_EXTENSIONS } from './photoTypes.js';
+import { roleOf } from './splitNames.js';
 import type { ZipEntry } from './zip.js';
 
 /** Plain data, so that it crosses threads; `readPhoto` reads it. */
 export interface Photo {
-  /** Its file; for a photo inside another file a name such as `pets.zip/cat/1.jpg`. */
+  /**
+   * Its file; for a photo inside another file a name such as `pets.zip/cat/1.jpg`. What is not UTF-8 in it is shown as `\xe9`, and
+   * `rawPath` opens it.
+   */
   readonly path: string;
   /** Index into the data set's classes. */
   readonly label: number;
   /** Where it lies when it is no file of its own. */
   readonly inside?: ZipEntry | CifarRecord;
+  /** The bytes of a path that is not UTF-8, each as the character of its number (Latin-1). */
+  readonly rawPath?: string;
 }
 
 export type Unlabelled = Omit<Photo, 'label'>;
@@ -21,8 +29,21 @@ export interface Dataset {
   readonly classes: string[];
   readonly train: Photo[];
   readonly val: Photo[];
+  /** Those that the data set keeps for testing beside those that validate: no training touches them. */
+  readonly test?: Photo[];
   /** Where it was found. */
   readonly folder: string;
+  readonly contents?: Contents;
+}
+
+/** What becomes of everything that was found: `found` is the photos of the three splits and all that is left out. */
+export interface Contents {
+  /** Files at any depth; of a list its lines. */
+  readonly found: number;
+  /** Why, or of what type → how many. */
+  readonly leftOut: LeftOut;
+  /** One line each about what somebody may miss, or may have meant otherwise. */
+  readonly warnings: readonly string[];
 }
 
 export interface OpenOptions {
@@ -33,98 +54,208 @@ export interface OpenOptions {
   /** The most photos of each class that train, and that validate, taken evenly from all of them; default all. */
   readonly limit?: number;
   readonly valLimit?: number;
+  /** What it is opened for; default training, which needs two classes, and photos of each to train and to validate with. */
+  readonly use?: 'training' | 'measuring';
 }
 
 /** A class's name → its photos. */
 export type PhotosByClass = ReadonlyMap<string, readonly Unlabelled[]>;
 
-export interface Found {
+export interface FoundSplit {
+  /** Where its classes were found. */
+  readonly source: string;
   /** Its keys are the classes, in their order. */
-  readonly train: PhotosByClass;
-  /** Where the data set says which photos validate. */
-  readonly val?: PhotosByClass | undefined;
+  readonly classes: PhotosByClass;
+  /** A class without photos → what it holds instead. */
+  readonly instead?: ReadonlyMap<string, string>;
+}
+
+/** Photos to train with, or all of a data set that has no splits, and those that it names to validate and to test with. */
+export type FoundSplits = { readonly [Split in 'train' | 'val' | 'test']?: FoundSplit };
+
+/** What was found, whether it will do or not. */
+export interface Found {
   /** What the user gave. */
   readonly source: string;
-  /** Where the photos were looked for. */
-  readonly trainSource?: string | undefined;
-  readonly valSource?: string | undefined;
   /** What was expected there. */
-  readonly layout: string;
+  readonly expected: string;
+  readonly splits: FoundSplits;
+  readonly found: number;
+  readonly leftOut: LeftOutCounts;
+  readonly warnings: readonly string[];
+  /** Why it is no set of labelled photos. */
+  readonly problem?: UserError;
 }
 
 /**
- * Labels photos and, where none were named to validate, takes a seeded part of each class for it.
- * @throws UserError `no-photos`, `one-class`, `bad-class-name`, `class-without-photos`, `unknown-class`, `too-few-photos`, `bad-val-fraction`.
+ * Labels photos and, where none were named to validate, takes those that were named to test, or a seeded part of each class.
+ * @throws UserError the problem that was found; `no-photos`, `no-train-split`, `one-class`, `bad-class-name`, `class-without-photos`,
+ * `unknown-class`, `too-few-photos`, `bad-val-fraction`.
  */
 export function datasetOf(found: Found, options: OpenOptions): Dataset {
-  const { valFraction = 0.2, seed = 0, limit = Infinity, valLimit = Infinity } = options;
+  const { valFraction = 0.2, seed = 0, limit = Infinity, valLimit = Infinity, use = 'training' } = options;
   if (!(valFraction > 0 && valFraction < 1)) {
     throw new UserError('bad-val-fraction', `expected a share between 0 and 1 for validation, got ${valFraction}`);
   }
-  const { source, trainSource = source, valSource = source, layout } = found;
-  const classes = [...found.train.keys()];
+  if (found.problem) throw found.problem;
+  const { source } = found;
+  const warnings = [...found.warnings];
+  const leftOut = new LeftOutCounts(found.leftOut);
+  const named = found.splits.val
+    ? { val: found.splits.val, test: found.splits.test }
+    : { val: found.splits.test, test: undefined };
+  if (use === 'training') checkTraining(found, named.val);
+  else if (Object.values(found.splits).every(({ classes }) => isEmpty(classes))) throw noPhotos(found, source);
+
+  const classes = classesOf(found, use);
+  checkNames(classes, source);
+  warnings.push(...alike(classes, source));
+  const unknown = named.test && alienOf(named.test, classes);
+  if (named.test && unknown !== undefined) {
+    const count = [...named.test.classes].reduce(
+      (sum, [name, photos]) => (classes.includes(name) ? sum : sum + photos.length),
+      0,
+    );
+    leftOut.add(REASONS.unknownClass, count);
+    warnings.push(`${named.test.source} has ${count} photos of classes that do not train, such as "${unknown}"`);
+  }
+  const all = found.splits.train?.classes ?? new Map<string, Unlabelled[]>();
+  const { train, val } = named.val
+    ? { train: all, val: named.val.classes }
+    : split(all, valFraction, seed, use, found.splits.train?.source ?? source);
+  const chosen = { train: labelled(classes, train, limit), val: labelled(classes, val, valLimit) };
+  const over =
+    labelled(classes, train).length + labelled(classes, val).length - chosen.train.length - chosen.val.length;
+  leftOut.add(REASONS.limit, over);
+  const counts = leftOut.toRecord();
+  return {
+    classes,
+    ...chosen,
+    test: labelled(classes, named.test?.classes ?? new Map<string, Unlabelled[]>()),
+    folder: source,
+    contents: {
+      found: found.found,
+      leftOut: counts,
+      warnings: [...warnings, ...leftOutLines(counts, source)],
+    },
+  };
+}
+
+/** @throws UserError for photos that no classifier could be trained on. */
+function checkTraining(found: Found, val: FoundSplit | undefined): void {
+  const { train } = found.splits;
+  if (!train) {
+    const named = Object.values(found.splits).map(({ source }) => source);
+    throw named.length === 0
+      ? noPhotos(found, found.source)
+      : new UserError(
+          'no-train-split',
+          `${found.source} has photos to validate or to test with (${named.join(', ')}), but none to train with; add a folder train, or name the folder to train with (--data)`,
+        );
+  }
+  const classes = [...train.classes.keys()];
   const [first] = classes;
-  if (isEmpty(found.train)) throw new UserError('no-photos', `no photos found in ${trainSource}; ${layout}`);
+  if (isEmpty(train.classes)) throw noPhotos(found, train.source, train.instead);
   if (first !== undefined && classes.length === 1) {
+    const count = train.classes.get(first)?.length ?? 0;
     throw new UserError(
       'one-class',
-      `${trainSource} has one class only, "${first}"; a classifier needs photos of two or more`,
+      NO_CLASS.test(first) || roleOf(first) !== undefined
+        ? `${train.source} has one class only, "${first}": its ${count} photos lie in that folder itself, not in class folders; ${found.expected}`
+        : `${train.source} has one class only, "${first}"; a classifier needs photos of two or more`,
     );
   }
+  checkNames(classes, train.source);
+  for (const [name, photos] of train.classes) {
+    if (photos.length > 0) continue;
+    const instead = train.instead?.get(name);
+    throw new UserError(
+      'class-without-photos',
+      instead === undefined
+        ? `class "${name}" has no photos in ${train.source}; add some (${NAMED_EXTENSIONS.join(' ')}), or remove it`
+        : `class "${name}" has no photos that are read in ${train.source}, but ${instead}; convert them to JPEG, or remove it`,
+    );
+  }
+  if (!val) return;
+  if (isEmpty(val.classes)) throw noPhotos(found, val.source, val.instead);
+  const alien = alienOf(val, classes);
+  if (alien === undefined) return;
+  const other = classes.find((name) => name.toLowerCase() === alien.toLowerCase());
+  throw new UserError(
+    'unknown-class',
+    `class "${alien}" of ${val.source} is not in ${train.source} (${some(classes)}); ${other === undefined ? 'rename or remove it' : `call it "${other}", as there`}`,
+  );
+}
+
+/** Folders that are called as what they hold, not as a class. */
+const NO_CLASS = /^(images?|imgs?|jpegimages|photos?|pictures?|pics?|data|dataset|all)$/i;
+
+function noPhotos({ expected }: Found, where: string, instead?: ReadonlyMap<string, string>): UserError {
+  const others = [...(instead ?? [])].slice(0, 3).map(([name, what]) => `${name} holds ${what}`);
+  return new UserError(
+    'no-photos',
+    `no photos found in ${where}${others.length > 0 ? ` (${others.join('; ')})` : ''}; ${expected}`,
+  );
+}
+
+/** Those to train with; to measure with, all that are named anywhere and have photos. */
+function classesOf({ splits }: Found, use: 'training' | 'measuring'): string[] {
+  if (use === 'training') return [...(splits.train?.classes.keys() ?? [])];
+  const order = [...(splits.train?.classes.keys() ?? [])];
+  const further = [splits.val, splits.test].flatMap((each) => [...(each?.classes.keys() ?? [])]);
+  const all = [...new Set([...order, ...further])];
+  const names = all.some((name) => !order.includes(name)) ? all.sort() : order;
+  return names.filter((name) => Object.values(splits).some(({ classes }) => (classes.get(name)?.length ?? 0) > 0));
+}
+
+/** @throws UserError `bad-class-name`. */
+function checkNames(classes: readonly string[], source: string): void {
   // A class is a line of labels.txt.
   const unprintable = classes.find((name) => /[\p{Cc}\p{Zl}\p{Zp}]/u.test(name));
-  if (unprintable !== undefined) {
+  if (unprintable !== undefined)
     throw new UserError(
       'bad-class-name',
-      `the name of class ${JSON.stringify(unprintable)} in ${trainSource} has a line break or another control character; rename it`,
+      `the name of class ${JSON.stringify(unprintable)} in ${source} has a line break or another control character; rename it`,
     );
-  }
   const endless = classes.find(({ length }) => length > LONGEST_LABEL);
   if (endless !== undefined)
     throw new UserError(
       'bad-class-name',
-      `the name of class "${endless.slice(0, 40)}…" in ${trainSource} has ${endless.length} characters; shorten it to ${LONGEST_LABEL}`,
+      `the name of class "${endless.slice(0, 40)}…" in ${source} has ${endless.length} characters; shorten it to ${LONGEST_LABEL}`,
     );
-  for (const [name, photos] of found.train) {
-    if (photos.length > 0) continue;
-    throw new UserError(
-      'class-without-photos',
-      `class "${name}" has no photos in ${trainSource}; add some (${EXTENSIONS.join(' ')}), or remove it`,
-    );
-  }
-  if (found.val) {
-    if (isEmpty(found.val)) throw new UserError('no-photos', `no photos found in ${valSource}; ${layout}`);
-    for (const name of found.val.keys()) {
-      if (found.train.has(name)) continue;
-      throw new UserError(
-        'unknown-class',
-        `class "${name}" of ${valSource} is not in ${trainSource} (${some(classes)}); rename or remove it`,
-      );
-    }
-  }
-  const { train, val } = found.val
-    ? { train: found.train, val: found.val }
-    : split(found.train, valFraction, seed, trainSource);
-  return {
-    classes,
-    train: labelled(classes, train, limit),
-    val: labelled(classes, val, valLimit),
-    folder: source,
-  };
 }
 
-/** What sharp's published binaries read, by extension. */
-export const EXTENSIONS = ['.jpg', '.jpeg', '.png', '.webp', '.avif', '.tif', '.tiff', '.gif'];
+/** A line where names of classes differ in case alone. */
+function alike(classes: readonly string[], source: string): string[] {
+  const seen = new Map<string, string>();
+  for (const name of classes) {
+    const other = seen.get(name.toLowerCase());
+    if (other !== undefined)
+      return [
+        `${source} has the classes "${other}" and "${name}", whose names differ in case alone; rename one if they are the same`,
+      ];
+    seen.set(name.toLowerCase(), name);
+  }
+  return [];
+}
 
-/** What the photos to validate with are called. */
-export const VAL_NAMES = ['val', 'valid', 'validation', 'test'];
+/** A class with photos that is none of those. */
+function alienOf({ classes }: FoundSplit, known: readonly string[]): string | undefined {
+  return [...classes].find(([name, photos]) => photos.length > 0 && !known.includes(name))?.[0];
+}
 
-/** At least one photo of each class validates, and at least one trains. */
-function split(photos: PhotosByClass, valFraction: number, seed: number, source: string) {
+/** At least one photo of each class validates, and at least one trains; to measure with, one alone is no fault. */
+function split(
+  photos: PhotosByClass,
+  valFraction: number,
+  seed: number,
+  use: 'training' | 'measuring',
+  source: string,
+): { readonly train: PhotosByClass; readonly val: PhotosByClass } {
   const train = new Map<string, Unlabelled[]>();
   const val = new Map<string, Unlabelled[]>();
   for (const [name, all] of photos) {
-    if (all.length === 1) {
+    if (all.length === 1 && use === 'training') {
       throw new UserError(
         'too-few-photos',
         `class "${name}" has one photo only in ${source}, and one must train and another validate; add photos of it, or a val folder`,
@@ -149,7 +280,7 @@ function split(photos: PhotosByClass, valFraction: number, seed: number, source:
   return { train, val };
 }
 
-function labelled(classes: readonly string[], photos: PhotosByClass, most: number): Photo[] {
+function labelled(classes: readonly string[], photos: PhotosByClass, most = Infinity): Photo[] {
   return classes.flatMap((name, label) => evenly(photos.get(name) ?? [], most).map((photo) => ({ ...photo, label })));
 }
 

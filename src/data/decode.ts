@@ -21,8 +21,12 @@ const decoding = new Gate();
  * up to half a pixel off (at 1207 × 899 → 96 × 96 a value differs by 2 of 255 on average, at sharp edges more).
  * @throws UserError `unreadable-photo`, also for a truncated file.
  */
-export async function decodePixels(file: string | Buffer, preprocessing: Preprocessing): Promise<Uint8Array> {
+export async function decodePixels(
+  file: string | Buffer | Unlabelled,
+  preprocessing: Preprocessing,
+): Promise<Uint8Array> {
   if (typeof file === 'string') return decodePhoto({ path: file }, preprocessing);
+  if (!Buffer.isBuffer(file)) return decodePhoto(file, preprocessing);
   return decodeContent(file, 'the photo', (photo) => centredView(photo, preprocessing));
 }
 

@@ -1,4 +1,5 @@
 import sharp from 'sharp';
+import type { Unlabelled } from './dataset.js';
 import { decodePixels } from './decode.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
 
@@ -20,7 +21,7 @@ const SMALLEST = 384;
  * @throws UserError `unreadable-photo`.
  */
 export async function drawHeatMap(
-  file: string | Buffer,
+  file: string | Buffer | Unlabelled,
   preprocessing: Preprocessing,
   { heat, width, height }: { heat: Float32Array; width: number; height: number },
 ): Promise<Buffer> {

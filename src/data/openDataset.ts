@@ -1,33 +1,51 @@
 import { stat } from 'node:fs/promises';
-import { extname } from 'node:path';
+import { basename, extname } from 'node:path';
 import { UserError } from '../errors.js';
-import { type CifarOptions, holdsCifar, openCifar } from './cifar.js';
-import { openCsv } from './csvList.js';
-import type { Dataset } from './dataset.js';
-import { ImageFolder } from './imageFolder.js';
-import { openZip } from './zip.js';
+import { type CifarOptions, findInCifar, holdsCifar } from './cifar.js';
+import { findInList } from './csvList.js';
+import { type Dataset, datasetOf, type Found } from './dataset.js';
+import { firstBytesOf } from './folderListing.js';
+import { findInFolder } from './imageFolder.js';
+import { otherFormatOf } from './otherFormats.js';
+import { beginsAsPicture } from './photoTypes.js';
+import { findInZip } from './zip.js';
 
 /**
- * Opens whatever `path` is: a folder of photos, a folder of CIFAR's binary files or one of them (.bin), a list (.csv), a zip file
- * or a Teachable Machine project (.tm).
+ * Opens whatever `path` is: a folder of photos, a folder of CIFAR's binary files or one of them (.bin), a list (.csv, .tsv), a zip
+ * file or a Teachable Machine project (.tm).
  * @throws UserError `unknown-data` for anything else, and what the data set of that kind throws.
  */
 export async function openDataset(path: string, options: CifarOptions): Promise<Dataset> {
+  return datasetOf(await findData(path, options), options);
+}
+
+/** What `path` holds, whether it will do as a data set or not. @throws UserError where it cannot be read at all. */
+export async function findData(path: string, { labels }: Pick<CifarOptions, 'labels'> = {}): Promise<Found> {
   const found = await stat(path).catch(() => undefined);
-  if (found?.isDirectory())
-    return (await holdsCifar(path)) ? openCifar(path, options) : ImageFolder.open(path, options);
-  switch (extname(path).toLowerCase()) {
+  if (found?.isDirectory()) return (await holdsCifar(path)) ? findInCifar(path, labels) : findInFolder(path);
+  const extension = extname(path).toLowerCase();
+  if (found && !found.isFile())
+    throw new UserError('unknown-data', `${path} is a pipe or a device; expected ${EXPECTED}`);
+  switch (extension) {
     case '.csv':
-      return openCsv(path, options);
+    case '.tsv':
+      return findInList(path);
     case '.zip':
     case '.tm':
-      return openZip(path, options);
+      return findInZip(path);
     case '.bin':
-      return openCifar(path, options);
+      return findInCifar(path, labels);
   }
-  if (!found) return ImageFolder.open(path, options);
+  if (!found) return findInFolder(path);
+  const bytes = await firstBytesOf({ path });
+  const begin = Buffer.from(bytes).toString('latin1');
+  // Downloads without a name.
+  if (begin.startsWith('PK\x03\x04') && otherFormatOf(basename(path)) === undefined) return findInZip(path);
+  const format = otherFormatOf(basename(path)) ?? (beginsAsPicture(bytes) ? 'one photo' : undefined);
   throw new UserError(
     'unknown-data',
-    `${path} is no data set; expected a folder, a list (.csv), a zip file (.zip, .tm) or a CIFAR file (.bin)`,
+    `${path} is ${format === undefined ? 'no data set' : format}${format?.includes(';') ? ' (' : '; '}expected ${EXPECTED}${format?.includes(';') ? ')' : ''}`,
   );
 }
+
+const EXPECTED = 'a folder, a list (.csv, .tsv), a zip file (.zip, .tm) or a CIFAR file (.bin)';

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { UserError } from '../errors.js';
-import { fileReason, sha256 } from '../files.js';
+import { fileErrorCode, fileReason, sha256 } from '../files.js';
 import { readCifarRecord } from './cifar.js';
 import type { Unlabelled } from './dataset.js';
+import { openablePath } from './fileNames.js';
 import { readZipEntry } from './zip.js';
 
 /** uint8 RGB, row by row, [height, width, 3]. */
@@ -16,15 +17,21 @@ export interface Picture {
 export type PhotoContent = Buffer | Picture;
 
 /** @throws UserError `unreadable-photo`. */
-export async function readPhoto({ path, inside }: Unlabelled): Promise<PhotoContent> {
+export async function readPhoto(photo: Unlabelled): Promise<PhotoContent> {
+  const { path, inside } = photo;
   try {
     if (inside?.kind === 'zip') return await readZipEntry(inside);
     if (inside?.kind === 'cifar') return await readCifarRecord(inside);
-    const bytes = await readFile(path);
+    const bytes = await readFile(openablePath(photo));
     if (bytes.length === 0) throw new Error('it is empty');
     return bytes;
   } catch (cause) {
-    throw new UserError('unreadable-photo', `cannot read ${path}: ${fileReason(cause)}`, { cause });
+    // Node.js puts U+FFFD for what is not UTF-8 in its arguments.
+    const isOdd = path.includes('\ufffd') && fileErrorCode(cause) === 'ENOENT';
+    const reason = isOdd
+      ? 'its name is not UTF-8, which an argument cannot carry; name the folder it lies in, or rename it (convmv)'
+      : fileReason(cause);
+    throw new UserError('unreadable-photo', `cannot read ${path}: ${reason}`, { cause });
   }
 }
 

@@ -15,6 +15,10 @@ export class SkippedPhotos {
     return true;
   }
 
+  has(photo: Unlabelled): boolean {
+    return this.known.has(photo);
+  }
+
   /** @throws UserError `too-many-unreadable` when more than `maxShare` of `total` photos were skipped. */
   check(total: number, maxShare = 0.05): void {
     if (this.list.length <= maxShare * total) return;

@@ -1,9 +1,14 @@
-import { extname } from 'node:path';
+import { isUtf8 } from 'node:buffer';
 import { buffer } from 'node:stream/consumers';
 import { crc32 } from 'node:zlib';
-import { Entry, openPromise } from 'yauzl';
+import { Entry as ArchiveEntry, getFileNameLowLevel, openPromise, validateFileName, type ZipFile } from 'yauzl';
 import { messageOf, UserError } from '../errors.js';
-import { type Dataset, datasetOf, EXTENSIONS, type OpenOptions, VAL_NAMES } from './dataset.js';
+import { type Dataset, datasetOf, type Found, type OpenOptions, type Unlabelled } from './dataset.js';
+import { readLayout } from './layout.js';
+import { LeftOutCounts, REASONS } from './leftOut.js';
+import { isPhotoName, NAMED_EXTENSIONS, SIGNATURE_BYTES } from './photoTypes.js';
+import { systemFile, systemFolder } from './systemFiles.js';
+import { type Entry, type Listing, treeOf } from './tree.js';
 
 /** Where a photo lies in a zip file. */
 export interface ZipEntry {
@@ -18,69 +23,39 @@ export interface ZipEntry {
   readonly crc32: number;
 }
 
-const LAYOUT = `expected a zip file with one folder for each class, <class>/*.jpg (or ${EXTENSIONS.slice(1).join(' ')}), or a Teachable Machine image project (.tm)`;
+const EXPECTED = `expected a zip file with one folder for each class, <class>/*.jpg (or ${NAMED_EXTENSIONS.slice(1).join(' ')}), or a Teachable Machine image project (.tm)`;
 /** A photo of more bytes than this is rather a bomb; at most a few are unpacked at once. */
 const LARGEST_PHOTO_BYTES = 256 * 2 ** 20;
 /** What Teachable Machine's projects put between a class's name and the number of a sample: `cat-!-0.jpg`. */
 const SAMPLE_MARK = '-!-';
 
-interface Found {
-  /** The folders it lies in, outermost first. */
-  folders: readonly string[];
-  readonly photo: { readonly path: string; readonly inside: ZipEntry };
-}
-
 /**
- * Finds the photos of a zip file, which are read in place, never unpacked to disk: one folder a class, or `train/` and `val/`,
- * each also inside one folder round all; or a Teachable Machine image project, whose samples are called `<class>-!-<number>.jpg`.
+ * Finds the photos of a zip file, which are read in place, never unpacked to disk, in the folders that a folder of photos may have;
+ * or a Teachable Machine image project, whose samples are called `<class>-!-<number>.jpg`.
  * @throws UserError `bad-archive` for what is no zip file, is cut off, encrypted, or has names that lead out of it; and what
  * `datasetOf` throws.
  */
 export async function openZip(archive: string, options: OpenOptions): Promise<Dataset> {
-  let photos: Found[];
-  try {
-    photos = await photosIn(archive);
-  } catch (cause) {
-    throw new UserError('bad-archive', `cannot read the zip file ${archive}: ${messageOf(cause)}`, { cause });
-  }
-  const [first] = photos;
-  const wrapped = photos.every(({ folders }) => folders.length > 1 && folders[0] === first?.folders[0]);
-  if (wrapped) photos = photos.map(({ folders, photo }) => ({ folders: folders.slice(1), photo }));
+  return datasetOf(await findInZip(archive), options);
+}
 
-  const outermost = [...new Set(photos.flatMap(({ folders }) => folders.slice(0, 1)))];
-  const named = (name: string) => outermost.find((each) => each.toLowerCase() === name);
-  const trainName = named('train');
-  const valName = trainName === undefined ? undefined : VAL_NAMES.map(named).find((name) => name !== undefined);
-  const below = (name: string | undefined) =>
-    photosByClass(
-      name === undefined
-        ? photos
-        : photos.flatMap(({ folders, photo }) => (folders[0] === name ? [{ folders: folders.slice(1), photo }] : [])),
-    );
-  return datasetOf(
-    {
-      source: archive,
-      layout: LAYOUT,
-      train: below(trainName),
-      val: valName === undefined ? undefined : below(valName),
-    },
-    options,
-  );
+/** What a zip file holds, whether it will do as a data set or not. @throws UserError `bad-archive`. */
+export async function findInZip(archive: string): Promise<Found> {
+  const { listing, repeated } = await listZip(archive).catch((cause: unknown) => {
+    throw new UserError('bad-archive', `cannot read the zip file ${archive}: ${messageOf(cause)}`, { cause });
+  });
+  const tree = await treeOf(listing);
+  const leftOut = new LeftOutCounts(tree.leftOut);
+  leftOut.add(REASONS.sameEntry, repeated);
+  const layout = readLayout({ ...tree, leftOut }, archive, EXPECTED);
+  return { source: archive, expected: EXPECTED, found: tree.found + repeated, leftOut, ...layout };
 }
 
 /** The bytes of one entry. Throws an `Error` where they are not what the archive says of them. */
 export async function readZipEntry(place: ZipEntry): Promise<Buffer> {
   const zip = await openPromise(place.archive, { autoClose: false });
   try {
-    const entry = Object.assign(new Entry(), {
-      relativeOffsetOfLocalHeader: place.offset,
-      compressionMethod: place.compressionMethod,
-      compressedSize: place.compressedBytes,
-      uncompressedSize: place.bytes,
-      generalPurposeBitFlag: 0,
-    });
-    const stream = await zip.openReadStreamPromise(entry);
-    const bytes = await buffer(stream);
+    const bytes = await buffer(await streamOf(zip, place));
     if (crc32(bytes) !== place.crc32) throw new Error('its checksum is wrong, so the zip file is damaged');
     return bytes;
   } finally {
@@ -88,23 +63,56 @@ export async function readZipEntry(place: ZipEntry): Promise<Buffer> {
   }
 }
 
-/** Sorted by name. Throws an `Error` for an archive that cannot be read, or should not be. */
-async function photosIn(archive: string): Promise<Found[]> {
-  const photos: Found[] = [];
-  const zip = await openPromise(archive);
+function streamOf(zip: ZipFile, place: ZipEntry) {
+  const entry = Object.assign(new ArchiveEntry(), {
+    relativeOffsetOfLocalHeader: place.offset,
+    compressionMethod: place.compressionMethod,
+    compressedSize: place.compressedBytes,
+    uncompressedSize: place.bytes,
+    generalPurposeBitFlag: 0,
+  });
+  return zip.openReadStreamPromise(entry);
+}
+
+/** The first bytes of an entry, none where it cannot be read. */
+async function firstBytesOf({ inside }: Unlabelled): Promise<Uint8Array> {
+  if (inside?.kind !== 'zip' || inside.bytes > LARGEST_PHOTO_BYTES) return new Uint8Array();
+  const zip = await openPromise(inside.archive, { autoClose: false });
+  try {
+    let bytes = Buffer.alloc(0);
+    for await (const chunk of (await streamOf(zip, inside)) as AsyncIterable<Buffer>) {
+      bytes = Buffer.concat([bytes, chunk]);
+      if (bytes.length >= SIGNATURE_BYTES) break;
+    }
+    return bytes.subarray(0, SIGNATURE_BYTES);
+  } catch {
+    return new Uint8Array();
+  } finally {
+    zip.close();
+  }
+}
+
+/** How many entries come again under the same name is told beside; the last of them counts, as it does for what unpacks. */
+async function listZip(archive: string): Promise<{ readonly listing: Listing; readonly repeated: number }> {
+  const byName = new Map<string, Entry>();
+  let repeated = 0;
+  // Names are decoded here: yauzl takes those without a flag for code page 437, which they seldom are.
+  const zip = await openPromise(archive, { decodeStrings: false });
   for await (const entry of zip.eachEntry()) {
-    const name = entry.fileName;
-    const folders = name.split('/');
-    const file = folders.pop() ?? '';
-    if ([...folders, file].some((part) => part.startsWith('.') || part === '__MACOSX')) continue;
-    if (!EXTENSIONS.includes(extname(file).toLowerCase())) continue;
-    if (!entry.canDecodeFileData())
-      throw new Error(`"${name}" is encrypted, or compressed in another way than zip files usually are`);
-    if (entry.uncompressedSize > LARGEST_PHOTO_BYTES)
-      throw new Error(`"${name}" unpacks to ${Math.round(entry.uncompressedSize / 1e6)} MB, too much for a photo`);
+    const name = nameOf(entry);
+    const wrong = validateFileName(name);
+    if (wrong !== null) throw new Error(wrong);
+    const isFolder = name.endsWith('/');
+    const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+    const file = parts.at(-1) ?? '';
+    const folders = parts.slice(0, -1);
+    const isSystem = folders.some((each) => systemFolder(each)) || systemFile(file) !== undefined;
+    if (!isFolder && !isSystem && isPhotoName(file)) checkPhoto(entry, name);
     const sampleOf = file.lastIndexOf(SAMPLE_MARK);
-    photos.push({
-      folders: folders.length === 0 && sampleOf > 0 ? [file.slice(0, sampleOf)] : folders,
+    if (byName.has(name) && !isFolder) repeated++;
+    byName.set(name, {
+      parts: folders.length === 0 && sampleOf > 0 && !isFolder ? [file.slice(0, sampleOf), file] : parts,
+      kind: isFolder ? 'folder' : isLink(entry) ? 'link in a zip file' : 'file',
       photo: {
         path: `${archive}/${name}`,
         inside: {
@@ -119,17 +127,35 @@ async function photosIn(archive: string): Promise<Found[]> {
       },
     });
   }
-  return photos.sort((a, b) => (a.photo.path < b.photo.path ? -1 : 1));
+  return { listing: { entries: [...byName.values()], firstBytes: ({ photo }) => firstBytesOf(photo) }, repeated };
 }
 
-function photosByClass(photos: readonly Found[]): Map<string, Found['photo'][]> {
-  const found = new Map<string, Found['photo'][]>();
-  for (const { folders, photo } of photos) {
-    const [name] = folders;
-    if (name === undefined) continue;
-    const others = found.get(name);
-    if (others) others.push(photo);
-    else found.set(name, [photo]);
-  }
-  return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+/**
+ * The name as its Unicode field has it, else in UTF-8 where a flag says so or the bytes are (macOS sets no flag), else in code page
+ * 437, as APPNOTE.TXT has it; with `/` for `\`.
+ */
+function nameOf({ generalPurposeBitFlag, fileNameRaw, extraFields }: ArchiveEntry): string {
+  const flags = isUtf8(fileNameRaw) ? generalPurposeBitFlag | UTF8_FLAG : generalPurposeBitFlag & ~UTF8_FLAG;
+  return getFileNameLowLevel(flags, fileNameRaw, extraFields, false);
+}
+
+const UTF8_FLAG = 0x800;
+/** Systems that made an archive, and the type of a file in Unix's mode. */
+const MADE_BY_UNIX = 3;
+const MADE_BY_MACOS = 19;
+const TYPE_MASK = 0xf000;
+const TYPE_LINK = 0xa000;
+
+function isLink({ versionMadeBy, externalFileAttributes }: ArchiveEntry): boolean {
+  const system = versionMadeBy >>> 8;
+  if (system !== MADE_BY_UNIX && system !== MADE_BY_MACOS) return false;
+  return ((externalFileAttributes >>> 16) & TYPE_MASK) === TYPE_LINK;
+}
+
+/** Throws an `Error` for what cannot be read, or should not be. */
+function checkPhoto(entry: ArchiveEntry, name: string): void {
+  if (!entry.canDecodeFileData())
+    throw new Error(`"${name}" is encrypted, or compressed in another way than zip files usually are`);
+  if (entry.uncompressedSize > LARGEST_PHOTO_BYTES)
+    throw new Error(`"${name}" unpacks to ${Math.round(entry.uncompressedSize / 1e6)} MB, too much for a photo`);
 }

@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { METADATA } from '../artifacts/manifest.js';
 import { type Dataset, evenly, type Photo } from '../data/dataset.js';
+import { openablePath } from '../data/fileNames.js';
 import { findPhotos } from '../data/findPhotos.js';
+import { labelIndex } from '../data/labels.js';
 import { UserError } from '../errors.js';
 import { decodeModel, encodeModel, type ModelFile, setMetadata } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
@@ -172,19 +174,20 @@ async function loadExported(
 
 /** The photos that validate, by the classes that the model has. @throws UserError `unknown-class`. */
 function validationPhotos(dataset: Dataset, classes: readonly string[]): Photo[] {
-  const alien = dataset.classes.find((name) => !classes.includes(name));
+  const alien = dataset.classes.find((name) => labelIndex(classes, name) < 0);
   if (alien !== undefined)
     throw new UserError(
       'unknown-class',
       `the run knows no class "${alien}" of ${dataset.folder}; it knows ${classes.join(', ')}`,
     );
-  return dataset.val.map((photo) => ({ ...photo, label: classes.indexOf(dataset.classes[photo.label] ?? '') }));
+  return dataset.val.map((photo) => ({ ...photo, label: labelIndex(classes, dataset.classes[photo.label] ?? '') }));
 }
 
 /** Photos of a folder; one that is called as a class tells of which its photos are, others do not (−1). */
 async function labelled(place: string, classes: readonly string[]): Promise<Photo[]> {
-  const paths = await findPhotos(place);
-  if (paths.length === 1 && !existsSync(paths[0] ?? ''))
+  const { photos } = await findPhotos(place);
+  const [first] = photos;
+  if (photos.length === 1 && first && !existsSync(openablePath(first)))
     throw new UserError('no-photos', `there is nothing at ${place}; name a folder of photos (--calibration-data)`);
-  return paths.map((path) => ({ path, label: classes.indexOf(basename(dirname(path))) }));
+  return photos.map((photo) => ({ ...photo, label: labelIndex(classes, basename(dirname(photo.path))) }));
 }

@@ -1,4 +1,5 @@
 import type { Dataset } from '../data/dataset.js';
+import { labelIndex } from '../data/labels.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { allFinite, notFinite } from '../finite.js';
@@ -8,7 +9,7 @@ import { type Metrics, metricsOf } from './metrics.js';
 
 export interface EvaluateOptions {
   /** Which of the photos; default `val`. */
-  readonly split?: 'val' | 'train' | 'all';
+  readonly split?: 'val' | 'train' | 'test' | 'all';
   /** Share of unreadable photos that is too many; default 0.05. */
   readonly maxBad?: number;
   readonly onSkipped?: (photo: { readonly path: string; readonly reason: string }) => void;
@@ -26,8 +27,8 @@ export interface Evaluation extends Metrics {
 
 /**
  * Measures an exported model on photos whose classes are known, as a program that deploys it would run it.
- * @throws UserError `unknown-class` for a class that the model does not know, `too-many-unreadable`, `not-finite` where the model
- * gives no numbers.
+ * @throws UserError `unknown-class` for a class that the model does not know, `no-photos`, `too-many-unreadable`, `not-finite` where
+ * the model gives no numbers.
  */
 export async function evaluate(
   classifier: ImageClassifier,
@@ -35,14 +36,23 @@ export async function evaluate(
   { split = 'val', maxBad = 0.05, onSkipped, onProgress }: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const { labels } = classifier;
-  const alien = dataset.classes.find((name) => !labels.includes(name));
+  const alien = dataset.classes.find((name) => labelIndex(labels, name) < 0);
   if (alien !== undefined)
     throw new UserError(
       'unknown-class',
       `the model knows no class "${alien}" of ${dataset.folder}; it knows ${labels.join(', ')}`,
     );
-  const chosen = split === 'all' ? [...dataset.train, ...dataset.val] : dataset[split];
-  const photos = chosen.map((photo) => ({ ...photo, label: labels.indexOf(dataset.classes[photo.label] ?? '') }));
+  const { train, val, test = [] } = dataset;
+  const chosen = { train, val, test, all: [...train, ...val, ...test] }[split];
+  if (chosen.length === 0) {
+    const others = train.length + val.length + test.length;
+    throw new UserError(
+      'no-photos',
+      `${dataset.folder} has no photos for --split ${split}, of ${others} in all; measure others of them (--split all)`,
+    );
+  }
+  const indices = dataset.classes.map((name) => labelIndex(labels, name));
+  const photos = chosen.map((photo) => ({ ...photo, label: indices[photo.label] ?? -1 }));
   const skipped = new SkippedPhotos();
   const rows: Float32Array[] = [];
   const truths: number[] = [];

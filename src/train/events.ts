@@ -1,5 +1,7 @@
 import type { Manifest } from '../artifacts/manifest.js';
 import type { Agreement } from './agreement.js';
+import type { DuplicateCounts } from '../data/duplicates.js';
+import type { LeftOut } from '../data/leftOut.js';
 import type { Metrics } from './metrics.js';
 import type { Move, PlaceChange } from './place.js';
 
@@ -41,6 +43,20 @@ export type EndedBy = 'epochs' | 'patience' | 'time-limit' | 'interrupt';
 
 /** What the end of a run consists of, beside its model and its summary. */
 export type FinalPart = 'evaluation' | 'report' | 'verification';
+/** What became of everything that the data set holds: `found` is the sum of the others. */
+export interface PhotoAccount {
+  /** Files at any depth; of a list its lines. */
+  readonly found: number;
+  /** Photos that were read, and train. */
+  readonly train: number;
+  readonly validate: number;
+  /** Kept for testing, by the data set. */
+  readonly test: number;
+  /** Could not be read. */
+  readonly skipped: number;
+  /** Why, or of what type → how many. */
+  readonly leftOut: LeftOut;
+}
 
 /** `summary.json`. */
 export interface Summary {
@@ -69,6 +85,8 @@ export interface Summary {
   readonly classes: readonly string[];
   readonly trainPhotos: number;
   readonly valPhotos: number;
+  readonly photos: PhotoAccount;
+  readonly duplicates: DuplicateCounts;
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
   readonly batch: number;
   readonly learningRate: number;
@@ -132,6 +150,16 @@ export type TrainEvent =
     }
   /** Of a run that was to go on, and has ended by itself: nothing is done. */
   | { readonly type: 'finished' }
+  | {
+      /** When all were read. */
+      readonly type: 'photos';
+      readonly photos: PhotoAccount;
+      readonly duplicates: DuplicateCounts;
+      /** A line each about what the data set left out, or may have been meant otherwise. */
+      readonly notes: readonly string[];
+      /** A line each about photos that are the same. */
+      readonly warnings: readonly string[];
+    }
   | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
   | { readonly type: 'learning-rate'; readonly learningRate: number; readonly figure: string }
   | {

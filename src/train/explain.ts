@@ -1,3 +1,4 @@
+import type { Unlabelled } from '../data/dataset.js';
 import { decodePixels } from '../data/decode.js';
 import { drawHeatMap } from '../data/heatMap.js';
 import { UserError } from '../errors.js';
@@ -33,10 +34,10 @@ export class PhotoExplainer {
   }
 
   /**
-   * Where in a photo (a path, or the bytes of its file) the model saw `label`, or the class that it predicts.
+   * Where in a photo (a path, the bytes of its file, or a photo that was found) the model saw `label`, or the class that it predicts.
    * @throws UserError `unknown-class`, `unreadable-photo`, `not-finite` where the model gives no numbers.
    */
-  async explain(photo: string | Buffer, label?: string): Promise<Explanation> {
+  async explain(photo: string | Buffer | Unlabelled, label?: string): Promise<Explanation> {
     const { labels, preprocessing } = this.classifier;
     const named = label === undefined ? undefined : labels.indexOf(label);
     if (named === -1)

@@ -6,6 +6,7 @@ import { oneHot } from '../data/augment/batch.js';
 import { mix } from '../data/augment/mix.js';
 import type { Photo } from '../data/dataset.js';
 import { decodeContent } from '../data/decode.js';
+import type { Duplicates } from '../data/duplicates.js';
 import { centredView } from '../data/geometry.js';
 import { contentHash, readPhoto } from '../data/photo.js';
 import { PhotoReader } from '../data/photoReader.js';
@@ -30,6 +31,8 @@ export interface Filling {
 
 export interface FillOptions {
   readonly skipped: SkippedPhotos;
+  /** Sees what is read. */
+  readonly duplicates?: Duplicates;
   /** Of all photos of the data set, how many there are and what share may be unreadable. */
   readonly total: number;
   readonly maxBad: number;
@@ -64,7 +67,7 @@ export async function* fillSlots(
   options: FillOptions,
 ): AsyncGenerator<TrainEvent, number[]> {
   const { photos, firstSlot } = filling;
-  const { skipped, signal, isTimeUp, cached } = options;
+  const { skipped, duplicates, signal, isTimeUp, cached } = options;
   const events: TrainEvent[] = [];
   const filled: number[] = [];
   /** Places of photos whose rows in the cache turned out to be damaged. */
@@ -88,7 +91,9 @@ export async function* fillSlots(
       });
       sent.catch(() => undefined);
     };
-    const reader = new PhotoReader((photo) => read(photo, filling, manifest, cached && (known ?? new Set())));
+    const reader = new PhotoReader((photo) =>
+      read(photo, filling, manifest, cached && (known ?? new Set()), duplicates),
+    );
     const some = places.flatMap((place) => photos[place] ?? []);
     for await (const { index, photo, decoded } of reader.read(some, manifest.preprocessing, {
       concurrency: 2 * FROZEN_BATCH,
@@ -131,8 +136,10 @@ async function read(
   { view }: Filling,
   { preprocessing }: Manifest,
   known: ReadonlySet<string> | undefined,
+  duplicates: Duplicates | undefined,
 ): Promise<Decoded> {
   const content = await readPhoto(photo);
+  duplicates?.add(photo, content);
   const hash = known || view ? contentHash(content) : '';
   const key = view ? sha256(Buffer.from(JSON.stringify([hash, view]))) : hash;
   if (known?.has(key)) return { key };

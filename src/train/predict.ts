@@ -1,3 +1,4 @@
+import type { Unlabelled } from '../data/dataset.js';
 import { decodePixels } from '../data/decode.js';
 import { allFinite, notFinite } from '../finite.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
@@ -10,10 +11,13 @@ export interface ScoredClass {
 }
 
 /**
- * The classes of one photo (a path, or the bytes of its file), the likeliest first.
+ * The classes of one photo (a path, the bytes of its file, or a photo that was found), the likeliest first.
  * @throws UserError `unreadable-photo`, `not-finite` where the model gives no numbers.
  */
-export async function predict(classifier: ImageClassifier, photo: string | Buffer): Promise<ScoredClass[]> {
+export async function predict(
+  classifier: ImageClassifier,
+  photo: string | Buffer | Unlabelled,
+): Promise<ScoredClass[]> {
   const scores = await classifier.run(await decodePixels(photo, classifier.preprocessing), 1);
   if (!allFinite(scores))
     throw notFinite(`the model gives no numbers for ${typeof photo === 'string' ? photo : 'the photo'}`);

@@ -7,6 +7,8 @@ import { checkSpace } from '../cache/cacheFolder.js';
 import { balancedOrder } from '../data/classBalance.js';
 import type { Dataset, Photo } from '../data/dataset.js';
 import { decoderVersion } from '../data/decode.js';
+import { Duplicates } from '../data/duplicates.js';
+import { totalOf } from '../data/leftOut.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { sha256, writeFileAtomically } from '../files.js';
@@ -25,7 +27,7 @@ import { compiledHere, startCompiling } from './compiler.js';
 import { compileWithin, planningOf } from './compileWithin.js';
 import { type Identity, NO_STEPS, type Progress, readLast, writeLast } from './checkpoint.js';
 import { classifyPhotos } from './classify.js';
-import type { EndedBy, EpochResult, FinalPart, Summary, TrainEvent } from './events.js';
+import type { EndedBy, EpochResult, FinalPart, PhotoAccount, Summary, TrainEvent } from './events.js';
 import { checkMemory, fillSlots } from './features.js';
 import { summaryOfFinished } from './finishedRun.js';
 import { drawRange, rangeOfRates, smoothed, valleyOf } from './learningRateRange.js';
@@ -202,6 +204,7 @@ function identityOf({ classes, train, val, folder }: Dataset): string {
 /** One training, from the first photo to the model. */
 class Session {
   private readonly skipped = new SkippedPhotos();
+  private readonly duplicates = new Duplicates();
   private readonly progress: Progress;
   private readonly plateau = new Plateau();
   private readonly photos: readonly Photo[];
@@ -353,7 +356,31 @@ class Session {
       );
     this.checkRead();
     await this.folder.writeSkipped(this.skipped.list);
+    const { counts, lines } = this.foundDuplicates();
+    const notes = dataset.contents?.warnings ?? [];
+    yield { type: 'photos', photos: this.account(), duplicates: counts, notes, warnings: lines };
     if (!this.makesNewViews) await this.engine.releaseFrozen();
+  }
+
+  /** Among the photos that could be read. */
+  private foundDuplicates() {
+    const { train, val } = this.options.dataset;
+    const readable = (photos: readonly Photo[]) => photos.filter((photo) => !this.skipped.has(photo));
+    return this.duplicates.find(readable(train), readable(val));
+  }
+
+  private account(): PhotoAccount {
+    const { train, val, test = [], contents } = this.options.dataset;
+    const account = {
+      found: contents?.found ?? train.length + val.length + test.length,
+      train: this.trainPhotos,
+      validate: this.valSlots.length,
+      test: test.length,
+      skipped: this.skipped.list.length,
+    };
+    const leftOut = contents?.leftOut ?? {};
+    const unread = account.found - account.train - account.validate - account.test - account.skipped - totalOf(leftOut);
+    return { ...account, leftOut: unread > 0 ? { ...leftOut, 'not read before it was stopped': unread } : leftOut };
   }
 
   /** @throws UserError `cannot-resume` where not the same photos can be read as before: the steps that are left would be other ones. */
@@ -389,10 +416,11 @@ class Session {
     view?: { number: number; seed: number; augmentation: Settings['augmentation'] },
     isTimeUp?: () => boolean,
   ): AsyncGenerator<TrainEvent, number[]> {
-    const { skipped, photos: all } = this;
+    const { skipped, duplicates, photos: all } = this;
     const { cached, settings } = this;
     const { signal } = this.options;
-    const options = { skipped, total: all.length, maxBad: settings.maxBad, signal, isTimeUp, epoch, cached };
+    const { maxBad } = settings;
+    const options = { skipped, duplicates, total: all.length, maxBad, signal, isTimeUp, epoch, cached };
     return fillSlots(
       this.engine,
       { photos, firstSlot, ...(view ? { view } : {}), ...(this.targets ? { targets: this.targets } : {}) },
@@ -835,6 +863,8 @@ class Session {
       classes: dataset.classes,
       trainPhotos: this.trainPhotos,
       valPhotos: photos.length,
+      photos: this.account(),
+      duplicates: this.foundDuplicates().counts,
       skipped: this.skipped.list,
       batch: settings.batch,
       learningRate: progress.learningRate,

@@ -1,0 +1,77 @@
+/** What a part of a data set is for; `none` holds photos whose classes are not told. */
+export type Role = 'train' | 'val' | 'test' | 'none';
+
+const ROLES: ReadonlyMap<string, Role> = new Map([
+  ...['train', 'training', 'trainval', 'trn'].map((word) => [word, 'train'] as const),
+  ...['val', 'valid', 'validation', 'validate', 'dev', 'eval', 'evaluation'].map((word) => [word, 'val'] as const),
+  ...['test', 'testing', 'tst'].map((word) => [word, 'test'] as const),
+  ...['pred', 'predict', 'prediction', 'predictions', 'unlabelled', 'unlabeled', 'unsup', 'nolabel', 'nolabels'].map(
+    (word) => [word, 'none'] as const,
+  ),
+]);
+/** Words that say no more than that it is a part. */
+const FILLERS = new Set([
+  ...[
+    'set',
+    'sets',
+    'data',
+    'dataset',
+    'split',
+    'seg',
+    'image',
+    'images',
+    'img',
+    'imgs',
+    'photo',
+    'photos',
+    'pictures',
+  ],
+  ...['folder', 'files', 'the', 'my'],
+]);
+const GLUED =
+  /^(seg|img|images?|data)?(training|train|validation|valid|val|testing|test|dev|pred)(set|sets|data|dataset|images?|imgs?)?$/;
+
+/**
+ * What a folder, or a split in a list, is for by its name, whatever its case and separators: `Training`, `test_set`, `seg_train`,
+ * `val2017`. `rest` is what else the name says: `cells` of `cells_train`, nothing in the others.
+ */
+function read(name: string): { readonly role: Role; readonly rest: string } | undefined {
+  const words = name
+    .normalize('NFC')
+    // trainSet, TrainSet
+    .replaceAll(/(\p{Ll})(\p{Lu})/gu, '$1 $2')
+    .toLowerCase()
+    .replaceAll(/(\p{L})(\d{4})$/gu, '$1 $2')
+    .split(/[\s._\-+()]+/u)
+    .filter((word) => word !== '');
+  // VOC's train_val, which is for training.
+  const joined = words
+    .join(' ')
+    .replaceAll(/\btrain val\b/g, 'trainval')
+    .split(' ');
+  const roles = joined.flatMap((word) => {
+    const role = ROLES.get(word) ?? ROLES.get(GLUED.exec(word)?.[2] ?? '');
+    return role === undefined ? [] : [{ word, role }];
+  });
+  const [found] = roles;
+  if (!found || roles.length > 1) return undefined;
+  const rest = joined.filter((word) => word !== found.word && !FILLERS.has(word) && !/^\d{4}$/.test(word));
+  return { role: found.role, rest: rest.join(' ') };
+}
+
+/** What a name says by itself; undefined for `train station` and everything else. */
+export function roleOf(name: string): Role | undefined {
+  const found = read(name);
+  return found?.rest === '' ? found.role : undefined;
+}
+
+/** What names say that stand beside each other: `cells_train` is a part where `cells_test` is, too. */
+export function rolesOf(names: readonly string[]): ReadonlyMap<string, Role> {
+  const all = names.flatMap((name) => {
+    const found = read(name);
+    return found ? [{ name, ...found }] : [];
+  });
+  const counts = (rest: string) =>
+    rest === '' || new Set(all.flatMap((each) => (each.rest === rest ? [each.role] : []))).size > 1;
+  return new Map(all.filter(({ rest }) => counts(rest)).map(({ name, role }) => [name, role]));
+}
