@@ -44,7 +44,7 @@ export function handleSignals(handler: Handler): () => void {
 }
 
 /** How long a verb may take to save its work and to end; whoever sent the signal waits no longer than five seconds. */
-const PATIENCE_MS = 4500;
+const PATIENCE_MS = 4000;
 
 /**
  * How a verb learns that it is to save its work and end: at the first signal. The second one ends the process at once, as does the time when
@@ -56,8 +56,11 @@ export class Interruption {
   private readonly controller = new AbortController();
   private received: Ending | undefined;
 
-  /** @param tell says what is being done about the first signal, and that the time was too short for it. */
-  constructor(tell: (what: string) => void, doing: string) {
+  /**
+   * @param tell says what is being done about the first signal, and that the time was too short for it.
+   * @param hint is what whoever sent it can do then.
+   */
+  constructor(tell: (what: string) => void, doing: string, hint: () => readonly string[] = () => []) {
     this.close = handleSignals((name) => {
       if (this.received) return endAtOnce(name);
       this.received = name;
@@ -65,7 +68,7 @@ export class Interruption {
       this.controller.abort();
       // It holds up nothing that ends by itself.
       setTimeout(() => {
-        tell('this takes too long; what was saved before is kept');
+        tell(['this takes too long; what was saved before is kept', ...hint()].join('; '));
         endAtOnce(name);
       }, PATIENCE_MS).unref();
       return true;

@@ -293,11 +293,17 @@ export const verb: Verb<Arguments> = {
       ...(args.limit === undefined ? {} : { limit: wholeNumber('limit', args.limit, 1) }),
       ...(args['val-limit'] === undefined ? {} : { valLimit: wholeNumber('val-limit', args['val-limit'], 1) }),
     });
-    const interruption = new Interruption((what) => {
-      terminal.warn(what);
-    }, 'finishing the step and saving');
-    const { signal } = interruption;
     let out = args.out;
+    const howToGoOn = () =>
+      out !== undefined && existsSync(join(out, SETTINGS_FILE)) ? [`go on with: ort-tl train --resume ${out}`] : [];
+    const interruption = new Interruption(
+      (what) => {
+        terminal.warn(what);
+      },
+      'finishing the step and saving',
+      howToGoOn,
+    );
+    const { signal } = interruption;
     let isStopped = true;
     try {
       const model = readModel(args.model);
@@ -333,8 +339,7 @@ export const verb: Verb<Arguments> = {
     } finally {
       interruption.close();
     }
-    if (isStopped && signal.aborted && out !== undefined && existsSync(join(out, SETTINGS_FILE)))
-      terminal.warn(`go on with: ort-tl train --resume ${out}`);
+    if (isStopped && signal.aborted) for (const line of howToGoOn()) terminal.warn(line);
   },
 };
 

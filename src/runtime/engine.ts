@@ -36,7 +36,7 @@ export class Engine {
 
   /**
    * Loads the artifacts in `folder`, verified, and opens their sessions. When `signal` fires, steps and evaluations end after what is
-   * under way, with what they have until then.
+   * under way, with what they have until then, and no more photos are taken: whoever fired it reads no more.
    */
   static async start(folder: string, options: StepperOptions, signal?: AbortSignal): Promise<Engine> {
     // Under a TypeScript test runner this file is source, and the worker is the built one.

@@ -38,9 +38,9 @@ const operations = {
     labels: readonly number[],
     pixels: Uint8Array,
     keys: readonly string[] | undefined,
-  ): Promise<void> => open().store(slots, labels, pixels, keys),
+  ): Promise<void> => (isStopped() ? Promise.resolve() : open().store(slots, labels, pixels, keys)),
   recall: (slots: Int32Array, labels: readonly number[], keys: readonly string[]): Promise<number[]> =>
-    open().recall(slots, labels, keys),
+    isStopped() ? Promise.resolve([]) : open().recall(slots, labels, keys),
   cacheState: (): Promise<CacheState | undefined> => Promise.resolve(open().cacheState()),
   releaseFrozen: (): Promise<void> => open().releaseFrozen(),
   steps: (plan: StepPlan): Promise<StepResult> => open().steps(plan, isStopped),
