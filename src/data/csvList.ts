@@ -9,6 +9,7 @@ import { type Dataset, datasetOf, type Found, type OpenOptions, type Unlabelled 
 import { sorted } from './layout.js';
 import { LeftOutCounts, REASONS } from './leftOut.js';
 import { textOf } from './listText.js';
+import { isPhotoName } from './photoTypes.js';
 import { type Role, roleOf } from './splitNames.js';
 
 const PATH_NAMES = [
@@ -222,15 +223,17 @@ async function* joined(first: string, rest: AsyncIterable<string>): AsyncGenerat
   for await (const each of rest) if (each !== '') yield each;
 }
 
-/** What parts the first line of a list, outside quotes: the mark that gives it two or three columns, else the most. */
+/** What parts the first line of a list, outside quotes: the mark that gives it a photo's name or a header, else the most frequent. */
 function delimiterOf(start: string): string {
-  const line = /[^\r\n]+/.exec(start)?.[0].replaceAll(/"[^"]*"/g, '') ?? '';
-  const counts = [',', ';', '\t']
-    .map((mark) => ({ mark, count: line.split(mark).length - 1 }))
-    .filter(({ count }) => count > 0);
-  const sensible = counts.filter(({ count }) => count <= 2);
-  const [likely] = (sensible.length === 1 ? sensible : counts).sort((a, b) => b.count - a.count);
-  return likely?.mark ?? ',';
+  const line = /[^\r\n]+/.exec(start)?.[0] ?? '';
+  const bare = line.replaceAll(/"[^"]*"/g, '');
+  const counts = [',', ';', '\t'].map((mark) => ({ mark, count: bare.split(mark).length - 1 }));
+  const some = counts.filter(({ count }) => count > 0).sort((a, b) => b.count - a.count);
+  const fits = ({ mark }: { mark: string }) => {
+    const cells = line.split(mark).map((cell) => cell.replaceAll('"', '').trim());
+    return cells.some(isPhotoName) || headerOf(cells) !== undefined;
+  };
+  return (some.find(fits) ?? some[0])?.mark ?? ',';
 }
 
 /** In one line, whatever the list holds. */

@@ -173,7 +173,7 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
       'class-without-photos',
       instead === undefined
         ? `class "${name}" has no photos in ${train.source}; add some (${NAMED_EXTENSIONS.join(' ')}), or remove it`
-        : `class "${name}" has no photos that are read in ${train.source}, but ${instead}; convert them to JPEG, or remove it`,
+        : `class "${name}" has no photos that are read in ${train.source}, but ${instead}; add some, or remove it`,
     );
   }
   if (!val) return;

@@ -50,6 +50,6 @@ async function photosOf(listing: Listing, place: string, nothing: string, expect
   if (photos.length > 0) return { photos, warnings: leftOutLines(leftOut.toRecord(), place) };
   const others = [...root.othersBelow];
   const format = otherFormatIn([...root.everyFolder()].flatMap(({ otherNames }) => otherNames));
-  const instead = format ?? (others.length > 0 ? `it holds ${someTypes(others)}` : undefined);
+  const instead = format ?? (others.length > 0 ? `it holds ${someTypes(others, true)}` : undefined);
   throw new UserError('no-photos', `${nothing}${instead === undefined ? '' : `: ${instead}`}; ${expected}`);
 }

@@ -18,7 +18,7 @@ export interface Layout {
 
 /** Folders that go with photos and are no classes, where they hold none. */
 const COMPANIONS =
-  /^(docs?|documentation|annotations?|annos?|labels?|meta(data)?|src|scripts?|code|notebooks?|models?|licen[sc]es?|csvs?|splits?|tools|utils)$/i;
+  /^(docs?|documentation|annotations?|annos?|labels?|meta(data)?|src|scripts?|code|notebooks?|models?|licen[sc]es?|csvs?|lists?|splits?|tools|utils)$/i;
 /** Folders of examples; a class is hardly called so. */
 const EXAMPLES = /^(samples?|examples?|previews?|extras?|demos?)$/i;
 const PICTURES = /^(images?|imgs?|jpegimages|pictures|pics|photos)$/i;
@@ -84,7 +84,8 @@ class LayoutReader {
     if (splits) return this.readSplits(top, splits);
     const byClass = this.splitsByClass(top);
     if (byClass) return byClass;
-    if (top.full.length === 0) throw this.flat(top);
+    const [only, another] = top.full;
+    if (!only || (!another && top.photos.length >= only.photosBelow)) throw this.flat(top);
     this.warnOfLikeness(top);
     return { train: this.classesOf(top) };
   }
@@ -102,7 +103,7 @@ class LayoutReader {
     const train = folders.get('train');
     if (train) {
       const inner = this.unwrapSplit(train, new Set());
-      if (inner.full.length === 0 && inner.photosBelow > 0) throw this.flat(inner);
+      if (inner.full.length === 0 && inner.photosBelow > 0) throw this.flat(inner, top);
       splits.train = this.classesOf(inner);
     }
     const known = new Set(splits.train?.classes.keys());
@@ -195,7 +196,7 @@ class LayoutReader {
       const name = this.className(each);
       addPhotos(byClass, name, each);
       const others = [...each.othersBelow];
-      if (each.photosBelow === 0 && others.length > 0) instead.set(name, someTypes(others));
+      if (each.photosBelow === 0 && others.length > 0) instead.set(name, someTypes(others, true));
     }
     return { source: this.place(folder), classes: sorted(byClass), instead };
   }
@@ -261,10 +262,10 @@ class LayoutReader {
   }
 
   /** Photos without class folders. */
-  private flat(folder: Folder): Problem {
-    const count = folder.photosBelow;
+  private flat(folder: Folder, above = folder): Problem {
+    const count = folder.photos.length;
     const what = count === 1 ? '1 photo lies' : `${count} photos lie`;
-    const labels = detectionFileIn(folder);
+    const labels = detectionFileIn(folder) ?? labelsIn(above)?.name;
     const hint = labels === undefined ? '' : ` (with ${labels} beside them, as in a set for detection)`;
     return new Problem(
       new UserError(
@@ -282,7 +283,7 @@ class LayoutReader {
     const names = [...root.everyFolder()].flatMap(({ otherNames }) => otherNames);
     const format = otherFormatIn(names);
     const others = [...root.othersBelow];
-    const instead = format ?? (others.length > 0 ? `it holds ${someTypes(others)}` : undefined);
+    const instead = format ?? (others.length > 0 ? `it holds ${someTypes(others, true)}` : undefined);
     return new Problem(
       new UserError(
         'no-photos',
@@ -382,10 +383,18 @@ function otherTaskOf(folder: Folder): string | undefined {
   const [other, another] = folder.full.filter((each) => each !== pictures);
   if (another) return undefined;
   if (other) return MASKS.test(other.name) ? `segmentation (${pictures.name}/ and ${other.name}/)` : undefined;
-  const labels = [...folder.folders.values()].find(
-    (each) => LABELS.test(each.name) && ['.txt', '.xml', '.json', '.csv'].some((kind) => each.othersBelow.has(kind)),
-  );
+  const labels = labelsIn(folder);
   return labels && `detection (${pictures.name}/ and ${labels.name}/)`;
+}
+
+/** A folder of labels that are no photos. */
+function labelsIn(folder: Folder): Folder | undefined {
+  return [...folder.folders.values()].find(
+    (each) =>
+      LABELS.test(each.name) &&
+      each.photosBelow === 0 &&
+      ['.txt', '.xml', '.json', '.csv'].some((kind) => each.othersBelow.has(kind)),
+  );
 }
 
 /** What tells that photos which lie in no class folders are for detection. */

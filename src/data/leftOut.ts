@@ -44,14 +44,15 @@ export class LeftOutCounts {
 
 export const totalOf = (leftOut: LeftOut): number => Object.values(leftOut).reduce((sum, count) => sum + count, 0);
 
-/** `7 .heic, 5 .bmp, 3 of other types`. */
-export function someTypes(types: readonly (readonly [string, number])[]): string {
+/** `7 .heic, 5 .bmp, 3 of other types`, with what to do about those that are pictures. */
+export function someTypes(types: readonly (readonly [string, number])[], advises = false): string {
   const sorted = [...types].sort(([, m], [, n]) => n - m);
   const named = sorted
     .slice(0, NAMED_TYPES)
     .map(([type, count]) => `${count} ${type === 'no extension' ? 'without extension' : type}`);
   const others = sorted.slice(NAMED_TYPES).reduce((sum, [, count]) => sum + count, 0);
-  return [...named, ...(others > 0 ? [`${others} of other types`] : [])].join(', ');
+  const advice = advises && types.some(([type]) => isOtherPicture(type)) ? '; convert the pictures to JPEG' : '';
+  return `${[...named, ...(others > 0 ? [`${others} of other types`] : [])].join(', ')}${advice}`;
 }
 
 const isType = (reason: string) => reason.startsWith('.') || reason === 'no extension';
@@ -63,9 +64,7 @@ export function leftOutLines(leftOut: LeftOut, source: string): string[] {
   const pictures = types.some(([type]) => isOtherPicture(type));
   const count = types.reduce((sum, [, each]) => sum + each, 0);
   if (count > FEW || pictures)
-    lines.push(
-      `${files(count)} of other types ${were(count)} left out of ${source}: ${someTypes(types)}${pictures ? '; convert the pictures to JPEG' : ''}`,
-    );
+    lines.push(`${files(count)} of other types ${were(count)} left out of ${source}: ${someTypes(types, true)}`);
   const thumbnails = (leftOut[REASONS.thumbnails] ?? 0) + (leftOut[REASONS.system] ?? 0);
   if ((leftOut[REASONS.thumbnails] ?? 0) > 0 || thumbnails > FEW)
     lines.push(`${files(thumbnails)} of thumbnails and of the system ${were(thumbnails)} left out of ${source}`);

@@ -11,6 +11,10 @@ const FORMATS: readonly (readonly [RegExp, string])[] = [
     /^((data|test)_batch_?\d*|batches\.meta)\.mat$/,
     "CIFAR's Matlab version, which is not read; take its binary version",
   ],
+  [
+    /^(data_batch_\d+|test_batch)\.bin$/,
+    "one of CIFAR's binary files, which are read when their folder is named itself (--data)",
+  ],
   [/idx[1-4][-.]ubyte(\.gz)?$/, "MNIST's format (idx), which is not read; write its images as PNG files"],
   [
     /\.(tfrecords?|record)(-\d+-of-\d+)?$|tfrecord-\d+-of-\d+$/,

@@ -41,7 +41,7 @@ function read(name: string): { readonly role: Role; readonly rest: string } | un
     // trainSet, TrainSet
     .replaceAll(/(\p{Ll})(\p{Lu})/gu, '$1 $2')
     .toLowerCase()
-    .replaceAll(/(\p{L})(\d{4})$/gu, '$1 $2')
+    .replaceAll(/(\p{L})(\d+)$/gu, '$1 $2')
     .split(/[\s._\-+()]+/u)
     .filter((word) => word !== '');
   // VOC's train_val, which is for training.
@@ -55,7 +55,7 @@ function read(name: string): { readonly role: Role; readonly rest: string } | un
   });
   const [found] = roles;
   if (!found || roles.length > 1) return undefined;
-  const rest = joined.filter((word) => word !== found.word && !FILLERS.has(word) && !/^\d{4}$/.test(word));
+  const rest = joined.filter((word) => word !== found.word && !FILLERS.has(word) && !/^\d+$/.test(word));
   return { role: found.role, rest: rest.join(' ') };
 }
 

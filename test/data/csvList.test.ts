@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -62,17 +62,106 @@ describe('openCsv', () => {
   });
 
   it.each([[true], [false]])('takes the split of the third column, with a header: %s', async (header) => {
-    const { train, val } = await open(
+    const { train, val, test } = await open(
       ...(header ? ['path,label,split'] : []),
       'photos/1.jpg,a,train',
-      'photos/2.jpg,b,Train',
-      'photos/3.jpg,a,val',
+      'photos/2.jpg,b,Training',
+      'photos/3.jpg,a,dev',
       'photos/4.jpg,b,test',
     );
-    expect([inside(train), inside(val)]).toEqual([
+    expect([train, val, test ?? []].map(inside)).toEqual([
       ['0 photos/1.jpg', '1 photos/2.jpg'],
-      ['0 photos/3.jpg', '1 photos/4.jpg'],
+      ['0 photos/3.jpg'],
+      ['1 photos/4.jpg'],
     ]);
+  });
+
+  it('validates with what is there to test where there is nothing else', async () => {
+    const { val, test } = await open('photos/1.jpg,a,train', 'photos/2.jpg,b,train', 'photos/3.jpg,a,test_set');
+    expect([inside(val), test]).toEqual([['0 photos/3.jpg'], []]);
+  });
+
+  it('takes splits from a column of another name, where it tells them', async () => {
+    const rows = (name: string, split: string) =>
+      open(
+        `image,label,${name}`,
+        ...[1, 2, 3, 4].map((at) => `photos/${at}.jpg,${at % 2 ? 'a' : 'b'},${at < 3 ? 'train' : split}`),
+      );
+    expect((await rows('subset', 'valid')).val).toHaveLength(2);
+    // Another one is none of ours.
+    const { train, val } = await open(
+      'image,label,set',
+      'photos/1.jpg,a,7',
+      'photos/2.jpg,b,8',
+      'photos/3.jpg,a,9',
+      'photos/4.jpg,b,9',
+    );
+    expect([train.length, val.length]).toEqual([2, 2]);
+  });
+
+  it('counts a photo once, however often and by whatever path it is named', async () => {
+    await symlink('photos', join(folder, 'linked'));
+    await symlink(join(folder, 'photos', '2.jpg'), join(folder, 'two.jpg'));
+    const { train, val, contents } = await open(
+      'filename,width,class,xmin',
+      ...['photos/1.jpg,9,a,1', './photos/1.jpg,9,a,2', 'photos/../linked/1.jpg,9,a,3', 'photos\\1.jpg,9,a,4'],
+      ...['photos/2.jpg,9,b,1', 'two.jpg,9,b,1', 'photos/3.jpg,9,a,1', 'photos/4.jpg,9,b,1'],
+    );
+    expect(train.length + val.length).toBe(4);
+    expect(contents).toMatchObject({ found: 8, leftOut: { 'lines that name a photo again': 4 } });
+    expect(contents?.warnings).toEqual([`the 8 lines of ${join(folder, 'list.csv')} name 4 photos; each counts once`]);
+  });
+
+  it.each([
+    [
+      'two labels',
+      ['photos/1.jpg,a', 'photos/2.jpg,b', './photos/1.jpg,b'],
+      'line 3: ./photos/1.jpg is "b" here and "a" in line 1',
+    ],
+    [
+      'two splits',
+      ['path,label,split', 'photos/1.jpg,a,train', 'photos/2.jpg,b,train', 'photos/1.jpg,a,val'],
+      'line 4: photos/1.jpg is there to validate here and to train in line 2',
+    ],
+  ])('names both lines that give a photo %s', async (_, lines, words) => {
+    await expect(open(...lines)).rejects.toMatchObject({
+      code: 'bad-csv',
+      message: expect.stringContaining(words) as string,
+    });
+  });
+
+  it.each([
+    ['semicolons', ';', 'utf8'],
+    ['tabs', '\t', 'utf8'],
+    ['UTF-16', ',', 'utf16le'],
+  ] as const)('reads %s', async (_, mark, encoding) => {
+    const list = join(folder, 'list.csv');
+    const lines = [1, 2, 3, 4].map((at) => `photos/${at}.jpg${mark}${at % 2 ? 'Käse, alt' : 'x'}`);
+    const text = lines.map((line) => (mark === ',' ? line.replace('Käse, alt', 'Käse') : line)).join('\r\n');
+    for (const bom of ['\ufeff', ''])
+      for (const content of [Buffer.from(bom + text, encoding)]) {
+        await writeFile(list, content);
+        expect((await openCsv(list, {})).classes).toEqual([mark === ',' ? 'Käse' : 'Käse, alt', 'x']);
+      }
+  });
+
+  it('takes labels in two forms of Unicode for one class', async () => {
+    const { classes } = await open(
+      'photos/1.jpg,caf\u00e9',
+      'photos/2.jpg,cafe\u0301',
+      'photos/3.jpg,x',
+      'photos/4.jpg,x',
+    );
+    expect(classes).toEqual(['caf\u00e9', 'x']);
+  });
+
+  it('names the line that is neither UTF-8 nor UTF-16', async () => {
+    const list = join(folder, 'list.csv');
+    await writeFile(list, Buffer.from('photos/1.jpg,a\nphotos/2.jpg,K\u00e4se\nphotos/3.jpg,a', 'latin1'));
+    await expect(openCsv(list, {})).rejects.toMatchObject({
+      code: 'bad-csv',
+      message: expect.stringContaining('line 2: is neither UTF-8 nor UTF-16; save the list as UTF-8') as string,
+    });
   });
 
   it.each([
@@ -88,8 +177,8 @@ describe('openCsv', () => {
     ['a stray quote', ['photos/1.jpg,a', 'pho"tos/2.jpg,b'], 'line 2: Invalid Opening Quote'],
     [
       'an unknown split',
-      ['photos/1.jpg,a,train', 'photos/2.jpg,b,dev'],
-      'line 2: expected the split to be train or val, got "dev"',
+      ['photos/1.jpg,a,train', 'photos/2.jpg,b,later'],
+      'line 2: expected the split to be train, val or test, got "later"',
     ],
   ])('names the line of %s', async (_, lines, words) => {
     await expect(open(...lines)).rejects.toMatchObject({

@@ -4,6 +4,8 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.js';
 import { ImageFolder } from '../../src/data/imageFolder.js';
+import { readPhoto } from '../../src/data/photo.js';
+import { makePipe } from './layoutCases.js';
 
 let folder: string;
 beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'ort-tl-folder-'))));
@@ -112,14 +114,57 @@ describe('ImageFolder', () => {
     ]);
   });
 
-  it('follows a link to a class, not a link below one', async () => {
-    await put('a/1.jpg', 'a/2.jpg', 'b/1.jpg', 'b/2.jpg');
-    await symlink(join(folder, 'b'), join(folder, 'c'));
-    await symlink(folder, join(folder, 'a', 'round'));
-    const { classes, train, val } = await open();
+  it('follows links to folders, each of which counts once, and never in a circle', async () => {
+    await put('set/a/1.jpg', 'set/a/2.jpg', 'set/b/1.jpg', 'set/b/2.jpg', 'c/1.jpg', 'c/2.jpg', 'c/deep/3.jpg');
+    const set = join(folder, 'set');
+    await symlink('../c', join(set, 'c'));
+    // Into what was seen, round, and to nothing.
+    await symlink('../../c/deep', join(set, 'a', 'deep'));
+    await symlink(join(set, 'b'), join(set, 'b again'));
+    await symlink(set, join(set, 'a', 'round'));
+    await symlink('..', join(set, 'above'));
+    await symlink('/', join(set, 'everything'));
+    await symlink('nowhere', join(set, 'a', '9.jpg'));
+    await symlink('itself.jpg', join(set, 'a', 'itself.jpg'));
+    await symlink('../../c/1.jpg', join(set, 'a', '3.jpg'));
+    const { classes, train, val, contents } = await ImageFolder.open(set);
     expect(classes).toEqual(['a', 'b', 'c']);
-    expect(train.length + val.length).toBe(6);
+    expect([...train, ...val].map(({ path }) => path.slice(set.length + 1)).sort()).toEqual([
+      ...['a/1.jpg', 'a/2.jpg', 'a/3.jpg', 'b/1.jpg', 'b/2.jpg', 'c/1.jpg', 'c/2.jpg', 'c/deep/3.jpg'],
+    ]);
+    expect(contents).toMatchObject({
+      found: 8 + 5 + 2,
+      leftOut: { 'links to folders that are counted already': 5, 'broken links': 2 },
+    });
+    expect(contents.warnings).toHaveLength(2);
   });
+
+  it.skipIf(process.platform === 'win32')('opens no pipe, whatever it is called', async () => {
+    await put('a/1.jpg', 'a/2.jpg', 'b/1.jpg', 'b/2.jpg');
+    for (const name of ['pipe', 'pipe.jpg']) makePipe(join(folder, 'a', name));
+    const { train, val, contents } = await open();
+    expect(train.length + val.length).toBe(4);
+    expect(contents.leftOut).toEqual({ 'pipes, sockets and devices': 2 });
+  });
+
+  // Other systems do not allow such names.
+  it.skipIf(process.platform !== 'linux')(
+    'reads photos whose names are not UTF-8, and names them with escapes',
+    async () => {
+      await put('cat/1.jpg', 'dog/1.jpg', 'dog/2.jpg');
+      const odd = Buffer.concat([Buffer.from(join(folder, 'cat', 'caf')), Buffer.from([0xe9]), Buffer.from('.jpg')]);
+      await writeFile(odd, 'café');
+      const { train, val } = await open();
+      const found = [...train, ...val].find(({ path }) => path.endsWith('cat/caf\\xe9.jpg'));
+      expect(found && (await readPhoto(structuredClone(found)))).toEqual(Buffer.from('café'));
+
+      await mkdir(Buffer.concat([Buffer.from(join(folder, 'sub\xf6')), Buffer.from([0xf6])]));
+      await expect(open()).rejects.toMatchObject({
+        code: 'bad-class-name',
+        message: expect.stringMatching(/class folder .*sub.*\\xf6 is not UTF-8; rename it, as convmv/) as string,
+      });
+    },
+  );
 
   it.each([
     ['no-photos', 'an empty folder', [], '<folder>/<class>/*.jpg'],

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { decodePhoto } from '../../src/data/decode.js';
@@ -65,6 +66,57 @@ describe('openZip', () => {
     const { classes, train, val } = await open();
     expect(classes).toEqual(['Class 1', 'b-!-c']);
     expect([train.length, val.length]).toEqual([2, 2]);
+  });
+
+  it('decodes names as what made them meant them', async () => {
+    const photos = (name: Buffer | string, more: Partial<TestEntry>): TestEntry[] =>
+      ['/1.jpg', '/2.jpg'].map((file) => ({
+        name: Buffer.concat([Buffer.from(name), Buffer.from(file)]),
+        content: Buffer.alloc(0),
+        stored: true,
+        ...more,
+      }));
+    await write([
+      ...photos('café', { flags: 0x800 }),
+      // macOS sets no flag.
+      ...photos('日本', { flags: 0 }),
+      // Code page 437 of DOS, where 0x82 is é.
+      ...photos(Buffer.from([0x82]), { flags: 0 }),
+    ]);
+    expect((await open()).classes).toEqual(['café', 'é', '日本']);
+  });
+
+  it('heeds the Unicode field of a name', async () => {
+    const entry = (raw: string, name: string): TestEntry => {
+      const data = Buffer.concat([Buffer.from([1, 0, 0, 0, 0]), Buffer.from(name)]);
+      data.writeUInt32LE(crc32(Buffer.from(raw)), 1);
+      const head = Buffer.alloc(4);
+      head.writeUInt16LE(0x7075, 0);
+      head.writeUInt16LE(data.length, 2);
+      return { name: raw, content: Buffer.alloc(0), stored: true, flags: 0, extra: Buffer.concat([head, data]) };
+    };
+    await write([entry('_/1.jpg', 'ж/1.jpg'), entry('_/2.jpg', 'ж/2.jpg'), ...empty('a/1.jpg', 'a/2.jpg')]);
+    expect((await open()).classes).toEqual(['a', 'ж']);
+  });
+
+  it('counts entries of one name once, the last of them, and leaves out links', async () => {
+    const entries = [
+      ['a/1.jpg', 'old'],
+      ['a/2.jpg', ''],
+      ['b/1.jpg', ''],
+      ['b/2.jpg', ''],
+      ['a/1.jpg', 'newer'],
+    ] as const;
+    await write([
+      ...entries.map(([name, content]) => ({ name, content: Buffer.from(content), stored: true })),
+      { name: 'a/link.jpg', content: Buffer.from('1.jpg'), mode: 0o120777 },
+    ]);
+    const { train, val, contents } = await open();
+    const [photo] = [...train, ...val].filter(({ path }) => path.endsWith('a/1.jpg'));
+    expect(photo?.inside).toMatchObject({ bytes: 5 });
+    expect(train.length + val.length).toBe(4);
+    expect(contents).toMatchObject({ found: 6, leftOut: { 'entries of the same name': 1, 'links in a zip file': 1 } });
+    expect(contents?.warnings).toHaveLength(2);
   });
 
   it.each([
