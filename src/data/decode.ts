@@ -1,5 +1,6 @@
 import sharp, { type Sharp } from 'sharp';
 import { messageOf, UserError } from '../errors.js';
+import { machineErrorOf } from '../machineError.js';
 import { enlarge, neededPixels } from './enlarge.js';
 import { centredView, type Size, type View } from './geometry.js';
 import type { Unlabelled } from './dataset.js';
@@ -21,7 +22,7 @@ const OPTIONS = { failOn: 'error', sequentialRead: true } as const;
  * transparent; of an animation the first frame. Resized as Pillow and torchvision do it (bilinear, shrinking with antialiasing),
  * but of a large JPEG the decoder does a part: where its sides are no multiples of that part, the right and lower rim come out
  * up to half a pixel off (at 1207 × 899 → 96 × 96 a value differs by 2 of 255 on average, at sharp edges more).
- * @throws UserError `unreadable-photo`, also for a truncated file.
+ * @throws UserError `unreadable-photo`, also for a truncated file; MachineError where it is not the photo's fault.
  */
 export async function decodePixels(file: string | Buffer, preprocessing: Preprocessing): Promise<Uint8Array> {
   if (typeof file === 'string') return decodePhoto({ path: file }, preprocessing);
@@ -62,7 +63,7 @@ export async function decodeContent(
     const reason = messageOf(cause)
       .trim()
       .replaceAll(/\s*\n\s*/g, '; ');
-    throw new UserError('unreadable-photo', `cannot read ${name}: ${reason}`, { cause });
+    throw machineErrorOf(cause) ?? new UserError('unreadable-photo', `cannot read ${name}: ${reason}`, { cause });
   }
 }
 

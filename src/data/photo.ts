@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { UserError } from '../errors.js';
+import { MachineError, UserError } from '../errors.js';
 import { fileReason, sha256 } from '../files.js';
+import { machineErrorOf } from '../machineError.js';
 import { readCifarRecord } from './cifar.js';
 import type { Unlabelled } from './dataset.js';
+import { Turns } from './turns.js';
 import { readZipEntry } from './zip.js';
 
 /** uint8 RGB, row by row, [height, width, 3]. */
@@ -15,8 +17,23 @@ export interface Picture {
 /** What a photo consists of: an encoded file's bytes, or pixels. */
 export type PhotoContent = Buffer | Picture;
 
-/** @throws UserError `unreadable-photo`. */
-export async function readPhoto({ path, inside }: Unlabelled): Promise<PhotoContent> {
+/** Files that are open at once: many photos are read ahead, and a process may open few, 256 on macOS. */
+const MOST_OPEN = 8;
+const turns = new Turns(MOST_OPEN);
+
+/** @throws UserError `unreadable-photo`, MachineError where it is not the photo's fault. */
+export async function readPhoto(photo: Unlabelled): Promise<PhotoContent> {
+  while (true) {
+    try {
+      return await turns.take(() => readContent(photo));
+    } catch (thrown) {
+      const isLimit = thrown instanceof MachineError && thrown.code === 'out-of-files';
+      if (!isLimit || !turns.lessen()) throw thrown;
+    }
+  }
+}
+
+async function readContent({ path, inside }: Unlabelled): Promise<PhotoContent> {
   try {
     if (inside?.kind === 'zip') return await readZipEntry(inside);
     if (inside?.kind === 'cifar') return await readCifarRecord(inside);
@@ -24,7 +41,9 @@ export async function readPhoto({ path, inside }: Unlabelled): Promise<PhotoCont
     if (bytes.length === 0) throw new Error('it is empty');
     return bytes;
   } catch (cause) {
-    throw new UserError('unreadable-photo', `cannot read ${path}: ${fileReason(cause)}`, { cause });
+    throw (
+      machineErrorOf(cause) ?? new UserError('unreadable-photo', `cannot read ${path}: ${fileReason(cause)}`, { cause })
+    );
   }
 }
 

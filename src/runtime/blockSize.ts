@@ -3,6 +3,7 @@ import { depthwise } from '../graph/blocked.js';
 import { Builder } from '../graph/builder.js';
 import { Node } from '../graph/graph.js';
 import { modelOfGraph } from '../graph/proto.js';
+import { machineErrorOf } from '../machineError.js';
 import { encodeModel } from '../onnx/model.js';
 
 /** Of MLAS with AVX-512, and with AVX2 and others. */
@@ -30,7 +31,10 @@ async function computes(size: number): Promise<boolean> {
   const [xs, ws] = [values(7), values(3)];
   let session: ort.InferenceSession | undefined;
   try {
-    session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'probe')), ort.SESSION_OPTIONS);
+    session = await ort.openSession(encodeModel(modelOfGraph(g.graph, 'probe')), {
+      ...ort.SESSION_OPTIONS,
+      intraOpNumThreads: 1,
+    });
     const { y } = await session.run({
       x: new ort.Tensor('float32', xs, [1, CHANNELS, SIDE, SIDE]),
       w: new ort.Tensor('float32', ws, [CHANNELS, 1, SIDE, SIDE]),
@@ -42,7 +46,10 @@ async function computes(size: number): Promise<boolean> {
       for (let at = channel * SIDE * SIDE; at < (channel + 1) * SIDE * SIDE; at++) sum += (xs[at] ?? 0) * (ws[at] ?? 0);
       return sum;
     }).every((sum, channel) => results[channel] === sum);
-  } catch {
+  } catch (thrown) {
+    // Only an answer tells of the layout.
+    const machine = machineErrorOf(thrown);
+    if (machine) throw machine;
     return false;
   } finally {
     await session?.release();

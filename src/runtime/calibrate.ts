@@ -2,6 +2,7 @@ import { giveBack } from '../giveBack.js';
 import * as ort from './ort.js';
 import { PIXELS } from '../artifacts/manifest.js';
 import { messageOf, UserError } from '../errors.js';
+import { machineErrorOf } from '../machineError.js';
 import { encodeModel } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 
@@ -18,15 +19,16 @@ export async function* calibrate(
 ): AsyncGenerator<number> {
   let session: ort.InferenceSession;
   try {
-    session = await ort.InferenceSession.create(encodeModel(model), {
+    session = await ort.openSession(encodeModel(model), {
       ...ort.SESSION_OPTIONS,
       enableMemPattern: false,
       ...(threads > 0 ? { intraOpNumThreads: threads } : {}),
     });
   } catch (thrown) {
-    throw new UserError('not-loadable', `ONNX Runtime cannot load the frozen part: ${messageOf(thrown)}`, {
-      cause: thrown,
-    });
+    throw (
+      machineErrorOf(thrown) ??
+      new UserError('not-loadable', `ONNX Runtime cannot load the frozen part: ${messageOf(thrown)}`, { cause: thrown })
+    );
   }
   try {
     let count = 0;

@@ -2,6 +2,7 @@ import * as ort from './ort.js';
 import { z } from 'zod';
 import { METADATA, type Preprocessing, preprocessingSchema } from '../artifacts/manifest.js';
 import { messageOf, UserError } from '../errors.js';
+import { machineErrorOf } from '../machineError.js';
 import { metadataOf, readModel } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 
@@ -59,11 +60,12 @@ export class ImageClassifier {
     const options = { ...ort.SESSION_OPTIONS, ...(threads > 0 ? { intraOpNumThreads: threads } : {}) };
     let session: ort.InferenceSession;
     try {
-      session = await (typeof file === 'string'
-        ? ort.InferenceSession.create(file, options)
-        : ort.InferenceSession.create(file, options));
+      session = await ort.openSession(file, options);
     } catch (thrown) {
-      throw new UserError('not-loadable', `ONNX Runtime cannot load ${name}: ${messageOf(thrown)}`);
+      throw (
+        machineErrorOf(thrown) ??
+        new UserError('not-loadable', `ONNX Runtime cannot load ${name}: ${messageOf(thrown)}`, { cause: thrown })
+      );
     }
     const [input] = session.inputMetadata;
     const output = session.outputMetadata.find(
@@ -90,7 +92,12 @@ export class ImageClassifier {
           this.output,
         ])
         .catch((thrown: unknown) => {
-          throw new UserError('not-runnable', `ONNX Runtime failed while it ran the model: ${messageOf(thrown)}`);
+          throw (
+            machineErrorOf(thrown) ??
+            new UserError('not-runnable', `ONNX Runtime failed while it ran the model: ${messageOf(thrown)}`, {
+              cause: thrown,
+            })
+          );
         });
       const rows = results[this.output]?.data as Float32Array;
       scores.set(rows.subarray(0, (count - done) * this.labels.length), done * this.labels.length);

@@ -20,7 +20,7 @@ export class Explainer {
 
   static async open(path: string, preprocessing: Preprocessing, classes: number): Promise<Explainer> {
     const model = encodeModel(explainingModel(readModel(path), preprocessing));
-    return new Explainer(await ort.InferenceSession.create(model, ort.SESSION_OPTIONS), preprocessing, classes);
+    return new Explainer(await ort.openSession(model, ort.SESSION_OPTIONS), preprocessing, classes);
   }
 
   /** Where in `pixels`, uint8 RGB [H, W, 3], the model saw class `index`; all zeros where nothing speaks for it. */

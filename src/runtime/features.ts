@@ -70,7 +70,7 @@ export class Donor {
       const data = buffer.subarray(0, count * elementCount(shape));
       feeds[name] = new ort.Tensor(dtype, data, [count, ...shape]);
     });
-    this.session ??= await ort.InferenceSession.create(encodeModel(this.bridge.model), this.options);
+    this.session ??= await ort.openSession(encodeModel(this.bridge.model), this.options);
     await runInto(this.session, { feeds, fetches });
   }
 

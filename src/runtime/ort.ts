@@ -1,4 +1,7 @@
-import { env, type InferenceSession } from 'onnxruntime-node';
+import { availableParallelism } from 'node:os';
+import { env, InferenceSession } from 'onnxruntime-node';
+import { machineError } from '../machineError.js';
+import { threadsLeft } from './threadsLeft.js';
 
 // Warnings, as of a home folder that it cannot write to, are not for the terminal.
 env.logLevel = 'error';
@@ -13,3 +16,27 @@ export const SESSION_OPTIONS = {
   logSeverityLevel: 4,
   extra: { session: { force_spinning_stop: '1' } },
 } as const satisfies InferenceSession.SessionOptions;
+
+/** Threads that others of this process may start meanwhile: libuv four, libvips as many. */
+const OTHER_THREADS = 8;
+
+/**
+ * Opens a session, of a path or of a model's bytes.
+ * @throws MachineError where its threads could not all be started: ONNX Runtime would wait for the others for ever, or end the process.
+ */
+export async function openSession(
+  model: string | Uint8Array,
+  options: InferenceSession.SessionOptions,
+): Promise<InferenceSession> {
+  const threads = (options.intraOpNumThreads ?? 0) || availableParallelism();
+  const needed = threads - 1 + OTHER_THREADS;
+  const left = threadsLeft();
+  if (left < needed)
+    throw machineError(
+      'out-of-threads',
+      `too few threads or processes can be started: ${Math.max(0, left)} more, and ONNX Runtime and what decodes photos take up to ${needed}`,
+    );
+  return await (typeof model === 'string'
+    ? InferenceSession.create(model, options)
+    : InferenceSession.create(model, options));
+}

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as ort from './ort.js';
 import { messageOf, UserError } from '../errors.js';
 import { fileErrorCode, writeFailed } from '../files.js';
+import { machineErrorOf } from '../machineError.js';
 
 /** How a file in ORT format says what it is, behind the first four bytes. */
 const IDENTIFIER = 'ORTM';
@@ -19,7 +20,7 @@ export async function inOrtFormat(model: Uint8Array): Promise<Uint8Array> {
   });
   const path = join(folder, 'model.ort');
   try {
-    const session = await ort.InferenceSession.create(model, {
+    const session = await ort.openSession(model, {
       logSeverityLevel: 4,
       graphOptimizationLevel: 'extended',
       optimizedModelFilePath: path,
@@ -30,9 +31,9 @@ export async function inOrtFormat(model: Uint8Array): Promise<Uint8Array> {
     if (bytes.subarray(4, 8).toString('latin1') === IDENTIFIER) return bytes;
   } catch (thrown) {
     if (fileErrorCode(thrown) !== 'ENOENT')
-      throw new UserError(
-        'not-loadable',
-        `ONNX Runtime cannot write the model in its own format: ${messageOf(thrown)}`,
+      throw (
+        machineErrorOf(thrown) ??
+        new UserError('not-loadable', `ONNX Runtime cannot write the model in its own format: ${messageOf(thrown)}`)
       );
   } finally {
     await rm(folder, { recursive: true, force: true });

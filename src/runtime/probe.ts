@@ -8,7 +8,7 @@ import { encodeModel } from '../onnx/model.js';
 const g = new Builder(18);
 g.output('y', g.relu(g.input('x', 'float32', [4])));
 const provider = process.argv[2] ?? 'cpu';
-const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'probe')), {
+const session = await ort.openSession(encodeModel(modelOfGraph(g.graph, 'probe')), {
   executionProviders: [provider],
   ...ort.SESSION_OPTIONS,
 });

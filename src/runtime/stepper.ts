@@ -6,6 +6,7 @@ import { FILES } from '../artifacts/compile.js';
 import { messageOf, UserError } from '../errors.js';
 import { type Manifest, NEXT, PIXELS, stateNames, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
 import type { FeatureStore } from '../cache/featureStore.js';
+import { machineErrorOf } from '../machineError.js';
 import { decodeModel } from '../onnx/model.js';
 import { elementCount, tensor, type Tensor } from '../onnx/tensor.js';
 import { meanShares } from '../optim/loss.js';
@@ -216,7 +217,7 @@ export class Stepper {
       const path = join(artifacts.folder, name);
       const bytes = readFileSync(path);
       try {
-        return await ort.InferenceSession.create(bytes, withoutIndices(session, bytes, path));
+        return await ort.openSession(bytes, withoutIndices(session, bytes, path));
       } catch (thrown) {
         throw refusal('not-loadable', `cannot load ${path}`, thrown);
       }
@@ -539,12 +540,15 @@ async function run(file: string, session: ort.InferenceSession, prepared: Run | 
   }
 }
 
-/** What ONNX Runtime says against a part of the model. The parts keep the nodes' names, so its reason leads to the source. */
-function refusal(code: string, what: string, thrown: unknown): UserError {
-  return new UserError(
-    code,
-    `ONNX Runtime ${what}: ${messageOf(thrown).trim()}; check that it runs the model that you began with, or choose --provider cpu where another lacks an operator`,
-    { cause: thrown },
+/** What ONNX Runtime says against a part of the model, or that the machine has met a limit. The parts keep the nodes' names, so its reason leads to the source. */
+function refusal(code: string, what: string, thrown: unknown): Error {
+  return (
+    machineErrorOf(thrown) ??
+    new UserError(
+      code,
+      `ONNX Runtime ${what}: ${messageOf(thrown).trim()}; check that it runs the model that you began with, or choose --provider cpu where another lacks an operator`,
+      { cause: thrown },
+    )
   );
 }
 
