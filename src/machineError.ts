@@ -24,8 +24,6 @@ const CODES: Readonly<Record<string, MachineLimit>> = {
   ENOMEM: 'out-of-memory',
   ERR_MEMORY_ALLOCATION_FAILED: 'out-of-memory',
   ERR_WORKER_OUT_OF_MEMORY: 'out-of-memory',
-  // Of a file or a pipe it would mean another thing, but Node.js hands no such error on.
-  EAGAIN: 'out-of-threads',
 };
 
 /** What Node.js, V8, ONNX Runtime and libvips say, who give no code. */
@@ -36,8 +34,9 @@ const MESSAGES: readonly (readonly [RegExp, MachineLimit])[] = [
     'out-of-memory',
   ],
   [/^invalid (?:typed )?array (?:buffer )?length/i, 'out-of-memory'],
+  // EAGAIN of a pipe is another thing.
   [
-    /\bEAGAIN\b|resource temporarily unavailable|pthread_create|(?:unable|failed) to (?:create|start) (?:a )?thread/i,
+    /^EAGAIN$|terminate called after[^]*resource temporarily unavailable|pthread_create|(?:creat|start)\w* (?:a )?thread|(?:thread|spawn|fork|worker).*(?:\bEAGAIN\b|resource temporarily unavailable)/i,
     'out-of-threads',
   ],
 ];
@@ -69,7 +68,9 @@ export function machineError(limit: MachineLimit, what: string): MachineError {
 /** Of a message of many lines, as Node.js prints before it aborts, the line that tells of the limit. */
 function shortened(message: string): string {
   const lines = message.split('\n').map((line) => line.trim());
-  return lines.find((line) => MESSAGES.some(([pattern]) => pattern.test(line))) ?? lines[0] ?? '';
+  const line = lines.find((each) => MESSAGES.some(([pattern]) => pattern.test(each))) ?? lines[0] ?? '';
+  // Where in its source ONNX Runtime was says nothing to its user.
+  return line.replace(/^\/\S+\.cc:\d+ .*?\) (?=pthread|\w+ fail)/, '');
 }
 
 function limitOf(error: unknown): MachineLimit | undefined {

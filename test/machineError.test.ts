@@ -26,6 +26,7 @@ it.each([
 it.each([
   withCode('ENOENT', "ENOENT: no such file or directory, open 'a.jpg'"),
   withCode('EACCES', 'EACCES: permission denied'),
+  withCode('EAGAIN', 'EAGAIN: resource temporarily unavailable, write'),
   behind(new Error('Input buffer contains unsupported image format')),
   // Names from outside stand in our own messages.
   new UserError('bad-model', 'node "std::bad_alloc" (Conv) has no weights'),

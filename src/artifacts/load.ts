@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
 import { sha256 } from '../files.js';
+import { machineErrorOf } from '../machineError.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { FILES } from './compile.js';
@@ -37,7 +38,8 @@ export function readManifest(folder: string): Manifest {
   try {
     json = JSON.parse(new TextDecoder().decode(read(folder, FILES.manifest)));
   } catch (thrown) {
-    throw thrown instanceof UserError ? thrown : bad(folder, `${FILES.manifest} is no JSON (${messageOf(thrown)})`);
+    if (thrown instanceof UserError) throw thrown;
+    throw machineErrorOf(thrown) ?? bad(folder, `${FILES.manifest} is no JSON (${messageOf(thrown)})`);
   }
   const parsed = manifestSchema.safeParse(json);
   if (parsed.success) return parsed.data;
@@ -56,6 +58,6 @@ function read(folder: string, name: string): Uint8Array {
   try {
     return readFileSync(join(folder, name));
   } catch (thrown) {
-    throw bad(folder, messageOf(thrown));
+    throw machineErrorOf(thrown) ?? bad(folder, messageOf(thrown));
   }
 }

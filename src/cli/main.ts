@@ -1,15 +1,13 @@
 #!/usr/bin/env node
 import { inspect } from 'node:util';
-import yargs from 'yargs';
-import { hideBin } from 'yargs/helpers';
 import { messageOf, UserError } from '../errors.js';
 import { fileErrorCode, fileReason } from '../files.js';
+import { machineErrorOf } from '../machineError.js';
+import { modulesIn, preload } from '../preload.js';
 import { visibleLines } from '../text.js';
 import { packageVersion } from '../version.js';
 import { listenToSignals } from './interruption.js';
 import { closeLine, coloured, oneLine } from './terminal.js';
-import { lazily, STANDARD_INPUT } from './verb.js';
-import { inOurWords } from './wording.js';
 
 /**
  * 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C; 141: nobody reads
@@ -17,19 +15,24 @@ import { inOurWords } from './wording.js';
  */
 const EXIT = { failure: 1, user: 2, pipe: 141 } as const;
 
-const given = hideBin(process.argv);
+/** Of Node.js, for a top-level await that waits for nothing. */
+const UNANSWERED = 13;
+
+const given = process.argv.slice(2);
 const end = given.indexOf('--');
 const own = end < 0 ? given : given.slice(0, end);
 const debug = own.includes('--debug');
 
 function fail(thrown: unknown): never {
-  const isUserError = thrown instanceof UserError;
-  const reason = messageOf(thrown);
+  const machine = machineErrorOf(thrown);
+  const isUserError = thrown instanceof UserError && !machine;
+  const reason = messageOf(machine ?? thrown);
   // What broke may be told in several lines.
   const message = oneLine(isUserError ? reason : reason.replaceAll(/\s*\n\s*/g, ' '));
-  const line = isUserError
-    ? `ort-tl: ${message}`
-    : `ort-tl: something broke that should not: ${message} (run again with --debug for the details)`;
+  const line =
+    isUserError || machine
+      ? `ort-tl: ${message}`
+      : `ort-tl: something broke that should not: ${message} (run again with --debug for the details)`;
   closeLine();
   if (debug) console.error(visibleLines(inspect(thrown)));
   else console.error(coloured(line, 'red', process.stderr));
@@ -42,8 +45,26 @@ process.stdout.on('error', (cause) => {
   if (fileErrorCode(cause) === 'EPIPE') process.exit(EXIT.pipe);
   fail(new UserError('write-failed', `cannot write the result: ${fileReason(cause)}; free some space`, { cause }));
 });
+// What no verb waits for, such as a process that cannot be started.
+process.on('uncaughtException', fail);
+// What Node.js ends with where nothing is left that could ever answer.
+process.on('exit', () => {
+  if (process.exitCode !== UNANSWERED) return;
+  process.exitCode = EXIT.failure;
+  closeLine();
+  console.error('ort-tl: something broke that should not: a part of the work has ended without an answer');
+});
 // There is nowhere left to say so.
 process.stderr.on('error', () => undefined);
+
+// Where few files may be open, the others are loaded before they are imported all at once.
+const others = modulesIn(new URL('.', import.meta.url)).filter(({ href }) => href !== import.meta.url);
+await preload('yargs', ...others).catch(fail);
+const [{ default: yargs }, { lazily, STANDARD_INPUT }, { inOurWords }] = await Promise.all([
+  import('yargs'),
+  import('./verb.js'),
+  import('./wording.js'),
+]).catch(fail);
 
 // What stands behind the dashes is a command with flags of its own, which the verb reads by itself.
 const isMeasure = own.find((word) => !word.startsWith('-')) === 'measure';

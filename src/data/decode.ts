@@ -1,5 +1,6 @@
 import type { Sharp } from 'sharp';
 import { messageOf, UserError } from '../errors.js';
+import { machineErrorOf } from '../machineError.js';
 import { enlarge, neededPixels } from './enlarge.js';
 import { NotRead } from './fileKind.js';
 import { Gate } from './gate.js';
@@ -19,7 +20,7 @@ const decoding = new Gate();
  * transparent; of an animation the first frame. Resized as Pillow and torchvision do it (bilinear, shrinking with antialiasing),
  * but of a large JPEG the decoder does a part: where its sides are no multiples of that part, the right and lower rim come out
  * up to half a pixel off (at 1207 × 899 → 96 × 96 a value differs by 2 of 255 on average, at sharp edges more).
- * @throws UserError `unreadable-photo`, also for a truncated file.
+ * @throws UserError `unreadable-photo`, also for a truncated file; MachineError where it is not the photo's fault.
  */
 export async function decodePixels(
   file: string | Buffer | Unlabelled,
@@ -70,7 +71,9 @@ export async function withPhoto<T>(
       return decoding.byItself(decode);
     });
   } catch (cause) {
-    throw new UserError('unreadable-photo', `cannot read ${name}: ${reasonOf(cause)}`, { cause });
+    throw (
+      machineErrorOf(cause) ?? new UserError('unreadable-photo', `cannot read ${name}: ${reasonOf(cause)}`, { cause })
+    );
   }
 }
 

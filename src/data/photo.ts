@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { UserError } from '../errors.js';
+import { MachineError, UserError } from '../errors.js';
 import { fileErrorCode, fileReason, sha256 } from '../files.js';
+import { machineErrorOf } from '../machineError.js';
 import { readCifarRecord } from './cifar.js';
 import type { Unlabelled } from './dataset.js';
 import { openablePath } from './fileNames.js';
+import { Turns } from './turns.js';
 import { readZipEntry } from './zip.js';
 
 /** uint8 RGB, row by row, [height, width, 3]. */
@@ -16,8 +18,23 @@ export interface Picture {
 /** What a photo consists of: an encoded file's bytes, or pixels. */
 export type PhotoContent = Buffer | Picture;
 
-/** @throws UserError `unreadable-photo`. */
+/** Files that are open at once: many photos are read ahead, and a process may open few, 256 on macOS. */
+const MOST_OPEN = 8;
+const turns = new Turns(MOST_OPEN);
+
+/** @throws UserError `unreadable-photo`, MachineError where it is not the photo's fault. */
 export async function readPhoto(photo: Unlabelled): Promise<PhotoContent> {
+  while (true) {
+    try {
+      return await turns.take(() => readContent(photo));
+    } catch (thrown) {
+      const isLimit = thrown instanceof MachineError && thrown.code === 'out-of-files';
+      if (!isLimit || !turns.lessen()) throw thrown;
+    }
+  }
+}
+
+async function readContent(photo: Unlabelled): Promise<PhotoContent> {
   const { path, inside } = photo;
   try {
     if (inside?.kind === 'zip') return await readZipEntry(inside);
@@ -26,6 +43,8 @@ export async function readPhoto(photo: Unlabelled): Promise<PhotoContent> {
     if (bytes.length === 0) throw new Error('it is empty');
     return bytes;
   } catch (cause) {
+    const machine = machineErrorOf(cause);
+    if (machine) throw machine;
     // Node.js puts U+FFFD for what is not UTF-8 in its arguments.
     const isOdd = path.includes('\ufffd') && fileErrorCode(cause) === 'ENOENT';
     const reason = isOdd

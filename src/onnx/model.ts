@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, readSync, realpathSync, statSync } f
 import { dirname, resolve, sep } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
 import { fileErrorCode, sha256, writeFileAtomically } from '../files.js';
+import { machineErrorOf } from '../machineError.js';
 import { type ModelProto, ModelProtoSchema, StringStringEntryProtoSchema, type TensorProto } from './onnx_pb.js';
 import { protoOfTensor, tensorOfProto } from './tensor.js';
 
@@ -47,7 +48,7 @@ function readBytes(path: string): Uint8Array {
     const code = fileErrorCode(thrown);
     if (code === 'ENOENT') throw new UserError('no-such-file', `no model at ${path}; check the path`);
     if (code === 'EISDIR') throw new UserError('no-such-file', `${path} is a folder; expected an ONNX file`);
-    throw new UserError('no-such-file', `cannot read ${path}: ${messageOf(thrown)}`);
+    throw new UserError('no-such-file', `cannot read ${path}: ${messageOf(thrown)}`, { cause: thrown });
   }
 }
 
@@ -162,6 +163,6 @@ function readExternal(proto: TensorProto, byteLength: number, modelPath: string)
     return bytes;
   } catch (thrown) {
     if (thrown instanceof UserError) throw thrown;
-    throw refuse(`which cannot be read (${messageOf(thrown)}); put it beside the model`);
+    throw machineErrorOf(thrown) ?? refuse(`which cannot be read (${messageOf(thrown)}); put it beside the model`);
   }
 }

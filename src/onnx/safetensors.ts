@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { messageOf, UserError } from '../errors.js';
 import { sha256, writeFileAtomically } from '../files.js';
+import { machineErrorOf } from '../machineError.js';
 import { bytesOf, bytesPerElement, type DType, elementCount, type Tensor, tensorOfBytes } from './tensor.js';
 
 /** Names of element types in the safetensors format (https://huggingface.co/docs/safetensors). */
@@ -63,7 +64,7 @@ export function readSafetensors(
   try {
     bytes = readFileSync(path);
   } catch (thrown) {
-    throw refuse(messageOf(thrown));
+    throw machineErrorOf(thrown) ?? refuse(messageOf(thrown));
   }
   // A header is JSON, behind its length in 8 bytes.
   if (bytes[8] !== '{'.charCodeAt(0)) throw refuse('it does not begin as a safetensors file does');

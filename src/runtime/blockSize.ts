@@ -4,6 +4,7 @@ import { depthwise } from '../graph/blocked.js';
 import { Builder } from '../graph/builder.js';
 import { Node } from '../graph/graph.js';
 import { modelOfGraph } from '../graph/proto.js';
+import { machineErrorOf } from '../machineError.js';
 import { encodeModel } from '../onnx/model.js';
 
 /** Of MLAS with AVX-512, and with AVX2 and others. */
@@ -31,7 +32,10 @@ async function computes(size: number): Promise<boolean> {
   const [xs, ws] = [values(7), values(3)];
   let session: ort.InferenceSession | undefined;
   try {
-    session = await ort.openSession(encodeModel(modelOfGraph(g.graph, 'probe')), ort.SESSION_OPTIONS);
+    session = await ort.openSession(encodeModel(modelOfGraph(g.graph, 'probe')), {
+      ...ort.SESSION_OPTIONS,
+      intraOpNumThreads: 1,
+    });
     const { y } = await session.run({
       x: new ort.Tensor('float32', xs, [1, CHANNELS, SIDE, SIDE]),
       w: new ort.Tensor('float32', ws, [CHANNELS, 1, SIDE, SIDE]),
@@ -45,6 +49,9 @@ async function computes(size: number): Promise<boolean> {
     }).every((sum, channel) => results[channel] === sum);
   } catch (thrown) {
     if (thrown instanceof UserError) throw thrown;
+    // Only an answer tells of the layout.
+    const machine = machineErrorOf(thrown);
+    if (machine) throw machine;
     return false;
   } finally {
     await session?.release();

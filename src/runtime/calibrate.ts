@@ -2,6 +2,7 @@ import { giveBack } from '../giveBack.js';
 import * as ort from './ort.js';
 import { PIXELS } from '../artifacts/manifest.js';
 import { UserError } from '../errors.js';
+import { machineErrorOf } from '../machineError.js';
 import { encodeModel } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 
@@ -25,9 +26,8 @@ export async function* calibrate(
     });
   } catch (thrown) {
     if (thrown instanceof UserError) throw thrown;
-    throw new UserError('not-loadable', `ONNX Runtime cannot load the frozen part: ${ort.reasonOf(thrown)}`, {
-      cause: thrown,
-    });
+    const what = `ONNX Runtime cannot load the frozen part: ${ort.reasonOf(thrown)}`;
+    throw machineErrorOf(thrown) ?? new UserError('not-loadable', what, { cause: thrown });
   }
   try {
     let count = 0;

@@ -3,6 +3,7 @@ import { readLabels } from '../artifacts/labels.js';
 import { METADATA, type Preprocessing } from '../artifacts/manifest.js';
 import { readPreprocessing } from '../artifacts/preprocessing.js';
 import { UserError } from '../errors.js';
+import { machineErrorOf } from '../machineError.js';
 import { metadataOf, readModel } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 
@@ -63,7 +64,8 @@ export class ImageClassifier {
       session = await ort.openSession(file, options);
     } catch (thrown) {
       if (thrown instanceof UserError) throw thrown;
-      throw new UserError('not-loadable', `ONNX Runtime cannot load ${name}: ${ort.reasonOf(thrown)}`);
+      const what = `ONNX Runtime cannot load ${name}: ${ort.reasonOf(thrown)}`;
+      throw machineErrorOf(thrown) ?? new UserError('not-loadable', what, { cause: thrown });
     }
     const [input] = session.inputMetadata;
     const outputs = session.outputMetadata.flatMap((each) => (each.isTensor && each.shape.length === 2 ? each : []));
@@ -101,7 +103,8 @@ export class ImageClassifier {
           this.output,
         ])
         .catch((thrown: unknown) => {
-          throw new UserError('not-runnable', `ONNX Runtime failed while it ran the model: ${ort.reasonOf(thrown)}`);
+          const what = `ONNX Runtime failed while it ran the model: ${ort.reasonOf(thrown)}`;
+          throw machineErrorOf(thrown) ?? new UserError('not-runnable', what, { cause: thrown });
         });
       const rows = results[this.output]?.data as Float32Array;
       scores.set(rows.subarray(0, (count - done) * this.labels.length), done * this.labels.length);

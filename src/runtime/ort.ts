@@ -1,6 +1,9 @@
 import { telemetryOff } from './telemetry.js';
-import { messageOf } from '../errors.js';
+import { availableParallelism } from 'node:os';
 import { env, InferenceSession } from 'onnxruntime-node';
+import { messageOf } from '../errors.js';
+import { machineError } from '../machineError.js';
+import { threadsLeft } from './threadsLeft.js';
 
 // Warnings, as of a home folder that it cannot write to, are not for the terminal.
 env.logLevel = 'error';
@@ -16,12 +19,27 @@ export const SESSION_OPTIONS = {
   extra: { session: { force_spinning_stop: '1' } },
 } as const satisfies InferenceSession.SessionOptions;
 
-/** Opens a session on a file or on the bytes of one, when ONNX Runtime's telemetry is off. @throws what ONNX Runtime throws, and as {@link telemetryOff} does. */
+/** Threads that others of this process may start meanwhile: libuv four, libvips as many. */
+const OTHER_THREADS = 8;
+
+/**
+ * Opens a session, of a path or of a model's bytes, when ONNX Runtime's telemetry is off.
+ * @throws what ONNX Runtime throws, and as {@link telemetryOff} does; MachineError where its threads could not all be started: ONNX Runtime
+ * would wait for the others for ever, or end the process.
+ */
 export async function openSession(
   model: string | Uint8Array,
   options: InferenceSession.SessionOptions,
 ): Promise<InferenceSession> {
   await telemetryOff();
+  const threads = (options.intraOpNumThreads ?? 0) || availableParallelism();
+  const needed = threads - 1 + OTHER_THREADS;
+  const left = threadsLeft();
+  if (left < needed)
+    throw machineError(
+      'out-of-threads',
+      `too few threads or processes can be started: ${Math.max(0, left)} more, and ONNX Runtime and what decodes photos take up to ${needed}`,
+    );
   return typeof model === 'string' ? InferenceSession.create(model, options) : InferenceSession.create(model, options);
 }
 

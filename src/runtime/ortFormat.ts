@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import * as ort from './ort.js';
 import { UserError } from '../errors.js';
 import { fileErrorCode, writeFailed } from '../files.js';
+import { machineErrorOf } from '../machineError.js';
 
 /** How a file in ORT format says what it is, behind the first four bytes. */
 const IDENTIFIER = 'ORTM';
@@ -30,11 +31,10 @@ export async function inOrtFormat(model: Uint8Array): Promise<Uint8Array> {
     if (bytes.subarray(4, 8).toString('latin1') === IDENTIFIER) return bytes;
   } catch (thrown) {
     if (thrown instanceof UserError) throw thrown;
-    if (fileErrorCode(thrown) !== 'ENOENT')
-      throw new UserError(
-        'not-loadable',
-        `ONNX Runtime cannot write the model in its own format: ${ort.reasonOf(thrown)}`,
-      );
+    if (fileErrorCode(thrown) !== 'ENOENT') {
+      const what = `ONNX Runtime cannot write the model in its own format: ${ort.reasonOf(thrown)}`;
+      throw machineErrorOf(thrown) ?? new UserError('not-loadable', what);
+    }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

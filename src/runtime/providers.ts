@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { env } from './ort.js';
 import { UserError } from '../errors.js';
+import { machineErrorOf } from '../machineError.js';
 
 /** Of onnxruntime-node. */
 export const runtimeVersion = env.versions.node ?? 'unknown';
@@ -29,7 +30,7 @@ export interface ProviderState {
   readonly reason?: string;
 }
 
-/** Whether a provider runs on this machine; tried out in a process of its own. */
+/** Whether a provider runs on this machine; tried out in a process of its own. @throws MachineError where none can be started. */
 export async function probeProvider(name: Provider): Promise<ProviderState> {
   const script = fileURLToPath(
     // Under a TypeScript test runner this file is source, and the script is the built one.
@@ -38,9 +39,11 @@ export async function probeProvider(name: Provider): Promise<ProviderState> {
   const child = spawn(process.execPath, [script, name], { stdio: ['ignore', 'ignore', 'pipe'], timeout: 30_000 });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-  const available = await new Promise<boolean>((resolve) => {
-    child.on('error', () => {
-      resolve(false);
+  const available = await new Promise<boolean>((resolve, reject) => {
+    child.on('error', (thrown) => {
+      const machine = machineErrorOf(thrown);
+      if (machine) reject(machine);
+      else resolve(false);
     });
     child.on('close', (code) => {
       resolve(code === 0);

@@ -6,6 +6,7 @@ import { FILES } from '../artifacts/compile.js';
 import { UserError } from '../errors.js';
 import { type Manifest, NEXT, PIXELS, stateNames, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
 import type { FeatureStore } from '../cache/featureStore.js';
+import { machineErrorOf } from '../machineError.js';
 import { decodeModel } from '../onnx/model.js';
 import { elementCount, tensor, type Tensor } from '../onnx/tensor.js';
 import { meanShares } from '../optim/loss.js';
@@ -553,12 +554,15 @@ async function run(file: string, session: ort.InferenceSession, prepared: Run | 
   }
 }
 
-/** What ONNX Runtime says against a part of the model. The parts keep the nodes' names, so its reason leads to the source. */
-function refusal(code: string, what: string, thrown: unknown): UserError {
-  return new UserError(
-    code,
-    `ONNX Runtime ${what}: ${ort.reasonOf(thrown)}; check that it runs the model that you began with, or choose --provider cpu where another lacks an operator`,
-    { cause: thrown },
+/** What ONNX Runtime says against a part of the model, or that the machine has met a limit. The parts keep the nodes' names, so its reason leads to the source. */
+function refusal(code: string, what: string, thrown: unknown): Error {
+  return (
+    machineErrorOf(thrown) ??
+    new UserError(
+      code,
+      `ONNX Runtime ${what}: ${ort.reasonOf(thrown)}; check that it runs the model that you began with, or choose --provider cpu where another lacks an operator`,
+      { cause: thrown },
+    )
   );
 }
 

@@ -8,6 +8,7 @@ import { machineError, machineErrorOf } from '../machineError.js';
 import type { ModelFile } from '../onnx/model.js';
 import { PendingCalls, type Reply } from '../pendingCalls.js';
 import type { Answer, Call, Request } from './compilerProcess.js';
+import { threadsLeft } from '../runtime/threadsLeft.js';
 import { compileWithin, type Planning } from './compileWithin.js';
 import type { Settings } from './options.js';
 
@@ -75,6 +76,9 @@ async function compileApart(
 /** The most that is kept of what the process writes to standard error: where it dies, why stands at the end. */
 const LONGEST_SAID = 10_000;
 
+/** Of a process of Node.js, and some for ONNX Runtime: with fewer it is ended, or waits for ever. */
+const THREADS = 16;
+
 /** The process that compiles. When it dies, what was asked of it and all that is asked later is refused with the reason. */
 class CompilerProcess {
   private readonly pending = new PendingCalls();
@@ -83,7 +87,12 @@ class CompilerProcess {
 
   constructor() {
     // Under a TypeScript test runner this file is source, and the process runs the built one.
-    const file = import.meta.url.endsWith('.ts') ? '../../dist/train/compilerProcess.js' : './compilerProcess.js';
+    const file = import.meta.url.endsWith('.ts') ? '../../dist/train/compilerStart.js' : './compilerStart.js';
+    if (threadsLeft() < THREADS)
+      throw machineError(
+        'out-of-threads',
+        `too few threads or processes can be started: one that compiles takes ${THREADS}`,
+      );
     try {
       this.child = fork(fileURLToPath(new URL(file, import.meta.url)), {
         serialization: 'advanced',
