@@ -9,6 +9,18 @@ const endings = Object.keys(EXIT_CODES) as Ending[];
 /** What a verb does about a signal; it gives false where there is nothing more to wait for. */
 type Handler = (name: Ending) => boolean;
 
+/**
+ * Ends the process with what is registered by `onExit` undone. `process.exit` would wait for a worker's step, which may take many seconds:
+ * the signal itself does not. A shell shows the same exit code for both.
+ */
+function endAtOnce(name: Ending): never {
+  process.emit('exit', EXIT_CODES[name]);
+  process.removeAllListeners('exit');
+  process.removeAllListeners(name);
+  process.kill(process.pid, name);
+  process.exit(EXIT_CODES[name]);
+}
+
 /** Of the verb that wants to end by itself. */
 let current: Handler | undefined;
 
@@ -19,7 +31,7 @@ let current: Handler | undefined;
 export function listenToSignals(): void {
   for (const name of endings)
     process.on(name, () => {
-      if (!current?.(name)) process.exit(EXIT_CODES[name]);
+      if (!current?.(name)) endAtOnce(name);
     });
 }
 
