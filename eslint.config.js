@@ -15,6 +15,7 @@ export default defineConfig(
       'models/*.js',
       'src/export/page/*.js',
       'test/fuzz/*.js',
+      'test/kill/*.js',
       'test/vendor/*.js',
       'test/zoo/*.js',
     ],

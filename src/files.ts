@@ -1,9 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, UserError } from './errors.js';
 import { onExit } from './onExit.js';
+import { partialPath, removeAbandoned } from './partialFiles.js';
 
 /** What a file is to hold: its path, and its parts one after another. */
 export interface FileContent {
@@ -34,7 +35,8 @@ export async function writeFilesAtomically(files: readonly FileContent[]): Promi
     for (const { path, parts } of files) {
       current = path;
       made.push(...(await makeFolder(dirname(path))));
-      const beside = `${path}.${randomBytes(4).toString('hex')}.partial`;
+      await removeAbandoned(path);
+      const beside = partialPath(path);
       written.push({ path, beside });
       const file = await open(beside, 'w');
       try {

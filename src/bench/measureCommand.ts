@@ -43,15 +43,15 @@ export interface MeasureOptions {
   readonly stdio?: 'inherit' | 'stderr' | 'ignore';
   /** Gets every line that the command prints, which then goes nowhere else. */
   readonly onLine?: (line: string, stream: 'stdout' | 'stderr') => void;
-  /**
-   * Ends all processes of the command by SIGTERM, and by SIGKILL 3 s later. An abort whose reason is a signal's name passes that
-   * signal on, and leaves the rest to them.
-   */
+  /** Ends all processes of the command by SIGTERM, and by SIGKILL 3 s later. */
   readonly signal?: AbortSignal;
+  /** Gets, before the command starts, what sends a signal to all of its processes, and leaves the rest to them. */
+  readonly onStart?: (send: (name: NodeJS.Signals) => void) => void;
 }
 
 /**
- * Runs a command and tells what it cost. Energy is the whole machine's in that time.
+ * Runs a command and tells what it cost. Energy is the whole machine's in that time. On Linux the command's processes are ended, by
+ * SIGTERM and then by SIGKILL, when this one is killed.
  * @throws UserError `command-not-found` when there is no such program.
  */
 export async function measureCommand(command: readonly string[], options: MeasureOptions = {}): Promise<Measurement> {
@@ -67,14 +67,31 @@ export async function measureCommand(command: readonly string[], options: Measur
 /**
  * A shell that waits for us, runs the command, tells its exit code, and waits again: meanwhile the kernel has in the shell's
  * entries what the command and its descendants used, which is gone as soon as someone waits for the shell. Signals that
- * the terminal sends to all are the command's business.
+ * the terminal sends to all are the command's business. Beside the command, another shell watches us: where we are killed, it
+ * finds the control channel at its end in place of a line, and ends what the first one runs, but for itself.
  */
 const SHELL = `trap : INT TERM HUP QUIT
+below() {
+  for each in $(cat /proc/$1/task/*/children); do
+    [ "$each" = "$self" ] || { echo "$each"; below "$each"; }
+  done
+}
+watch() {
+  trap "" INT TERM HUP QUIT
+  read -r _ && exit
+  self=$(exec sh -c 'echo $PPID')
+  all=$(below $$)
+  kill -TERM $all
+  sleep 3
+  kill -KILL $all $(below $$)
+}
 echo ready >&3
-read -r _ <&3
+read -r _ <&3 || exit
+watch <&3 >/dev/null 2>&1 3>&- 4>&- &
+echo $! >&3
 (exec "$@" 2>&4 3>&- 4>&-)
 echo $? >&3
-read -r _ <&3`;
+wait $!`;
 
 async function runBehindShell(command: readonly string[], options: MeasureOptions): Promise<Measurement> {
   const [input, output, given] = stdioOf(options);
@@ -98,11 +115,15 @@ async function runBehindShell(command: readonly string[], options: MeasureOption
   await energy.start();
   const began = performance.now();
   control.write('\n');
-  const memory = new PeakMemory(pid);
-  const stopEnding = endOnAbort(options.signal, () => (pid === undefined ? [] : processTree(pid).slice(1)));
+  const watch = Number((await answers.next()).value);
+  const processes = () => (pid === undefined ? [] : processTree(pid).filter((each) => each !== pid && each !== watch));
+  const memory = new PeakMemory(processes);
+  const stopEnding = endOnAbort(options.signal, processes);
+  const stopPassing = passSignals(options, processes);
   const answer = await answers.next();
   const wallSeconds = (performance.now() - began) / 1000;
   stopEnding();
+  stopPassing();
   const peakRssBytes = memory.stop();
   const cpu = pid === undefined ? undefined : childSeconds(pid);
   const storage = pid === undefined ? undefined : storageBytes(pid);
@@ -150,10 +171,13 @@ async function runDirectly(command: readonly string[], options: MeasureOptions):
     });
   });
   const closed = closeOf(child, options, child.stderr);
-  const stopEnding = endOnAbort(options.signal, () => (child.pid === undefined ? [] : [child.pid]));
+  const processes = () => (child.pid === undefined ? [] : [child.pid]);
+  const stopEnding = endOnAbort(options.signal, processes);
+  const stopPassing = passSignals(options, processes);
   const [code, signal] = await exited;
   const wallSeconds = (performance.now() - began) / 1000;
   stopEnding();
+  stopPassing();
   const energyRead = await energy.stop(null);
   await closed;
   return {
@@ -205,14 +229,14 @@ const LEAST_MS = 10;
 /** and how many times as long as a look the pause after it is, so that looking costs little. */
 const PAUSE_AFTER_LOOK = 50;
 
-/** The memory of all processes below one, looked at again and again. */
+/** The memory of all processes of a command, looked at again and again. */
 class PeakMemory {
   private readonly began = performance.now();
   private peakBytes = 0;
   private pauseMs = FIRST_LOOK_MS;
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly pid: number | undefined) {
+  constructor(private readonly processes: () => readonly number[]) {
     this.look();
   }
 
@@ -223,10 +247,9 @@ class PeakMemory {
   }
 
   private look(): void {
-    if (this.pid === undefined) return;
     const from = performance.now();
     let together = 0;
-    for (const each of processTree(this.pid).slice(1)) {
+    for (const each of this.processes()) {
       const memory = memoryOf(each);
       together += memory?.nowBytes ?? 0;
       this.peakBytes = Math.max(this.peakBytes, memory?.peakBytes ?? 0);
@@ -292,24 +315,10 @@ const GRACE_MS = 3000;
 /** Ends `processes` once `signal` aborts. Gives what is to be called when there is nothing left to end. */
 function endOnAbort(signal: AbortSignal | undefined, processes: () => readonly number[]): () => void {
   let timer: NodeJS.Timeout | undefined;
-  const send = (name: NodeJS.Signals) => {
-    for (const pid of processes()) {
-      try {
-        process.kill(pid, name);
-      } catch {
-        // It has ended.
-      }
-    }
-  };
   const end = () => {
-    const reason: unknown = signal?.reason;
-    if (isSignal(reason)) {
-      send(reason);
-      return;
-    }
-    send('SIGTERM');
+    sendTo(processes(), 'SIGTERM');
     timer = setTimeout(() => {
-      send('SIGKILL');
+      sendTo(processes(), 'SIGKILL');
     }, GRACE_MS);
   };
   if (signal?.aborted) end();
@@ -320,8 +329,44 @@ function endOnAbort(signal: AbortSignal | undefined, processes: () => readonly n
   };
 }
 
-const isSignal = (reason: unknown): reason is NodeJS.Signals =>
-  typeof reason === 'string' && Object.hasOwn(constants.signals, reason);
+/** How soon a signal is sent again that came before there was a process to have it. */
+const SEND_AGAIN_MS = 5;
+
+/** Lets `onStart` send signals to `processes`. Gives what is to be called when there is nothing left to have them. */
+function passSignals({ onStart }: MeasureOptions, processes: () => readonly number[]): () => void {
+  const timers = new Set<NodeJS.Timeout>();
+  let isOver = false;
+  const send = (name: NodeJS.Signals) => {
+    if (isOver || sendTo(processes(), name)) return;
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      send(name);
+    }, SEND_AGAIN_MS);
+    timers.add(timer);
+  };
+  onStart?.(send);
+  return () => {
+    isOver = true;
+    for (const timer of timers) clearTimeout(timer);
+  };
+}
+
+/** Whether there was a process to have the signal. */
+function sendTo(processes: readonly number[], name: NodeJS.Signals): boolean {
+  let isSent = false;
+  for (const pid of processes) {
+    try {
+      process.kill(pid, name);
+      isSent = true;
+    } catch {
+      // It has ended.
+    }
+  }
+  return isSent;
+}
+
+const isSignal = (name: string | undefined): name is NodeJS.Signals =>
+  name !== undefined && Object.hasOwn(constants.signals, name);
 
 /** The signal that a shell's exit code stands for. */
 function signalOf(exitCode: number): NodeJS.Signals | null {

@@ -36,9 +36,17 @@ export async function listCache(root: string): Promise<CacheEntry[]> {
     .sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime() || (a.name < b.name ? -1 : 1));
 }
 
-/** Removes entries. A run that reads one keeps its open files, and computes again what it lacks later. */
+/**
+ * Removes entries. A run that reads one keeps its open files, and computes again what it lacks later. What tells of an entry goes
+ * last: where the removal is cut off, the rest is still listed, and can be removed.
+ */
 export async function removeFromCache(entries: readonly CacheEntry[]): Promise<void> {
-  for (const { folder } of entries) await rm(folder, { recursive: true, force: true });
+  for (const { folder } of entries) {
+    const names = await readdir(folder).catch(() => []);
+    for (const name of names.filter((each) => each !== LAYOUT_FILE))
+      await rm(join(folder, name), { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** Of `entries`, the last used first, those to remove so that the others are no older and take no more bytes than they may. */

@@ -31,7 +31,7 @@ let current: Handler | undefined;
 export function listenToSignals(): void {
   for (const name of endings)
     process.on(name, () => {
-      if (!current?.(name)) process.exit(EXIT_CODES[name]);
+      if (!current?.(name)) endAtOnce(name);
     });
 }
 

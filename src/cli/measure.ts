@@ -116,13 +116,13 @@ async function run(
   json: boolean,
   runs: Measurement[],
 ): Promise<void> {
-  const controller = new AbortController();
   const received: NodeJS.Signals[] = [];
+  let send: ((name: NodeJS.Signals) => void) | undefined;
   const passOn = (name: NodeJS.Signals) => {
     received.push(name);
     // A terminal sends Ctrl-C to the command too.
     const isSentToAll = name === 'SIGINT' && [process.stdin, process.stdout, process.stderr].some(({ isTTY }) => isTTY);
-    if (!isSentToAll) controller.abort(name);
+    if (!isSentToAll) send?.(name);
     return true;
   };
   const release = handleSignals(passOn);
@@ -136,7 +136,11 @@ async function run(
           ...meter,
           ...(idle ? { idle } : {}),
           stdio: json ? 'stderr' : 'inherit',
-          signal: controller.signal,
+          onStart: (sendToCommand) => {
+            send = sendToCommand;
+            // What came while the shell was started.
+            for (const name of received) send(name);
+          },
         }),
       );
     } while (runs.length < repeat && received.length === 0 && runs.at(-1)?.exitCode === 0);

@@ -71,16 +71,28 @@ describe('measureCommand', () => {
     expect(await measureCommand(patient, { ...quiet, signal: AbortSignal.timeout(300) })).toMatchObject({
       ...{ exitCode: 143, signal: 'SIGTERM' },
     });
-    const controller = new AbortController();
+  });
+
+  it.skipIf(process.platform === 'win32')('passes on every signal that it is told to', async () => {
     const polite = node(
-      `process.on('SIGINT', () => process.exit(7)); setInterval(() => {}, 1000); console.log('listening')`,
+      `let times = 0; process.on('SIGINT', () => ++times === 2 ? process.exit(7) : console.log('once')); setInterval(() => {}, 1000); console.log('listening')`,
     );
-    const onLine = () => {
-      controller.abort('SIGINT');
+    const lines: string[] = [];
+    let send: ((name: NodeJS.Signals) => void) | undefined;
+    const onLine = (line: string) => {
+      lines.push(line);
+      send?.('SIGINT');
     };
-    expect(await measureCommand(polite, { signal: controller.signal, onLine })).toMatchObject({
+    expect(await measureCommand(polite, { onStart: (pass) => (send = pass), onLine })).toMatchObject({
       ...{ exitCode: 7, signal: null },
     });
+    expect(lines).toEqual(['listening', 'once']);
+  });
+
+  it.skipIf(process.platform === 'win32')('keeps a signal that comes too early for the first process', async () => {
+    const sleeper = node(`setInterval(() => {}, 1000)`);
+    const onStart = (send: (name: NodeJS.Signals) => void) => send('SIGTERM');
+    expect(await measureCommand(sleeper, { ...quiet, onStart })).toMatchObject({ exitCode: 143, signal: 'SIGTERM' });
   });
 
   it('does not wait for what a command leaves running in the background', async () => {

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, mkdtempSync, openSync, readdirSync, truncateSync, utimesSync, writeSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  truncateSync,
+  utimesSync,
+  watch,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -132,6 +142,25 @@ describe('a cache folder', () => {
     expect(readdirSync(folder)).toEqual(['new']);
     expect(await listCache(join(folder, 'nothing'))).toEqual([]);
   });
+
+  it.skipIf(process.platform !== 'linux')(
+    'removes last what tells of an entry: where that is cut off, the rest is still listed',
+    async () => {
+      const folder = root();
+      const store = join(folder, 'store');
+      await write(store, { a: 1 });
+      for (let segment = 0; segment < 100; segment++) writeFileSync(join(store, `${segment}.rows`), 'row');
+      const removed: string[] = [];
+      const watcher = watch(store, (_, name) => {
+        if (name !== null && name !== 'store') removed.push(name);
+      });
+      await removeFromCache(await listCache(folder));
+      while (removed.length < 103) await new Promise(setImmediate);
+      watcher.close();
+      expect(removed.at(-1)).toBe('layout.json');
+      expect(readdirSync(folder)).toEqual([]);
+    },
+  );
 
   it('is pruned by age and by size', () => {
     const entry = (name: string, bytes: number, day: number) => ({

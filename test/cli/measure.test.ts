@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { IdleBaseline, Measurement, Spread } from '../../src/index.js';
 import { powercap, simulate } from '../energy/powercap.js';
@@ -87,4 +89,30 @@ describe('measure', () => {
     expect(await once(child, 'close')).toEqual([9, null]);
     expect(await errors).toMatch(/1 runs? +median[^]*exit code 9/);
   });
+
+  it.skipIf(process.platform === 'win32')('passes a second Ctrl-C on too', async () => {
+    const program = `let times = 0; process.on('SIGINT', () => ++times === 2 ? process.exit(9) : console.log('once')); setInterval(() => {}, 1000); console.log('runs')`;
+    const child = spawn(process.execPath, [main, 'measure', ...nowhere, ...node(program)]);
+    for (let times = 0; times < 2; times++) {
+      await once(child.stdout, 'data');
+      child.kill('SIGINT');
+    }
+    expect(await once(child, 'close')).toEqual([9, null]);
+  });
+
+  it.skipIf(process.platform !== 'linux')(
+    'leaves no process of the command behind when it is killed itself',
+    async () => {
+      const program = `const child = require('node:child_process').spawn('sleep', ['1000']); console.log(process.pid, child.pid); setInterval(() => {}, 1000)`;
+      const child = spawn(process.execPath, [main, 'measure', ...nowhere, ...node(program)]);
+      const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      const lives = (pid: string) =>
+        existsSync(`/proc/${pid}`) && !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+      const pids = line.trim().split(' ');
+      expect(pids).toHaveLength(2);
+      while (pids.some(lives)) await sleep(50);
+    },
+  );
 });

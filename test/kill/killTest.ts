@@ -1,0 +1,334 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Random } from '../../src/random.js';
+import type { Bits } from './bits.js';
+import { type KillCase, otherBits } from './cases.js';
+import { type Ending, type Running, send, start } from './command.js';
+import { familyOf, Hindrance, type Member } from './family.js';
+import { leftoversIn, makeOld, makePlace, type Place } from './place.js';
+import { damagedIn } from './whole.js';
+
+/** In what ways a command is ended, and the exit codes that it may then have; 0 too, where it had just finished. */
+export const WAYS = {
+  /** Ctrl-C, to the process alone. */
+  int: [130],
+  term: [143],
+  kill: [137],
+  /** Ctrl-C as a terminal sends it, to the process and its children. */
+  group: [130],
+  /** A second signal before the first has ended it. */
+  twice: [130, 143],
+  /** `--time-limit`. */
+  limit: [0],
+} as const;
+export type Way = keyof typeof WAYS;
+export const ways = Object.keys(WAYS) as Way[];
+
+/** How long a command may take to end, beside what {@link Hindrance} excuses. */
+const LONGEST_MS = 5000;
+/** After so long it is not waited for any longer. */
+const PATIENCE_MS = 60_000;
+/** The longest pause before a second signal. */
+const SECOND_MS = 300;
+const LOOK_EVERY_MS = 50;
+/** How often a try is made again that had finished before its moment came. */
+const MOST_REDONE = 3;
+/** Commands that are run one after another until a case is finished. */
+const MOST_RUNS = 4;
+/** What a bug, or an error that nobody foresaw, prints. */
+const BROKEN =
+  /^\s+at .+:\d+:\d+|something broke that should not|Unhandled|node:internal|\bat async\b|Segmentation|core dumped/m;
+
+export interface Fault {
+  readonly case: string;
+  readonly way: Way;
+  readonly index: number;
+  /** After the start, in milliseconds. */
+  readonly moment: number;
+  readonly what: readonly string[];
+  readonly words: readonly string[];
+  /** The end of what the interrupted command printed. */
+  readonly output: string;
+}
+
+/** What the tries of a case, ended in one way, gave. */
+export interface Row {
+  readonly case: string;
+  readonly way: Way;
+  tried: number;
+  /** Those of them that had finished before their moment came, and were tried again. */
+  finished: number;
+  inTime: number;
+  slowestMs: number;
+  orphans: number;
+  leftovers: number;
+  damaged: number;
+  otherBits: number;
+  faults: number;
+}
+
+export interface KillTestOptions {
+  readonly cases: readonly KillCase[];
+  readonly ways: readonly Way[];
+  readonly times: number;
+  /** The first try's number: moments hang on the seed and on it. */
+  readonly first?: number;
+  readonly seed: number;
+  /** Milliseconds after the start, in place of random ones. */
+  readonly at?: number;
+  /** Folder for the tries. */
+  readonly root: string;
+  /** Keeps the folders of tries that have faults. */
+  readonly keep?: boolean;
+  readonly onRow?: (row: Row) => void;
+  readonly onFault?: (fault: Fault) => void;
+  readonly onReference?: (killCase: KillCase, ms: number) => void;
+}
+
+export interface KillReport {
+  readonly rows: readonly Row[];
+  readonly faults: readonly Fault[];
+}
+
+/** Ends every case in every way at random moments, and looks at what is left and at what it then comes to. */
+export async function killTest(options: KillTestOptions): Promise<KillReport> {
+  const rows: Row[] = [];
+  const faults: Fault[] = [];
+  for (const killCase of options.cases) {
+    const references = new References(killCase, options.root);
+    // Of the latest command that ended by itself: a machine that others use is not always as fast.
+    let { ms } = await references.of(killCase.words);
+    options.onReference?.(killCase, ms);
+    for (const way of options.ways) {
+      if (way === 'limit' && !killCase.takesTimeLimit) continue;
+      const row: Row = {
+        ...{ case: killCase.name, way, tried: 0, finished: 0, inTime: 0, slowestMs: 0 },
+        ...{ orphans: 0, leftovers: 0, damaged: 0, otherBits: 0, faults: 0 },
+      };
+      for (let index = options.first ?? 0; index < (options.first ?? 0) + options.times; index++) {
+        const share = new Random(options.seed).fork(`${killCase.name} ${way} ${index}`).next();
+        for (let redone = 0; ; redone++) {
+          const attempt = new Try(killCase, way, index, options.at ?? share * ms, row, references, options);
+          const fault = await attempt.run();
+          if (fault) {
+            faults.push(fault);
+            options.onFault?.(fault);
+          }
+          if (attempt.finishedAfterMs === undefined) break;
+          ms = attempt.finishedAfterMs;
+          if (redone === MOST_REDONE || options.at !== undefined) break;
+        }
+      }
+      rows.push(row);
+      options.onRow?.(row);
+    }
+  }
+  return { rows, faults };
+}
+
+interface Reference {
+  readonly bits: Bits;
+  readonly ms: number;
+}
+
+/** What commands come to that nobody interrupts. */
+class References {
+  private readonly known = new Map<string, Reference>();
+
+  constructor(
+    private readonly killCase: KillCase,
+    private readonly root: string,
+  ) {}
+
+  /** @throws Error when the command fails, or when there is nothing to go on with but it is not finished. */
+  async of(words: readonly string[]): Promise<Reference> {
+    const key = words.join(' ');
+    const known = this.known.get(key);
+    if (known) return known;
+    const place = makePlace(join(this.root, `${this.killCase.name}-reference`));
+    this.killCase.before?.(place);
+    const mark = `${process.pid}-${this.killCase.name}-reference`;
+    let ms = 0;
+    let stdout = '';
+    for (let next: readonly string[] | undefined = words; next;) {
+      const running = start(next, place, mark);
+      const { code, at } = await running.ended;
+      if (ms === 0) ms = at - running.startedAt;
+      const output = running.output();
+      if (code !== 0) throw new Error(`ort-tl ${next.join(' ')} ended with ${code} by itself: ${output.stderr}`);
+      stdout = output.stdout;
+      next = this.killCase.next(place, code);
+    }
+    const reference = { bits: this.killCase.bits(place, stdout), ms };
+    rmSync(place.root, { recursive: true, force: true });
+    this.known.set(key, reference);
+    return reference;
+  }
+}
+
+/** One interrupted command, and all that follows from it. */
+class Try {
+  private readonly place: Place;
+  private readonly mark: string;
+  private readonly what: string[] = [];
+  private readonly random: Random;
+  /** What the command took that had finished before its moment came. */
+  finishedAfterMs: number | undefined;
+
+  constructor(
+    private readonly killCase: KillCase,
+    private readonly way: Way,
+    private readonly index: number,
+    private readonly moment: number,
+    private readonly row: Row,
+    private readonly references: References,
+    private readonly options: KillTestOptions,
+  ) {
+    this.place = makePlace(join(options.root, `${killCase.name}-${way}-${index}`));
+    this.mark = `${process.pid}-${killCase.name}-${way}-${index}`;
+    this.random = new Random(options.seed).fork(`signals ${killCase.name} ${way} ${index}`);
+  }
+
+  async run(): Promise<Fault | undefined> {
+    const { killCase, place, row, way, moment, index } = this;
+    killCase.before?.(place);
+    // A limit of nothing is refused.
+    const limit = `${(Math.max(1, moment) / 1000).toFixed(3)}s`;
+    const words = way === 'limit' ? [...killCase.words, '--time-limit', limit] : killCase.words;
+    row.tried++;
+    const running = start(words, place, this.mark);
+    const ending = await this.end(running);
+    const { stdout, stderr } = running.output();
+    const output = [stdout, stderr]
+      .flatMap((text) => text.trimEnd().split('\n').slice(-6))
+      .join('\n')
+      .trim();
+    if (ending) {
+      this.checkEnding(ending, stderr);
+      // What SIGKILL has left, the next command is to clear away.
+      if (way === 'kill') makeOld(place);
+      else this.checkLeftovers('');
+      const damaged = [...damagedIn(place.work), ...(killCase.faults?.(place, stdout) ?? [])];
+      if (damaged.length > 0) row.damaged++;
+      this.what.push(...damaged);
+      await this.goOn(ending.code, stdout);
+    }
+    if (this.what.length > 0) row.faults++;
+    if (this.what.length === 0 || !this.options.keep) rmSync(place.root, { recursive: true, force: true });
+    return this.what.length === 0
+      ? undefined
+      : { case: killCase.name, way, index, moment, what: this.what, words, output };
+  }
+
+  /** Sends what the way says at its moment, and waits until no process of the command lives; undefined where that is never. */
+  private async end(running: Running): Promise<Ending | undefined> {
+    const { way, moment, row } = this;
+    await Promise.race([running.ended, sleep(moment)]);
+    if (way !== 'limit') {
+      const { at } = running.ending() ?? {};
+      if (at === undefined) await this.signal(running);
+      else {
+        this.finishedAfterMs = at - running.startedAt;
+        row.finished++;
+      }
+    }
+    const from = Math.max(performance.now(), running.startedAt + moment);
+    const hindrance = new Hindrance(this.mark);
+    let members: Member[] = [];
+    do {
+      await Promise.race([sleep(LOOK_EVERY_MS), ...(running.ending() ? [] : [running.ended])]);
+      members = hindrance.look();
+    } while ((!running.ending() || members.length > 0) && performance.now() - from < PATIENCE_MS);
+    const ending = running.ending();
+    const excusedMs = Math.round(hindrance.ms);
+    const tookMs = Math.round((members.length > 0 ? performance.now() : (ending?.at ?? performance.now())) - from);
+    const fairMs = Math.max(0, tookMs - excusedMs);
+    row.slowestMs = Math.max(row.slowestMs, fairMs);
+    if (fairMs <= LONGEST_MS) row.inTime++;
+    else this.what.push(`took ${tookMs} ms to end, in ${excusedMs} ms of which others kept it from running`);
+    this.endOrphans(members, ending !== undefined);
+    return ending;
+  }
+
+  private async signal({ pid }: Running): Promise<void> {
+    const { random } = this;
+    switch (this.way) {
+      case 'int':
+        send(pid, 'SIGINT');
+        break;
+      case 'term':
+        send(pid, 'SIGTERM');
+        break;
+      case 'kill':
+        send(pid, 'SIGKILL');
+        break;
+      case 'group':
+        send(-pid, 'SIGINT');
+        break;
+      case 'twice': {
+        const one = (): NodeJS.Signals => random.pick(['SIGINT', 'SIGTERM']);
+        const to = random.pick([pid, -pid]);
+        send(to, one());
+        await sleep(random.between(0, SECOND_MS));
+        send(to, one());
+        break;
+      }
+      case 'limit':
+    }
+  }
+
+  /** Ends what should have ended by itself: it was started here. */
+  private endOrphans(members: readonly Member[], isOrphaned: boolean): void {
+    if (members.length === 0) return;
+    if (isOrphaned) this.row.orphans++;
+    const commands = members.map(({ command }) => command.slice(0, 120)).join('; ');
+    this.what.push(`${isOrphaned ? 'left behind' : 'still runs'}: ${commands}`);
+    for (const { pid } of members) send(pid, 'SIGKILL');
+  }
+
+  private checkEnding({ code }: Ending, stderr: string): void {
+    const codes: readonly number[] = WAYS[this.way];
+    if (code !== 0 && !codes.includes(code)) this.what.push(`exit code ${code}, not ${codes.join(' or ')}`);
+    if (BROKEN.test(stderr)) this.what.push('what it says is of a bug');
+    const lines = stderr.split('\n').filter((line) => line.startsWith('ort-tl: '));
+    if (lines.length > 1) this.what.push(`${lines.length} errors in place of one`);
+  }
+
+  private checkLeftovers(when: string): void {
+    const leftovers = leftoversIn(this.place);
+    if (leftovers.length === 0) return;
+    this.row.leftovers++;
+    this.what.push(`left behind${when}: ${leftovers.slice(0, 5).join(' ')}${leftovers.length > 5 ? ' …' : ''}`);
+  }
+
+  /** Goes on until the case is finished, and compares. */
+  private async goOn(code: number, stdout: string): Promise<void> {
+    const { killCase, place } = this;
+    let last = stdout;
+    let next = killCase.next(place, code);
+    const hasMore = next !== undefined;
+    for (let runs = 0; next; runs++) {
+      if (runs === MOST_RUNS) {
+        this.what.push(`was not finished after ${runs} more runs`);
+        return;
+      }
+      const running = start(next, place, this.mark);
+      const ending = await running.ended;
+      const output = running.output();
+      if (ending.code !== 0) {
+        this.what.push(`ort-tl ${next.join(' ')} then ended with ${ending.code}: ${output.stderr.trim().slice(-500)}`);
+        return;
+      }
+      last = output.stdout;
+      next = killCase.next(place, 0);
+    }
+    if (hasMore) this.checkLeftovers(', after the next command too');
+    this.endOrphans(familyOf(this.mark), true);
+    const unbroken = killCase.unbroken?.(place) ?? killCase.words;
+    const reference = await this.references.of(unbroken);
+    const other = otherBits(killCase.bits(place, last), reference.bits);
+    if (other.length > 0) this.row.otherBits++;
+    this.what.push(...other);
+  }
+}

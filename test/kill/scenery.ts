@@ -1,0 +1,48 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { drawPictures } from '../../src/data/pictures.js';
+import { main } from './command.js';
+
+export const SMALL_MODEL = fileURLToPath(new URL('../../models/small_cnn.onnx', import.meta.url));
+
+/** What every try begins with. Nothing is written here afterwards. */
+export interface Scenery {
+  /** Drawn pictures, below train/ and val/. */
+  readonly pictures: string;
+  /** A finished run on them, F1C1. */
+  readonly tuned: string;
+  /** Another one, F1C0 with another seed: what is to be replaced. */
+  readonly older: string;
+  /** Features of both. */
+  readonly cache: string;
+}
+
+/** @param size in pictures a class; 100 make most verbs take some seconds on two quiet cores. */
+export async function makeScenery(root: string, size: number): Promise<Scenery> {
+  const scenery = {
+    pictures: join(root, 'pictures'),
+    tuned: join(root, 'tuned'),
+    older: join(root, 'older'),
+    cache: join(root, 'cache'),
+  };
+  mkdirSync(root, { recursive: true });
+  const trainPerClass = size;
+  const valPerClass = Math.ceil(size / 2);
+  await drawPictures(scenery.pictures, { set: 'demo', trainPerClass, valPerClass, seed: 0 });
+  train(scenery.tuned, 'F1C1', 0);
+  train(scenery.older, 'F1C0', OLDER_SEED);
+  return scenery;
+
+  function train(out: string, policy: string, seed: number): void {
+    const words = ['--model', SMALL_MODEL, '--data', scenery.pictures, '--cache', scenery.cache];
+    const settings = ['--policy', policy, '--seed', String(seed), '--epochs', '1', '--out', out];
+    const { status, stderr } = spawnSync(process.execPath, [main, 'train', ...words, ...settings, '--quiet'], {
+      encoding: 'utf8',
+    });
+    if (status !== 0) throw new Error(`cannot prepare the tries: ${stderr}`);
+  }
+}
+
+export const OLDER_SEED = 7;
