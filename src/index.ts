@@ -52,7 +52,8 @@ export { type ScheduleName, scheduleCalled, scheduleNames } from './optim/schedu
 export type { EndedBy, EpochResult, Summary, TrainEvent } from './train/events.js';
 export { type ClassMetrics, type MetricName, metricNames, type Metrics } from './train/metrics.js';
 export type { ClassWeights, TrainOptions } from './train/options.js';
-export { checkRunFolder, runName, Trainer } from './train/trainer.js';
+export { checkRunFolder, isRun, runFilesIn, settleRun } from './train/runFiles.js';
+export { runName, Trainer } from './train/trainer.js';
 
 // How many layers to train.
 export {
@@ -137,4 +138,5 @@ export {
 
 export { UserError } from './errors.js';
 export { type FileContent, writeFileAtomically, writeFilesAtomically } from './files.js';
+export { type FolderLock, lockFolder, whileLocked } from './lock.js';
 export { packageVersion } from './version.js';

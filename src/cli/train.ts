@@ -19,6 +19,7 @@ import {
   runName,
   scheduleCalled,
   scheduleNames,
+  settleRun,
   Trainer,
   type TrainOptions,
   type TrainSettings,
@@ -276,13 +277,14 @@ export const verb: Verb<Arguments> = {
     });
     const { signal } = interruption;
     let out = args.out;
+    let trainer: Trainer | undefined;
     try {
       const model = readModel(args.model);
       const settings = { ...optionsOf(args, dataset.classes), provider: await providerCalled(args.provider) };
       let found: Recommendation | undefined;
       if (args.policy.toLowerCase() === AUTO) {
         // Not after minutes of choosing.
-        if (out !== undefined && !args.overwrite) checkRunFolder(out);
+        if (out !== undefined) checkRunFolder(out, args);
         const measured = { ...settings, ...(await meterFor(undefined)), model, dataset, signal };
         found = await reportRecommendation(terminal, measured);
         args = { ...args, policy: found.policy };
@@ -293,12 +295,13 @@ export const verb: Verb<Arguments> = {
       const folder = out;
       const resume = args.resume !== undefined && existsSync(join(folder, 'last'));
       const overwrite = given.overwrite || args.resume !== undefined;
-      const trainer = new Trainer({ ...options, resume, overwrite, signal });
-      const summary = await reportTraining(terminal, dataset, trainer, async ({ type }) => {
+      const running = (trainer = new Trainer({ ...options, resume, overwrite, signal }));
+      const summary = await reportTraining(terminal, dataset, running, async ({ type }) => {
         // Not earlier: settings that do not fit leave nothing behind.
         if (type !== 'compiled' || args.resume !== undefined) return;
-        await writeSettings(folder, args);
-        if (found) await writeFileAtomically(join(folder, RECOMMENDATION_FILE), `${JSON.stringify(found, null, 2)}\n`);
+        const { place } = running;
+        await writeSettings(place, args);
+        if (found) await writeFileAtomically(join(place, RECOMMENDATION_FILE), `${JSON.stringify(found, null, 2)}\n`);
       });
       terminal.json(summary);
       if (summary.stopped) process.exitCode = interruption.exitCode;
@@ -309,7 +312,7 @@ export const verb: Verb<Arguments> = {
     } finally {
       interruption.close();
     }
-    if (signal.aborted && out !== undefined && existsSync(join(out, SETTINGS_FILE)))
+    if (signal.aborted && out !== undefined && !trainer?.holdsOldRun && existsSync(join(out, SETTINGS_FILE)))
       terminal.warn(`go on with: ort-tl train --resume ${out}`);
   },
 };
@@ -385,6 +388,7 @@ export function checkSettings(settings: TrainSettings): void {
 function settingsOfRun(folder: string): Partial<Arguments> {
   const flags = process.argv.flatMap((word) => (word.startsWith('--') ? [word.slice(2).split('=')[0] ?? ''] : []));
   const other = flags.find((flag) => flag !== 'resume' && !DISPLAY.includes(flag));
+  settleRun(folder);
   const settings = join(folder, SETTINGS_FILE);
   if (other !== undefined) {
     const anew = other === 'config' ? '' : `, or begin a new run with --config ${settings} --${other} …`;
@@ -407,6 +411,7 @@ export interface RunSettings {
 
 /** What a run's settings say it began with. @throws UserError `bad-config`. */
 export function beginningOfRun(folder: string): RunSettings {
+  settleRun(folder);
   const path = join(folder, SETTINGS_FILE);
   const settings = existsSync(path) ? readConfig(path, SETTINGS, SWITCHES, WAIVED) : {};
   const text = (name: string) => (typeof settings[name] === 'string' ? settings[name] : undefined);

@@ -29,7 +29,8 @@ import { drawRange, rangeOfRates, smoothed, valleyOf } from './learningRateRange
 import { isBetter, type Metrics, metricsOf, predictionOf } from './metrics.js';
 import { type Settings, settingsOf, type TrainOptions } from './options.js';
 import { planOf, quantizeFrozen } from './quantizeFrozen.js';
-import { FLOAT_MODEL, RunFolder } from './runFolder.js';
+import { FLOAT_MODEL } from './runFiles.js';
+import { RunFolder } from './runFolder.js';
 
 /** Steps asked of the worker at a time: progress is told, and limits are looked at, between them. */
 const STEPS_PER_CALL = 16;
@@ -49,6 +50,8 @@ const LARGEST_GROWTH = 3;
  *     for await (const event of new Trainer({ model, dataset, policy: 'F1C1', out: 'runs/first' })) …
  */
 export class Trainer implements AsyncIterable<TrainEvent> {
+  private folder: RunFolder | undefined;
+
   constructor(private readonly options: TrainOptions) {}
 
   /**
@@ -56,7 +59,17 @@ export class Trainer implements AsyncIterable<TrainEvent> {
    * @throws UserError for a policy that does not fit, too many unreadable photos, a loss that runs away, a full disk.
    */
   [Symbol.asyncIterator](): AsyncGenerator<TrainEvent, Summary> {
-    return train(this.options);
+    return train(this.options, (folder) => (this.folder = folder));
+  }
+
+  /** Whether its folder still holds the run that it was to replace: that stays until the new one has something to show. */
+  get holdsOldRun(): boolean {
+    return this.folder?.holdsOldRun ?? false;
+  }
+
+  /** The folder that the run is written into now: `out`, or, while that holds an earlier run, one inside of it. */
+  get place(): string {
+    return this.folder?.path('.') ?? this.options.out;
   }
 
   /** Trains to the end. @throws as the iterator does. */
@@ -71,11 +84,20 @@ export class Trainer implements AsyncIterable<TrainEvent> {
   }
 }
 
-async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
-  const { dataset, out, signal } = options;
+async function* train(options: TrainOptions, onOpen: (folder: RunFolder) => void): AsyncGenerator<TrainEvent, Summary> {
+  const folder = RunFolder.open(options.out, `training ${options.policy}`);
+  onOpen(folder);
+  try {
+    return yield* trainIn(folder, options);
+  } finally {
+    folder.close();
+  }
+}
+
+async function* trainIn(folder: RunFolder, options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
+  const { dataset, signal } = options;
   const began = performance.now();
-  const { manifest, settings, identity, resumed } = yield* prepare(options);
-  const folder = RunFolder.open(out);
+  const { manifest, settings, identity, resumed } = yield* prepare(folder, options);
   await folder.startLog(resumed?.progress.results.length ?? 0);
   const tell = <Event extends TrainEvent>(event: Event): Event => {
     if (event.type !== 'progress') folder.log(event);
@@ -121,7 +143,7 @@ async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary
 }
 
 /** Compiles, writes the artifacts, and reads where a run that is to go on stopped. What was compiled is let go of: it is large. */
-async function* prepare(options: TrainOptions) {
+async function* prepare(folder: RunFolder, options: TrainOptions) {
   const { dataset, model, out, signal } = options;
   const planning = planningOf(options, settingsOf(options));
   const isQuantized = planning.settings.frozen === 'int8';
@@ -132,14 +154,14 @@ async function* prepare(options: TrainOptions) {
     // In the order in which they are compared: other photos change settings too.
     const identity: Identity = { source: model.sha256, photos: identityOf(dataset), ...settings };
     const resumed = options.resume ? readLast(out, identity) : undefined;
-    if (!resumed) RunFolder.clear(out, options.overwrite ?? false);
+    if (!resumed) folder.begin(options.overwrite ?? false, model.path);
     if (inFloat) {
-      const before = resumed ? frozenBefore(join(out, 'artifacts')) : undefined;
+      const before = resumed ? frozenBefore(folder.path('artifacts')) : undefined;
       const quantized = yield* quantizeFrozen(inFloat.compiled, dataset, settings, before, signal);
       compiling = compiledHere(quantized, settings);
     }
     // First, since it leaves nothing behind where it fails.
-    const manifest = await compiling.write(join(out, 'artifacts'));
+    const manifest = await compiling.write(folder.path('artifacts'));
     return { manifest, settings, identity, resumed };
   } finally {
     compiling.close();
@@ -477,10 +499,12 @@ class Session {
     this.unwritten = {};
     if (best) await folder.writeBest(best.parameters, best.result, this.manifest.source.sha256);
     if (state && withProgress) {
-      await writeLast(options.out, state, progress);
+      await writeLast(folder.path('.'), state, progress);
       await folder.writeResults(progress.results);
       if (options.tensorboard) await folder.writeTensorBoard(progress.results, progress.startedAtMs);
     }
+    // A run that is stopped before it has a best epoch replaces no earlier one.
+    if (best || (state && !options.signal?.aborted)) await folder.replaceOld();
     giveBack(
       [best?.parameters, state].flatMap((tensors) => [...(tensors?.values() ?? [])].map(({ data }) => data.buffer)),
     );
@@ -560,9 +584,9 @@ class Session {
     if (learningRate === undefined)
       throw new UserError('no-learning-rate', 'the loss fell at no learning rate from 1e-6 to 1; state one (--lr)');
     this.progress.learningRate = learningRate;
-    const figure = this.folder.path('learning-rate.svg');
-    await writeFileAtomically(figure, await drawRange(rates, curve, learningRate));
-    yield { type: 'learning-rate', learningRate, figure };
+    const figure = 'learning-rate.svg';
+    await writeFileAtomically(this.folder.path(figure), await drawRange(rates, curve, learningRate));
+    yield { type: 'learning-rate', learningRate, figure: join(this.options.out, figure) };
   }
 
   /** What to throw when the loss runs away; the best weights so far become the model. */
@@ -611,8 +635,11 @@ class Session {
     const { dataset, signal } = options;
     const stopped = this.endedBy === 'interrupt';
     if (!progress.best) {
-      const kept =
-        progress.partial.steps > 0 ? `what was learned is in ${options.out}/last` : 'nothing was learned yet';
+      const kept = folder.holdsOldRun
+        ? `the run in ${options.out} is as it was`
+        : progress.partial.steps > 0
+          ? `what was learned is in ${options.out}/last`
+          : 'nothing was learned yet';
       throw new UserError('stopped', `stopped before the first epoch was finished; ${kept}`);
     }
     await this.write();
@@ -728,11 +755,6 @@ async function* verify(
     await classifier.close();
   }
   return { photos: done, agreeing, right };
-}
-
-/** Refuses a folder that holds what an earlier run has learned. @throws UserError `run-exists`. */
-export function checkRunFolder(out: string): void {
-  RunFolder.clear(out, false);
 }
 
 /** A name for a run: the model's and the policy's. */
