@@ -1,5 +1,5 @@
 import { type Dirent, statfsSync } from 'node:fs';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
@@ -34,9 +34,19 @@ export async function listCache(root: string): Promise<CacheEntry[]> {
     .sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime() || (a.name < b.name ? -1 : 1));
 }
 
-/** Removes entries. A run that reads one keeps its open files, and computes again what it lacks later. */
+/** What a store's folder holds: its rows, what tells of them, and what is being written of that. */
+const OURS = /^(?:[0-9a-z]+-[0-9a-f]{12}\.[a-z]+|(?:layout|frozen-batch)\.json)(?:\.[0-9a-f]{8}\.partial)?$/;
+
+/**
+ * Removes entries, and leaves what else lies in their folders. A run that reads one keeps its open files, and computes again what it
+ * lacks later.
+ */
 export async function removeFromCache(entries: readonly CacheEntry[]): Promise<void> {
-  for (const { folder } of entries) await rm(folder, { recursive: true, force: true });
+  for (const { folder } of entries) {
+    for (const name of await readdir(folder).catch(() => []))
+      if (OURS.test(name)) await rm(join(folder, name), { force: true });
+    await rmdir(folder).catch(() => undefined);
+  }
 }
 
 /** Of `entries`, the last used first, those to remove so that the others are no older and take no more bytes than they may. */
