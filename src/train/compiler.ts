@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { UserError } from '../errors.js';
+import { onExit } from '../onExit.js';
 import type { ModelFile } from '../onnx/model.js';
 import type { Answer, Request } from './compilerProcess.js';
 import { compileWithin, type Planning } from './compileWithin.js';
@@ -46,6 +47,10 @@ async function compileApart({ path, sha256 }: ModelFile, planning: Planning): Pr
   // Under a TypeScript test runner this file is source, and the process runs the built one.
   const file = import.meta.url.endsWith('.ts') ? '../../dist/train/compilerProcess.js' : './compilerProcess.js';
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), { serialization: 'advanced', execArgv: [] });
+  child.once(
+    'exit',
+    onExit(() => child.kill('SIGKILL')),
+  );
   try {
     const { settings } = await ask(child, { path, sha256, planning });
     return {

@@ -1,3 +1,4 @@
+import { Worker } from 'node:worker_threads';
 import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { messageOf, UserError } from '../errors.js';
@@ -30,6 +31,7 @@ async function carryOut(request: Request): Promise<Answer> {
   return { settings };
 }
 
+new Worker(new URL('./parentWatch.js', import.meta.url)).unref();
 // Whoever asks decides when to stop.
 process.on('SIGINT', () => undefined);
 process.on('disconnect', () => process.exit());
