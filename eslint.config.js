@@ -36,8 +36,8 @@ export default defineConfig(
         {
           patterns: [
             {
-              regex: '^\\.\\./(?!(index|errors|files|version)\\.js$)',
-              message: 'The CLI uses the public API alone; errors, files and version load without ONNX Runtime.',
+              regex: '^\\.\\./(?!(index|errors|files|lifeline|version)\\.js$)',
+              message: 'The CLI uses the public API alone; errors, files, lifeline and version load without ONNX Runtime.',
             },
           ],
         },

@@ -7,6 +7,8 @@ import { Duplex, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EnergyReading, type IdleBaseline, type Meter, withIdle } from '../energy/meter.js';
 import { messageOf, UserError } from '../errors.js';
+import { LIFELINE } from '../lifeline.js';
+import { onExit } from '../onExit.js';
 import { childSeconds, memoryOf, processTree, storageBytes } from './processTree.js';
 
 /** What a command cost. What could not be measured is null, and `notes` say why. */
@@ -46,6 +48,8 @@ export interface MeasureOptions {
    * signal on, and leaves the rest to them.
    */
   readonly signal?: AbortSignal;
+  /** For commands of ort-tl: they end when this process does, however that ends. */
+  readonly endsWithUs?: boolean;
 }
 
 /**
@@ -76,8 +80,8 @@ async function runBehindShell(command: readonly string[], options: MeasureOption
   const errors = given === 'ignore' ? openSync(devNull, 'w') : given;
   const child = spawn('/bin/sh', ['-c', SHELL, 'sh', ...command], {
     cwd: options.cwd,
-    env: options.env ?? process.env,
-    stdio: [input, output, 'ignore', 'pipe', errors],
+    env: envOf(options, SHELL_LIFELINE),
+    stdio: [input, output, 'ignore', 'pipe', errors, ...lifelineOf(options)],
   });
   if (given === 'ignore' && typeof errors === 'number') closeSync(errors);
   const control = child.stdio[3];
@@ -93,7 +97,7 @@ async function runBehindShell(command: readonly string[], options: MeasureOption
   const began = performance.now();
   control.write('\n');
   const memory = new PeakMemory(pid);
-  const stopEnding = endOnAbort(options.signal, () => (pid === undefined ? [] : processTree(pid).slice(1)));
+  const stopEnding = endOnAbort(options, () => (pid === undefined ? [] : processTree(pid).slice(1)));
   const answer = await answers.next();
   const wallSeconds = (performance.now() - began) / 1000;
   stopEnding();
@@ -134,8 +138,8 @@ async function runDirectly(command: readonly string[], options: MeasureOptions):
   const [program = '', ...args] = command;
   const child = spawn(program, args, {
     cwd: options.cwd,
-    env: options.env ?? process.env,
-    stdio: stdioOf(options),
+    env: envOf(options, DIRECT_LIFELINE),
+    stdio: [...stdioOf(options), ...lifelineOf(options)],
   });
   const exited = new Promise<[number | null, NodeJS.Signals | null]>((done, fail) => {
     child.once('error', fail);
@@ -144,7 +148,7 @@ async function runDirectly(command: readonly string[], options: MeasureOptions):
     });
   });
   const closed = closeOf(child, options, child.stderr);
-  const stopEnding = endOnAbort(options.signal, () => (child.pid === undefined ? [] : [child.pid]));
+  const stopEnding = endOnAbort(options, () => (child.pid === undefined ? [] : [child.pid]));
   const [code, signal] = await exited;
   const wallSeconds = (performance.now() - began) / 1000;
   stopEnding();
@@ -163,6 +167,17 @@ async function runDirectly(command: readonly string[], options: MeasureOptions):
     ...energyRead,
     notes: ['CPU seconds, memory and bytes of storage are told by /proc, which Linux alone has'],
   };
+}
+
+/** Where the commands have the other end of the lifeline, behind a shell and without one. */
+const SHELL_LIFELINE = 5;
+const DIRECT_LIFELINE = 3;
+
+/** A pipe that nothing is written to. Its end says that this process has ended. */
+const lifelineOf = ({ endsWithUs }: MeasureOptions): 'pipe'[] => (endsWithUs ? ['pipe'] : []);
+
+function envOf({ env = process.env, endsWithUs }: MeasureOptions, descriptor: number): NodeJS.ProcessEnv {
+  return endsWithUs ? { ...env, [LIFELINE]: String(descriptor) } : env;
 }
 
 /** A meter that may fail without the command being any the worse. */
@@ -283,8 +298,8 @@ function isReadable(stream: unknown): stream is Readable {
 /** How long processes may need to end by themselves. */
 const GRACE_MS = 5000;
 
-/** Ends `processes` once `signal` aborts. Gives what is to be called when there is nothing left to end. */
-function endOnAbort(signal: AbortSignal | undefined, processes: () => readonly number[]): () => void {
+/** Ends `processes` once the signal aborts. Gives what is to be called when there is nothing left to end. */
+function endOnAbort({ signal, endsWithUs }: MeasureOptions, processes: () => readonly number[]): () => void {
   let timer: NodeJS.Timeout | undefined;
   const send = (name: NodeJS.Signals) => {
     for (const pid of processes()) {
@@ -308,7 +323,10 @@ function endOnAbort(signal: AbortSignal | undefined, processes: () => readonly n
   };
   if (signal?.aborted) end();
   signal?.addEventListener('abort', end, { once: true });
+  // At once, since what they write is removed next.
+  const forget = endsWithUs ? onExit(() => send('SIGKILL')) : undefined;
   return () => {
+    forget?.();
     clearTimeout(timer);
     signal?.removeEventListener('abort', end);
   };

@@ -112,6 +112,7 @@ export const verb: Verb<Arguments> = {
       terminal.warn('ending the training under way; what is finished is kept');
     });
     const { signal } = interruption;
+    let close: (() => void) | undefined;
     try {
       const session = await SuiteSession.open(suite, {
         command: COMMAND,
@@ -122,6 +123,7 @@ export const verb: Verb<Arguments> = {
         ...(args.powercap === undefined ? {} : { powercap: args.powercap }),
       });
       const view = new View(terminal);
+      close = () => session.close();
       try {
         for await (const event of session.prepare()) view.show(event);
         if (args['dry-run']) {
@@ -147,6 +149,7 @@ export const verb: Verb<Arguments> = {
         terminal.warn('stopped; the same command goes on');
       } else if (view.failed > 0 && !args['report-only']) process.exitCode = 1;
     } finally {
+      close?.();
       interruption.close();
     }
   },

@@ -3,6 +3,7 @@ import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { messageOf, UserError } from '../errors.js';
 import { fileErrorCode, fileReason } from '../files.js';
+import { watchLifeline } from '../lifeline.js';
 import { packageVersion } from '../version.js';
 import { listenToSignals } from './interruption.js';
 import { closeLine, coloured, oneLine } from './terminal.js';
@@ -33,6 +34,8 @@ function fail(thrown: unknown): never {
 }
 
 listenToSignals();
+// A suite that was killed is not there to end its training.
+watchLifeline(() => process.exit(EXIT.failure));
 process.stdout.on('error', (cause) => {
   // Who read it has enough, such as `head`.
   if (fileErrorCode(cause) === 'EPIPE') process.exit(EXIT.pipe);

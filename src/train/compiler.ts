@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, type ForkOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -46,7 +46,8 @@ function isLarge({ path }: ModelFile): boolean {
 async function compileApart({ path, sha256 }: ModelFile, planning: Planning): Promise<Compiling> {
   // Under a TypeScript test runner this file is source, and the process runs the built one.
   const file = import.meta.url.endsWith('.ts') ? '../../dist/train/compilerProcess.js' : './compilerProcess.js';
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), { serialization: 'advanced', execArgv: [] });
+  const options: ForkOptions = { serialization: 'advanced', execArgv: [] };
+  const child = fork(fileURLToPath(new URL(file, import.meta.url)), [String(process.pid)], options);
   child.once(
     'exit',
     onExit(() => child.kill('SIGKILL')),

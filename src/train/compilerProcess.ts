@@ -31,7 +31,7 @@ async function carryOut(request: Request): Promise<Answer> {
   return { settings };
 }
 
-new Worker(new URL('./parentWatch.js', import.meta.url)).unref();
+new Worker(new URL('./parentWatch.js', import.meta.url), { workerData: process.argv[2] }).unref();
 // Whoever asks decides when to stop.
 process.on('SIGINT', () => undefined);
 process.on('disconnect', () => process.exit());

@@ -1,8 +1,10 @@
+import { workerData } from 'node:worker_threads';
+
 /**
  * A thread of a process that computes for another one, and does not look up meanwhile: it ends the process soon after that one has
- * ended, however it did.
+ * ended, however it did. Its data is the number of that one, which may have ended before the thread begins.
  */
-const parent = process.ppid;
+const parent = Number(workerData);
 const LOOK_EVERY_MS = 500;
 /** A process that is not busy ends by itself, and removes what it was writing. */
 const GRACE_MS = 1000;
