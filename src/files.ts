@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, UserError } from './errors.js';
@@ -59,8 +59,14 @@ export async function writeFilesAtomically(files: readonly FileContent[]): Promi
   }
 }
 
-/** @throws UserError `write-failed` where a file is to be and a folder is, or the other way round: better said before the work than after. */
-export async function checkPlace(path: string, kind: 'file' | 'folder'): Promise<void> {
+/**
+ * Looks at the place where something is to be written: better before the work than after.
+ * @param inputs files that the work reads. What else lies at the place of a file is replaced.
+ * @throws UserError `write-failed` where a file is to be and a folder is, or the other way round; `bad-arguments` where an input is.
+ */
+export async function checkPlace(path: string, kind: 'file' | 'folder', inputs: readonly string[] = []): Promise<void> {
+  if (inputs.some((input) => isSameFile(path, input)))
+    throw new UserError('bad-arguments', `${path} is read here, and would be replaced; name another ${kind} (--out)`);
   const isFolder = await stat(path).then(
     (found) => found.isDirectory(),
     () => kind === 'folder',
@@ -111,6 +117,40 @@ export async function makeFolder(folder: string): Promise<string[]> {
     for (const each of above.reverse()) await rmdir(each).catch(() => undefined);
     throw thrown;
   }
+}
+
+/** As {@link makeFolder} does, at once. */
+export function makeFolderSync(folder: string): string[] {
+  try {
+    mkdirSync(folder);
+    return [folder];
+  } catch (thrown) {
+    const code = fileErrorCode(thrown);
+    if (code === 'EEXIST' && statSync(folder).isDirectory()) return [];
+    if (code !== 'ENOENT' || dirname(folder) === folder) throw thrown;
+  }
+  const above = makeFolderSync(dirname(folder));
+  try {
+    return [...above, ...makeFolderSync(folder)];
+  } catch (thrown) {
+    for (const each of above.reverse()) removeIfEmpty(each);
+    throw thrown;
+  }
+}
+
+/** Removes a folder in which nothing is; any other stays. */
+export function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // It is not empty, or not there, or not ours to remove.
+  }
+}
+
+/** Whether both are there and the same, under two names or through a link too. */
+export function isSameFile(a: string, b: string): boolean {
+  const [one, other] = [a, b].map((path) => statSync(path, { bigint: true, throwIfNoEntry: false }));
+  return one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino;
 }
 
 /** The file system's message without the call and the path that Node puts behind it. */

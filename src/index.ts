@@ -2,6 +2,7 @@
 export { compile, type Compiled, type CompileOptions, writeArtifacts } from './artifacts/compile.js';
 export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspect.js';
 export { type Artifacts, loadArtifacts, readManifest } from './artifacts/load.js';
+export { checkArtifactsPlace } from './artifacts/place.js';
 export type { Manifest, Preprocessing } from './artifacts/manifest.js';
 export {
   compileOnDevice,
@@ -12,7 +13,7 @@ export {
 export { type PreprocessingOptions, type Preset, PRESETS } from './artifacts/preprocessing.js';
 export { checkStepOptions, type StepOptions } from './artifacts/stepOptions.js';
 export { type TunedManifest, tunedModel } from './artifacts/tunedModel.js';
-export { type ModelFile, readModel, writeModel } from './onnx/model.js';
+export { filesOf, type ModelFile, readModel, writeModel } from './onnx/model.js';
 export type { ModelProto } from './onnx/onnx_pb.js';
 export type { DType, Tensor, TensorData } from './onnx/tensor.js';
 export type { TrainingCheckpoint } from './onnx/trainingCheckpoint.js';
@@ -56,7 +57,8 @@ export type { EndedBy, EpochResult, FinalPart, PhotoAccount, Summary, TrainEvent
 export { type ClassMetrics, type MetricName, metricNames, type Metrics } from './train/metrics.js';
 export type { ClassWeights, TrainOptions } from './train/options.js';
 export type { Move, PlaceChange } from './train/place.js';
-export { checkRunFolder, runName, Trainer } from './train/trainer.js';
+export { checkRunFolder, isRun, runFilesIn, settleRun } from './train/runFiles.js';
+export { runName, Trainer } from './train/trainer.js';
 
 // How many layers to train.
 export {
@@ -74,7 +76,7 @@ export { exportModel, type ExportedModel, type ExportOptions, type ExportProgres
 export { type InferenceOptions, type Precision, precisions } from './export/inferenceModel.js';
 export type { Parity } from './export/parity.js';
 export { encodeTuned, type Learned, readLearned } from './export/run.js';
-export { webFolder, type WebOptions } from './export/webFolder.js';
+export { checkWebFolder, webFolder, type WebOptions } from './export/webFolder.js';
 export { ImageClassifier, type ImageSize, type LoadOptions } from './runtime/classifier.js';
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { type Explanation, PhotoExplainer } from './train/explain.js';
@@ -141,4 +143,5 @@ export {
 
 export { UserError } from './errors.js';
 export { type FileContent, writeFileAtomically, writeFilesAtomically } from './files.js';
+export { type FolderLock, lockFolder, whileLocked } from './lock.js';
 export { packageVersion } from './version.js';

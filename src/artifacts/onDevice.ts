@@ -39,7 +39,7 @@ export interface OnDeviceArtifacts {
   readonly checkpoint: TrainingCheckpoint;
 }
 
-const ON_DEVICE_FILES = {
+export const ON_DEVICE_FILES = {
   training: 'training_model.onnx',
   evaluation: 'eval_model.onnx',
   optimizer: 'optimizer_model.onnx',

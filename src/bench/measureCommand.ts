@@ -7,6 +7,8 @@ import { Duplex, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EnergyReading, type IdleBaseline, type Meter, withIdle } from '../energy/meter.js';
 import { messageOf, UserError } from '../errors.js';
+import { LIFELINE } from '../lifeline.js';
+import { onExit } from '../onExit.js';
 import { userEnvironment } from '../runtime/telemetry.js';
 import { childSeconds, memoryOf, processTree, storageBytes } from './processTree.js';
 
@@ -47,6 +49,8 @@ export interface MeasureOptions {
   readonly signal?: AbortSignal;
   /** Gets, before the command starts, what sends a signal to all of its processes, and leaves the rest to them. */
   readonly onStart?: (send: (name: NodeJS.Signals) => void) => void;
+  /** For commands of ort-tl: they end when this process does, however that ends. */
+  readonly endsWithUs?: boolean;
 }
 
 /**
@@ -99,8 +103,8 @@ async function runBehindShell(command: readonly string[], options: MeasureOption
   const errors = given === 'ignore' ? openSync(devNull, 'w') : given;
   const child = spawn('/bin/sh', ['-c', SHELL, 'sh', ...command], {
     cwd: options.cwd,
-    env: options.env ?? userEnvironment(),
-    stdio: [input, output, 'ignore', 'pipe', errors],
+    env: envOf(options, SHELL_LIFELINE),
+    stdio: [input, output, 'ignore', 'pipe', errors, ...lifelineOf(options)],
   });
   if (given === 'ignore' && typeof errors === 'number') closeSync(errors);
   const control = child.stdio[3];
@@ -118,7 +122,7 @@ async function runBehindShell(command: readonly string[], options: MeasureOption
   const watch = Number((await answers.next()).value);
   const processes = () => (pid === undefined ? [] : processTree(pid).filter((each) => each !== pid && each !== watch));
   const memory = new PeakMemory(processes);
-  const stopEnding = endOnAbort(options.signal, processes);
+  const stopEnding = endOnAbort(options, processes);
   const stopPassing = passSignals(options, processes);
   const answer = await answers.next();
   const wallSeconds = (performance.now() - began) / 1000;
@@ -161,8 +165,8 @@ async function runDirectly(command: readonly string[], options: MeasureOptions):
   const [program = '', ...args] = command;
   const child = spawn(program, args, {
     cwd: options.cwd,
-    env: options.env ?? userEnvironment(),
-    stdio: stdioOf(options),
+    env: envOf(options, DIRECT_LIFELINE),
+    stdio: [...stdioOf(options), ...lifelineOf(options)],
   });
   const exited = new Promise<[number | null, NodeJS.Signals | null]>((done, fail) => {
     child.once('error', fail);
@@ -172,7 +176,7 @@ async function runDirectly(command: readonly string[], options: MeasureOptions):
   });
   const closed = closeOf(child, options, child.stderr);
   const processes = () => (child.pid === undefined ? [] : [child.pid]);
-  const stopEnding = endOnAbort(options.signal, processes);
+  const stopEnding = endOnAbort(options, processes);
   const stopPassing = passSignals(options, processes);
   const [code, signal] = await exited;
   const wallSeconds = (performance.now() - began) / 1000;
@@ -193,6 +197,17 @@ async function runDirectly(command: readonly string[], options: MeasureOptions):
     ...energyRead,
     notes: ['CPU seconds, memory and bytes of storage are told by /proc, which Linux alone has'],
   };
+}
+
+/** Where the commands have the other end of the lifeline, behind a shell and without one. */
+const SHELL_LIFELINE = 5;
+const DIRECT_LIFELINE = 3;
+
+/** A pipe that nothing is written to. Its end says that this process has ended. */
+const lifelineOf = ({ endsWithUs }: MeasureOptions): 'pipe'[] => (endsWithUs ? ['pipe'] : []);
+
+function envOf({ env = userEnvironment(), endsWithUs }: MeasureOptions, descriptor: number): NodeJS.ProcessEnv {
+  return endsWithUs ? { ...env, [LIFELINE]: String(descriptor) } : env;
 }
 
 /** A meter that may fail without the command being any the worse. */
@@ -312,8 +327,8 @@ function isReadable(stream: unknown): stream is Readable {
 /** How long processes may need to end by themselves. */
 const GRACE_MS = 3000;
 
-/** Ends `processes` once `signal` aborts. Gives what is to be called when there is nothing left to end. */
-function endOnAbort(signal: AbortSignal | undefined, processes: () => readonly number[]): () => void {
+/** Ends `processes` once the signal aborts. Gives what is to be called when there is nothing left to end. */
+function endOnAbort({ signal, endsWithUs }: MeasureOptions, processes: () => readonly number[]): () => void {
   let timer: NodeJS.Timeout | undefined;
   const end = () => {
     sendTo(processes(), 'SIGTERM');
@@ -323,7 +338,10 @@ function endOnAbort(signal: AbortSignal | undefined, processes: () => readonly n
   };
   if (signal?.aborted) end();
   signal?.addEventListener('abort', end, { once: true });
+  // At once, since what they write is removed next.
+  const forget = endsWithUs ? onExit(() => sendTo(processes(), 'SIGKILL')) : undefined;
   return () => {
+    forget?.();
     clearTimeout(timer);
     signal?.removeEventListener('abort', end);
   };

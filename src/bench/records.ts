@@ -1,5 +1,6 @@
 import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { z } from 'zod';
+import { UserError } from '../errors.js';
 import { jsonText } from '../text.js';
 import { writeFailed } from '../files.js';
 import type { ByRound } from './statistics.js';
@@ -20,6 +21,18 @@ const recordSchema = z.object({
 });
 export type MeasurementRecord = z.infer<typeof recordSchema>;
 
+/** How every record begins. */
+const BEGINNING = '{"id":"';
+
+/** A line of a file of records; undefined for one that is empty, cut off in the middle of being written, or of another kind. */
+export function recordOf(line: string): MeasurementRecord | undefined {
+  try {
+    return recordSchema.parse(JSON.parse(line));
+  } catch {
+    return undefined;
+  }
+}
+
 /** Measurements in a file of JSON lines, to which each is added as soon as it is made: a run that was cut off goes on. */
 export class Records {
   private readonly all: MeasurementRecord[];
@@ -31,18 +44,17 @@ export class Records {
     this.all = [...all];
   }
 
-  /** @param options `fresh` throws away what is there. */
+  /** @param options `fresh` throws away what is there. @throws UserError `foreign-files` when that is not of records. */
   static open(path: string, { fresh = false } = {}): Records {
+    const found = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
+    const [first = '', ...others] = found.filter((line) => line !== '');
+    // The very first one may have been cut off.
+    const isBegun = others.length === 0 && first.startsWith(BEGINNING.slice(0, first.length));
+    if (!isBegun && !found.some((line) => recordOf(line)))
+      throw new UserError('foreign-files', `${path} holds no measurements of ort-tl; choose another file (--out)`);
     if (fresh) rmSync(path, { force: true });
-    const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
-    const records = lines.flatMap((line) => {
-      try {
-        return [recordSchema.parse(JSON.parse(line))];
-      } catch {
-        // Empty, or cut off in the middle of being written.
-        return [];
-      }
-    });
+    const lines = fresh ? [] : found;
+    const records = lines.flatMap((line) => recordOf(line) ?? []);
     const kept = new Records(path, records);
     const whole = lines.at(-1) ?? '';
     // What comes next must not continue a line that was cut off.

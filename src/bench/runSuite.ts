@@ -1,18 +1,19 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { openDataset } from '../data/openDataset.js';
 import { drawPictures } from '../data/pictures.js';
 import { findMeter, type IdleBaseline, measureIdle, type MeterAccess } from '../energy/meter.js';
 import { messageOf, UserError } from '../errors.js';
-import { fileReason, sha256, writeFailed } from '../files.js';
+import { fileReason, sha256 } from '../files.js';
+import { checkRunFolder, moveRun } from '../train/runFiles.js';
 import { describeMachine, type Machine } from './machine.js';
 import { measureCommand, type Measurement } from './measureCommand.js';
-import { clearWork, workFolder } from './orphans.js';
 import { Records } from './records.js';
 import { resultOfRun, type RunResult, runResultSchema } from './runResult.js';
 import { meanOf, median } from './statistics.js';
 import { photosOf, type Suite, type SuiteData, type SuiteRow, type TrainSettings } from './suite.js';
+import { RUN, SuiteFolder, type WorkFolder } from './suiteFolder.js';
 import type { RunOutcome, SuiteResults } from './suiteResults.js';
 import { cellOf, chosenRuns, runsOf, type SuiteRun } from './suiteRuns.js';
 
@@ -64,6 +65,7 @@ const LAST_LINES = 20;
 export class SuiteSession {
   private readonly settings = new Map<string, string>();
   private readonly cached = new Set<string>();
+  private work: WorkFolder | undefined;
   private idle: IdleBaseline | undefined;
 
   private constructor(
@@ -71,14 +73,15 @@ export class SuiteSession {
     private readonly options: SuiteSessionOptions,
     readonly runs: readonly SuiteRun[],
     private readonly all: readonly SuiteRun[],
+    private readonly folder: SuiteFolder,
     private readonly records: Records,
     private readonly machine: Machine,
     private readonly access: MeterAccess,
   ) {}
 
   /**
-   * @throws UserError `no-runs` when nothing can be run, or nothing is what `only` asks for, `suite-running`, `write-failed`,
-   * and what `findMeter` throws.
+   * @throws UserError `no-runs` when nothing can be run, or nothing is what `only` asks for, `folder-in-use`, `foreign-files`,
+   * `write-failed`, and what `findMeter` throws.
    */
   static async open(suite: Suite, options: SuiteSessionOptions): Promise<SuiteSession> {
     const all = runsOf(suite);
@@ -93,20 +96,21 @@ export class SuiteSession {
         `no run is called ${options.only ?? ''} (--only); runs are called such as ${all[0]?.id ?? ''}`,
       );
     const out = resolve(options.out);
+    const folder = await SuiteFolder.open(out);
     try {
-      mkdirSync(out, { recursive: true });
-    } catch (cause) {
-      throw writeFailed(out, cause);
+      if (options.keepRuns) for (const run of runs) checkRunFolder(placeOf(out, run), { overwrite: true });
+      const access = await meterOf(suite, options);
+      const records = Records.open(folder.records);
+      return new SuiteSession(suite, { ...options, out }, runs, all, folder, records, describeMachine(), access);
+    } catch (thrown) {
+      folder.close();
+      throw thrown;
     }
-    clearWork(out);
-    const { source: energy, watts } = suite.energy;
-    const access = await findMeter({
-      energy,
-      ...(watts === undefined ? {} : { watts }),
-      ...(options.powercap === undefined ? {} : { powercap: options.powercap }),
-    });
-    const records = Records.open(join(out, 'results.jsonl'));
-    return new SuiteSession(suite, { ...options, out }, runs, all, records, describeMachine(), access);
+  }
+
+  /** Lets go of the folder. */
+  close(): void {
+    this.folder.close();
   }
 
   /**
@@ -170,8 +174,7 @@ export class SuiteSession {
   async *run(): AsyncGenerator<SuiteEvent> {
     const left = this.left;
     if (left.length === 0) return;
-    const work = workFolder(this.options.out);
-    mkdirSync(work, { recursive: true });
+    const work = (this.work = this.folder.makeWork());
     try {
       yield* this.measureIdle();
       if (this.suite.warmUp) yield* this.warmUp(left);
@@ -197,7 +200,7 @@ export class SuiteSession {
         }
       }
     } finally {
-      rmSync(work, { recursive: true, force: true });
+      await work.remove();
     }
   }
 
@@ -206,8 +209,7 @@ export class SuiteSession {
    * few photos tells what reading, an epoch and all the rest take, which is what the number of photos and epochs is then multiplied with.
    */
   async *forecast(): AsyncGenerator<SuiteEvent, Forecast[]> {
-    const work = workFolder(this.options.out);
-    mkdirSync(work, { recursive: true });
+    const work = (this.work = this.folder.makeWork());
     try {
       const forecasts: Forecast[] = [];
       for (const run of this.runs) {
@@ -231,7 +233,7 @@ export class SuiteSession {
       }
       return forecasts;
     } finally {
-      rmSync(work, { recursive: true, force: true });
+      await work.remove();
     }
   }
 
@@ -318,9 +320,8 @@ export class SuiteSession {
     cache: 'cold' | 'warm' | 'none',
   ): Promise<RunResult | string> {
     const { command, out, signal } = this.options;
-    const work = workFolder(out);
-    const folder = join(work, 'run');
-    const cacheFolder = join(work, `${cache}-cache`);
+    const folder = this.inWork(RUN);
+    const cacheFolder = this.inWork(`${cache}-cache`);
     rmSync(folder, { recursive: true, force: true });
     if (cache === 'cold') rmSync(cacheFolder, { recursive: true, force: true });
     const flags = Object.entries({
@@ -344,6 +345,7 @@ export class SuiteSession {
           ...(signal ? { signal } : {}),
           env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
           stdio: 'ignore',
+          endsWithUs: true,
           onLine: (line, stream) => {
             if (stream === 'stdout' || line.trim() === '') return;
             lastLines.push(line.replace(/^ort-tl: /, ''));
@@ -367,15 +369,12 @@ export class SuiteSession {
 
   /** Moves the folder of the run just made below `runs/`. */
   private keep(run: SuiteRun): void {
-    const { out } = this.options;
-    const place = join(out, 'runs', ...run.id.split('/'), ...(run.round > 1 ? [`round-${run.round}`] : []));
-    try {
-      rmSync(place, { recursive: true, force: true });
-      mkdirSync(dirname(place), { recursive: true });
-      renameSync(join(workFolder(out), 'run'), place);
-    } catch (cause) {
-      throw writeFailed(place, cause);
-    }
+    moveRun(this.inWork(RUN), placeOf(this.options.out, run));
+  }
+
+  private inWork(name: string): string {
+    if (!this.work) throw new Error('the suite has no folder to work in');
+    return join(this.work.path, name);
   }
 
   private expectedSeconds(run: SuiteRun): number | undefined {
@@ -432,6 +431,21 @@ export class SuiteSession {
     return wallSeconds - second.seconds + times * reading + epochs * (times * second.computeSeconds + writing);
   }
 }
+
+function meterOf(
+  { energy: { source: energy, watts } }: Suite,
+  { powercap }: SuiteSessionOptions,
+): Promise<MeterAccess> {
+  return findMeter({
+    energy,
+    ...(watts === undefined ? {} : { watts }),
+    ...(powercap === undefined ? {} : { powercap }),
+  });
+}
+
+/** Where the folder of a run is kept. */
+const placeOf = (out: string, { id, round }: SuiteRun) =>
+  join(out, 'runs', ...id.split('/'), ...(round > 1 ? [`round-${round}`] : []));
 
 /** As `ort-tl train` has them. */
 const DEFAULT_EPOCHS = 10;

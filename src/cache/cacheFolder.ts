@@ -1,5 +1,5 @@
-import type { Dirent } from 'node:fs';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { type Dirent } from 'node:fs';
+import { mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
@@ -36,16 +36,19 @@ export async function listCache(root: string): Promise<CacheEntry[]> {
     .sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime() || (a.name < b.name ? -1 : 1));
 }
 
+/** What a store's folder holds: its rows, what tells of them, and what is being written of that. */
+const OURS = /^(?:[0-9a-z]+-[0-9a-f]{12}\.[a-z]+|(?:layout|frozen-batch)\.json)(?:\.[0-9a-f]{8}\.partial)?$/;
+
 /**
- * Removes entries. A run that reads one keeps its open files, and computes again what it lacks later. What tells of an entry goes
- * last: where the removal is cut off, the rest is still listed, and can be removed.
+ * Removes entries, and leaves what else lies in their folders. A run that reads one keeps its open files, and computes again what it
+ * lacks later. What tells of an entry goes last: where the removal is cut off, the rest is still listed, and can be removed.
  */
 export async function removeFromCache(entries: readonly CacheEntry[]): Promise<void> {
   for (const { folder } of entries) {
-    const names = await readdir(folder).catch(() => []);
-    for (const name of names.filter((each) => each !== LAYOUT_FILE))
-      await rm(join(folder, name), { recursive: true, force: true });
-    await rm(folder, { recursive: true, force: true });
+    const names = (await readdir(folder).catch(() => [])).filter((name) => OURS.test(name));
+    for (const name of names.filter((each) => each !== LAYOUT_FILE)) await rm(join(folder, name), { force: true });
+    await rm(join(folder, LAYOUT_FILE), { force: true });
+    await rmdir(folder).catch(() => undefined);
   }
 }
 

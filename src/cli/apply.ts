@@ -1,4 +1,5 @@
-import { applyDelta, readDelta, readModel, writeFileAtomically } from '../index.js';
+import { checkPlace } from '../files.js';
+import { applyDelta, filesOf, readDelta, readModel, writeFileAtomically } from '../index.js';
 import { shared } from './options.js';
 import { showBytes, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -33,7 +34,9 @@ export const verb: Verb<Arguments> = {
   handler: async (args) => {
     const terminal = new Terminal(args);
     const delta = readDelta(args.delta);
-    const bytes = applyDelta(readModel(args.base), delta);
+    const base = readModel(args.base);
+    await checkPlace(args.out, 'file', [...filesOf(base), args.delta]);
+    const bytes = applyDelta(base, delta);
     await writeFileAtomically(args.out, bytes);
     const { policy, classes } = delta.manifest;
     terminal.print(

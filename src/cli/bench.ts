@@ -112,6 +112,7 @@ export const verb: Verb<Arguments> = {
       terminal.warn(what);
     }, 'ending the training under way; what is finished is kept');
     const { signal } = interruption;
+    let close: (() => void) | undefined;
     try {
       const session = await SuiteSession.open(suite, {
         command: COMMAND,
@@ -122,6 +123,7 @@ export const verb: Verb<Arguments> = {
         ...(args.powercap === undefined ? {} : { powercap: args.powercap }),
       });
       const view = new View(terminal);
+      close = () => session.close();
       try {
         for await (const event of session.prepare()) view.show(event);
         if (args['dry-run']) {
@@ -151,6 +153,7 @@ export const verb: Verb<Arguments> = {
       terminal.warn(`ort-tl: ${thrown.message}`);
       process.exitCode = interruption.exitCode;
     } finally {
+      close?.();
       interruption.close();
     }
   },

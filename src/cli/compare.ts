@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { checkPlace } from '../files.js';
 import {
   type ComparedQuantity,
   comparedQuantities,
@@ -7,6 +9,7 @@ import {
   type ComparisonTable,
   type Mean,
   readRuns,
+  runFilesIn,
   UserError,
   writeFileAtomically,
 } from '../index.js';
@@ -34,6 +37,9 @@ const SHOWN: Readonly<Record<ComparedQuantity, { title: string; scale: number; d
   modelBytes: { title: 'model MB', scale: 1e-6, digits: 2 },
 };
 
+/** What a suite keeps its results in. */
+const RECORDS = 'results.jsonl';
+
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
@@ -51,7 +57,10 @@ export const verb: Verb<Arguments> = {
       .example('$0 compare runs/* --html comparison.html', ''),
   handler: async (args) => {
     const terminal = new Terminal(args);
-    const runs = (args.runs ?? []).flatMap((path) => readRuns(path));
+    const given = args.runs ?? [];
+    const inputs = given.flatMap((path) => [path, ...[RECORDS, ...runFilesIn(path)].map((name) => join(path, name))]);
+    if (args.html !== undefined) await checkPlace(args.html, 'file', inputs);
+    const runs = given.flatMap((path) => readRuns(path));
     if (runs.length < 2) throw new UserError('bad-arguments', 'expected two runs or more to compare');
     const comparison = compareRuns(runs);
     const tables = tablesOf(comparison);

@@ -1,13 +1,16 @@
-import { basename, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import {
   balancedClassWeights,
+  checkArtifactsPlace,
   compile,
   compileOnDevice,
   type CompileOptions,
+  isRun,
   openDataset,
   policyFileName,
   readModel,
   UserError,
+  whileLocked,
   writeArtifacts,
   writeOnDeviceArtifacts,
 } from '../index.js';
@@ -105,9 +108,13 @@ export const verb: Verb<Arguments> = {
     const isOwn = args.target === 'ort-tl';
     const name = `${basename(args.model, '.onnx')}-${policyFileName(args.policy)}${isOwn ? '' : `-${args.target}`}`;
     const out = args.out ?? join('artifacts', name);
-    const manifest = isOwn
-      ? await writeArtifacts(compile(model, options), out)
-      : await writeOnDeviceArtifacts(compileOnDevice(model, options), out);
+    if (basename(resolve(out)) === 'artifacts' && isRun(dirname(resolve(out))))
+      throw new UserError('bad-arguments', `${out} holds the artifacts of a run; choose another folder (--out)`);
+    checkArtifactsPlace(out, args.target, model);
+    const compiled = isOwn ? compile(model, options) : compileOnDevice(model, options);
+    const manifest = await whileLocked(out, 'compiling', () =>
+      'update' in compiled ? writeArtifacts(compiled, out) : writeOnDeviceArtifacts(compiled, out),
+    );
     const { cost } = manifest;
     terminal.print(
       `${out}: policy ${manifest.policy}, ${showCount(cost.trainableParameters)} parameters train (${showPercent(cost.trainableParameters / cost.parameters)})`,

@@ -9,6 +9,7 @@ import {
   readModel,
   type Summary,
   Trainer,
+  whileLocked,
 } from '../index.js';
 import { shared, wholeNumber } from './options.js';
 import { reportTraining } from './report.js';
@@ -35,57 +36,59 @@ export const verb: Verb<Arguments> = {
       .option('epochs', { type: 'number', default: 15, requiresArg: true, describe: 'passes over the pictures' })
       .option('seed', shared.seed)
       .option('json', shared.json),
-  handler: async (args) => {
-    const terminal = new Terminal(args);
-    const seed = wholeNumber('seed', args.seed, 0);
-    const epochs = wholeNumber('epochs', args.epochs, 1);
-    const pictures = join(args.out, 'pictures');
-    terminal.print(`drawing pictures into ${pictures}`);
-    await drawPictures(pictures, {
-      ...{ set: 'demo', trainPerClass: 200, valPerClass: 100, size: 48, seed },
-      onProgress: (done, total) => {
-        terminal.progress('drawing', done, total);
-      },
-    });
-    const dataset = await ImageFolder.open(pictures, { valFraction: 0.2, seed });
-    const path = modelPath('small_cnn');
-    const model = readModel(path);
-    const summaries: Summary[] = [];
-    for (const policy of ['F1C0', 'F1C1']) {
-      terminal.print();
-      const out = join(args.out, policy);
-      const trainer = new Trainer({ model, dataset, policy, out, overwrite: true, epochs, seed });
-      summaries.push(
-        await reportTraining(terminal, dataset, trainer, async ({ type }) => {
-          if (type !== 'compiled') return;
-          await writeSettings(out, { model: path, data: pictures, policy, epochs, seed });
-        }),
-      );
-    }
-    const [, tuned] = summaries;
-    if (!tuned) throw new Error('unreachable');
-
-    terminal.print();
-    terminal.print(`predictions of ${tuned.model}`);
-    const classifier = await ImageClassifier.open(tuned.model);
-    for (const label of dataset.classes) {
-      const folder = join(pictures, 'val', label);
-      const [file] = (await readdir(folder)).sort();
-      if (!file) continue;
-      const [likeliest] = await predict(classifier, join(folder, file));
-      terminal.print(`  ${join(label, file)}  ${likeliest?.label ?? '?'}`);
-    }
-    await classifier.close();
-
-    terminal.print();
-    const rows = summaries.map((summary) => [
-      summary.policy,
-      showPercent(summary.top1),
-      showPercent(summary.cost.trainableParameters / summary.cost.parameters),
-      showDuration(summary.elapsedMs),
-      showBytes(summary.cost.boundaryBytes),
-    ]);
-    for (const line of table([['policy', 'top-1', 'trained', 'time', 'boundary'], ...rows])) terminal.print(line);
-    terminal.json(summaries);
-  },
+  handler: (args) => whileLocked(args.out, 'running the demo', () => run(args)),
 };
+
+async function run(args: Arguments): Promise<void> {
+  const terminal = new Terminal(args);
+  const seed = wholeNumber('seed', args.seed, 0);
+  const epochs = wholeNumber('epochs', args.epochs, 1);
+  const pictures = join(args.out, 'pictures');
+  terminal.print(`drawing pictures into ${pictures}`);
+  await drawPictures(pictures, {
+    ...{ set: 'demo', trainPerClass: 200, valPerClass: 100, size: 48, seed },
+    onProgress: (done, total) => {
+      terminal.progress('drawing', done, total);
+    },
+  });
+  const dataset = await ImageFolder.open(pictures, { valFraction: 0.2, seed });
+  const path = modelPath('small_cnn');
+  const model = readModel(path);
+  const summaries: Summary[] = [];
+  for (const policy of ['F1C0', 'F1C1']) {
+    terminal.print();
+    const out = join(args.out, policy);
+    const trainer = new Trainer({ model, dataset, policy, out, overwrite: true, epochs, seed });
+    summaries.push(
+      await reportTraining(terminal, dataset, trainer, async ({ type }) => {
+        if (type !== 'compiled') return;
+        await writeSettings(trainer.place, { model: path, data: pictures, policy, epochs, seed });
+      }),
+    );
+  }
+  const [, tuned] = summaries;
+  if (!tuned) throw new Error('unreachable');
+
+  terminal.print();
+  terminal.print(`predictions of ${tuned.model}`);
+  const classifier = await ImageClassifier.open(tuned.model);
+  for (const label of dataset.classes) {
+    const folder = join(pictures, 'val', label);
+    const [file] = (await readdir(folder)).sort();
+    if (!file) continue;
+    const [likeliest] = await predict(classifier, join(folder, file));
+    terminal.print(`  ${join(label, file)}  ${likeliest?.label ?? '?'}`);
+  }
+  await classifier.close();
+
+  terminal.print();
+  const rows = summaries.map((summary) => [
+    summary.policy,
+    showPercent(summary.top1),
+    showPercent(summary.cost.trainableParameters / summary.cost.parameters),
+    showDuration(summary.elapsedMs),
+    showBytes(summary.cost.boundaryBytes),
+  ]);
+  for (const line of table([['policy', 'top-1', 'trained', 'time', 'boundary'], ...rows])) terminal.print(line);
+  terminal.json(summaries);
+}

@@ -1,11 +1,14 @@
+import { join } from 'node:path';
 import {
   type CalibrationMethod,
   calibrationMethods,
+  checkWebFolder,
   type Dataset,
   encodeDelta,
   type ExportedModel,
   exportModel,
   type ExportOptions,
+  filesOf,
   type Learned,
   type ModelFile,
   type Parity,
@@ -14,8 +17,10 @@ import {
   precisions,
   readLearned,
   readModel,
+  runFilesIn,
   UserError,
   webFolder,
+  whileLocked,
   writeFileAtomically,
   writeFilesAtomically,
 } from '../index.js';
@@ -160,12 +165,15 @@ export const verb: Verb<Arguments> = {
           100;
     const given = inferenceOptions(args);
     await checkPlace(args.out, args.format === 'web' ? 'folder' : 'file');
+    if (args.format === 'web') checkWebFolder(args.out);
     const learned = readLearned(args.run);
     const settings = beginningOfRun(args.run);
     const path = args.model ?? settings.model;
     if (path === undefined)
       throw new UserError('bad-arguments', `${args.run} does not say which model it began with; name it (--model)`);
     const source = readModel(path);
+    const inputs = [...filesOf(source), ...runFilesIn(args.run).map((name) => join(args.run, name))];
+    await checkPlace(args.out, args.format === 'web' ? 'folder' : 'file', inputs);
     if (args.delta) {
       refuseBesideDelta();
       await writeDelta(terminal, args, source, learned);
@@ -183,7 +191,8 @@ export const verb: Verb<Arguments> = {
     }
     if (args.format === 'web') {
       const { classes: labels, preprocessing } = learned.manifest;
-      await writeFilesAtomically(await webFolder(args.out, exported, { ...given, labels, preprocessing }));
+      const files = await webFolder(args.out, exported, { ...given, labels, preprocessing });
+      await whileLocked(args.out, 'exporting a page', () => writeFilesAtomically(files));
     } else await writeFileAtomically(args.out, exported.bytes);
     terminal.result(`${args.out}: ${comparisonOf(parity)}`);
     terminal.json({ out: args.out, base: learned.manifest.source, ...told });

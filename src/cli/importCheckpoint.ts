@@ -1,6 +1,8 @@
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
+import { checkPlace } from '../files.js';
 import {
   encodeTuned,
+  filesOf,
   readManifest,
   readModel,
   readOnDeviceCheckpoint,
@@ -48,7 +50,10 @@ export const verb: Verb<Arguments> = {
         `${folder} holds artifacts that ort-tl trains with; name those of ort-tl compile --target onnxruntime-training`,
       );
     const parameters = readOnDeviceCheckpoint(args.checkpoint, manifest);
-    const bytes = encodeTuned(readModel(args.model), { manifest, parameters });
+    const model = readModel(args.model);
+    const files = Object.keys(manifest.files).map((name) => join(folder, name));
+    await checkPlace(args.out, 'file', [...filesOf(model), args.checkpoint, join(folder, 'manifest.json'), ...files]);
+    const bytes = encodeTuned(model, { manifest, parameters });
     await writeFileAtomically(args.out, bytes);
     const { classes, cost } = manifest;
     terminal.print(

@@ -13,7 +13,7 @@ type Handler = (name: Ending) => boolean;
  * Ends the process with what is registered by `onExit` undone. `process.exit` would wait for a worker's step, which may take many seconds:
  * the signal itself does not. A shell shows the same exit code for both.
  */
-function endAtOnce(name: Ending): never {
+export function endAtOnce(name: Ending): never {
   process.emit('exit', EXIT_CODES[name]);
   process.removeAllListeners('exit');
   process.removeAllListeners(name);

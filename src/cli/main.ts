@@ -2,11 +2,12 @@
 import { inspect } from 'node:util';
 import { messageOf, UserError } from '../errors.js';
 import { fileErrorCode, fileReason } from '../files.js';
+import { watchLifeline } from '../lifeline.js';
 import { machineErrorOf } from '../machineError.js';
 import { modulesIn, preload } from '../preload.js';
 import { visibleLines } from '../text.js';
 import { packageVersion } from '../version.js';
-import { listenToSignals } from './interruption.js';
+import { endAtOnce, listenToSignals } from './interruption.js';
 import { closeLine, coloured, oneLine } from './terminal.js';
 
 /**
@@ -40,6 +41,8 @@ function fail(thrown: unknown): never {
 }
 
 listenToSignals();
+// A suite that was killed is not there to end its training.
+watchLifeline(() => endAtOnce('SIGTERM'));
 process.stdout.on('error', (cause) => {
   // Who read it has enough, such as `head`.
   if (fileErrorCode(cause) === 'EPIPE') process.exit(EXIT.pipe);

@@ -20,6 +20,7 @@ import {
   runName,
   scheduleCalled,
   scheduleNames,
+  settleRun,
   Trainer,
   type TrainOptions,
   type TrainSettings,
@@ -294,8 +295,11 @@ export const verb: Verb<Arguments> = {
       ...(args['val-limit'] === undefined ? {} : { valLimit: wholeNumber('val-limit', args['val-limit'], 1) }),
     });
     let out = args.out;
+    let trainer: Trainer | undefined;
     const howToGoOn = () =>
-      out !== undefined && existsSync(join(out, SETTINGS_FILE)) ? [`go on with: ort-tl train --resume ${out}`] : [];
+      out !== undefined && !trainer?.holdsOldRun && existsSync(join(out, SETTINGS_FILE))
+        ? [`go on with: ort-tl train --resume ${out}`]
+        : [];
     const interruption = new Interruption(
       (what) => {
         terminal.warn(what);
@@ -311,7 +315,7 @@ export const verb: Verb<Arguments> = {
       let found: Recommendation | undefined;
       if (args.policy.toLowerCase() === AUTO) {
         // Not after minutes of choosing.
-        if (out !== undefined && !args.overwrite) checkRunFolder(out);
+        if (out !== undefined) checkRunFolder(out, args);
         const measured = { ...settings, ...(await meterFor(undefined)), model, dataset, signal };
         found = await reportRecommendation(terminal, measured);
         args = { ...args, policy: found.policy };
@@ -322,12 +326,13 @@ export const verb: Verb<Arguments> = {
       const folder = out;
       const resume = args.resume !== undefined && hasCheckpoint(folder);
       const overwrite = given.overwrite || args.resume !== undefined;
-      const trainer = new Trainer({ ...options, resume, overwrite, signal });
-      const summary = await reportTraining(terminal, dataset, trainer, async ({ type }) => {
+      const running = (trainer = new Trainer({ ...options, resume, overwrite, signal }));
+      const summary = await reportTraining(terminal, dataset, running, async ({ type }) => {
         // Not earlier: settings that do not fit leave nothing behind.
         if (type !== 'compiled' || args.resume !== undefined) return;
-        await writeSettings(folder, args);
-        if (found) await writeFileAtomically(join(folder, RECOMMENDATION_FILE), `${jsonText(found, 2)}\n`);
+        const { place } = running;
+        await writeSettings(place, args);
+        if (found) await writeFileAtomically(join(place, RECOMMENDATION_FILE), `${jsonText(found, 2)}\n`);
       });
       terminal.json(summary);
       isStopped = summary.stopped;
@@ -420,6 +425,7 @@ function settingsOfRun(folder: string, given: Arguments): Partial<Arguments> {
     word.startsWith('--') ? [word.slice(2).split('=')[0]?.replace(/^no-/, '') ?? ''] : [],
   );
   const other = flags.find((flag) => !BESIDE_RESUME.includes(flag));
+  settleRun(folder);
   const settings = join(folder, SETTINGS_FILE);
   if (other !== undefined) {
     const anew = other === 'config' ? '' : `, or begin a new run with --config ${settings} --${other} …`;
@@ -444,6 +450,7 @@ export interface RunSettings {
 
 /** What a run's settings say it began with. @throws UserError `bad-config`. */
 export function beginningOfRun(folder: string): RunSettings {
+  settleRun(folder);
   const path = join(folder, SETTINGS_FILE);
   const settings = existsSync(path) ? readConfig(path, SETTINGS, SWITCHES, WAIVED) : {};
   const text = (name: string) => (typeof settings[name] === 'string' ? settings[name] : undefined);

@@ -1,12 +1,11 @@
-import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
 import sharp from 'sharp';
+import { z } from 'zod';
 import { UserError } from '../errors.js';
 import { fileErrorCode, makeFolder, writeFailed } from '../files.js';
-import { onExit } from '../onExit.js';
 import { Random } from '../random.js';
+import { temporaryBeside, type TemporaryFolder } from '../temporary.js';
 import { drawScene, type Nuisance } from './scene.js';
 import { demoShapes, pretrainShapes, type Shape } from './shapes.js';
 
@@ -44,30 +43,24 @@ const SETS: Record<PictureOptions['set'], { shapes: Readonly<Record<string, Shap
 export async function drawPictures(folder: string, options: PictureOptions): Promise<void> {
   const { set, trainPerClass, valPerClass, size = 48, seed } = options;
   const marker = JSON.stringify({ drawing: DRAWING, set, trainPerClass, valPerClass, size, seed });
-  const present = await markerIn(folder);
+  const present = await drawnIn(folder);
   if (present === marker) return;
   const { shapes, nuisance } = SETS[set];
-  const counts = { train: trainPerClass, val: valPerClass };
   const total = Object.keys(shapes).length * (trainPerClass + valPerClass);
   const root = new Random(seed);
-  const beside = `${folder}.${randomBytes(4).toString('hex')}.partial`;
-  const forget = onExit(() => {
-    rmSync(beside, { recursive: true, force: true });
-  });
+  let work: TemporaryFolder | undefined;
   try {
-    const pictures: (() => Promise<void>)[] = [];
-    for (const [split, count] of Object.entries(counts)) {
-      for (const [name, shape] of Object.entries(shapes)) {
-        await makeFolder(join(beside, split, name));
-        for (let index = 0; index < count; index++) {
-          const path = join(beside, split, name, `${String(index).padStart(4, '0')}.jpg`);
-          const random = root.fork(`${set}/${split}/${name}/${index}`);
-          pictures.push(async () =>
-            writeFile(path, await photograph(drawScene(shape, size, random, nuisance), random)),
-          );
-        }
-      }
-    }
+    await makeFolder(dirname(resolve(folder)));
+    work = temporaryBeside(resolve(folder));
+    const beside = join(work.path, 'pictures');
+    const places = pathsOf(set, { train: trainPerClass, val: valPerClass });
+    for (const below of new Set(places.map(({ path }) => dirname(path)))) await makeFolder(join(beside, below));
+    const pictures = places.map(({ split, name, index, path }) => async () => {
+      const shape = shapes[name];
+      if (!shape) throw new Error(`there is no shape ${name}`);
+      const random = root.fork(`${set}/${split}/${name}/${index}`);
+      await writeFile(join(beside, path), await photograph(drawScene(shape, size, random, nuisance), random));
+    });
     let done = 0;
     const queue = pictures.values();
     const drawAll = async () => {
@@ -79,34 +72,75 @@ export async function drawPictures(folder: string, options: PictureOptions): Pro
     };
     await Promise.all(Array.from({ length: AT_ONCE }, drawAll));
     await writeFile(join(beside, MARKER), marker);
-    if (present !== undefined) await rm(folder, { recursive: true });
+    // What was drawn before goes with the folder for what is needed for a while.
+    if (present !== undefined) await rename(folder, join(work.path, 'before'));
     await rename(beside, folder);
   } catch (cause) {
     // Another process may have drawn the same at the same time.
-    if ((await markerIn(folder)) === marker) return;
-    if (cause instanceof UserError) throw cause;
-    throw writeFailed(folder, cause, 'draw the pictures in');
+    if ((await drawnIn(folder)) === marker) return;
+    throw writeFailed(folder, cause instanceof UserError ? cause.cause : cause, 'draw the pictures in');
   } finally {
-    // Pictures that were under way may still arrive; and where the parent is no folder there is nothing to remove.
-    await rm(beside, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
-    forget();
+    await work?.remove().catch(() => undefined);
   }
 }
 
-/** undefined where there is no folder, or an empty one. */
-async function markerIn(folder: string): Promise<string | undefined> {
+const markerSchema = z.object({
+  drawing: z.number(),
+  set: z.enum(['pretrain', 'demo']),
+  trainPerClass: z.number(),
+  valPerClass: z.number(),
+  size: z.number(),
+  seed: z.number(),
+});
+
+/**
+ * What was drawn in a folder, as its marker has it; undefined where there is no folder, or an empty one.
+ * @throws UserError `folder-in-use` when it holds anything else.
+ */
+async function drawnIn(folder: string): Promise<string | undefined> {
+  const names = await readdir(folder, { recursive: true, withFileTypes: true }).catch((thrown: unknown) =>
+    ['ENOENT', 'ENOTDIR'].includes(fileErrorCode(thrown) ?? '') ? [] : undefined,
+  );
+  if (names?.length === 0) return undefined;
+  const text = await readFile(join(folder, MARKER), 'utf8').catch(() => '');
+  const drawn = parsedMarker(text);
+  const files = names?.filter((entry) => !entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name));
+  const alien = files?.find((path) => !drawn?.has(relative(folder, path)));
+  if (drawn && alien === undefined) return text;
+  throw new UserError(
+    'folder-in-use',
+    `${folder} holds ${drawn && alien !== undefined ? `${relative(folder, alien)}, which ort-tl did not draw` : 'something other than drawn pictures'}; give an empty or a new folder`,
+  );
+}
+
+/** The files of which a marker tells, itself among them; undefined for what is no marker. */
+function parsedMarker(text: string): ReadonlySet<string> | undefined {
   try {
-    return await readFile(join(folder, MARKER), 'utf8');
+    const { set, trainPerClass, valPerClass } = markerSchema.parse(JSON.parse(text));
+    const paths = pathsOf(set, { train: trainPerClass, val: valPerClass });
+    return new Set([MARKER, ...paths.map(({ path }) => path)]);
   } catch {
-    const found = await readdir(folder).catch((thrown: unknown) =>
-      ['ENOENT', 'ENOTDIR'].includes(fileErrorCode(thrown) ?? '') ? [] : undefined,
-    );
-    if (found?.length === 0) return undefined;
-    throw new UserError(
-      'folder-in-use',
-      `${folder} holds something other than drawn pictures; give an empty or a new folder`,
-    );
+    return undefined;
   }
+}
+
+interface Place {
+  readonly split: string;
+  readonly name: string;
+  readonly index: number;
+  /** Below the folder. */
+  readonly path: string;
+}
+
+function pathsOf(set: PictureOptions['set'], counts: Readonly<Record<'train' | 'val', number>>): Place[] {
+  return Object.entries(counts).flatMap(([split, count]) =>
+    Object.keys(SETS[set].shapes).flatMap((name) =>
+      Array.from({ length: count }, (_, index) => ({
+        ...{ split, name, index },
+        path: join(split, name, `${String(index).padStart(4, '0')}.jpg`),
+      })),
+    ),
+  );
 }
 
 /** What a small camera makes of the scene: unsharp, too dark or too bright, tinted, noisy, as a JPEG. */

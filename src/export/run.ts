@@ -7,6 +7,7 @@ import { UserError } from '../errors.js';
 import { encodeModel, type ModelFile } from '../onnx/model.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
+import { settleRun } from '../train/runFiles.js';
 
 /** What a training has learned, and what it began with. */
 export interface Learned {
@@ -20,6 +21,7 @@ export interface Learned {
  * @throws UserError `no-checkpoint` for a folder that is no run or has finished no epoch, `bad-checkpoint`, `bad-artifacts`.
  */
 export function readLearned(folder: string): Learned {
+  settleRun(folder);
   const checkpoint = join(folder, 'best', FILES.checkpoint);
   if (!existsSync(checkpoint))
     throw new UserError(

@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { z } from 'zod';
 import type { Preprocessing } from '../artifacts/manifest.js';
 import { UserError } from '../errors.js';
 import type { FileContent } from '../files.js';
+import { refuseForeign } from '../foreignFiles.js';
 import type { ExportedModel } from './exportModel.js';
 
 /** What the page consists of; it lies beside the sources, and in the package too. */
@@ -11,6 +14,10 @@ const PAGE = new URL('../../src/export/page/', import.meta.url);
 const PAGE_FILES = ['index.html', 'classify.js', 'style.css'];
 /** What of onnxruntime-web runs a model on any browser's processor. */
 const RUNTIME_FILES = ['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'];
+
+const MODEL = 'model.onnx';
+const LABELS = 'labels.txt';
+const DESCRIPTION = 'model.json';
 
 export interface WebOptions {
   readonly labels: readonly string[];
@@ -20,6 +27,19 @@ export interface WebOptions {
   readonly softmax?: boolean | undefined;
   /** Images that the model takes at once; default any number. */
   readonly batch?: number | undefined;
+}
+
+/** What of a page's description no other `model.json` has. */
+const descriptionSchema = z.object({ labels: z.array(z.string()), baked: z.boolean(), parity: z.looseObject({}) });
+
+/** @throws UserError `foreign-files` when the folder holds files that a page would replace, and no page. */
+export function checkWebFolder(folder: string): void {
+  try {
+    descriptionSchema.parse(JSON.parse(readFileSync(join(folder, DESCRIPTION), 'utf8')));
+  } catch {
+    const names = [...PAGE_FILES, ...RUNTIME_FILES.map((name) => join('ort', name)), MODEL, LABELS, DESCRIPTION];
+    refuseForeign(folder, names, 'the page');
+  }
 }
 
 /**
@@ -54,9 +74,9 @@ export async function webFolder(folder: string, exported: ExportedModel, options
   );
   return [
     ...files,
-    { path: join(folder, 'model.onnx'), parts: [exported.bytes] },
-    { path: join(folder, 'labels.txt'), parts: [`${labels.join('\n')}\n`] },
-    { path: join(folder, 'model.json'), parts: [`${JSON.stringify(description, null, 2)}\n`] },
+    { path: join(folder, MODEL), parts: [exported.bytes] },
+    { path: join(folder, LABELS), parts: [`${labels.join('\n')}\n`] },
+    { path: join(folder, DESCRIPTION), parts: [`${JSON.stringify(description, null, 2)}\n`] },
     ...page,
   ];
 }

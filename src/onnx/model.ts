@@ -16,6 +16,8 @@ export interface ModelFile {
   readonly path: string;
   readonly sha256: string;
   readonly proto: ModelProto;
+  /** Files beside it that it keeps tensors in, if it does. */
+  readonly externalFiles?: readonly string[];
 }
 
 /**
@@ -25,8 +27,8 @@ export interface ModelFile {
 export function readModel(path: string): ModelFile {
   const bytes = readBytes(path);
   const proto = decodeModel(bytes, path);
-  inlineExternalData(proto, path);
-  return { path, sha256: sha256(bytes), proto };
+  const externalFiles = inlineExternalData(proto, path);
+  return { path, sha256: sha256(bytes), proto, ...(externalFiles.length > 0 ? { externalFiles } : {}) };
 }
 
 function readBytes(path: string): Uint8Array {
@@ -51,6 +53,9 @@ function readBytes(path: string): Uint8Array {
     throw new UserError('no-such-file', `cannot read ${path}: ${messageOf(thrown)}`, { cause: thrown });
   }
 }
+
+/** The files that a model lies in. */
+export const filesOf = ({ path, externalFiles = [] }: ModelFile): string[] => [path, ...externalFiles];
 
 /** Decodes the bytes of an ONNX model; `path` is for messages. */
 export function decodeModel(bytes: Uint8Array, path: string): ModelProto {
@@ -118,10 +123,13 @@ export function setMetadata(proto: ModelProto, entries: ReadonlyMap<string, stri
   proto.metadataProps = [...kept, ...added];
 }
 
-/** Replaces each initializer that points to another file by its content. */
-function inlineExternalData(proto: ModelProto, modelPath: string): void {
+/** Replaces each initializer that points to another file by its content. Gives those files. */
+function inlineExternalData(proto: ModelProto, modelPath: string): string[] {
   const graph = proto.graph;
-  if (!graph?.initializer.some(({ dataLocation }) => dataLocation === 1)) return;
+  if (!graph?.initializer.some(({ dataLocation }) => dataLocation === 1)) return [];
+  const locations = graph.initializer.flatMap(({ dataLocation, externalData }) =>
+    dataLocation === 1 ? externalData.flatMap(({ key, value }) => (key === 'location' ? value : [])) : [],
+  );
   graph.initializer = graph.initializer.map((initializer) =>
     initializer.dataLocation === 1
       ? protoOfTensor(
@@ -130,6 +138,7 @@ function inlineExternalData(proto: ModelProto, modelPath: string): void {
         )
       : initializer,
   );
+  return [...new Set(locations)].map((location) => resolve(dirname(modelPath), location));
 }
 
 /** Reads a tensor's `byteLength` bytes from the file that it names, which must lie in the model's folder. */

@@ -1,13 +1,10 @@
-import { rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { classifierOf } from '../artifacts/prepare.js';
 import { mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
 import type { Photo } from '../data/dataset.js';
 import type { Meter } from '../energy/meter.js';
 import { UserError } from '../errors.js';
-import { onExit } from '../onExit.js';
+import { temporaryFolder } from '../temporary.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { parsePolicy } from '../policy/policy.js';
 import { Random } from '../random.js';
@@ -131,17 +128,13 @@ export async function* recommend(options: RecommendOptions): AsyncGenerator<Reco
       'no-energy',
       'there is nothing to measure joules with, so none can be promised; state what a busy core draws (--watts) for an estimate, or leave out --energy',
     );
-  const root = await mkdtemp(join(tmpdir(), 'ort-tl-recommend-'));
-  const forget = onExit(() => {
-    rmSync(root, { recursive: true, force: true });
-  });
-  const search = new Search(options, root);
+  const root = temporaryFolder();
+  const search = new Search(options, root.path);
   try {
     return yield* search.run();
   } finally {
     await search.close();
-    await rm(root, { recursive: true, force: true });
-    forget();
+    await root.remove();
   }
 }
 

@@ -1,10 +1,10 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as ort from './ort.js';
 import { UserError } from '../errors.js';
-import { fileErrorCode, writeFailed } from '../files.js';
+import { fileErrorCode } from '../files.js';
 import { machineErrorOf } from '../machineError.js';
+import { temporaryFolder } from '../temporary.js';
 
 /** How a file in ORT format says what it is, behind the first four bytes. */
 const IDENTIFIER = 'ORTM';
@@ -12,13 +12,11 @@ const IDENTIFIER = 'ORTM';
 /**
  * The bytes of an ONNX model in ONNX Runtime's own format, which its small builds for phones load. Optimized as far as the result
  * runs on every machine.
- * @throws UserError `not-loadable`; `no-ort-format` where the binding of this version does not write it.
+ * @throws UserError `not-loadable`, `write-failed`; `no-ort-format` where the binding of this version does not write it.
  */
 export async function inOrtFormat(model: Uint8Array): Promise<Uint8Array> {
-  const folder = await mkdtemp(join(tmpdir(), 'ort-tl-')).catch((thrown: unknown) => {
-    throw writeFailed(tmpdir(), thrown);
-  });
-  const path = join(folder, 'model.ort');
+  const folder = temporaryFolder();
+  const path = join(folder.path, 'model.ort');
   try {
     const session = await ort.openSession(model, {
       logSeverityLevel: 4,
@@ -36,7 +34,7 @@ export async function inOrtFormat(model: Uint8Array): Promise<Uint8Array> {
       throw machineErrorOf(thrown) ?? new UserError('not-loadable', what);
     }
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await folder.remove();
   }
   throw new UserError(
     'no-ort-format',

@@ -5,6 +5,7 @@ import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { UserError } from '../errors.js';
 import { machineError, machineErrorOf } from '../machineError.js';
+import { onExit } from '../onExit.js';
 import type { ModelFile } from '../onnx/model.js';
 import { PendingCalls, type Reply } from '../pendingCalls.js';
 import type { Answer, Call, Request } from './compilerProcess.js';
@@ -94,7 +95,7 @@ class CompilerProcess {
         `too few threads or processes can be started: one that compiles takes ${THREADS}`,
       );
     try {
-      this.child = fork(fileURLToPath(new URL(file, import.meta.url)), {
+      this.child = fork(fileURLToPath(new URL(file, import.meta.url)), [String(process.pid)], {
         serialization: 'advanced',
         execArgv: [],
         // What Node.js prints before it gives up is no line for the terminal.
@@ -103,6 +104,10 @@ class CompilerProcess {
     } catch (thrown) {
       throw machineErrorOf(thrown) ?? thrown;
     }
+    this.child.once(
+      'exit',
+      onExit(() => this.child.kill('SIGKILL')),
+    );
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.said = (this.said + text).slice(-LONGEST_SAID);
     });

@@ -1,3 +1,4 @@
+import { Worker } from 'node:worker_threads';
 import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { carried } from '../carriedError.js';
@@ -36,6 +37,7 @@ async function carryOut(request: Request): Promise<Answer> {
   return { settings };
 }
 
+new Worker(new URL('./parentWatch.js', import.meta.url), { workerData: process.argv[2] }).unref();
 // Whoever asks decides when to stop.
 process.on('SIGINT', () => undefined);
 process.on('disconnect', () => process.exit());

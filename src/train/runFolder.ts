@@ -1,13 +1,4 @@
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-} from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FILES } from '../artifacts/compile.js';
@@ -15,6 +6,9 @@ import type { Photo } from '../data/dataset.js';
 import { thumbnailOf } from '../data/thumbnail.js';
 import { UserError } from '../errors.js';
 import { writeFailed, writeFileAtomically } from '../files.js';
+import { type FolderLock, lockFolder } from '../lock.js';
+import { isMarked, mark, markerIn } from '../marker.js';
+import { onExit } from '../onExit.js';
 import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';
 import { csvLine, csvPath, jsonText } from '../text.js';
 import type { Tensor } from '../onnx/tensor.js';
@@ -22,6 +16,17 @@ import { type EpochResult, resultColumns, type Summary, type TrainEvent } from '
 import { drawConfusion, drawCurves } from './figures.js';
 import { crossEntropyOf, type Metrics, predictionOf } from './metrics.js';
 import { type Mistake, mistakesPage } from './mistakes.js';
+import {
+  checkRunFolder,
+  checkSource,
+  hasLearned,
+  makeNext,
+  planNext,
+  removeNext,
+  removePartials,
+  runFilesIn,
+  settleLocked,
+} from './runFiles.js';
 import { softmax } from './classify.js';
 import { tensorBoardFile } from './tensorboard.js';
 
@@ -29,51 +34,83 @@ import { tensorBoardFile } from './tensorboard.js';
 const SHOWN_MISTAKES = 48;
 const THUMBNAIL_PIXELS = 160;
 
-/** What a run has learned, and what it tells of that: a new run in its folder would destroy the first. */
-export const FLOAT_MODEL = 'model_float32.onnx';
-const LEARNED = ['model.onnx', FLOAT_MODEL, 'best', 'last'];
-const TOLD = ['results.csv', 'summary.json', 'curves.svg', 'confusion.svg', 'mistakes.html', 'labels.txt'];
-
-/** The files of a run, but for its checkpoint `last/` (see checkpoint.ts), its artifacts and its model. */
+/**
+ * The files of a run, but for its checkpoint `last/` (see checkpoint.ts), its artifacts and its model. No other process writes into the
+ * folder until it is closed. A run that is to replace another one is written beside it until it has something to show.
+ */
 export class RunFolder {
-  private constructor(private readonly out: string) {}
+  /** Where the new run is written while the old one stays. */
+  private next: string | undefined;
+  private readonly forget: () => void;
 
-  /** @throws UserError `write-failed` when the folder cannot be made. */
-  static open(out: string): RunFolder {
-    try {
-      mkdirSync(out, { recursive: true });
-      // What a killed run was writing.
-      for (const name of readdirSync(out, { recursive: true, encoding: 'utf8' }))
-        if (/\.[0-9a-f]{8}\.partial$/.test(name)) rmSync(join(out, name), { force: true });
-    } catch (thrown) {
-      throw writeFailed(out, thrown);
-    }
-    return new RunFolder(out);
+  private constructor(
+    private readonly out: string,
+    private readonly lock: FolderLock,
+  ) {
+    this.forget = onExit(() => this.tidy());
   }
 
   /**
-   * Makes room for a new run in `out`.
-   * @throws UserError `run-exists` when `out` holds what an earlier run has learned, unless `overwrite` allows to remove it.
+   * Takes the folder, which is made if need be, and sees to what a killed run has left there.
+   * @param doing such as `training F1C1`, for whoever wants the folder too.
+   * @throws UserError `folder-in-use`, `write-failed`.
    */
-  static clear(out: string, overwrite: boolean): void {
-    const learned = LEARNED.find((name) => existsSync(join(out, name)));
-    if (learned === undefined) return;
-    if (!overwrite) {
-      const goesOn = existsSync(join(out, 'last')) ? `go on with it (--resume ${out}), ` : '';
-      throw new UserError(
-        'run-exists',
-        `${out} holds a run already (${learned}); ${goesOn}choose another folder (--out), or have it replaced (--overwrite)`,
-      );
-    }
+  static open(out: string, doing = 'training'): RunFolder {
+    const lock = lockFolder(out, doing);
     try {
-      for (const name of [...LEARNED, ...TOLD]) rmSync(join(out, name), { recursive: true, force: true });
+      settleLocked(out);
+      removePartials(out);
+      return new RunFolder(out, lock);
     } catch (thrown) {
-      throw writeFailed(out, thrown);
+      lock.release();
+      throw thrown instanceof UserError ? thrown : writeFailed(out, thrown);
     }
   }
 
+  /**
+   * Makes room for a new run from the model at `source`; the run that is there stays until {@link replaceOld}.
+   * @throws UserError as {@link checkRunFolder} does, `bad-arguments` when the model is of the run that is to be replaced, `write-failed`.
+   */
+  begin(overwrite: boolean, source: string): void {
+    checkRunFolder(this.out, { overwrite });
+    checkSource(this.out, source);
+    try {
+      if (hasLearned(this.out)) this.next = makeNext(this.out);
+      else if (!isMarked(this.out, 'run')) mark(this.out, 'run');
+    } catch (thrown) {
+      throw thrown instanceof UserError ? thrown : writeFailed(this.out, thrown);
+    }
+  }
+
+  /** Whether it still holds the earlier run, and this one has nothing to show yet. */
+  get holdsOldRun(): boolean {
+    return this.next !== undefined;
+  }
+
+  /** Puts this run in the place of the one that it is to replace, if it has not happened yet. @throws UserError `write-failed`. */
+  async replaceOld(): Promise<void> {
+    if (this.next === undefined) return;
+    await planNext(this.out);
+    this.next = undefined;
+    settleLocked(this.out);
+  }
+
+  /** Lets go of the folder. A run that did not come to replace the old one is removed, and so is a folder that holds nothing. */
+  close(): void {
+    this.forget();
+    this.tidy();
+    this.lock.release();
+  }
+
+  private tidy(): void {
+    if (this.next !== undefined) removeNext(this.out);
+    else if (runFilesIn(this.out).length === 0) rmSync(markerIn(this.out, 'run'), { force: true });
+  }
+
+  /** @throws UserError `folder-in-use` when another process took this one for dead. */
   path(name: string): string {
-    return join(this.out, name);
+    this.lock.check();
+    return join(this.next ?? this.out, name);
   }
 
   /** Adds a line to `events.jsonl`. */
@@ -154,17 +191,17 @@ export class RunFolder {
   async settleBest(epoch: number | undefined): Promise<void> {
     if (!existsSync(this.nextBest)) return;
     if (readSafetensors(this.nextBest).metadata['epoch'] === String(epoch))
-      await rename(this.nextBest, join(this.out, 'best', FILES.checkpoint));
+      await rename(this.nextBest, this.path(join('best', FILES.checkpoint)));
     else await rm(this.nextBest);
   }
 
   private get nextBest(): string {
-    return join(this.out, 'best', 'next.safetensors');
+    return this.path(join('best', 'next.safetensors'));
   }
 
   /** @throws UserError `bad-checkpoint`. */
   readBest(): ReadonlyMap<string, Tensor> {
-    return readSafetensors(join(this.out, 'best', FILES.checkpoint)).tensors;
+    return readSafetensors(this.path(join('best', FILES.checkpoint))).tensors;
   }
 
   /** What a reader looks at when the training has ended. Gives whether all of it was written before the signal fired. */

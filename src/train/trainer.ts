@@ -35,7 +35,8 @@ import { isBetter, type Metrics, metricsOf, predictionOf } from './metrics.js';
 import { type Settings, settingsOf, type TrainOptions } from './options.js';
 import { changesOf, placeOf } from './place.js';
 import { planOf, quantizeFrozen } from './quantizeFrozen.js';
-import { FLOAT_MODEL, RunFolder } from './runFolder.js';
+import { FLOAT_MODEL } from './runFiles.js';
+import { RunFolder } from './runFolder.js';
 
 /** Steps asked of the worker at a time: progress is told, and limits are looked at, between them. */
 const STEPS_PER_CALL = 16;
@@ -55,6 +56,8 @@ const LARGEST_GROWTH = 3;
  *     for await (const event of new Trainer({ model, dataset, policy: 'F1C1', out: 'runs/first' })) …
  */
 export class Trainer implements AsyncIterable<TrainEvent> {
+  private folder: RunFolder | undefined;
+
   constructor(private readonly options: TrainOptions) {}
 
   /**
@@ -62,7 +65,17 @@ export class Trainer implements AsyncIterable<TrainEvent> {
    * @throws UserError for a policy that does not fit, too many unreadable photos, a loss that runs away, a full disk.
    */
   [Symbol.asyncIterator](): AsyncGenerator<TrainEvent, Summary> {
-    return train(this.options);
+    return train(this.options, (folder) => (this.folder = folder));
+  }
+
+  /** Whether its folder still holds the run that it was to replace: that stays until the new one has something to show. */
+  get holdsOldRun(): boolean {
+    return this.folder?.holdsOldRun ?? false;
+  }
+
+  /** The folder that the run is written into now: `out`, or, while that holds an earlier run, one inside of it. */
+  get place(): string {
+    return this.folder?.path('.') ?? this.options.out;
   }
 
   /** Trains to the end. @throws as the iterator does. */
@@ -77,17 +90,26 @@ export class Trainer implements AsyncIterable<TrainEvent> {
   }
 }
 
-async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
-  const { dataset, out, signal } = options;
+async function* train(options: TrainOptions, onOpen: (folder: RunFolder) => void): AsyncGenerator<TrainEvent, Summary> {
+  const folder = RunFolder.open(options.out, `training ${options.policy}`);
+  onOpen(folder);
+  try {
+    return yield* trainIn(folder, options);
+  } finally {
+    folder.close();
+  }
+}
+
+async function* trainIn(folder: RunFolder, options: TrainOptions): AsyncGenerator<TrainEvent, Summary> {
+  const { dataset, signal } = options;
   const began = performance.now();
-  const prepared = yield* prepare(options);
+  const prepared = yield* prepare(folder, options);
   if ('finished' in prepared) {
     yield { type: 'finished' };
     yield { type: 'done', summary: prepared.finished };
     return prepared.finished;
   }
   const { manifest, settings, identity, resumed } = prepared;
-  const folder = RunFolder.open(out);
   await folder.startLog(resumed?.progress.results.length);
   // What was cut off between the checkpoint and what is written of it.
   if (resumed) await folder.settleBest(resumed.progress.best?.epoch);
@@ -149,7 +171,7 @@ function checkStopped(signal: AbortSignal | undefined): void {
  * Compiles, writes the artifacts, and reads where a run that is to go on stopped. What was compiled is let go of: it is large. Of a run that
  * has ended by itself, gives the summary.
  */
-async function* prepare(options: TrainOptions) {
+async function* prepare(folder: RunFolder, options: TrainOptions) {
   const { dataset, model, out, signal } = options;
   checkStopped(signal);
   const planning = planningOf(options, settingsOf(options));
@@ -166,14 +188,14 @@ async function* prepare(options: TrainOptions) {
   const { settings } = compiling;
   try {
     checkStopped(signal);
-    if (!resumed) RunFolder.clear(out, options.overwrite ?? false);
+    if (!resumed) folder.begin(options.overwrite ?? false, model.path);
     if (inFloat) {
-      const before = resumed ? frozenBefore(join(out, 'artifacts')) : undefined;
+      const before = resumed ? frozenBefore(folder.path('artifacts')) : undefined;
       const quantized = yield* quantizeFrozen(inFloat.compiled, dataset, settings, before, signal);
       compiling = compiledHere(quantized, settings);
     }
     // First, since it leaves nothing behind where it fails.
-    const manifest = await compiling.write(join(out, 'artifacts'));
+    const manifest = await compiling.write(folder.path('artifacts'));
     return { manifest, settings, identity: { ...identity, ...settings }, resumed };
   } finally {
     compiling.close();
@@ -577,10 +599,12 @@ class Session {
     if (state) {
       progress.elapsedMs = this.elapsedMs;
       // Without it, the state is of the last finished epoch, and the progress is further.
-      await writeLast(options.out, state, withProgress ? progress : { ...progress, partial: NO_STEPS });
+      await writeLast(folder.path('.'), state, withProgress ? progress : { ...progress, partial: NO_STEPS });
       await folder.settleBest(progress.best?.epoch);
       await this.writeResults();
     }
+    // A run that is stopped before it has a best epoch replaces no earlier one.
+    if (best || (state && !options.signal?.aborted)) await folder.replaceOld();
     giveBack(
       [best?.parameters, state].flatMap((tensors) => [...(tensors?.values() ?? [])].map(({ data }) => data.buffer)),
     );
@@ -696,9 +720,9 @@ class Session {
     if (learningRate === undefined)
       throw new UserError('no-learning-rate', 'the loss fell at no learning rate from 1e-6 to 1; state one (--lr)');
     this.progress.learningRate = learningRate;
-    const figure = this.folder.path('learning-rate.svg');
-    await writeFileAtomically(figure, await drawRange(rates, curve, learningRate));
-    yield { type: 'learning-rate', learningRate, figure };
+    const figure = 'learning-rate.svg';
+    await writeFileAtomically(this.folder.path(figure), await drawRange(rates, curve, learningRate));
+    yield { type: 'learning-rate', learningRate, figure: join(this.options.out, figure) };
   }
 
   /**
@@ -782,7 +806,11 @@ class Session {
     const { options, manifest, progress, folder } = this;
     const { steps } = progress.partial;
     if (this.endedBy !== 'time-limit' || options.signal?.aborted) {
-      const kept = steps > 0 ? `what was learned is in ${options.out}/last` : 'nothing was learned yet';
+      const kept = folder.holdsOldRun
+        ? `the run in ${options.out} is as it was`
+        : steps > 0
+          ? `what was learned is in ${options.out}/last`
+          : 'nothing was learned yet';
       throw new UserError('stopped', `stopped before the first epoch was finished; ${kept}`);
     }
     const parameters = parametersOf(manifest, await this.engine.getState());
@@ -972,11 +1000,6 @@ async function* verify(
     await classifier.close();
   }
   return { ...comparison.result(tolerance), right };
-}
-
-/** Refuses a folder that holds what an earlier run has learned. @throws UserError `run-exists`. */
-export function checkRunFolder(out: string): void {
-  RunFolder.clear(out, false);
 }
 
 /** A name for a run: the model's and the policy's. */

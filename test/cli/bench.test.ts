@@ -84,7 +84,14 @@ describe('ort-tl bench', () => {
   });
 
   it('leaves nothing behind but results, photos and the report', () => {
-    expect(readdirSync(out).sort()).toEqual(['figures', 'pictures', 'report.html', 'results.jsonl', 'summary.csv']);
+    expect(readdirSync(out).sort()).toEqual([
+      '.ort-tl-suite.json',
+      'figures',
+      'pictures',
+      'report.html',
+      'results.jsonl',
+      'summary.csv',
+    ]);
   });
 
   it('reports the paper beside what was measured, and what is missing', () => {

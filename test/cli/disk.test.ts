@@ -12,6 +12,8 @@ import { cli, expectRefusal, filesBelow, folder, main } from './cli.js';
 
 const PAGE = 4096;
 const ROOM = 64 * 2 ** 20;
+/** Pages of a run's lock and marker. */
+const OWN_PAGES = 2;
 
 let pictures: string;
 let whole: string;
@@ -68,7 +70,11 @@ describe('on a full disk', () => {
     const all = pagesOf(filesBelow(whole));
     // Nothing; some pages more than the artifacts, through two epochs; then a part of the model, and of what is told of the run.
     const pages = [1, 3, 4, 7, 8, 9, 11, 100];
-    const rooms = [PAGE, ...pages.map((count) => artifacts + count * PAGE), all - 4 * PAGE];
+    const rooms = [
+      ...[1, OWN_PAGES, OWN_PAGES + 1].map((count) => count * PAGE),
+      ...pages.map((count) => artifacts + (OWN_PAGES + count) * PAGE),
+      all - 4 * PAGE,
+    ];
     const named = new Set<string>();
     for (const room of rooms) {
       disk.resize(room);
@@ -154,7 +160,7 @@ describe('where the output folder cannot be written', () => {
     expectRefusal(cli(train(join(disk.folder, 'other'))), refusal);
     expectRefusal(cli(['train', '--resume', run]), refusal);
     expectRefusal(cli([...train(run), '--overwrite']), refusal);
-    expectRefusal(cli(['compile', '--model', SMALL_CNN, '--classes', 'a,b', '--out', join(run, 'artifacts')]), refusal);
+    expectRefusal(cli(['compile', '--model', SMALL_CNN, '--classes', 'a,b', '--out', join(run, 'compiled')]), refusal);
     expectRefusal(cli(['explain', '--model', join(run, 'model.onnx'), photo, '--out', run]), refusal);
     expect(filesBelow(disk.folder).map((path) => statSync(path).mtimeMs)).toEqual(before);
     // Reading needs no more.

@@ -55,6 +55,7 @@ describe('train, on drawn pictures', () => {
     const losses = events.flatMap((event) => (event.type === 'epoch' ? [event.result.trainLoss] : []));
     expect(losses.at(-1)).toBeLessThan((losses[0] ?? 0) * 0.8);
     expect(readdirSync(out).sort()).toEqual([
+      '.ort-tl-run.json',
       'artifacts',
       'best',
       'confusion.svg',

@@ -1,0 +1,43 @@
+import { lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { writeFailed } from './files.js';
+import { packageVersion } from './version.js';
+
+/** What ort-tl has folders for that it may clear or replace some day. */
+export type Purpose = 'run' | 'next-run' | 'suite' | 'suite-work' | 'temporary';
+
+/** To be raised when a folder with the marker has to be read in another way. */
+const FORMAT = 1;
+
+const schema = z.object({ ortTl: z.string(), purpose: z.string(), format: z.number() });
+
+/** The file that says so of its folder. */
+export const markerIn = (folder: string, purpose: Purpose): string => join(folder, `.ort-tl-${purpose}.json`);
+
+/** Marks a folder as ort-tl's: nothing is ever cleared that has no marker. @throws UserError `write-failed`. */
+export function mark(folder: string, purpose: Purpose): void {
+  const marker = { ortTl: packageVersion, purpose, format: FORMAT } satisfies z.infer<typeof schema>;
+  const path = markerIn(folder, purpose);
+  try {
+    writeFileSync(path, `${JSON.stringify(marker)}\n`);
+  } catch (cause) {
+    // A part of it would be in the way.
+    rmSync(path, { force: true });
+    throw writeFailed(path, cause);
+  }
+}
+
+/** Whether ort-tl made the folder for `purpose`. */
+export function isMarked(folder: string, purpose: Purpose): boolean {
+  try {
+    return schema.parse(JSON.parse(readFileSync(markerIn(folder, purpose), 'utf8'))).purpose === purpose;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether ort-tl made the folder for `purpose`, and there is a folder and no link to one, which could lie anywhere. */
+export function isOwnFolder(folder: string, purpose: Purpose): boolean {
+  return lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true && isMarked(folder, purpose);
+}
