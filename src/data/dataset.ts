@@ -124,14 +124,13 @@ export function datasetOf(found: Found, options: OpenOptions): Dataset {
     ? { train: all, val: named.val.classes }
     : split(all, valFraction, seed, use, found.splits.train?.source ?? source);
   const chosen = { train: labelled(classes, train, limit), val: labelled(classes, val, valLimit) };
-  const over =
-    labelled(classes, train).length + labelled(classes, val).length - chosen.train.length - chosen.val.length;
+  const over = countOf(train, classes) + countOf(val, classes) - chosen.train.length - chosen.val.length;
   leftOut.add(REASONS.limit, over);
   const counts = leftOut.toRecord();
   return {
     classes,
     ...chosen,
-    test: labelled(classes, named.test?.classes ?? new Map<string, Unlabelled[]>()),
+    test: labelled(classes, named.test?.classes ?? new Map<string, Unlabelled[]>(), Infinity),
     folder: source,
     contents: {
       found: found.found,
@@ -280,7 +279,7 @@ function split(
   return { train, val };
 }
 
-function labelled(classes: readonly string[], photos: PhotosByClass, most = Infinity): Photo[] {
+function labelled(classes: readonly string[], photos: PhotosByClass, most: number): Photo[] {
   return classes.flatMap((name, label) => evenly(photos.get(name) ?? [], most).map((photo) => ({ ...photo, label })));
 }
 
@@ -290,6 +289,10 @@ export function evenly<T>(all: readonly T[], most: number): T[] {
   return Array.from({ length: most }, (_, index) => Math.floor((index * all.length) / most)).flatMap(
     (place) => all[place] ?? [],
   );
+}
+
+function countOf(photos: PhotosByClass, classes: readonly string[]): number {
+  return classes.reduce((sum, name) => sum + (photos.get(name)?.length ?? 0), 0);
 }
 
 function isEmpty(photos: PhotosByClass): boolean {

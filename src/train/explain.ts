@@ -1,6 +1,7 @@
 import type { Unlabelled } from '../data/dataset.js';
 import { decodePixels } from '../data/decode.js';
 import { drawHeatMap } from '../data/heatMap.js';
+import { labelIndex } from '../data/labels.js';
 import { UserError } from '../errors.js';
 import { allFinite, notFinite } from '../finite.js';
 import { ImageClassifier } from '../runtime/classifier.js';
@@ -39,7 +40,7 @@ export class PhotoExplainer {
    */
   async explain(photo: string | Buffer | Unlabelled, label?: string): Promise<Explanation> {
     const { labels, preprocessing } = this.classifier;
-    const named = label === undefined ? undefined : labels.indexOf(label);
+    const named = label === undefined ? undefined : labelIndex(labels, label);
     if (named === -1)
       throw new UserError(
         'unknown-class',

@@ -130,6 +130,38 @@ describe('a folder of photos', () => {
     expect(JSON.parse(train(data).stdout)).toMatchObject({ trainPhotos: 15, valPhotos: 3 });
   });
 
+  it.skipIf(process.platform !== 'linux')(
+    'may hold other files, and names that are not UTF-8; what is left out is told',
+    () => {
+      const data = photosOf('cat', 'dog');
+      const at = join(data, '..');
+      const odd = Buffer.concat([Buffer.from(join(data, 'cat', 'caf')), Buffer.from([0xe9]), Buffer.from('.jpg')]);
+      cpSync(join(data, 'cat', '5.jpg'), join(data, 'cat', 'x.jpg'));
+      renameSync(join(data, 'cat', 'x.jpg'), odd);
+      rmSync(join(data, 'cat', '5.jpg'));
+      writeFileSync(join(data, 'cat', 'IMG_1.HEIC'), 'none');
+      const trained = train(data);
+      expect(trained.status).toBe(0);
+      expect(trained.stderr).toBe(
+        `warning: 1 file of other types was left out of ${data}: 1 .heic; convert the pictures to JPEG\n`,
+      );
+      expect((JSON.parse(trained.stdout) as Summary).photos).toEqual({
+        ...{ found: 13, train: 10, validate: 2, test: 0, skipped: 0 },
+        leftOut: { '.heic': 1 },
+      });
+      const predicted = cli(['predict', '--model', 'run/model.onnx', 'photos/cat'], at);
+      expect(predicted.status).toBe(0);
+      expect(predicted.stdout).toMatch(/^photos\/cat\/caf\\xe9\.jpg {2}/m);
+      expect(predicted.stderr).toContain('warning: 1 file of other types was left out of photos/cat: 1 .heic');
+      const command = `find photos -name '*.jpg' -print0 | "${process.execPath}" "${main}" predict --model run/model.onnx -`;
+      const listed = spawnSync('sh', ['-c', command], { encoding: 'utf8', cwd: at });
+      expect(listed.status).toBe(0);
+      expect(listed.stdout.trim().split('\n')).toHaveLength(12);
+      const measured = cli(['eval', '--model', 'run/model.onnx', '--data', 'photos', '--split', 'all', '--json'], at);
+      expect(JSON.parse(measured.stdout)).toMatchObject({ photos: 12, found: 13, leftOut: { '.heic': 1 } });
+    },
+  );
+
   it('may be gone when a run has read it, but not before', async () => {
     const data = photosOf('cat', 'dog');
     const flags = [

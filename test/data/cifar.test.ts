@@ -44,6 +44,15 @@ describe('openCifar', () => {
     expect(await decodePhoto(photo, { ...picture, width: 8, height: 8 })).toHaveLength(192);
   });
 
+  it('keeps the test file for testing where another one validates', async () => {
+    await put('train.bin', record([0], 0), record([1], 0));
+    await put('val.bin', record([0], 0));
+    await put('test.bin', record([1], 0), record([0], 0));
+    const { train, val, test, contents } = await openCifar(folder, {});
+    expect([train, val, test].map((photos) => photos?.length)).toEqual([2, 1, 2]);
+    expect(contents).toMatchObject({ found: 5, leftOut: {} });
+  });
+
   it.each([
     ['fine', ['apple', 'pear', 'dog'], ['0 train.bin#0', '1 train.bin#2', '2 train.bin#1']],
     ['coarse', ['fruit', 'animal'], ['0 train.bin#0', '0 train.bin#2', '1 train.bin#1']],

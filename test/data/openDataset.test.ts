@@ -39,3 +39,28 @@ it('says what it takes of anything else', async () => {
   await expect(classesOf('missing')).rejects.toMatchObject({ code: 'no-such-folder' });
   await expect(classesOf('missing.csv')).rejects.toMatchObject({ code: 'no-such-file' });
 });
+
+it.each([
+  ['photos.tar.gz', 'unpack it first'],
+  ['photos.rar', 'unpack it first'],
+  ['photos.7z', 'unpack it first'],
+  ['train.tfrecord', 'TFRecord'],
+  ['train.parquet', 'Parquet'],
+  ['data.npz', "NumPy's arrays"],
+  ['train-images-idx3-ubyte.gz', "MNIST's format"],
+  ['data.yaml', 'a set for detection'],
+  ['cat.jpg', 'is one photo'],
+])('says what %s is', async (name, words) => {
+  await writeFile(join(folder, name), 'x');
+  await expect(classesOf(name)).rejects.toMatchObject({
+    code: 'unknown-data',
+    message: expect.stringContaining(words) as string,
+  });
+});
+
+it('knows a zip file and a photo by their first bytes', async () => {
+  await writeFile(join(folder, 'download'), zipFile(NAMES.map((name) => ({ name, content: Buffer.alloc(0) }))));
+  expect(await classesOf('download')).toEqual(['a', 'b']);
+  await writeFile(join(folder, 'IMG_1'), Buffer.from('ffd8ffe000104a464946', 'hex'));
+  await expect(classesOf('IMG_1')).rejects.toThrow('is one photo');
+});
