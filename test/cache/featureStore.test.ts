@@ -149,7 +149,7 @@ describe('a cache folder', () => {
       const folder = root();
       const store = join(folder, 'store');
       await write(store, { a: 1 });
-      for (let segment = 0; segment < 100; segment++) writeFileSync(join(store, `${segment}.rows`), 'row');
+      for (let segment = 0; segment < 100; segment++) writeFileSync(join(store, `${segment}-0123456789ab.rows`), 'row');
       const removed: string[] = [];
       const watcher = watch(store, (_, name) => {
         if (name !== null && name !== 'store') removed.push(name);

@@ -302,13 +302,12 @@ function removing(name: string, words: readonly string[], { cache, pictures }: S
 function fillCache(from: string, to: string): void {
   cpSync(from, to, { recursive: true });
   const [store = ''] = readdirSync(from);
-  const segments = readdirSync(join(from, store)).filter((file) => /\.(rows|index)$/.test(file));
   for (let copy = 0; copy < STORES; copy++) {
     const folder = join(to, `${store.slice(0, -2)}${String(copy).padStart(2, '0')}`);
     mkdirSync(folder, { recursive: true });
     copyFileSync(join(from, store, 'layout.json'), join(folder, 'layout.json'));
     for (let segment = 0; segment < SEGMENTS; segment++)
-      for (const name of segments) writeFileSync(join(folder, `${segment}-${name}`), name);
+      for (const kind of ['rows', 'index']) writeFileSync(join(folder, `${segment}-0123456789ab.${kind}`), kind);
   }
 }
 

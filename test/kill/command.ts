@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +28,9 @@ export interface Running {
 
 /** Starts ort-tl in a process group of its own, as a shell does; what it prints goes into files, which no process waits for. */
 export function start(words: readonly string[], place: Place, mark: string): Running {
-  const paths = { stdout: join(place.root, 'stdout'), stderr: join(place.root, 'stderr') };
+  // Of each command in its turn: a place that is kept has them all.
+  const number = readdirSync(place.root).filter((name) => name.endsWith('.stdout')).length + 1;
+  const paths = { stdout: join(place.root, `${number}.stdout`), stderr: join(place.root, `${number}.stderr`) };
   const [out, errors] = [openSync(paths.stdout, 'w'), openSync(paths.stderr, 'w')];
   const child = spawn(process.execPath, [main, ...words], {
     cwd: place.work,
