@@ -70,6 +70,9 @@ export async function* fillSlots(
   const { skipped, duplicates, signal, isTimeUp, cached } = options;
   const events: TrainEvent[] = [];
   const filled: number[] = [];
+  const checkStopped = () => {
+    if (signal?.aborted || isTimeUp?.()) throw new UserError('stopped', 'stopped while reading the photos');
+  };
   /** Places of photos whose rows in the cache turned out to be damaged. */
   const damaged: number[] = [];
   const onSkipped = (photo: Photo, error: Error) => {
@@ -99,7 +102,7 @@ export async function* fillSlots(
       concurrency: 2 * FROZEN_BATCH,
       onSkipped,
     })) {
-      if (signal?.aborted || isTimeUp?.()) throw new UserError('stopped', 'stopped while reading the photos');
+      checkStopped();
       const place = places[index] ?? 0;
       if (waiting.length === FROZEN_BATCH) await flush();
       waiting.push({ index: place, label: photo.label, ...decoded });
@@ -126,6 +129,8 @@ export async function* fillSlots(
       undefined,
     );
   }
+  // What was on its way when the signal fired need not have arrived.
+  if (signal?.aborted) checkStopped();
   yield* events.splice(0);
   return filled.sort((a, b) => a - b);
 }

@@ -80,6 +80,16 @@ describe('drawPictures', () => {
     expect(await readdir(join(folder, 'mine'))).toEqual(['holiday.jpg']);
   });
 
+  it('leaves nothing when it is stopped', async () => {
+    const controller = new AbortController();
+    const onProgress = () => {
+      controller.abort();
+    };
+    const drawing = drawPictures(join(folder, 'a'), { ...small, onProgress, signal: controller.signal });
+    await expect(drawing).rejects.toMatchObject({ code: 'stopped' });
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   it('says so when it cannot write', async () => {
     await writeFile(join(folder, 'file'), '');
     await expect(drawPictures(join(folder, 'file', 'a'), small)).rejects.toMatchObject({ code: 'write-failed' });

@@ -43,6 +43,18 @@ it('compiles a large model in another process to the same files, and to the same
   expect(apart.artifacts.manifest.files).toEqual(here.artifacts.manifest.files);
 });
 
+it('stops compiling a large model when it is told to', async () => {
+  const options = { model: await largeModel(), dataset, policy: 'full', out: at };
+  const controller = new AbortController();
+  const planning = planningOf(options, settingsOf(options));
+  const compiling = startCompiling(options.model, planning, controller.signal);
+  controller.abort();
+  await expect(compiling).rejects.toMatchObject({ code: 'stopped' });
+  await expect(startCompiling(options.model, planning, AbortSignal.abort())).rejects.toMatchObject({ code: 'stopped' });
+  const whole = await startCompiling(options.model, planning);
+  whole.close();
+});
+
 it('is refused there as it is here', async () => {
   const options = { model: await largeModel(), dataset, policy: 'layers:nowhere', out: at };
   await expect(compileTo('none', options)).rejects.toMatchObject({ code: 'bad-policy', name: 'UserError' });
