@@ -18,6 +18,7 @@ import {
   checkRunFolder,
   checkSource,
   hasLearned,
+  isRun,
   makeNext,
   planNext,
   removeNext,
@@ -57,7 +58,7 @@ export class RunFolder {
     const lock = lockFolder(out, doing);
     try {
       settleLocked(out);
-      removePartials(out);
+      if (isRun(out)) removePartials(out);
       return new RunFolder(out, lock);
     } catch (thrown) {
       lock.release();
