@@ -143,5 +143,5 @@ export {
 
 export { UserError } from './errors.js';
 export { type FileContent, writeFileAtomically, writeFilesAtomically } from './files.js';
-export { type FolderLock, lockFolder, whileLocked } from './lock.js';
+export { checkUnlocked, type FolderLock, lockFolder, whileLocked } from './lock.js';
 export { packageVersion } from './version.js';

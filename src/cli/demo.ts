@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  checkRunFolder,
   drawPictures,
   ImageClassifier,
   ImageFolder,
@@ -24,6 +25,8 @@ interface Arguments {
   json: boolean;
 }
 
+const POLICIES = ['F1C0', 'F1C1'];
+
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
@@ -44,6 +47,7 @@ async function run(args: Arguments): Promise<void> {
   const seed = wholeNumber('seed', args.seed, 0);
   const epochs = wholeNumber('epochs', args.epochs, 1);
   const pictures = join(args.out, 'pictures');
+  for (const policy of POLICIES) checkRunFolder(join(args.out, policy), { overwrite: true });
   terminal.print(`drawing pictures into ${pictures}`);
   await drawPictures(pictures, {
     ...{ set: 'demo', trainPerClass: 200, valPerClass: 100, size: 48, seed },
@@ -55,7 +59,7 @@ async function run(args: Arguments): Promise<void> {
   const path = modelPath('small_cnn');
   const model = readModel(path);
   const summaries: Summary[] = [];
-  for (const policy of ['F1C0', 'F1C1']) {
+  for (const policy of POLICIES) {
     terminal.print();
     const out = join(args.out, policy);
     const trainer = new Trainer({ model, dataset, policy, out, overwrite: true, epochs, seed });

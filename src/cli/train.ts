@@ -6,6 +6,7 @@ import {
   calibrationMethods,
   checkStepOptions,
   checkRunFolder,
+  checkUnlocked,
   defaultCacheFolder,
   hasCheckpoint,
   metricNames,
@@ -315,7 +316,10 @@ export const verb: Verb<Arguments> = {
       let found: Recommendation | undefined;
       if (args.policy.toLowerCase() === AUTO) {
         // Not after minutes of choosing.
-        if (out !== undefined) checkRunFolder(out, args);
+        if (out !== undefined) {
+          checkUnlocked(out);
+          checkRunFolder(out, args);
+        }
         const measured = { ...settings, ...(await meterFor(undefined)), model, dataset, signal };
         found = await reportRecommendation(terminal, measured);
         args = { ...args, policy: found.policy };

@@ -20,6 +20,7 @@ import {
   checkRunFolder,
   checkSource,
   hasLearned,
+  isRun,
   makeNext,
   planNext,
   removeNext,
@@ -59,7 +60,7 @@ export class RunFolder {
     const lock = lockFolder(out, doing);
     try {
       settleLocked(out);
-      removePartials(out);
+      if (isRun(out)) removePartials(out);
       return new RunFolder(out, lock);
     } catch (thrown) {
       lock.release();

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../processes.js';
 import { cli, expectRefusal, main } from './cli.js';
 
 const TINY = `title: A <tiny> suite
@@ -245,6 +246,8 @@ describe('a suite that goes wrong', () => {
     await pause(300);
     child.kill('SIGKILL');
     await ended;
+    // The training that was under way ends by itself.
+    await until(() => processesNaming(join(out, 'work-')).length === 0);
     const before = linesOf(out).filter(({ result }) => result);
     expect(before.length).toBeGreaterThan(0);
     expect(before.length).toBeLessThan(4);
@@ -271,6 +274,25 @@ describe('a suite that goes wrong', () => {
     expect(existsSync(join(out, 'results.jsonl'))).toBe(false);
     expect(readdirSync(out).filter((name) => name.startsWith('work-'))).toEqual([]);
     expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('4 runs were not made yet');
+  }, 100_000);
+
+  it('keeps runs where there are none, or runs that were kept before', () => {
+    const { file, out } = suite(TINY.replace('[F1C0, F1C1]', '[F1C0]').replace('[0, 1]', '[0]'));
+    const place = join(out, 'runs', 'cnn-pictures', 'F1C0', 'cold', 'seed-0');
+    mkdirSync(place, { recursive: true });
+    writeFileSync(join(place, 'model.onnx'), 'mine');
+    const bench = () => cli(['bench', file, '--out', out, '--keep-runs']);
+    expectRefusal(bench(), /seed-0 holds model\.onnx, which a run would replace and ort-tl did not write/);
+    expect(readFileSync(join(place, 'model.onnx'), 'utf8')).toBe('mine');
+    rmSync(join(place, 'model.onnx'));
+    expect(bench()).toMatchObject({ status: 0 });
+    const epochs = () => readFileSync(join(place, 'results.csv'), 'utf8').trim().split('\n').length - 1;
+    expect(epochs()).toBe(2);
+    writeFileSync(join(place, 'notes.txt'), 'mine');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('epochs: 2', 'epochs: 1'));
+    expect(bench()).toMatchObject({ status: 0 });
+    expect(epochs()).toBe(1);
+    expect(readFileSync(join(place, 'notes.txt'), 'utf8')).toBe('mine');
   }, 100_000);
 
   it('calls an estimate of energy one', () => {
@@ -318,5 +340,17 @@ describe('a suite that goes wrong', () => {
     expectRefusal(cli(['bench', wrong]), /line 3: there is no setting `epoch`; did you mean `epochs`\?/);
   });
 });
+
+/** Processes that were called with such a word; none where there is no /proc. */
+function processesNaming(word: string): string[] {
+  if (process.platform !== 'linux') return [];
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(word);
+    } catch {
+      return false;
+    }
+  });
+}
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

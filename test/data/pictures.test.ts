@@ -7,6 +7,7 @@ import { ImageFolder } from '../../src/data/imageFolder.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { demoShapes, pretrainShapes } from '../../src/data/shapes.js';
 import { sha256 } from '../../src/files.js';
+import { built, killed, startScript } from '../processes.js';
 
 let folder: string;
 beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'ort-tl-pictures-'))));
@@ -88,6 +89,37 @@ describe('drawPictures', () => {
     const drawing = drawPictures(join(folder, 'a'), { ...small, onProgress, signal: controller.signal });
     await expect(drawing).rejects.toMatchObject({ code: 'stopped' });
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('replaces nothing but what was drawn', async () => {
+    const path = join(folder, 'a');
+    const other = { ...small, trainPerClass: 2 };
+    await mkdir(path);
+    await writeFile(join(path, 'pictures.json'), '["my pictures"]');
+    await expect(drawPictures(path, small)).rejects.toMatchObject({ code: 'folder-in-use' });
+    expect(await readdir(path)).toEqual(['pictures.json']);
+    await rm(join(path, 'pictures.json'));
+    await drawPictures(path, small);
+    const mine = join(path, 'train', 'boat', 'mine.jpg');
+    await writeFile(mine, '');
+    await expect(drawPictures(path, other)).rejects.toThrow(
+      `${path} holds ${join('train', 'boat', 'mine.jpg')}, which ort-tl did not draw`,
+    );
+    await rm(mine);
+    await drawPictures(path, other);
+    expect(await readdir(folder)).toEqual(['a']);
+  });
+
+  it('removes what a process that was killed while it drew has left', async () => {
+    const path = join(folder, 'a');
+    const child = await startScript(`
+      import { drawPictures } from ${built('index')};
+      const options = { set: 'demo', trainPerClass: 1000, valPerClass: 1, seed: 1 };
+      await drawPictures(${JSON.stringify(path)}, { ...options, onProgress: () => console.log('draws') });`);
+    await killed(child);
+    expect(await readdir(folder)).toHaveLength(1);
+    await drawPictures(path, small);
+    expect(await readdir(folder)).toEqual(['a']);
   });
 
   it('says so when it cannot write', async () => {

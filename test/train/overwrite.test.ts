@@ -23,7 +23,7 @@ import type { TrainOptions } from '../../src/train/options.js';
 import { checkRunFolder, makeNext, planNext, settleRun } from '../../src/train/runFiles.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { SMALL_CNN } from '../models.js';
-import { built, killed, startScript } from '../processes.js';
+import { built, killed, startScript, until } from '../processes.js';
 
 const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
 
@@ -98,10 +98,9 @@ describe('a run that is to replace another one', () => {
     expect(contents(out)).toEqual(before);
   });
 
-  it('leaves that whole when it is killed in its first epoch, and the next one cleans up', async () => {
-    const out = copied();
-    const before = contents(out);
-    const child = await startScript(`
+  /** Begins to replace a run in a process of its own, which does `then` in the first epoch. */
+  const begin = (out: string, then: string) =>
+    startScript(`
       import { ImageFolder, readModel, Trainer } from ${built('index')};
       const dataset = await ImageFolder.open(${JSON.stringify(pictures)}, { seed: 0 });
       const model = readModel(${JSON.stringify(SMALL_CNN)});
@@ -109,15 +108,27 @@ describe('a run that is to replace another one', () => {
       for await (const event of new Trainer({ ...options, out: ${JSON.stringify(out)} }))
         if (event.type === 'progress' && event.phase === 'training') {
           console.log('trains');
-          await new Promise((done) => setTimeout(done, 60_000));
+          ${then};
         }`);
-    await killed(child);
+
+  it('leaves that whole when it is killed in its first epoch, and the next one cleans up', async () => {
+    const out = copied();
+    const before = contents(out);
+    await killed(await begin(out, 'await new Promise((done) => setTimeout(done, 60_000))'));
     expect(contents(out)).toMatchObject(before);
     expect(readLearned(out).manifest.policy).toBe('F1C0');
     // It goes on where it was.
     await train(out, { resume: true });
     expect(Object.keys(contents(out))).toEqual(Object.keys(before));
     expect(existsSync(join(out, '.ort-tl-next'))).toBe(false);
+  });
+
+  it('leaves that as it was when the process exits in its first epoch', async () => {
+    const out = copied();
+    const before = contents(out);
+    const child = await begin(out, 'process.exit(1)');
+    await until(() => child.exitCode !== null);
+    expect(contents(out)).toEqual(before);
   });
 
   it('replaces that when its first epoch is finished, and leaves alone what a run does not write', async () => {
