@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
-import { sha256 } from '../files.js';
+import { MOST_BYTES, readRegularFileSync, sha256 } from '../files.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { FILES } from './compile.js';
@@ -54,8 +53,8 @@ function bad(folder: string, reason: string): UserError {
 
 function read(folder: string, name: string): Uint8Array {
   try {
-    return readFileSync(join(folder, name));
+    return readRegularFileSync(join(folder, name), MOST_BYTES.file);
   } catch (thrown) {
-    throw bad(folder, messageOf(thrown));
+    throw bad(folder, `${name}: ${messageOf(thrown)}`);
   }
 }

@@ -1,7 +1,8 @@
-import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 import { jsonText } from '../text.js';
-import { writeFailed } from '../files.js';
+import { UserError } from '../errors.js';
+import { fileReason, MOST_BYTES, readRegularFileSync, writeFailed } from '../files.js';
 import type { ByRound } from './statistics.js';
 
 const recordSchema = z.object({
@@ -31,10 +32,10 @@ export class Records {
     this.all = [...all];
   }
 
-  /** @param options `fresh` throws away what is there. */
+  /** @param options `fresh` throws away what is there. @throws UserError `bad-suite` where what is there cannot be read. */
   static open(path: string, { fresh = false } = {}): Records {
     if (fresh) rmSync(path, { force: true });
-    const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
+    const lines = existsSync(path) ? readRecords(path).split('\n') : [];
     const records = lines.flatMap((line) => {
       try {
         return [recordSchema.parse(JSON.parse(line))];
@@ -104,5 +105,15 @@ export class Records {
   error(id: string, setting: string): string | undefined {
     if (this.result(id, setting)) return undefined;
     return this.all.findLast((each) => each.id === id && each.setting === setting)?.error;
+  }
+}
+
+function readRecords(path: string): string {
+  try {
+    return readRegularFileSync(path, MOST_BYTES.record).toString('utf8');
+  } catch (cause) {
+    throw new UserError('bad-suite', `cannot read ${path}: ${fileReason(cause)}; choose another folder (--out)`, {
+      cause,
+    });
   }
 }

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { UserError } from '../errors.js';
-import { fileReason, sha256 } from '../files.js';
+import { fileReason, readRegularFile, sha256 } from '../files.js';
 import { readCifarRecord } from './cifar.js';
 import type { Unlabelled } from './dataset.js';
 import { readZipEntry } from './zip.js';
@@ -15,12 +14,15 @@ export interface Picture {
 /** What a photo consists of: an encoded file's bytes, or pixels. */
 export type PhotoContent = Buffer | Picture;
 
+/** A file of more bytes is no photo. */
+const LARGEST_PHOTO_BYTES = 2 ** 30;
+
 /** @throws UserError `unreadable-photo`. */
 export async function readPhoto({ path, inside }: Unlabelled): Promise<PhotoContent> {
   try {
     if (inside?.kind === 'zip') return await readZipEntry(inside);
     if (inside?.kind === 'cifar') return await readCifarRecord(inside);
-    const bytes = await readFile(path);
+    const bytes = await readRegularFile(path, LARGEST_PHOTO_BYTES);
     if (bytes.length === 0) throw new Error('it is empty');
     return bytes;
   } catch (cause) {

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { messageOf, UserError } from '../errors.js';
-import { sha256, writeFileAtomically } from '../files.js';
+import { MOST_BYTES, readRegularFileSync, sha256, writeFileAtomically } from '../files.js';
 import { bytesOf, bytesPerElement, type DType, elementCount, type Tensor, tensorOfBytes } from './tensor.js';
 
 /** Names of element types in the safetensors format (https://huggingface.co/docs/safetensors). */
@@ -61,7 +60,7 @@ export function readSafetensors(
 ): Checkpoint {
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(path);
+    bytes = readRegularFileSync(path, MOST_BYTES.file);
   } catch (thrown) {
     throw refuse(messageOf(thrown));
   }
