@@ -1,5 +1,16 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  rmdirSync,
+  rmSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, UserError } from './errors.js';
@@ -157,6 +168,52 @@ export function isSameFile(a: string, b: string): boolean {
 export function fileReason(thrown: unknown): string {
   const message = messageOf(thrown);
   return fileErrorCode(thrown) === undefined ? message : message.replace(/, [a-z]+(?: '.*')?$/s, '');
+}
+
+/** The most bytes of what a person writes, such as settings; of what a program writes for another, such as a log; of what Node.js reads at once. */
+export const MOST_BYTES = { settings: 2 ** 20, record: 2 ** 28, file: 2 ** 31 - 1 } as const;
+/** So that a pipe without a writer is opened at once, to be refused. Windows has no such flag. */
+const READ = constants.O_RDONLY | (process.platform === 'win32' ? 0 : constants.O_NONBLOCK);
+
+/**
+ * The bytes of a regular file: of a pipe or a device there may be no end.
+ * @throws the file system's error, or one whose message says what `path` is in place of a file of up to `mostBytes`.
+ */
+export async function readRegularFile(path: string | Buffer, mostBytes: number): Promise<Buffer> {
+  const file = await open(path, READ);
+  try {
+    const bytes = bufferFor(await file.stat(), mostBytes);
+    let filled = 0;
+    for (let count = -1; count !== 0 && filled < bytes.length; filled += count)
+      ({ bytesRead: count } = await file.read(bytes, filled));
+    return bytes.subarray(0, filled);
+  } finally {
+    await file.close();
+  }
+}
+
+/** As {@link readRegularFile}, at once. */
+export function readRegularFileSync(path: string, mostBytes: number): Buffer {
+  const file = openSync(path, READ);
+  try {
+    const bytes = bufferFor(fstatSync(file), mostBytes);
+    let filled = 0;
+    for (let count = -1; count !== 0 && filled < bytes.length; filled += count)
+      count = readSync(file, bytes, filled, bytes.length - filled, null);
+    return bytes.subarray(0, filled);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Room for a file's bytes. */
+function bufferFor(found: Stats, mostBytes: number): Buffer {
+  if (found.isDirectory()) throw new Error('it is a folder');
+  if (!found.isFile()) throw new Error('it is no regular file, but a pipe or a device');
+  if (found.size > mostBytes)
+    throw new Error(`it holds ${found.size} bytes, and ort-tl reads up to ${mostBytes} of it`);
+  // Large ones must not come from the pool that others share.
+  return Buffer.allocUnsafeSlow(found.size);
 }
 
 /** Hexadecimal SHA-256 of `parts`, one after another. */

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
-import { sha256 } from '../files.js';
+import { MOST_BYTES, readRegularFileSync, sha256 } from '../files.js';
 import { machineErrorOf } from '../machineError.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
@@ -56,8 +55,8 @@ function bad(folder: string, reason: string): UserError {
 
 function read(folder: string, name: string): Uint8Array {
   try {
-    return readFileSync(join(folder, name));
+    return readRegularFileSync(join(folder, name), MOST_BYTES.file);
   } catch (thrown) {
-    throw machineErrorOf(thrown) ?? bad(folder, messageOf(thrown));
+    throw machineErrorOf(thrown) ?? bad(folder, `${name}: ${messageOf(thrown)}`);
   }
 }

@@ -1,9 +1,8 @@
 import { create } from '@bufbuild/protobuf';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { differentiate } from '../autodiff/gradient.js';
 import { UserError } from '../errors.js';
-import { fileReason, sha256, writeFilesAtomically } from '../files.js';
+import { fileReason, MOST_BYTES, readRegularFileSync, sha256, writeFilesAtomically } from '../files.js';
 import { Builder } from '../graph/builder.js';
 import { bindDim, consumersOf, type Dim, float, type Graph, int, Node, Value } from '../graph/graph.js';
 import type { Cut } from '../graph/cut.js';
@@ -381,7 +380,7 @@ export async function writeOnDeviceArtifacts(compiled: OnDeviceArtifacts, folder
 export function readOnDeviceCheckpoint(path: string, manifest: Manifest): Map<string, Tensor> {
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(path);
+    bytes = readRegularFileSync(path, MOST_BYTES.file);
   } catch (thrown) {
     throw new UserError('bad-checkpoint', `cannot read ${path}: ${fileReason(thrown)}; name a checkpoint file`);
   }

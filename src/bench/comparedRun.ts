@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { parse as parseYaml } from 'yaml';
+import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { UserError } from '../errors.js';
-import { fileReason } from '../files.js';
+import { fileReason, MOST_BYTES, readRegularFileSync } from '../files.js';
+import { keySetTwice } from './keySetTwice.js';
 
 /** What is compared of an epoch. */
 export interface ComparedEpoch {
@@ -86,13 +87,7 @@ export function readRuns(path: string): ComparedRun[] {
 }
 
 function readRun(folder: string): ComparedRun {
-  const read = (name: string): string => {
-    try {
-      return readFileSync(join(folder, name), 'utf8');
-    } catch (thrown) {
-      throw new UserError('not-a-run', `cannot read ${join(folder, name)}: ${fileReason(thrown)}`);
-    }
-  };
+  const read = (name: string, mostBytes?: number) => readRecord(join(folder, name), mostBytes);
   const refuse = (name: string) => new UserError('not-a-run', `${join(folder, name)} is not what a run writes`);
   const summary = summarySchema.safeParse(parsed(read('summary.json')));
   if (!summary.success) throw refuse('summary.json');
@@ -108,7 +103,7 @@ function readRun(folder: string): ComparedRun {
     );
   if (!curve.success) throw refuse('results.csv');
   // Written on from the library, a run has no such file.
-  const own: unknown = existsSync(join(folder, 'args.yaml')) ? parsedYaml(read('args.yaml')) : {};
+  const own: unknown = existsSync(join(folder, 'args.yaml')) ? parsedYaml(read('args.yaml', MOST_BYTES.settings)) : {};
   const args = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).safeParse(own);
   if (!args.success) throw refuse('args.yaml');
   const given = { ...args.data, policy, lr: args.data['lr'] ?? 'default' };
@@ -137,7 +132,7 @@ function readRun(folder: string): ComparedRun {
 /** Of each measurement that succeeded the latest record. */
 function readRecords(path: string): ComparedRun[] {
   const latest = new Map<string, ComparedRun>();
-  for (const line of readFileSync(path, 'utf8').split('\n')) {
+  for (const line of readRecord(path).split('\n')) {
     // Others failed, or were cut off while they were written.
     const record = recordSchema.safeParse(parsed(line));
     if (!record.success) continue;
@@ -169,7 +164,23 @@ function readRecords(path: string): ComparedRun[] {
   return [...latest.values()];
 }
 
-const parsedYaml = (text: string): unknown => parseYaml(text) as unknown;
+function readRecord(path: string, mostBytes: number = MOST_BYTES.record): string {
+  try {
+    return readRegularFileSync(path, mostBytes).toString('utf8');
+  } catch (thrown) {
+    throw new UserError('not-a-run', `cannot read ${path}: ${fileReason(thrown)}`);
+  }
+}
+
+function parsedYaml(text: string): unknown {
+  const document = parseDocument(text, { uniqueKeys: false });
+  try {
+    return document.errors.length > 0 || keySetTwice(document) ? undefined : document.toJS();
+  } catch {
+    // Its aliases have no end.
+    return undefined;
+  }
+}
 
 function parsed(text: string): unknown {
   try {

@@ -1,8 +1,8 @@
-import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
 import { z } from 'zod';
-import { UserError } from '../errors.js';
 import { jsonText } from '../text.js';
-import { writeFailed } from '../files.js';
+import { UserError } from '../errors.js';
+import { fileReason, MOST_BYTES, readRegularFileSync, writeFailed } from '../files.js';
 import type { ByRound } from './statistics.js';
 
 const recordSchema = z.object({
@@ -44,9 +44,12 @@ export class Records {
     this.all = [...all];
   }
 
-  /** @param options `fresh` throws away what is there. @throws UserError `foreign-files` when that is not of records. */
+  /**
+   * @param options `fresh` throws away what is there.
+   * @throws UserError `foreign-files` when that is not of records, `bad-suite` where it cannot be read.
+   */
   static open(path: string, { fresh = false } = {}): Records {
-    const found = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
+    const found = existsSync(path) ? readRecords(path).split('\n') : [];
     const [first = '', ...others] = found.filter((line) => line !== '');
     // The very first one may have been cut off.
     const isBegun = others.length === 0 && first.startsWith(BEGINNING.slice(0, first.length));
@@ -116,5 +119,15 @@ export class Records {
   error(id: string, setting: string): string | undefined {
     if (this.result(id, setting)) return undefined;
     return this.all.findLast((each) => each.id === id && each.setting === setting)?.error;
+  }
+}
+
+function readRecords(path: string): string {
+  try {
+    return readRegularFileSync(path, MOST_BYTES.record).toString('utf8');
+  } catch (cause) {
+    throw new UserError('bad-suite', `cannot read ${path}: ${fileReason(cause)}; choose another folder (--out)`, {
+      cause,
+    });
   }
 }

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { MOST_BYTES, readRegularFileSync } from '../files.js';
 import type { Measurement } from './measureCommand.js';
 
 const energySchema = z.object({
@@ -76,8 +76,9 @@ const summarySchema = z.object({
 
 /** What a finished training left in its folder, with what it cost. */
 export function resultOfRun(folder: string, measured: Measurement): RunResult {
-  const { cost, ...summary } = summarySchema.parse(JSON.parse(readFileSync(join(folder, 'summary.json'), 'utf8')));
-  const events = readFileSync(join(folder, 'events.jsonl'), 'utf8')
+  const read = (name: string) => readRegularFileSync(join(folder, name), MOST_BYTES.record).toString('utf8');
+  const { cost, ...summary } = summarySchema.parse(JSON.parse(read('summary.json')));
+  const events = read('events.jsonl')
     .split('\n')
     .flatMap((line) => {
       const event = line === '' ? undefined : eventSchema.safeParse(JSON.parse(line));

@@ -1,11 +1,10 @@
 import { rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { openDataset } from '../data/openDataset.js';
 import { drawPictures } from '../data/pictures.js';
 import { findMeter, type IdleBaseline, measureIdle, type MeterAccess } from '../energy/meter.js';
 import { messageOf, UserError } from '../errors.js';
-import { fileReason, sha256 } from '../files.js';
+import { fileReason, MOST_BYTES, readRegularFile, sha256 } from '../files.js';
 import { checkRunFolder, moveRun } from '../train/runFiles.js';
 import { describeMachine, type Machine } from './machine.js';
 import { measureCommand, type Measurement } from './measureCommand.js';
@@ -472,7 +471,7 @@ function openOptions({ row: { train }, seed }: SuiteRun) {
 
 async function modelContent({ model }: SuiteRow): Promise<string> {
   try {
-    return sha256(await readFile(model.path));
+    return sha256(await readRegularFile(model.path, MOST_BYTES.file));
   } catch (thrown) {
     // Each run will say so.
     return fileReason(thrown);

@@ -1,12 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { closestMatch } from 'leven';
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { type EnergyChoice, energyChoices } from '../energy/meter.js';
-import { UserError } from '../errors.js';
-import { fileReason } from '../files.js';
+import { messageOf, UserError } from '../errors.js';
+import { fileReason, MOST_BYTES, readRegularFileSync } from '../files.js';
 import { parsePolicy } from '../policy/policy.js';
+import { keySetTwice } from './keySetTwice.js';
 import { modelPath } from './models.js';
 
 const count = z.number().int().positive();
@@ -183,12 +184,12 @@ const KEYS: readonly (readonly [RegExp, readonly string[]])[] = [
 export function readSuite(file: string, options: SuiteOptions): Suite {
   let source: string;
   try {
-    source = readFileSync(file, 'utf8');
+    source = readRegularFileSync(file, MOST_BYTES.settings).toString('utf8');
   } catch (thrown) {
     throw new UserError('bad-suite', `cannot read ${file}: ${fileReason(thrown)}`);
   }
   const lines = new LineCounter();
-  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const refuse = (path: Path, reason: string, atKey = false) => {
     const line = lines.linePos(offsetOf(document, path, atKey)).line;
     const where = path.length === 0 ? '' : ` (${path.join('.')})`;
@@ -197,7 +198,20 @@ export function readSuite(file: string, options: SuiteOptions): Suite {
   const [error] = document.errors;
   if (error)
     throw new UserError('bad-suite', `${file}, line ${lines.linePos(error.pos[0]).line}: not YAML: ${error.message}`);
-  const parsed = suiteSchema.safeParse(document.toJS(), { reportInput: true });
+  let content: unknown;
+  try {
+    const twice = keySetTwice(document);
+    if (twice) {
+      const { line } = lines.linePos(twice.range?.[0] ?? 0);
+      throw new UserError('bad-suite', `${file}, line ${line}: \`${String(twice.value)}\` is set twice`);
+    }
+    content = document.toJS();
+  } catch (thrown) {
+    if (thrown instanceof UserError) throw thrown;
+    // It is nested too deeply, or aliases of aliases would become gigabytes.
+    throw new UserError('bad-suite', `${file}: ${messageOf(thrown)}`);
+  }
+  const parsed = suiteSchema.safeParse(content, { reportInput: true });
   if (!parsed.success) throw refusalOf(parsed.error.issues, refuse);
   const suite = parsed.data;
 

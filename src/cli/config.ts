@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { closestMatch } from 'leven';
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import { UserError } from '../errors.js';
-import { fileReason } from '../files.js';
+import { fileReason, MOST_BYTES, readRegularFileSync } from '../files.js';
 
 /**
  * The settings of a YAML file, by the names of the flags that it stands in for.
@@ -17,12 +16,12 @@ export function readConfig(
 ): Record<string, unknown> {
   let source: string;
   try {
-    source = readFileSync(path, 'utf8');
+    source = readRegularFileSync(path, MOST_BYTES.settings).toString('utf8');
   } catch (thrown) {
     throw new UserError('bad-config', `cannot read ${path}: ${fileReason(thrown)} (--config)`);
   }
   const lines = new LineCounter();
-  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(source, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const refuse = (offset: number, reason: string) =>
     new UserError('bad-config', `${path}, line ${lines.linePos(offset).line}: ${reason} (--config)`);
   const [error] = document.errors;
@@ -30,6 +29,7 @@ export function readConfig(
   const { contents } = document;
   if (contents === null) return {};
   if (!isMap(contents)) throw refuse(contents.range[0], 'expected settings such as `epochs: 20`, one a line');
+  const seen = new Set<string>();
   for (const { key, value } of contents.items) {
     const name = isScalar(key) ? String(key.value) : '';
     const offset = isScalar(key) ? key.range[0] : 0;
@@ -40,6 +40,9 @@ export function readConfig(
         `there is no setting \`${name}\`${nearest === undefined ? '' : `; did you mean \`${nearest}\`?`}`,
       );
     }
+    // The library compares each key with every other, which takes minutes for many.
+    if (seen.has(name)) throw refuse(offset, `\`${name}\` is set twice`);
+    seen.add(name);
     if (value !== null && !isScalar(value)) throw refuse(offset, `expected one value for \`${name}\``);
     const isSwitch = switches.includes(name);
     if (value?.value === false && waived.includes(name)) continue;

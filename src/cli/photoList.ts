@@ -2,6 +2,9 @@ import { findPhotos, readInput, type Unlabelled, UserError } from '../index.js';
 import { Terminal } from './terminal.js';
 import { STANDARD_INPUT } from './verb.js';
 
+/** A photo, or a list of a million paths, is no longer. */
+const MOST_INPUT_BYTES = 2 ** 28;
+
 /** A photo to look at: a file, or the bytes that came through standard input. */
 export interface PhotoArgument {
   readonly name: string;
@@ -30,7 +33,16 @@ export async function photosOf(words: readonly string[], verb: string): Promise<
 
 async function photosOfInput(verb: string): Promise<PhotoArgument[]> {
   const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
+  let length = 0;
+  for await (const chunk of process.stdin) {
+    chunks.push(Buffer.from(chunk as Uint8Array));
+    length += chunks.at(-1)?.length ?? 0;
+    if (length > MOST_INPUT_BYTES)
+      throw new UserError(
+        'no-photos',
+        `standard input goes on after ${MOST_INPUT_BYTES} bytes; pipe one photo, or a list of paths`,
+      );
+  }
   const bytes = Buffer.concat(chunks);
   if (bytes.length === 0)
     throw new UserError('no-photos', `standard input is empty; pipe a photo or paths into ort-tl ${verb} -`);

@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
-import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
+import { fileReason, MOST_BYTES, readRegularFile } from '../files.js';
 import { type Dataset, datasetOf, type Found, type OpenOptions } from './dataset.js';
 import { LeftOutCounts } from './leftOut.js';
 import type { Picture } from './photo.js';
@@ -72,7 +73,7 @@ export async function findInCifar(path: string, labels: 'fine' | 'coarse' = 'fin
   const count = Math.max(-1, ...train.keys(), ...val.keys(), ...test.keys()) + 1;
   const nameFile = NAME_FILES[recordBytes === CIFAR_10_BYTES ? 'only' : labels].find((name) => beside.includes(name));
   const classes = nameFile
-    ? linesOf(await readFile(join(folder, nameFile), 'utf8'))
+    ? linesOf(await readNames(join(folder, nameFile)))
     : Array.from({ length: count }, (_, label) => String(label));
   if (count > classes.length) {
     throw new UserError(
@@ -164,6 +165,16 @@ async function recordsByLabel(
     }
   }
   return found;
+}
+
+async function readNames(path: string): Promise<string> {
+  try {
+    return (await readRegularFile(path, MOST_BYTES.settings)).toString('utf8');
+  } catch (cause) {
+    throw new UserError('bad-cifar', `cannot read the names of the classes in ${path}: ${fileReason(cause)}`, {
+      cause,
+    });
+  }
 }
 
 /** The lines of a list, its empty last ones left out. */

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { MachineError, UserError } from '../errors.js';
-import { fileErrorCode, fileReason, sha256 } from '../files.js';
+import { fileErrorCode, fileReason, readRegularFile, sha256 } from '../files.js';
 import { machineErrorOf } from '../machineError.js';
 import { readCifarRecord } from './cifar.js';
 import type { Unlabelled } from './dataset.js';
@@ -18,6 +17,8 @@ export interface Picture {
 /** What a photo consists of: an encoded file's bytes, or pixels. */
 export type PhotoContent = Buffer | Picture;
 
+/** A file of more bytes is no photo. */
+const LARGEST_PHOTO_BYTES = 2 ** 30;
 /** Files that are open at once: many photos are read ahead, and a process may open few, 256 on macOS. */
 const MOST_OPEN = 8;
 const turns = new Turns(MOST_OPEN);
@@ -39,7 +40,7 @@ async function readContent(photo: Unlabelled): Promise<PhotoContent> {
   try {
     if (inside?.kind === 'zip') return await readZipEntry(inside);
     if (inside?.kind === 'cifar') return await readCifarRecord(inside);
-    const bytes = await readFile(openablePath(photo));
+    const bytes = await readRegularFile(openablePath(photo), LARGEST_PHOTO_BYTES);
     if (bytes.length === 0) throw new Error('it is empty');
     return bytes;
   } catch (cause) {

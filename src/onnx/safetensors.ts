@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { messageOf, UserError } from '../errors.js';
-import { sha256, writeFileAtomically } from '../files.js';
+import { MOST_BYTES, readRegularFileSync, sha256, writeFileAtomically } from '../files.js';
 import { machineErrorOf } from '../machineError.js';
 import { bytesOf, bytesPerElement, type DType, elementCount, type Tensor, tensorOfBytes } from './tensor.js';
 
@@ -62,7 +61,7 @@ export function readSafetensors(
 ): Checkpoint {
   let bytes: Uint8Array;
   try {
-    bytes = readFileSync(path);
+    bytes = readRegularFileSync(path, MOST_BYTES.file);
   } catch (thrown) {
     throw machineErrorOf(thrown) ?? refuse(messageOf(thrown));
   }
