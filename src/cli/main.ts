@@ -4,6 +4,7 @@ import { fileErrorCode, fileReason } from '../files.js';
 import { machineErrorOf } from '../machineError.js';
 import { modulesIn, preload } from '../preload.js';
 import { packageVersion } from '../version.js';
+import { guardMemory } from './memoryGuard.js';
 import { closeLine, coloured, oneLine } from './terminal.js';
 
 /**
@@ -48,6 +49,7 @@ process.on('exit', () => {
   closeLine();
   console.error('ort-tl: something broke that should not: a part of the work has ended without an answer');
 });
+guardMemory(fail);
 // There is nowhere left to say so.
 process.stderr.on('error', () => undefined);
 
