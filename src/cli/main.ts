@@ -8,6 +8,7 @@ import { modulesIn, preload } from '../preload.js';
 import { visibleLines } from '../text.js';
 import { packageVersion } from '../version.js';
 import { endAtOnce, listenToSignals } from './interruption.js';
+import { guardMemory } from './memoryGuard.js';
 import { closeLine, coloured, oneLine } from './terminal.js';
 
 /**
@@ -57,6 +58,7 @@ process.on('exit', () => {
   closeLine();
   console.error('ort-tl: something broke that should not: a part of the work has ended without an answer');
 });
+guardMemory(fail);
 // There is nowhere left to say so.
 process.stderr.on('error', () => undefined);
 

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { env, InferenceSession } from 'onnxruntime-node';
 import { messageOf } from '../errors.js';
 import { machineError } from '../machineError.js';
-import { threadsLeft } from './threadsLeft.js';
+import { threadsLeft } from '../threadsLeft.js';
 
 // Warnings, as of a home folder that it cannot write to, are not for the terminal.
 env.logLevel = 'error';

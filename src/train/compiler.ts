@@ -9,7 +9,7 @@ import { onExit } from '../onExit.js';
 import type { ModelFile } from '../onnx/model.js';
 import { PendingCalls, type Reply } from '../pendingCalls.js';
 import type { Answer, Call, Request } from './compilerProcess.js';
-import { threadsLeft } from '../runtime/threadsLeft.js';
+import { threadsLeft } from '../threadsLeft.js';
 import { compileWithin, type Planning } from './compileWithin.js';
 import type { Settings } from './options.js';
 

@@ -1,4 +1,3 @@
-import { totalmem } from 'node:os';
 import type { Manifest } from '../artifacts/manifest.js';
 import { augmentPixels, randomOfView } from '../data/augment/augment.js';
 import { type Augmentation, mixesPhotos } from '../data/augment/augmentation.js';
@@ -13,6 +12,7 @@ import { PhotoReader } from '../data/photoReader.js';
 import type { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { sha256 } from '../files.js';
+import { memoryBytes } from '../memoryLimit.js';
 import { Random } from '../random.js';
 import type { Engine } from '../runtime/engine.js';
 import type { TrainEvent } from './events.js';
@@ -198,12 +198,12 @@ async function send(
   return lost.flatMap((n) => remembered[n]?.index ?? []);
 }
 
-/** Share of the machine's memory that the photos' boundary may take. */
+/** Share of the memory of the machine, or of its container, that the photos' boundary may take. */
 const LARGEST_SHARE = 0.7;
 
 /** @throws UserError `too-little-memory` when the boundary of so many photos would not fit. */
 export function checkMemory({ cost, policy }: Manifest, slots: number): void {
-  const [needed, largest] = [slots * cost.boundaryBytes, LARGEST_SHARE * totalmem()];
+  const [needed, largest] = [slots * cost.boundaryBytes, LARGEST_SHARE * memoryBytes()];
   if (needed <= largest) return;
   const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
   throw new UserError(
