@@ -54,16 +54,6 @@ describe.skipIf(process.platform !== 'linux')('a process that was started to be 
     await until(() => parent.exitCode !== null && !runs(deaf.pid()));
   });
 
-  it("stays when it is another's command", async () => {
-    const deaf = telling(stays);
-    const parent = await startScript(measuring(deaf.file, `{ stdio: 'ignore' }`));
-    await until(() => runs(deaf.pid()));
-    await killed(parent);
-    await new Promise((wake) => setTimeout(wake, 200));
-    expect(runs(deaf.pid())).toBe(true);
-    process.kill(deaf.pid(), 'SIGKILL');
-  });
-
   it("finds nothing of this in its environment and among its descriptors when it is another's command", async () => {
     const lines: string[] = [];
     await measureCommand(['sh', '-c', 'env; for each in /proc/self/fd/*; do echo "fd ${each##*/}"; done'], {

@@ -48,6 +48,7 @@ export async function drawPictures(folder: string, options: PictureOptions): Pro
   const { shapes, nuisance } = SETS[set];
   const total = Object.keys(shapes).length * (trainPerClass + valPerClass);
   const root = new Random(seed);
+  const refuse = (cause: unknown) => writeFailed(folder, cause, 'draw the pictures in');
   let work: TemporaryFolder | undefined;
   try {
     await makeFolder(dirname(resolve(folder)));
@@ -78,7 +79,8 @@ export async function drawPictures(folder: string, options: PictureOptions): Pro
   } catch (cause) {
     // Another process may have drawn the same at the same time.
     if ((await drawnIn(folder)) === marker) return;
-    throw writeFailed(folder, cause instanceof UserError ? cause.cause : cause, 'draw the pictures in');
+    if (cause instanceof UserError) throw cause.code === 'write-failed' ? refuse(cause.cause) : cause;
+    throw refuse(cause);
   } finally {
     await work?.remove().catch(() => undefined);
   }

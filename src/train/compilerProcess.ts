@@ -37,7 +37,10 @@ async function carryOut(request: Request): Promise<Answer> {
   return { settings };
 }
 
-new Worker(new URL('./parentWatch.js', import.meta.url), { workerData: process.argv[2] }).unref();
+const watch = new Worker(new URL('./parentWatch.js', import.meta.url), { workerData: process.argv[2] });
+watch.unref();
+// Without it, this process ends when it has compiled.
+watch.on('error', () => undefined);
 // Whoever asks decides when to stop.
 process.on('SIGINT', () => undefined);
 process.on('disconnect', () => process.exit());

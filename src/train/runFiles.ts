@@ -79,7 +79,7 @@ function isCheckpoint(folder: string): boolean {
     }
   };
   const [best, last] = [BEST, LAST].map(metadataOf);
-  return ['epoch', 'top1', 'source'].every((key) => best?.[key] !== undefined) || last?.['progress'] !== undefined;
+  return ['epoch', 'source'].every((key) => best?.[key] !== undefined) || last?.['progress'] !== undefined;
 }
 
 const compiledSchema = z.object({ time: z.iso.datetime(), type: z.literal('compiled'), manifest: z.looseObject({}) });
