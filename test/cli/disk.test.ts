@@ -100,7 +100,7 @@ describe('on a full disk', () => {
     expect([...named]).toEqual(
       expect.arrayContaining([
         'artifacts/frozen.onnx',
-        'best/checkpoint.safetensors',
+        'best/next.safetensors',
         'last/checkpoint.safetensors',
         'results.csv',
         'model.onnx',
