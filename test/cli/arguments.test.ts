@@ -64,7 +64,7 @@ describe('arguments that make no sense get one clear line and exit code 2, and n
     ['--optimizer sgd --beta1 0.9', train, /sgd has no --beta1/],
     ['extra', train, /there is no `extra` here/],
     ['-- --epochs 3', train, /there is no .*--epochs/],
-    ['--resume pictures', train, /goes on with the settings that it was begun with; leave out --model/],
+    ['--resume pictures --lr 0.1', train, /goes on with the settings that it was begun with; leave out --lr/],
     ['--resume pictures', ['train'], /pictures holds no run: there is no args\.yaml in it \(--resume\)/],
     ['--resume nowhere --json', ['train'], /nowhere holds no run/],
     ['--resume pictures --overwrite', ['train'], /leave out --overwrite/],

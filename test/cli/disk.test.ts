@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { loadArtifacts } from '../../src/artifacts/load.js';
@@ -153,6 +163,8 @@ describe('where the output folder cannot be written', () => {
     const disk = mounted(context, ROOM);
     const run = join(disk.folder, 'run');
     cpSync(whole, run, { recursive: true });
+    // One that has ended by itself would need nothing to be written.
+    rmSync(join(run, 'summary.json'));
     disk.makeReadOnly();
     const before = filesBelow(disk.folder).map((path) => statSync(path).mtimeMs);
     const refusal = /cannot write .*: EROFS: read-only file system; choose a folder that you may write to \(--out\)$/;

@@ -1,8 +1,8 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { findMeter, type Meter, measureIdle, type MeterOptions, withIdle } from '../../src/energy/meter.js';
 import { powercap } from './powercap.js';
 
@@ -92,6 +92,31 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
     expect(performance.now() - began).toBeGreaterThan(900);
     expect(grossJ / seconds).toBeGreaterThan(500);
     expect(seconds).toBeLessThan(0.8);
+  });
+
+  it('ends nvidia-smi where nobody wants the reading, and where looking at the idle machine is stopped', async () => {
+    // Asked for power again and again, it writes its number before the first sample.
+    const folder = nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw': '0, 40.00 W\n' });
+    const script = join(folder, 'nvidia-smi');
+    writeFileSync(script, readFileSync(script, 'utf8').replace('then while', `then echo $$ > "${folder}/pid"; while`));
+    const runs = () => {
+      try {
+        return process.kill(Number(readFileSync(join(folder, 'pid'), 'utf8')), 0);
+      } catch {
+        return false;
+      }
+    };
+    const meter = await open({ energy: 'nvidia' });
+    await meter.start();
+    await vi.waitUntil(runs, { timeout: 10_000 });
+    meter.close();
+    await vi.waitUntil(() => !runs(), { timeout: 10_000 });
+    const controller = new AbortController();
+    const looking = measureIdle(meter, 3600, controller.signal);
+    await vi.waitUntil(runs, { timeout: 10_000 });
+    controller.abort();
+    await expect(looking).rejects.toMatchObject({ code: 'stopped' });
+    await vi.waitUntil(() => !runs(), { timeout: 10_000 });
   });
 
   it('says so where nvidia-smi ends in the middle, or is gone', async () => {

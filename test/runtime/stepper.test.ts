@@ -197,6 +197,33 @@ describe('averages of the parameters', () => {
   });
 });
 
+describe('an end that comes early', () => {
+  it('lets a plan whose time is up take its first step alone', async () => {
+    const stepper = await open({});
+    const { losses, images } = await stepper.steps({ ...plan, limitMs: 0 });
+    expect([losses.length, images]).toEqual([1, 8]);
+    const whole = await after({});
+    expect(losses[0]).toBe(whole.losses[0]);
+    expect((await stepper.steps({ ...plan, limitMs: 1e9 })).losses).toHaveLength(3);
+    await stepper.close();
+  });
+
+  it('ends an evaluation between its runs', async () => {
+    const stepper = await open({});
+    const all = Int32Array.from(labels.keys());
+    const { logits } = await stepper.evaluate(all);
+    // One run takes as many images as 512 KB of their boundary are.
+    let runs = 0;
+    const part = await stepper.evaluate(all, () => runs++ > 0);
+    const images =
+      runs > 1 ? part.logits.findIndex((_, at) => at % CLASSES === 0 && part.logits[at] === 0) / CLASSES : PHOTOS;
+    expect(images).toBeGreaterThan(0);
+    expect(part.logits.subarray(0, images * CLASSES)).toEqual(logits.subarray(0, images * CLASSES));
+    expect((await stepper.evaluate(all, () => true)).logits.every((each) => each === 0)).toBe(true);
+    await stepper.close();
+  });
+});
+
 describe('clipping', () => {
   it('moves no further than the norm allows, and not at all differently below it', async () => {
     const sgd = { ...optimizers.sgd, momentum: 0, weightDecay: 0 };
