@@ -78,7 +78,7 @@ describe('the lock of a folder', () => {
       const script = `"$0" --input-type=module -e "$1" & echo $! > "$2"; exec sleep 1000`;
       const pidFile = join(folder(), 'pid');
       const shell = spawn('sh', ['-c', script, process.execPath, locking(at), pidFile], { stdio: 'ignore' });
-      await until(() => isLocked(at));
+      await until(() => isLocked(at) && readFileSync(join(at, '.ort-tl.lock'), 'utf8') !== '');
       const pid = Number(readFileSync(pidFile, 'utf8'));
       process.kill(pid, 'SIGKILL');
       await until(() => readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z '));
