@@ -72,7 +72,7 @@ function placesOf(photos: readonly PhotoArgument[], out: string): string[] {
     join(out, `${base}${number === 1 ? '' : `-${number}`}.explained.png`);
   const keyOf = (path: string) => resolve(path).normalize('NFC').toLowerCase();
   const bases = photos.map(({ name }) => (name === '-' ? 'photo' : basename(name, extname(name))));
-  const taken = new Set(photos.flatMap(({ name, content }) => (typeof content === 'string' ? keyOf(name) : [])));
+  const taken = new Set(photos.flatMap(({ content }) => (Buffer.isBuffer(content) ? [] : keyOf(content.path))));
   // Who comes first under a name keeps it, before any other is numbered into it.
   const places = bases.map((base) => {
     const place = placeOf(base, 1);

@@ -52,8 +52,9 @@ process.stdout.on('error', (cause) => {
 // What no verb waits for, such as a process that cannot be started.
 process.on('uncaughtException', fail);
 // What Node.js ends with where nothing is left that could ever answer.
-process.on('exit', () => {
-  if (process.exitCode !== UNANSWERED) return;
+process.on('exit', (code) => {
+  // Node.js sets the exit code on the way here; who ends at once has given another one.
+  if (code !== 0 || process.exitCode !== UNANSWERED) return;
   process.exitCode = EXIT.failure;
   closeLine();
   console.error('ort-tl: something broke that should not: a part of the work has ended without an answer');

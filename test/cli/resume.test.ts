@@ -58,7 +58,7 @@ it('begins anew where a run was killed before its first checkpoint was whole', (
   const out = join(folder(), 'run');
   cli(['train', ...flags(), '--out', out]);
   const killed = folder();
-  copyFileSync(join(out, 'args.yaml'), join(killed, 'args.yaml'));
+  for (const name of ['args.yaml', '.ort-tl-run.json']) copyFileSync(join(out, name), join(killed, name));
   // The folder is made before the file is in its place.
   mkdirSync(join(killed, 'last'));
   const resumed = cli(['train', '--resume', killed]);

@@ -63,7 +63,7 @@ describe('a training whose last step makes no numbers of the parameters', () => 
     const thrown = await errorOf(new Trainer(options(out, { policy, learningRate })).run());
     expect(thrown).toMatchObject({ name: 'UserError', code: 'diverged' });
     expect(thrown).toHaveProperty('message', expect.stringMatching(/no longer a number .*no epoch was finished/));
-    expect(readdirSync(out).sort()).toEqual(['artifacts', 'events.jsonl', 'skipped.csv']);
+    expect(readdirSync(out).sort()).toEqual(['.ort-tl-run.json', 'artifacts', 'events.jsonl', 'skipped.csv']);
   });
 
   // Weights decay to −1e20 of themselves at every step: after the first they are numbers, and so is the loss of the second.
