@@ -98,7 +98,10 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
     // Asked for power again and again, it writes its number before the first sample.
     const folder = nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw': '0, 40.00 W\n' });
     const script = join(folder, 'nvidia-smi');
-    writeFileSync(script, readFileSync(script, 'utf8').replace('then while', () => `then echo $$ > "${folder}/pid"; while`));
+    writeFileSync(
+      script,
+      readFileSync(script, 'utf8').replace('then while', () => `then echo $$ > "${folder}/pid"; while`),
+    );
     const runs = () => {
       try {
         return process.kill(Number(readFileSync(join(folder, 'pid'), 'utf8')), 0);
