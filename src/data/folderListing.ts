@@ -17,6 +17,9 @@ interface Place {
   readonly parts: readonly string[];
   readonly path: string;
   readonly rawPath?: string;
+}
+
+interface FolderPlace extends Place {
   /** Where it lies when all links are followed, its bytes as Latin-1. */
   readonly real: string;
 }
@@ -36,26 +39,27 @@ export async function listFolder(folder: string, expected: string): Promise<List
   const seen = new Set<string>();
   const rootReal = await realpath(folder, 'latin1').catch(() => bytesOf(folder));
 
-  async function walk(place: Place, system: boolean): Promise<void> {
+  async function walk(place: FolderPlace, system: boolean): Promise<void> {
     seen.add(place.real);
     const found = await read(place, system);
     if (!found) {
       entries.push({ parts: [...place.parts, ''], kind: 'special', photo: place });
       return;
     }
-    const below: Place[] = [];
+    const below: FolderPlace[] = [];
     const linked: Place[] = [];
     for (const each of found) {
       const name = shownName(each.name);
       const odd = !isUtf8(each.name);
       const inside = insideOf(place, name, each.name, odd);
       if (each.isDirectory()) {
-        if (seen.has(inside.real)) {
+        const real = realOf(place, each.name);
+        if (seen.has(real)) {
           entries.push({ parts: inside.parts, kind: 'repeated link', photo: photoAt(inside) });
           continue;
         }
         entries.push({ parts: inside.parts, kind: 'folder', photo: photoAt(inside), oddName: odd });
-        below.push(inside);
+        below.push({ ...inside, real });
       } else if (each.isFile()) entries.push({ parts: inside.parts, kind: 'file', photo: photoAt(inside) });
       else if (each.isSymbolicLink()) linked.push(inside);
       else entries.push({ parts: inside.parts, kind: 'special', photo: photoAt(inside) });
@@ -109,14 +113,13 @@ function photoAt({ path, rawPath }: Place): Unlabelled {
 }
 
 function insideOf(above: Place, name: string, bytes: Buffer, odd: boolean): Place {
-  const latin1 = bytes.toString('latin1');
-  const place = {
-    parts: [...above.parts, name],
-    path: join(above.path, name),
-    real: above.real.endsWith(sep) ? above.real + latin1 : `${above.real}${sep}${latin1}`,
-  };
+  const place = { parts: [...above.parts, name], path: join(above.path, name) };
   if (!odd && above.rawPath === undefined) return place;
-  return { ...place, rawPath: `${above.rawPath ?? bytesOf(above.path)}/${latin1}` };
+  return { ...place, rawPath: `${above.rawPath ?? bytesOf(above.path)}/${bytes.toString('latin1')}` };
+}
+
+function realOf({ real }: FolderPlace, bytes: Buffer): string {
+  return `${real}${real.endsWith(sep) ? '' : sep}${bytes.toString('latin1')}`;
 }
 
 const hasOddName = ({ rawPath = '' }: Place) =>
