@@ -256,7 +256,7 @@ class LayoutReader {
     throw new Problem(
       new UserError(
         'no-classes',
-        `${this.place(folder)} looks like a set for ${kind}; a classifier needs a folder for each class: ${this.expected}`,
+        `${this.place(folder)} looks like a set for ${kind}; a classifier needs a folder for each class, <folder>/<class>/*.jpg`,
       ),
     );
   }
