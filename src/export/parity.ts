@@ -22,7 +22,7 @@ export interface Parity {
   readonly tolerance: number | null;
   /**
    * Whether the file is fit for use: no logit differs by more than the tolerance; without one, all are numbers, and at least half of the
-   * photos get the same class, if there are {@link FEWEST} of them.
+   * photos get the same class, if there are ten of them.
    */
   readonly ok: boolean;
   /** Share of the photos whose class is known that is given it; absent where none is known. */
