@@ -19,7 +19,7 @@ const { values, positionals } = parseArgs({
     out: { type: 'string' },
   },
 });
-const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const cli = fileURLToPath(new URL('../dist/bin/main.js', import.meta.url));
 const seeds = values.seeds.split(',');
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 

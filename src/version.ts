@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
 
 /** The version in ort-tl's package.json. */
-export const packageVersion: string = (createRequire(import.meta.url)('../package.json') as { version: string })
+export const packageVersion: string = (createRequire(import.meta.url)('ort-tl/package.json') as { version: string })
   .version;

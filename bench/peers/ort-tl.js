@@ -22,7 +22,7 @@ import { probeBlockSize } from '../../dist/runtime/blockSize.js';
 import { Stepper } from '../../dist/runtime/stepper.js';
 import { compileFor } from './plan.js';
 
-const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../dist/bin/main.js', import.meta.url));
 
 /**
  * Trains with the command line, and tells how long each epoch took, and how long until the last epoch's end, everything since the

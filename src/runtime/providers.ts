@@ -34,7 +34,7 @@ export interface ProviderState {
 export async function probeProvider(name: Provider): Promise<ProviderState> {
   const script = fileURLToPath(
     // Under a TypeScript test runner this file is source, and the script is the built one.
-    new URL(import.meta.url.endsWith('.ts') ? '../../dist/runtime/probe.js' : './probe.js', import.meta.url),
+    new URL(import.meta.url.endsWith('.ts') ? '../../dist/bin/probe.js' : './probe.js', import.meta.url),
   );
   const child = spawn(process.execPath, [script, name], { stdio: ['ignore', 'ignore', 'pipe'], timeout: 30_000 });
   let said = '';

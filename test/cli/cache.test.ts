@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import { drawPictures } from '../../src/data/pictures.js';
 import { SMALL_CNN } from '../models.js';
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/bin/main.js', import.meta.url));
 const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
 const cli = (cache: string, ...args: string[]) =>
   spawnSync(process.execPath, [main, ...args], {

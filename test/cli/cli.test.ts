@@ -9,7 +9,7 @@ import { drawPictures } from '../../src/data/pictures.js';
 import { SMALL_CNN, TINY_RESNET } from '../models.js';
 
 /** The built command line, as a user runs it. */
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/bin/main.js', import.meta.url));
 const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
 
 function cli(...args: string[]): { status: number | null; stdout: string; stderr: string } {

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 
 /** The built command line, as a user runs it. */
-export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const main = fileURLToPath(new URL('../../dist/bin/main.js', import.meta.url));
 
 export const folder = (): string => mkdtempSync(join(tmpdir(), 'ort-tl-'));
 

@@ -19,7 +19,7 @@ import {
 } from '../../src/onnx/onnx_pb.js';
 import { SMALL_CNN } from '../models.js';
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/bin/main.js', import.meta.url));
 const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
 
 function cli(...args: string[]): { status: number | null; stdout: string; stderr: string } {

@@ -84,7 +84,7 @@ function folderFor(): { cwd: string; env: NodeJS.ProcessEnv } {
     writeFileSync(join(bin, name), `#!/bin/sh\nexec ${line} "$@"\n`);
     chmodSync(join(bin, name), 0o755);
   };
-  script('ort-tl', `"${process.execPath}" "${join(root, 'dist', 'cli', 'main.js')}"`);
+  script('ort-tl', `"${process.execPath}" "${join(root, 'dist', 'bin', 'main.js')}"`);
   // npx itself takes longer than most of the commands.
   script('npx', '');
   const PATH = [bin, process.env['PATH']].join(delimiter);

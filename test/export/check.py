@@ -20,7 +20,7 @@ import onnx
 import openvino
 
 ROOT = Path(__file__).resolve().parents[2]
-CLI = ["node", str(ROOT / "dist/cli/main.js")]
+CLI = ["node", str(ROOT / "dist/bin/main.js")]
 VARIANTS = {
     "fp32": ["--precision", "fp32"],
     "fp16": ["--precision", "fp16"],

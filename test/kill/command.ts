@@ -7,7 +7,7 @@ import { MARK } from './family.js';
 import type { Place } from './place.js';
 
 /** The built command line, as a user runs it. */
-export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const main = fileURLToPath(new URL('../../dist/bin/main.js', import.meta.url));
 
 export interface Ending {
   /** As a shell tells it: 128 and the signal's number for a process that a signal ended. */

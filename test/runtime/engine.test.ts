@@ -29,7 +29,7 @@ describe('an engine whose worker dies', () => {
     workerOf(engine).postMessage(null);
     const reason = await engine.getState().catch((thrown: unknown) => thrown);
     expect(reason).toBeInstanceOf(TypeError);
-    expect(reason).toHaveProperty('stack', expect.stringContaining('dist/runtime/worker.js'));
+    expect(reason).toHaveProperty('stack', expect.stringContaining('dist/bin/worker.js'));
     await expect(engine.getState()).rejects.toBe(reason);
     await expect(engine.evaluate(Int32Array.of(0))).rejects.toBe(reason);
     await engine.close();
@@ -48,6 +48,6 @@ describe('an engine whose worker dies', () => {
   it('hands on the code, the stack and the cause of an error', async () => {
     const thrown: unknown = await Engine.start(join(folder, 'nowhere'), OPTIONS).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ name: 'UserError', code: 'bad-artifacts' });
-    expect(thrown).toHaveProperty('stack', expect.stringContaining('dist/artifacts/load.js'));
+    expect(thrown).toHaveProperty('stack', expect.stringContaining('dist/bin/'));
   });
 });

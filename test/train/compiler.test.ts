@@ -101,5 +101,5 @@ it('says that its process ran out of memory where Node.js gave up', async () => 
 it('hands on where an error of the process came from', async () => {
   const options = { model: await largeModel(), dataset, policy: 'layers:nowhere', out: at };
   const thrown: unknown = await compileTo('none', options).catch((error: unknown) => error);
-  expect(thrown).toHaveProperty('stack', expect.stringContaining('dist/policy/'));
+  expect(thrown).toHaveProperty('stack', expect.stringContaining('dist/bin/'));
 });

@@ -28,7 +28,7 @@ import type { TrainOptions } from '../../src/train/options.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { SMALL_CNN, TINY_RESNET } from '../models.js';
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../dist/bin/main.js', import.meta.url));
 const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
 const weights = (out: string, which: 'best' | 'last') =>
   new Map(
