@@ -147,7 +147,8 @@ const parser = yargs(words)
   })
   .version(packageVersion)
   .epilogue('Exit codes: 0 done, 1 failure, 2 an error that you can mend, 130 stopped.')
-  .wrap(Math.min(110, process.stdout.columns || 110))
+  // Yargs lays the help of every command out, asked for or not.
+  .wrap(own.includes('--help') ? Math.min(110, process.stdout.columns || 110) : null)
   .exitProcess(false)
   .fail((message: string | null, thrown: Error | undefined) => {
     throw thrown ?? new UserError('bad-arguments', inOurWords(message ?? 'the arguments do not fit'));

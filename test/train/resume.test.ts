@@ -108,7 +108,7 @@ const contentOf = (out: string) =>
 
 describe('a run that was killed', () => {
   it('ends, resumed, with the weights of one that was not, however often and whenever it was killed', async () => {
-    const flags = ['--model', SMALL_CNN, '--data', pictures, '--policy', 'F1C1', '--epochs', '6', '--threads', '2'];
+    const flags = ['--model', SMALL_CNN, '--data', pictures, '--policy', 'F1C1', '--epochs', '4', '--threads', '2'];
     const augmented = ['--flip', '0.5', '--rotate', '10', '--schedule', 'plateau', '--ema', '0.9', '--quiet'];
     const run = (args: string[], killAfterMs?: number) =>
       new Promise<number | null>((resolve) => {
@@ -127,7 +127,7 @@ describe('a run that was killed', () => {
 
     const random = new Random(11);
     let kills = 0;
-    for (let attempt = 0; attempt < 60 && kills < 10; attempt++) {
+    for (let attempt = 0; attempt < 30 && kills < 4; attempt++) {
       const isBegun = existsSync(join(broken, 'last', 'checkpoint.safetensors'));
       const args = isBegun ? ['--resume', broken, '--quiet'] : [...flags, ...augmented, '--out', broken];
       if ((await run(args, (0.15 + 0.3 * random.next()) * wholeMs)) === null) kills++;
