@@ -28,8 +28,16 @@ export class Random {
 
   /** The generator's own output, an integer of 32 bits. */
   word(): number {
-    const [a, b, c, d] = this.state();
-    this.words.set([a ^ b ^ d, b ^ c ^ a, c ^ a ^ (b << 9), rotateLeft(d ^ b, 11)]);
+    const { words } = this;
+    // Tens of millions may be drawn in a run: no array is made of them.
+    const a = words[0] ?? 0;
+    const b = words[1] ?? 0;
+    const c = words[2] ?? 0;
+    const d = words[3] ?? 0;
+    words[0] = a ^ b ^ d;
+    words[1] = b ^ c ^ a;
+    words[2] = c ^ a ^ (b << 9);
+    words[3] = rotateLeft(d ^ b, 11);
     return Math.imul(rotateLeft(Math.imul(b, 5), 7), 9) >>> 0;
   }
 
