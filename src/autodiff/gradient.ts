@@ -28,6 +28,11 @@ export function differentiate(
     if (!dy) continue;
     const rule = ruleFor(node);
     if (!rule) throw noGradientRule(node);
+    if (!rule.ofAllOutputs && dOutputs.some((gradient, index) => gradient && index > 0))
+      throw new UserError(
+        'no-gradient-rule',
+        `${describe(node)} has a gradient for its first result only, and the loss depends on another; choose a policy that stops after it`,
+      );
     const thunks = rule.gradients({
       node,
       input: (index) => node.input(index),

@@ -21,6 +21,8 @@ export interface GradientRule {
   readonly op: string;
   /** `''`, the standard operators, unless said. */
   readonly domain?: string;
+  /** Whether the rule reads the gradients of all outputs; one that does not is refused where another than output 0's flows. */
+  readonly ofAllOutputs?: true;
   /** One thunk for each input, in order; `undefined` where the operator has no gradient (a shape, indices). */
   readonly gradients: (context: RuleContext) => readonly (GradientThunk | undefined)[];
 }

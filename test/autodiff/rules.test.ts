@@ -76,6 +76,16 @@ describe('differentiate', () => {
     );
   });
 
+  it('refuses a result of which the rule knows nothing', () => {
+    const g = new Builder(18);
+    const [x, scale] = [g.input('x', 'float32', [2, 3]), g.input('scale', 'float32', [3])];
+    const [y = x, mean = x] = g.ops('LayerNormalization', [x, scale], 2, {}, { name: 'norm' });
+    const loss = g.reduceSum(g.add(y, mean), undefined, false);
+    expect(() => differentiate(g, [...g.graph.nodes], loss, [x])).toThrow(
+      /node "norm" \(LayerNormalization\) has a gradient for its first result only/,
+    );
+  });
+
   it('names the operator that has no rule', () => {
     const g = new Builder(18);
     const x = g.input('x', 'float32', [2, 3]);
