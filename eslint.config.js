@@ -50,7 +50,7 @@ export default defineConfig(
         {
           patterns: [
             {
-              regex: '^\\.\\./(?!(index|errors|files|lifeline|machineError|memoryLimit|preload|text|version)\\.js$)',
+              regex: '^\\.\\./(?!(index|errors|files|lifeline|machineError|memoryLimit|text|version)\\.js$)',
               message: 'The CLI uses the public API alone; the others load without ONNX Runtime.',
             },
           ],

@@ -4,12 +4,13 @@ import { messageOf, UserError } from '../errors.js';
 import { fileErrorCode, fileReason } from '../files.js';
 import { watchLifeline } from '../lifeline.js';
 import { machineErrorOf } from '../machineError.js';
-import { modulesIn, preload } from '../preload.js';
 import { visibleLines } from '../text.js';
 import { packageVersion } from '../version.js';
 import { endAtOnce, listenToSignals } from './interruption.js';
 import { guardMemory } from './memoryGuard.js';
 import { closeLine, coloured, oneLine } from './terminal.js';
+import { lazily, STANDARD_INPUT } from './verb.js';
+import { inOurWords } from './wording.js';
 
 /**
  * 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C; 141: nobody reads
@@ -63,14 +64,8 @@ guardMemory(fail);
 // There is nowhere left to say so.
 process.stderr.on('error', () => undefined);
 
-// Where few files may be open, the others are loaded before they are imported all at once.
-const others = modulesIn(new URL('.', import.meta.url)).filter(({ href }) => href !== import.meta.url);
-await preload('yargs', ...others).catch(fail);
-const [{ default: yargs }, { lazily, STANDARD_INPUT }, { inOurWords }] = await Promise.all([
-  import('yargs'),
-  import('./verb.js'),
-  import('./wording.js'),
-]).catch(fail);
+// Not earlier: it opens several files at once, which may be more than this process may.
+const { default: yargs } = await import('yargs').catch(fail);
 
 // What stands behind the dashes is a command with flags of its own, which the verb reads by itself.
 const isMeasure = own.find((word) => !word.startsWith('-')) === 'measure';

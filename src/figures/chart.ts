@@ -1,5 +1,4 @@
 import type { TopLevelSpec } from 'vega-lite';
-import { preload } from '../preload.js';
 import { visibleLines } from '../text.js';
 import { escapeHtml } from './page.js';
 
@@ -36,7 +35,6 @@ const OWN_COLOUR = '<style>:root{color:#222}@media (prefers-color-scheme:dark){:
 /** Draws a chart as SVG; `standalone` for a file of its own, which follows the reader's light or dark scheme. */
 export async function drawChart(spec: ChartSpec, { standalone = true } = {}): Promise<string> {
   // Both take longer to load than all of a command's help.
-  await preload('vega', 'vega-lite');
   const [vega, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
   const compiled = compile({ ...spec, config });
   // Names of classes and runs are in it; in XML, most controls would be errors.

@@ -41,7 +41,7 @@ export class Engine {
   static async start(folder: string, options: StepperOptions, signal?: AbortSignal): Promise<Engine> {
     // Under a TypeScript test runner this file is source, and the worker is the built one.
     const url = new URL(
-      import.meta.url.endsWith('.ts') ? '../../dist/runtime/workerStart.js' : './workerStart.js',
+      import.meta.url.endsWith('.ts') ? '../../dist/runtime/worker.js' : './worker.js',
       import.meta.url,
     );
     const engine = new Engine(startWorker(url), signal);

@@ -88,7 +88,7 @@ class CompilerProcess {
 
   constructor() {
     // Under a TypeScript test runner this file is source, and the process runs the built one.
-    const file = import.meta.url.endsWith('.ts') ? '../../dist/train/compilerStart.js' : './compilerStart.js';
+    const file = import.meta.url.endsWith('.ts') ? '../../dist/train/compilerProcess.js' : './compilerProcess.js';
     if (threadsLeft() < THREADS)
       throw machineError(
         'out-of-threads',
