@@ -65,7 +65,7 @@ export const verb: Verb<Arguments> = {
       .options(stepFlags)
       .options(headFlags)
       .option('cache-dtype', shared['cache-dtype'])
-      .option('seed', shared.seed)
+      .option('seed', { ...shared.seed, describe: 'of the new head' })
       .option('size', shared.size)
       .option('out', {
         type: 'string',

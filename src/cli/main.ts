@@ -149,7 +149,7 @@ const parser = yargs(words)
     return true;
   })
   .version(packageVersion)
-  .epilogue('Exit codes: 0 done, 1 failure, 2 an error that you can mend, 130 stopped.')
+  .epilogue('Exit codes: 0 done, 1 failure, 2 an error that you can mend, 130 or 143 stopped.')
   .wrap(Math.min(110, process.stdout.columns || 110))
   .exitProcess(false)
   .fail((message: string | null, thrown: Error | undefined) => {
