@@ -1,26 +1,25 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { fakeLinux } from '../fakeLinux.js';
 import { built, runs, until } from '../processes.js';
 
 const fresh = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
 
 /** The root of a file system whose Linux lets this process take so much, of which so much is taken. */
-function rootWith(bytes: number, taken: number): string {
-  const root = fresh();
-  const group = join(root, 'sys/fs/cgroup/box');
-  mkdirSync(join(root, 'proc/self'), { recursive: true });
-  mkdirSync(group, { recursive: true });
-  writeFileSync(join(root, 'proc/self/cgroup'), '0::/box\n');
-  writeFileSync(join(group, 'memory.max'), `${bytes}\n`);
-  take(root, taken);
-  return root;
-}
+const rootWith = (bytes: number, taken: number) =>
+  fakeLinux({
+    'proc/self/cgroup': '0::/box\n',
+    'sys/fs/cgroup/box/memory.max': `${bytes}\n`,
+    'sys/fs/cgroup/box/memory.stat': statisticsOf(taken),
+  });
+
+const statisticsOf = (taken: number) => `anon ${taken}\nfile 5000000000\n`;
 
 const take = (root: string, bytes: number) =>
-  writeFileSync(join(root, 'sys/fs/cgroup/box/memory.stat'), `anon ${bytes}\nfile 5000000000\n`);
+  writeFileSync(join(root, 'sys/fs/cgroup/box/memory.stat'), statisticsOf(bytes));
 
 interface Started {
   readonly process: ChildProcess;
