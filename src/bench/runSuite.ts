@@ -358,6 +358,7 @@ export class SuiteSession {
     try {
       if (measured.exitCode !== 0) {
         const { signal: by, exitCode } = measured;
+        if (by === 'SIGKILL') return 'ended by SIGKILL, probably for lack of memory';
         return by ? `ended by ${by}` : (lastLines.at(-1) ?? `exit code ${exitCode}, and no reason`);
       }
       return resultOfRun(folder, measured);

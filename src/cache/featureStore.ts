@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, utimesSync } from 'node:fs';
+import { existsSync, readFileSync, utimesSync } from 'node:fs';
 import { type FileHandle, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -104,7 +104,7 @@ export class FeatureStore {
 
   private constructor(
     readonly folder: string,
-    layout: Layout,
+    private readonly layout: Layout,
   ) {
     this.rowBytes = rowBytesOf(layout);
     this.partsOfRow = layout.values.length;
@@ -114,7 +114,7 @@ export class FeatureStore {
   static async open(folder: string, layout: Layout): Promise<FeatureStore> {
     const store = new FeatureStore(folder, layout);
     if (readLayout(folder)) utimesSync(join(folder, LAYOUT_FILE), new Date(), new Date());
-    else await writeFileAtomically(join(folder, LAYOUT_FILE), `${JSON.stringify(layout, null, 2)}\n`);
+    else await store.writeLayout();
     await compactSegments(folder, store.rowBytes);
     store.list();
     return store;
@@ -157,6 +157,20 @@ export class FeatureStore {
     return into.reduce((sum, part) => crc32(part, sum), 0) === place.checksum;
   }
 
+  /** The key of the row that was put at `place`. */
+  keyOf({ file, position }: Place): string {
+    return this.segments[file]?.keys[position / this.rowBytes] ?? '';
+  }
+
+  /** Forgets the rows that somebody has removed from the disk. Tells of a place whether its row is one of them. */
+  async forgetRemoved(): Promise<(place: Place) => boolean> {
+    this.list();
+    const removed = new Set([...this.segments.keys()].filter((file) => !existsSync(this.pathOf(file, ROWS))));
+    if (this.writing && removed.has(this.writing.number)) await this.seal();
+    for (const [key, { file }] of this.places) if (removed.has(file)) this.places.delete(key);
+    return (place) => removed.has(place.file) && !this.places.has(this.keyOf(place));
+  }
+
   /**
    * Adds a row, given as one buffer for each value, which must not change until then. Gives the row's place.
    * @throws UserError `cache-full`, `bad-cache`.
@@ -171,6 +185,10 @@ export class FeatureStore {
     await this.last;
     await this.seal();
     await this.files.close();
+  }
+
+  private async writeLayout(): Promise<void> {
+    await writeFileAtomically(join(this.folder, LAYOUT_FILE), `${JSON.stringify(this.layout, null, 2)}\n`);
   }
 
   /** Takes up the segments that are not known yet. One that vanishes meanwhile has become a part of another. */
@@ -200,11 +218,10 @@ export class FeatureStore {
   }
 
   /** Reads rows, one behind another, of a segment that another process has meanwhile made a part of another one. */
-  private async readElsewhere({ file, position }: Place, into: readonly Uint8Array[]): Promise<void> {
+  private async readElsewhere({ file, position, checksum }: Place, into: readonly Uint8Array[]): Promise<void> {
     this.list();
-    const keys = this.segments[file]?.keys ?? [];
-    for (let part = 0, row = position / this.rowBytes; part < into.length; part += this.partsOfRow, row++) {
-      const place = this.places.get(keys[row] ?? '');
+    for (let part = 0, at = position; part < into.length; part += this.partsOfRow, at += this.rowBytes) {
+      const place = this.places.get(this.keyOf({ file, position: at, checksum }));
       if (!place || place.file === file) throw this.unreadable('its rows were removed while they were in use');
       await this.read(place, into.slice(part, part + this.partsOfRow));
     }
@@ -239,7 +256,8 @@ export class FeatureStore {
   }
 
   private async startSegment(): Promise<Writing> {
-    mkdirSync(this.folder, { recursive: true });
+    // Who has removed the folder has removed what tells of it too.
+    if (!readLayout(this.folder)) await this.writeLayout();
     const name = newSegmentName();
     const rows = await open(join(this.folder, name + ROWS), 'wx');
     let index: FileHandle;
@@ -262,6 +280,7 @@ export class FeatureStore {
     await writing.rows.close();
     await writing.index.close();
     const isEmpty = this.segments[writing.number]?.keys.length === 0;
+    if (!existsSync(this.pathOf(writing.number, ROWS))) return;
     // Without the mark it is left as it is for a day, and nothing worse.
     if (!isEmpty) await writeFile(this.pathOf(writing.number, SEALED), '').catch(() => undefined);
     else for (const ending of [INDEX, ROWS]) await rm(this.pathOf(writing.number, ending), { force: true });

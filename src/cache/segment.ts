@@ -23,12 +23,21 @@ export interface SegmentIndex {
   readonly checksums: readonly number[];
 }
 
-/** The names of the segments in `folder`, the oldest first. */
+/** The names of the segments in `folder`, the oldest first; none where somebody has removed it. */
 export function segmentsIn(folder: string): string[] {
-  return readdirSync(folder)
+  return namesIn(folder)
     .filter(isIndex)
     .map((name) => name.slice(0, -INDEX.length))
     .sort();
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (thrown) {
+    if (fileErrorCode(thrown) === 'ENOENT') return [];
+    throw thrown;
+  }
 }
 
 /**

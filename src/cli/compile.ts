@@ -17,6 +17,7 @@ import {
 import { shared, wholeNumber } from './options.js';
 import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
+import { warnOfPhotos } from './report.js';
 import type { Verb } from './verb.js';
 import { showBytes, showCount, showPercent, Terminal } from './terminal.js';
 
@@ -64,7 +65,7 @@ export const verb: Verb<Arguments> = {
       .options(stepFlags)
       .options(headFlags)
       .option('cache-dtype', shared['cache-dtype'])
-      .option('seed', shared.seed)
+      .option('seed', { ...shared.seed, describe: 'of the new head' })
       .option('size', shared.size)
       .option('out', {
         type: 'string',
@@ -81,7 +82,10 @@ export const verb: Verb<Arguments> = {
   handler: async (args) => {
     const terminal = new Terminal(args);
     const named = args.classes?.split(',').map((name) => name.trim());
-    const dataset = args.data ? await openDataset(args.data, { valFraction: 0.2, seed: args.seed }) : undefined;
+    const dataset = args.data
+      ? await openDataset(args.data, { valFraction: 0.2, seed: args.seed, use: 'compiling' })
+      : undefined;
+    if (dataset) warnOfPhotos(terminal, dataset);
     const classes = named ?? dataset?.classes;
     if (!classes)
       throw new UserError('bad-arguments', 'expected the classes: --classes cat,dog, or --data with photos');

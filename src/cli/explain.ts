@@ -39,7 +39,7 @@ export const verb: Verb<Arguments> = {
       .example('$0 explain --model runs/first/model.onnx some.jpg --class cat', 'where it might have seen a cat'),
   handler: async (args) => {
     const terminal = new Terminal(args);
-    const photos = await photosOf(args.photos ?? [], 'explain');
+    const photos = await photosOf(terminal, args.photos ?? [], 'explain');
     const pictures = placesOf(photos, args.out);
     const explainer = await PhotoExplainer.open(args.model);
     const results: Result[] = [];

@@ -9,6 +9,7 @@ import {
   exportModel,
   type ExportOptions,
   filesOf,
+  findPhotos,
   type Learned,
   type ModelFile,
   type Parity,
@@ -27,6 +28,7 @@ import {
 import { checkPlace } from '../files.js';
 import { MOST_THREADS, number, shared, wholeNumber } from './options.js';
 import { showBytes, showPercent, Terminal } from './terminal.js';
+import { warnOfPhotos } from './report.js';
 import { beginningOfRun } from './train.js';
 import type { Verb } from './verb.js';
 
@@ -179,7 +181,10 @@ export const verb: Verb<Arguments> = {
       await writeDelta(terminal, args, source, learned);
       return;
     }
-    const exported = await report(terminal, source, learned, { ...given, ...(await photosOf(args, settings)) });
+    const exported = await report(terminal, source, learned, {
+      ...given,
+      ...(await photosOf(terminal, args, settings)),
+    });
     const { parity } = exported;
     const told = { format: args.format, precision: args.precision, ...parity, calibration: exported.calibration };
     const refused = refusalOf(parity, least);
@@ -246,16 +251,22 @@ function keptLayers(value: string): ('first' | 'last')[] {
 
 /** The run's photos, and those that are to calibrate; without the first, the second will have to do. */
 async function photosOf(
+  terminal: Terminal,
   args: Arguments,
   { data: where, open }: ReturnType<typeof beginningOfRun>,
 ): Promise<Pick<ExportOptions, 'calibrationData' | 'dataset' | 'seed'>> {
   const calibrationData = args['calibration-data'];
   const calibrate = calibrationData === undefined ? {} : { calibrationData };
+  if (calibrationData !== undefined) {
+    const { warnings } = await findPhotos(calibrationData);
+    for (const line of warnings) terminal.warn(`warning: ${line}`);
+  }
   const data = args.data ?? where;
   let dataset: Dataset;
   try {
     if (data === undefined) throw new UserError('no-photos', `${args.run} does not say which photos it trained with`);
     dataset = await openDataset(data, open);
+    warnOfPhotos(terminal, dataset);
   } catch (thrown) {
     if (!(thrown instanceof UserError) || args.data !== undefined) throw thrown;
     if (calibrationData !== undefined) return calibrate;

@@ -7,7 +7,7 @@ import { machineErrorOf } from '../machineError.js';
 import { visibleLines } from '../text.js';
 import { packageVersion } from '../version.js';
 import { endAtOnce, listenToSignals } from './interruption.js';
-import { guardMemory } from './memoryGuard.js';
+import { supervise } from './supervision.js';
 import { closeLine, coloured, oneLine } from './terminal.js';
 import { lazily, STANDARD_INPUT } from './verb.js';
 import { inOurWords } from './wording.js';
@@ -42,9 +42,6 @@ function fail(thrown: unknown): never {
   process.exit(isUserError ? EXIT.user : EXIT.failure);
 }
 
-listenToSignals();
-// A suite that was killed is not there to end its training.
-watchLifeline(() => endAtOnce('SIGTERM'));
 process.stdout.on('error', (cause) => {
   // Who read it has enough, such as `head`.
   if (fileErrorCode(cause) === 'EPIPE') process.exit(EXIT.pipe);
@@ -60,14 +57,20 @@ process.on('exit', (code) => {
   closeLine();
   console.error('ort-tl: something broke that should not: a part of the work has ended without an answer');
 });
-guardMemory(fail);
 // There is nowhere left to say so.
 process.stderr.on('error', () => undefined);
 
+const verb = own.find((word) => !word.startsWith('-'));
+await supervise(fail, verb).catch(fail);
+listenToSignals();
+// A suite that was killed is not there to end its training.
+watchLifeline(() => endAtOnce('SIGTERM'));
+
+// Not earlier: it opens several files at once, which may be more than this process may.
 const { default: yargs } = await import('yargs').catch(fail);
 
 // What stands behind the dashes is a command with flags of its own, which the verb reads by itself.
-const isMeasure = own.find((word) => !word.startsWith('-')) === 'measure';
+const isMeasure = verb === 'measure';
 const words = (isMeasure ? own : given).flatMap((word, index) => {
   if (end >= 0 && index >= end) return index === end ? [] : [word.startsWith('-') ? `./${word}` : word];
   // As one of several photos, yargs would lose a lone dash.
@@ -146,7 +149,7 @@ const parser = yargs(words)
     return true;
   })
   .version(packageVersion)
-  .epilogue('Exit codes: 0 done, 1 failure, 2 an error that you can mend, 130 stopped.')
+  .epilogue('Exit codes: 0 done, 1 failure, 2 an error that you can mend, 130 or 143 stopped.')
   // Yargs lays the help of every command out, asked for or not.
   .wrap(own.includes('--help') ? Math.min(110, process.stdout.columns || 110) : null)
   .exitProcess(false)

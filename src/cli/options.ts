@@ -42,7 +42,7 @@ export const shared = {
     type: 'number',
     default: 0.2,
     requiresArg: true,
-    describe: 'share kept for validation where the folder has no val/',
+    describe: 'share of each class that validates where no photos are named to validate or to test with',
   },
   cache: {
     type: 'string',

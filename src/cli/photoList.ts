@@ -1,5 +1,5 @@
 import { findPhotos, readInput, type Unlabelled, UserError } from '../index.js';
-import { Terminal } from './terminal.js';
+import type { Terminal } from './terminal.js';
 import { STANDARD_INPUT } from './verb.js';
 
 /** A photo, or a list of a million paths, is no longer. */
@@ -16,7 +16,7 @@ export interface PhotoArgument {
  * holds one photo, or paths in lines or separated by zero bytes. A line on standard error tells what was left out of a folder or a glob.
  * @throws UserError `no-photos` for no words at all, an empty folder, or a pattern that nothing matches.
  */
-export async function photosOf(words: readonly string[], verb: string): Promise<PhotoArgument[]> {
+export async function photosOf(terminal: Terminal, words: readonly string[], verb: string): Promise<PhotoArgument[]> {
   if (words.length === 0)
     throw new UserError('no-photos', `expected photos, as in: ort-tl ${verb} --model model.onnx some.jpg photos/`);
   const photos: PhotoArgument[] = [];
@@ -25,7 +25,7 @@ export async function photosOf(words: readonly string[], verb: string): Promise<
     else {
       const found = await findPhotos(word);
       photos.push(...found.photos.map(argumentOf));
-      for (const line of found.warnings) new Terminal().warn(`warning: ${line}`);
+      for (const line of found.warnings) terminal.warn(`warning: ${line}`);
     }
   }
   return photos;

@@ -35,7 +35,7 @@ export const verb: Verb<Arguments> = {
     const terminal = new Terminal({ json: args.json });
     if (args.csv && args.json) throw new UserError('bad-arguments', 'expected --csv or --json, not both');
     const top = wholeNumber('top', args.top, 1);
-    const photos = await photosOf(args.photos ?? [], 'predict');
+    const photos = await photosOf(terminal, args.photos ?? [], 'predict');
     const classifier = await ImageClassifier.open(args.model);
     const ranks = Array.from({ length: Math.min(top, classifier.labels.length) }, (_, rank) => rank + 1);
     if (args.csv)

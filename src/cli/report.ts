@@ -73,6 +73,11 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
     case 'learning-rate':
       terminal.print(`learning rate ${event.learningRate.toPrecision(2)}, found by a range test: ${event.figure}`);
       break;
+    case 'features-removed':
+      terminal.warn(
+        `warning: the features of ${showCount(event.count)} photos or views were removed from the cache while they were in use, and are computed again`,
+      );
+      break;
     case 'skipped':
       terminal.warn(`skipped: ${event.reason}`);
       break;

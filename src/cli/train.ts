@@ -141,7 +141,8 @@ export const verb: Verb<Arguments> = {
       .option('data', {
         type: 'string',
         requiresArg: true,
-        describe: 'photos: a folder (one folder a class, or train/ and val/), a .csv list, a .zip, or CIFAR .bin files',
+        describe:
+          'photos: a folder (one folder a class, or train/ and val/), a .csv or .tsv list, a .zip or .tm file, or CIFAR .bin files',
       })
       .option('policy', {
         ...shared.policy,

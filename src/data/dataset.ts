@@ -46,6 +46,9 @@ export interface Contents {
   readonly warnings: readonly string[];
 }
 
+/** What a data set is opened for. */
+type Use = 'training' | 'compiling' | 'measuring';
+
 export interface OpenOptions {
   /** Share of each class that validates where the data set names no photos for it; default 0.2. */
   readonly valFraction?: number;
@@ -54,8 +57,11 @@ export interface OpenOptions {
   /** The most photos of each class that train, and that validate, taken evenly from all of them; default all. */
   readonly limit?: number;
   readonly valLimit?: number;
-  /** What it is opened for; default training, which needs two classes, and photos of each to train and to validate with. */
-  readonly use?: 'training' | 'measuring';
+  /**
+   * What it is opened for; default training, which needs two classes, and photos of each to train and to validate with. Compiling needs
+   * the same but for those that validate.
+   */
+  readonly use?: Use;
 }
 
 /** A class's name → its photos. */
@@ -104,7 +110,7 @@ export function datasetOf(found: Found, options: OpenOptions): Dataset {
   const named = found.splits.val
     ? { val: found.splits.val, test: found.splits.test }
     : { val: found.splits.test, test: undefined };
-  if (use === 'training') checkTraining(found, named.val);
+  if (use !== 'measuring') checkTraining(found, named.val);
   else if (Object.values(found.splits).every(({ classes }) => isEmpty(classes))) throw noPhotos(found, source);
 
   const classes = classesOf(found, use);
@@ -198,8 +204,8 @@ function noPhotos({ expected }: Found, where: string, instead?: ReadonlyMap<stri
 }
 
 /** Those to train with; to measure with, all that are named anywhere and have photos. */
-function classesOf({ splits }: Found, use: 'training' | 'measuring'): string[] {
-  if (use === 'training') return [...(splits.train?.classes.keys() ?? [])];
+function classesOf({ splits }: Found, use: Use): string[] {
+  if (use !== 'measuring') return [...(splits.train?.classes.keys() ?? [])];
   const order = [...(splits.train?.classes.keys() ?? [])];
   const further = [splits.val, splits.test].flatMap((each) => [...(each?.classes.keys() ?? [])]);
   const all = [...new Set([...order, ...further])];
@@ -243,12 +249,12 @@ function alienOf({ classes }: FoundSplit, known: readonly string[]): string | un
   return [...classes].find(([name, photos]) => photos.length > 0 && !known.includes(name))?.[0];
 }
 
-/** At least one photo of each class validates, and at least one trains; to measure with, one alone is no fault. */
+/** At least one photo of each class validates, and at least one trains; one alone is a fault of what is to be trained with. */
 function split(
   photos: PhotosByClass,
   valFraction: number,
   seed: number,
-  use: 'training' | 'measuring',
+  use: Use,
   source: string,
 ): { readonly train: PhotosByClass; readonly val: PhotosByClass } {
   const train = new Map<string, Unlabelled[]>();

@@ -81,8 +81,26 @@ export class Slots {
       } else throw new Error(`slot ${slot} is empty`);
     });
     if (!store || stretches.length === 0) return undefined;
-    return Promise.all(stretches.map(({ place, into }) => store.read(place, into)));
+    return whenAllHaveEnded(stretches.map(({ place, into }) => store.read(place, into)));
   }
+
+  /** The slots whose rows somebody has removed from the disk, to be put again. */
+  async lost(): Promise<number[]> {
+    const isRemoved = this.rows ? undefined : await this.store?.forgetRemoved();
+    return this.places.flatMap((place, slot) => (place && isRemoved?.(place) ? [slot] : []));
+  }
+
+  /** The key with which the row of a slot was put into the store; undefined where it was not. */
+  keyOf(slot: number): string | undefined {
+    const place = this.places[slot];
+    return place && this.store?.keyOf(place);
+  }
+}
+
+/** Where one fails, the others may still write into their buffers, which the next rows are to be read into. */
+async function whenAllHaveEnded(reads: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(reads);
+  await Promise.all(reads);
 }
 
 function copyRow(from: Row | undefined, slot: number, into: Row): void {

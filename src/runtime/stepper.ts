@@ -66,11 +66,15 @@ export interface StepResult {
   /** Images whose class was right before the step that used them. */
   readonly correct: number;
   readonly images: number;
+  /** Slots whose rows somebody has removed from the cache: the steps ended before the first that needs one of them. */
+  readonly lost?: readonly number[];
 }
 
 export interface EvaluationResult {
   /** [images, classes], in the order of the slots; zeros for those that were not reached when it was stopped. */
   readonly logits: Float32Array;
+  /** Slots whose rows somebody has removed from the cache: those of `logits` are not all there. */
+  readonly lost?: readonly number[];
 }
 
 type TensorSet = ReadonlyMap<string, ort.Tensor>;
@@ -346,6 +350,12 @@ export class Stepper {
   ): Promise<void> {
     for (const [n, slot] of slots.entries()) {
       const key = keys?.[n];
+      const before = this.photos.keyOf(slot);
+      if (before !== undefined && before !== key)
+        throw new UserError(
+          'bad-cache',
+          'the features of a photo were removed from the cache while they were in use, and the photo has changed since; begin anew (--overwrite)',
+        );
       const row = this.photos.rowOf(buffers, n).map(bytesOf);
       this.labels[slot] = labels[n] ?? 0;
       this.photos.put(slot, buffers, n, key === undefined ? undefined : await this.features?.append(key, row));
@@ -378,14 +388,16 @@ export class Stepper {
     const parts = partsOf(plan.slots, losses.length, batch, microBatch);
     let buffer: 0 | 1 = 0;
     let ready = parts[0] && this.gather(parts[0], buffer);
-    let correct = 0;
-    let images = 0;
+    let lost: readonly number[] | undefined;
+    let [correct, images] = [0, 0];
+    let [correctBefore, imagesBefore] = [0, 0];
     let loss = 0;
     let runs = 0;
     let taken = 0;
     for (const [index, { step, first, slots, isLast }] of parts.entries()) {
       if (runs === 0) {
         if (isStopped() || (taken > 0 && isLate())) break;
+        [correctBefore, imagesBefore] = [correct, images];
         const whole = plan.slots.subarray(step * batch, (step + 1) * batch);
         const labels = whole.map((slot) => this.labelOf(slot));
         meanShares(labels, targets === 'soft' ? undefined : classWeights, this.batchShares);
@@ -399,7 +411,12 @@ export class Stepper {
       labels.forEach((label, n) => (this.labelData[n] = BigInt(Math.max(0, label))));
       if (targets === 'soft')
         this.gatherTargets(plan.targets, step * batch + first, labels.subarray(0, Math.min(microBatch, batch - first)));
-      await ready;
+      lost = await this.lostBy(ready);
+      if (lost) {
+        // The parts of a step that is not finished count for nothing: the next call begins it anew.
+        [correct, images] = [correctBefore, imagesBefore];
+        break;
+      }
       const next = parts[index + 1];
       const current = this.trainingRuns[buffer]?.[this.current];
       buffer = buffer === 0 ? 1 : 0;
@@ -421,8 +438,21 @@ export class Stepper {
       loss = 0;
       runs = 0;
     }
-    await ready;
-    return { losses: losses.subarray(0, taken), correct, images };
+    // What was read ahead for a step that is not taken, nobody needs.
+    await ready?.catch(() => undefined);
+    return { losses: losses.subarray(0, taken), correct, images, ...(lost ? { lost } : {}) };
+  }
+
+  /** Waits for rows to be read. Where that fails since they were removed, gives all slots that have none any more. */
+  private async lostBy(reading: Promise<unknown> | undefined): Promise<readonly number[] | undefined> {
+    try {
+      await reading;
+      return undefined;
+    } catch (thrown) {
+      const lost = await this.photos.lost();
+      if (lost.length === 0) throw thrown;
+      return lost;
+    }
   }
 
   /** −1 for what fills up a batch. */
@@ -470,7 +500,8 @@ export class Stepper {
     };
     let ready = gather(0);
     for (const [index, { length }] of batches.entries()) {
-      await ready;
+      const lost = await this.lostBy(ready);
+      if (lost) return { logits, lost };
       if (isStopped()) break;
       ready = gather(index + 1);
       const images = isCpu ? length : size;

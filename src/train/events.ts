@@ -160,6 +160,8 @@ export type TrainEvent =
       /** A line each about photos that are the same. */
       readonly warnings: readonly string[];
     }
+  /** The features of so many photos, or views of them, were removed from the cache while they were in use: they are computed again. */
+  | { readonly type: 'features-removed'; readonly count: number }
   | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
   | { readonly type: 'learning-rate'; readonly learningRate: number; readonly figure: string }
   | {

@@ -24,6 +24,8 @@ const FROZEN_BATCH = 16;
 export interface Filling {
   readonly photos: readonly Photo[];
   readonly firstSlot: number;
+  /** Places in `photos`, in their order, where not all are to be filled. */
+  readonly only?: readonly number[];
   readonly view?: { readonly number: number; readonly seed: number; readonly augmentation: Augmentation };
   /** Rows [slots, classes] that get the targets of photos that are mixed; required where the view mixes them. */
   readonly targets?: Float32Array;
@@ -120,7 +122,7 @@ export async function* fillSlots(
     await flush();
     await sent;
   }
-  yield* fill([...photos.keys()], cached);
+  yield* fill(filling.only ?? [...photos.keys()], cached);
   if (damaged.length > 0) {
     const again = new Set(damaged);
     for (const place of again) filled.splice(filled.indexOf(firstSlot + place), 1);

@@ -28,7 +28,7 @@ import { compileWithin, planningOf } from './compileWithin.js';
 import { type Identity, NO_STEPS, type Progress, readLast, writeLast } from './checkpoint.js';
 import { classifyPhotos } from './classify.js';
 import type { EndedBy, EpochResult, FinalPart, PhotoAccount, Summary, TrainEvent } from './events.js';
-import { checkMemory, fillSlots } from './features.js';
+import { checkMemory, type Filling, fillSlots, type FillOptions } from './features.js';
 import { summaryOfFinished } from './finishedRun.js';
 import { drawRange, rangeOfRates, smoothed, valleyOf } from './learningRateRange.js';
 import { isBetter, type Metrics, metricsOf, predictionOf } from './metrics.js';
@@ -212,6 +212,13 @@ function frozenBefore(artifacts: string): Manifest['frozen'] {
   }
 }
 
+/** What work ends with whose events nobody sees. */
+async function resultOf<Result>(events: AsyncGenerator<TrainEvent, Result>): Promise<Result> {
+  let step = await events.next();
+  while (!step.done) step = await events.next();
+  return step.value;
+}
+
 /** Whether photos are trained on in other views than their own. */
 const augments = (augmentation: Augmentation) => variesPhotos(augmentation) || mixesPhotos(augmentation);
 /** Views of each training photo that are kept at once. */
@@ -237,6 +244,8 @@ class Session {
   /** Of each view, the slots of the training photos that could be read. */
   private readonly trainSlots: (readonly number[])[] = [];
   private readonly slotLabels: number[];
+  /** What the slots are filled with, by the first slot of each filling. */
+  private readonly fillings = new Map<number, Filling>();
   /** Rows [slots, classes] of training photos that are mixed. */
   private readonly targets: Float32Array | undefined;
   private endedBy: EndedBy = 'epochs';
@@ -438,17 +447,54 @@ class Session {
     view?: { number: number; seed: number; augmentation: Settings['augmentation'] },
     isTimeUp?: () => boolean,
   ): AsyncGenerator<TrainEvent, number[]> {
-    const { skipped, duplicates, photos: all } = this;
-    const { cached, settings } = this;
+    const { skipped, duplicates, cached } = this;
+    const { maxBad } = this.settings;
+    const filling = {
+      photos,
+      firstSlot,
+      ...(view ? { view } : {}),
+      ...(this.targets ? { targets: this.targets } : {}),
+    };
+    this.fillings.set(firstSlot, filling);
+    return this.fillWith(filling, { skipped, duplicates, maxBad, isTimeUp, epoch, cached });
+  }
+
+  private fillWith(
+    filling: Filling,
+    options: Omit<FillOptions, 'total' | 'signal'>,
+  ): AsyncGenerator<TrainEvent, number[]> {
     const { signal } = this.options;
-    const { maxBad } = settings;
-    const options = { skipped, duplicates, total: all.length, maxBad, signal, isTimeUp, epoch, cached };
-    return fillSlots(
-      this.engine,
-      { photos, firstSlot, ...(view ? { view } : {}), ...(this.targets ? { targets: this.targets } : {}) },
-      this.manifest,
-      options,
-    );
+    return fillSlots(this.engine, filling, this.manifest, { ...options, total: this.photos.length, signal });
+  }
+
+  /**
+   * Computes again what somebody has removed from the cache: to the same bits, since the photos are the same.
+   * @throws UserError `bad-cache` where one of them can be read no more.
+   */
+  private async *fillAgain(lost: readonly number[], epoch: number): AsyncGenerator<TrainEvent> {
+    yield { type: 'features-removed', count: lost.length };
+    for (const filling of this.fillings.values()) {
+      const { firstSlot, photos } = filling;
+      const only = lost.map((slot) => slot - firstSlot).filter((place) => place >= 0 && place < photos.length);
+      if (only.length === 0) continue;
+      const skipped = new SkippedPhotos();
+      const filled = yield* this.fillWith({ ...filling, only }, { skipped, maxBad: 1, epoch, cached: new Set() });
+      if (filled.length < only.length)
+        throw new UserError(
+          'bad-cache',
+          `the features of photos were removed from the cache while they were in use, and not all of those can be read any more (${skipped.list[0]?.reason ?? 'for no known reason'}); put them back, then go on (--resume)`,
+        );
+    }
+    await this.engine.releaseFrozen();
+  }
+
+  /** The logits of stored photos under the current parameters; those that were not reached when the signal fired are zero. */
+  private async *logitsOf(slots: Int32Array, epoch: number): AsyncGenerator<TrainEvent, Float32Array> {
+    while (true) {
+      const { logits, lost } = await this.engine.evaluate(slots);
+      if (!lost) return logits;
+      yield* this.fillAgain(lost, epoch);
+    }
   }
 
   /** Training photos that could be read: as many in every view. */
@@ -498,7 +544,8 @@ class Session {
         limitMs: Math.max(0, this.leftMs),
         ...this.targetsOf(slots.subarray(step * batch, until * batch)),
       });
-      // It was stopped before the first of them.
+      if (result.lost) yield* this.fillAgain(result.lost, epoch);
+      // It was stopped before the first of them, or that lacked rows.
       if (result.losses.length === 0) continue;
       for (const [index, loss] of result.losses.entries()) {
         const images = slots.subarray((step + index) * batch, (step + index + 1) * batch);
@@ -664,9 +711,9 @@ class Session {
     const logits = new Float32Array(slots.length * classes);
     for (let done = 0; done < slots.length;) {
       const some = slots.subarray(done, done + EVALUATED_PER_CALL);
-      const evaluated = await this.engine.evaluate(some);
+      const found = yield* this.logitsOf(some, epoch);
       if (this.options.signal?.aborted) throw new UserError('stopped', 'stopped while evaluating');
-      logits.set(evaluated.logits, done * classes);
+      logits.set(found, done * classes);
       done += some.length;
       yield { type: 'progress', phase: 'evaluating', epoch, done, total: slots.length };
     }
@@ -703,6 +750,10 @@ class Session {
       // Of a part of the range another learning rate would come out: the run that goes on looks again, from the same weights.
       if (this.options.signal?.aborted) throw new UserError('stopped', 'stopped while looking for a learning rate');
       losses.push(...result.losses);
+      if (result.lost) {
+        yield* this.fillAgain(result.lost, 1);
+        continue;
+      }
       yield {
         type: 'progress',
         phase: 'looking for a learning rate',
@@ -747,7 +798,7 @@ class Session {
     await this.engine.setState(loadArtifacts(this.folder.path('artifacts')).state);
     for (let done = 0; done < slots.length; done += EVALUATED_PER_CALL) {
       const some = slots.subarray(done, done + EVALUATED_PER_CALL);
-      const { logits } = await this.engine.evaluate(some);
+      const logits = await resultOf(this.logitsOf(some, this.progress.results.length + 1));
       for (const [row, slot] of some.entries())
         if (!allFinite(logits.subarray(row * classes, (row + 1) * classes))) return this.nameOf(slot);
     }

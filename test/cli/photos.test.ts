@@ -226,6 +226,30 @@ describe('a folder that holds a run', () => {
   });
 });
 
+it('compiles for a class with one photo, which need not validate, and tells what is left out as train does', () => {
+  const data = photosOf('cat', 'dog');
+  for (let photo = 1; photo < 6; photo++) rmSync(join(data, 'cat', `${photo}.jpg`));
+  for (let photo = 0; photo < 3; photo++) writeFileSync(join(data, 'dog', `${photo}.heic`), 'x');
+  const flags = ['--data', 'photos', '--class-weights', 'balanced', '--json'];
+  const { status, stdout, stderr } = cli(['compile', '--model', SMALL_CNN, ...flags], join(data, '..'));
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ classes: ['cat', 'dog'] });
+  expect(stderr).toMatch(/^warning: .*heic.*\n$/i);
+});
+
+it('tells what is left out of the photos that an export is compared on', () => {
+  const data = photosOf('cat', 'dog');
+  const at = join(data, '..');
+  expect(train(data).status).toBe(0);
+  for (let photo = 0; photo < 3; photo++) writeFileSync(join(data, 'dog', `${photo}.heic`), 'x');
+  const exported = cli(['export', 'run', '--out', 'own.onnx'], at);
+  expect(exported.status).toBe(0);
+  expect(exported.stderr).toMatch(/^warning: .*heic.*\n$/im);
+  const flags = ['--calibration-data', 'photos', '--precision', 'int8', '--min-agreement', '0'];
+  const int8 = cli(['export', 'run', '--out', 'int8.onnx', ...flags], at);
+  expect(int8.stderr.match(/^warning: .*heic/gim)).toHaveLength(2);
+});
+
 it('compiles for the classes of whatever train takes', () => {
   const data = photosOf('cat', 'dog');
   const at = join(data, '..');

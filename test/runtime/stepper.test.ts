@@ -1,6 +1,6 @@
-import { existsSync, mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compile, type CompileOptions, writeArtifacts } from '../../src/artifacts/compile.js';
 import { loadArtifacts } from '../../src/artifacts/load.js';
@@ -24,8 +24,21 @@ const pixels = Uint8Array.from({ length: PHOTOS * imageBytes }, (_, at) =>
 
 const keyOf = (photo: number) => sha256(Uint8Array.of(photo));
 
+/** Files at any depth. */
+const filesIn = (folder: string) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(relative(folder, entry.parentPath), entry.name));
+
 /** A stepper on the small CNN that has stored all photos. */
 async function open(options: Partial<CompileOptions>, cache?: CacheOptions): Promise<Stepper> {
+  const stepper = await create(options, cache);
+  await stepper.store(Int32Array.from(labels.keys()), labels, pixels, cache && labels.map((_, photo) => keyOf(photo)));
+  return stepper;
+}
+
+/** A stepper on the small CNN. */
+async function create(options: Partial<CompileOptions>, cache?: CacheOptions): Promise<Stepper> {
   const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
   const compiled = compile(model, {
     policy: 'F1C1',
@@ -41,13 +54,11 @@ async function open(options: Partial<CompileOptions>, cache?: CacheOptions): Pro
     }),
   });
   await writeArtifacts(compiled, folder);
-  const stepper = await Stepper.create(loadArtifacts(folder), {
+  return Stepper.create(loadArtifacts(folder), {
     slots: PHOTOS,
     threads: 1,
     ...(cache ? { cache } : {}),
   });
-  await stepper.store(Int32Array.from(labels.keys()), labels, pixels, cache && labels.map((_, photo) => keyOf(photo)));
-  return stepper;
 }
 
 /** Three batches of eight; the last has five photos. */
@@ -302,5 +313,61 @@ describe('rows that stay on disk', () => {
     expect(onDisk.losses).toEqual(losses);
     expect(onDisk.logits).toEqual(logits);
     expect(onDisk.state).toEqual(state);
+  });
+
+  it.each([
+    ['a batch at once', {}, 1],
+    ['a batch in parts, one of which has been run', { microBatch: 3 }, 1],
+  ])('are asked for again where they were removed, and then give the same bits: %s', async (_, options, taken) => {
+    const undisturbed = await open(options);
+    const whole = await undisturbed.steps(plan);
+    const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
+    const cache = { folder, decoder: 'none', inMemoryBytes: 0 };
+    const half = PHOTOS / 2;
+    const store = (stepper: Stepper, from: number) => {
+      const own = [...labels.keys()].slice(from, from + half);
+      const some = pixels.slice(from * imageBytes, (from + half) * imageBytes);
+      return stepper.store(
+        Int32Array.from(own),
+        own.map((photo) => labels[photo] ?? 0),
+        some,
+        own.map(keyOf),
+      );
+    };
+    const before = await create(options, cache);
+    await store(before, 0);
+    await before.close();
+    const kept = new Set(filesIn(folder));
+    const stepper = await create(options, cache);
+    const first = labels.slice(0, half);
+    expect(await stepper.recall(Int32Array.from(first.keys()), first, [...first.keys()].map(keyOf))).toEqual([]);
+    await store(stepper, half);
+    for (const name of filesIn(folder)) if (!kept.has(name)) rmSync(join(folder, name));
+    const stopped = await stepper.steps(plan);
+    expect(stopped.losses).toEqual(whole.losses.subarray(0, taken));
+    expect(stopped.lost).toEqual([...labels.keys()].slice(half));
+    expect((await stepper.evaluate(slots.subarray(0, 21))).lost).toEqual(stopped.lost);
+    await store(stepper, half);
+    const { slots: all, learningRates } = plan;
+    const rest = await stepper.steps({
+      slots: all.subarray(8 * taken),
+      learningRates: learningRates.subarray(taken),
+      firstStep: 1 + taken,
+    });
+    expect(rest.lost).toBeUndefined();
+    expect([...stopped.losses, ...rest.losses]).toEqual([...whole.losses]);
+    expect([stopped.correct + rest.correct, stopped.images + rest.images]).toEqual([whole.correct, whole.images]);
+    expect(stepper.getState()).toEqual(undisturbed.getState());
+    await stepper.close();
+  });
+
+  it('are not taken from a photo that has changed since they were removed', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
+    const stepper = await open({}, { folder, decoder: 'none', inMemoryBytes: 0 });
+    rmSync(folder, { recursive: true });
+    expect((await stepper.steps(plan)).lost).toHaveLength(PHOTOS);
+    const image = pixels.slice(0, imageBytes);
+    await expect(stepper.store(Int32Array.of(0), [0], image, [keyOf(99)])).rejects.toMatchObject({ code: 'bad-cache' });
+    await stepper.close();
   });
 });

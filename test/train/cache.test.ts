@@ -3,11 +3,13 @@ import { cpSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync, statSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { listCache, removeFromCache } from '../../src/cache/cacheFolder.js';
 import { ImageFolder } from '../../src/data/imageFolder.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { sha256 } from '../../src/files.js';
 import { readModel } from '../../src/onnx/model.js';
+import { Engine } from '../../src/runtime/engine.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
 import type { TrainEvent } from '../../src/train/events.js';
 import type { TrainOptions } from '../../src/train/options.js';
@@ -39,8 +41,13 @@ interface Outcome {
   readonly cache: Extract<TrainEvent, { type: 'cache' }> | undefined;
 }
 
-async function train(options: Partial<TrainOptions> & { data?: string } = {}): Promise<Outcome> {
-  const { data = pictures, ...others } = options;
+interface Options extends Partial<TrainOptions> {
+  readonly data?: string;
+  readonly onEvent?: (event: TrainEvent) => void | Promise<void>;
+}
+
+async function train(options: Options = {}): Promise<Outcome> {
+  const { data = pictures, onEvent, ...others } = options;
   const out = join(folder(), 'run');
   const trainer = new Trainer({
     model: readModel(SMALL_CNN),
@@ -51,8 +58,9 @@ async function train(options: Partial<TrainOptions> & { data?: string } = {}): P
     ...others,
   });
   let cache: Outcome['cache'];
-  const summary = await trainer.run((event) => {
+  const summary = await trainer.run(async (event) => {
     if (event.type === 'cache') cache = event;
+    await onEvent?.(event);
   });
   expect(summary.verified.agreeing).toBe(summary.verified.photos);
   return {
@@ -60,6 +68,16 @@ async function train(options: Partial<TrainOptions> & { data?: string } = {}): P
     logits: summary.metrics.loss,
     cache,
   };
+}
+
+/** Has rows of which there are few read from the disk too. */
+function leaveOnDisk() {
+  const start = Engine.start.bind(Engine);
+  return vi
+    .spyOn(Engine, 'start')
+    .mockImplementation((at, { cache, ...options }, signal) =>
+      start(at, { ...options, ...(cache ? { cache: { ...cache, inMemoryBytes: 0 } } : {}) }, signal),
+    );
 }
 
 /** Rows of a cache, by the folders of their kind. */
@@ -169,6 +187,54 @@ describe('the feature cache', () => {
     writeSync(file, Uint8Array.of(1, 2, 3, 4), 0, 4, 5 * 8 * 8 * 128 * 4 + 100);
     expect((await train({ cache })).weights).toBe(cold.weights);
     expect(countRows(cache)).toBe(PHOTOS + 1);
+  });
+
+  it.each([
+    ['views', { augmentation: { flip: 0.5 }, views: 2 }],
+    ['the photos as they are', { learningRate: 'auto' as const }],
+  ])('computes again what is removed while it is in use, to the same bits: %s', async (_, options) => {
+    const cache = folder();
+    const undisturbed = await train(options);
+    const onDisk = leaveOnDisk();
+    let removals = 0;
+    const counts: number[] = [];
+    const disturbed = await train({
+      ...options,
+      cache,
+      onEvent: async (event) => {
+        if (event.type === 'features-removed') counts.push(event.count);
+        // As `ort-tl cache rm` does; the second time, while they are computed again.
+        const isRead = event.type === 'progress' && event.phase === 'reading photos' && event.done > 40;
+        if (event.type !== 'photos' && !(isRead && removals === 1)) return;
+        removals++;
+        await removeFromCache(await listCache(cache));
+      },
+    });
+    onDisk.mockRestore();
+    const rows = PHOTOS + ('views' in options ? 6 * 8 : 0);
+    expect(removals).toBe(2);
+    expect(counts[0]).toBe(rows);
+    expect(counts.length).toBeGreaterThan(1);
+    expect([disturbed.weights, disturbed.logits]).toEqual([undisturbed.weights, undisturbed.logits]);
+    // What was computed last is there for the next run, and listed.
+    expect((await listCache(cache))[0]?.rows).toBeGreaterThan(0);
+  });
+
+  it('says which photos are missing where what was removed cannot be computed again', async () => {
+    const [cache, data] = [folder(), join(folder(), 'pictures')];
+    cpSync(pictures, data, { recursive: true });
+    const onDisk = leaveOnDisk();
+    const ended = train({
+      cache,
+      data,
+      onEvent: (event) => {
+        if (event.type !== 'photos') return;
+        rmSync(cache, { recursive: true });
+        rmSync(join(data, 'val'), { recursive: true });
+      },
+    });
+    await expect(ended).rejects.toMatchObject({ code: 'bad-cache', message: expect.stringContaining('val') as string });
+    onDisk.mockRestore();
   });
 
   it('is completed by the next run when one is killed while it writes', async () => {
