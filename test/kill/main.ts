@@ -1,12 +1,27 @@
-// npm run test:kill -- [--times 30] [--seed 0] [--only train-F1C1,bench] [--how int,term,kill,group,twice,limit] [--first 0] [--at MS]
-//   [--model M --data D] [--size 100] [--scale 1] [--keep FOLDER] [--json]
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { killCases } from './cases.js';
 import { type Fault, killTest, type Row, type Way, ways } from './killTest.js';
 import { makeScenery } from './scenery.js';
+
+const HELP = `npm run test:kill -- [flags]
+
+Ends each verb of the built command line (dist/) at random moments, and looks at how long it takes to end, at what it leaves behind, and
+at what it comes to when it goes on. Each time and way has a row in the table; a fault is told with what repeats it.
+
+  --times 30         tries for each case and way
+  --seed 0           of the moments
+  --only a,b         cases whose names begin so; as many as there are, unless it is given
+  --how a,b          ways of ending: ${ways.join(', ')}
+  --first 0          number of the first try; with --times 1, one try again
+  --at MS            moment of every try, in milliseconds after the start
+  --lanes 2          tries that run at once; by default as many as there are cores, two at most
+  --model M --data D train this model on these photos, in place of the embedded one on drawn pictures; the trainings' cases alone
+  --size 24          drawn pictures a class; --scale 1: multiplies epochs
+  --keep FOLDER      work there, keep the folders of tries that have faults; what is trained for all cases is found again there
+  --json             the table and the faults as JSON`;
 
 const { values } = parseArgs({
   options: {
@@ -16,14 +31,20 @@ const { values } = parseArgs({
     how: { type: 'string', default: ways.join(',') },
     first: { type: 'string', default: '0' },
     at: { type: 'string' },
+    lanes: { type: 'string', default: String(Math.min(2, availableParallelism())) },
     model: { type: 'string' },
     data: { type: 'string' },
-    size: { type: 'string', default: '100' },
+    size: { type: 'string', default: '24' },
     scale: { type: 'string', default: '1' },
     keep: { type: 'string' },
     json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  console.log(HELP);
+  process.exit(0);
+}
 if ((values.model === undefined) !== (values.data === undefined))
   throw new Error('expected --model and --data, or neither');
 const isWay = (word: string): word is Way => ways.some((way) => way === word);
@@ -66,6 +87,7 @@ try {
     times: Number(values.times),
     first: Number(values.first),
     seed: Number(values.seed),
+    lanes: Number(values.lanes),
     ...(values.at === undefined ? {} : { at: Number(values.at) }),
     root,
     keep: values.keep !== undefined,
