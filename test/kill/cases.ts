@@ -18,8 +18,8 @@ export interface KillCase {
   readonly takesTimeLimit?: boolean;
   /** What to run after it ended with `code`; undefined where there is nothing to go on with. */
   readonly next: (place: Place, code: number) => readonly string[] | undefined;
-  /** Every how many tries that is run; default 1. Where nothing is kept to go on from, it tells the same each time. */
-  readonly goesOnEvery?: number;
+  /** Every how many tries that is run where it is the case's command once more, which goes on from nothing or little; default 1. */
+  readonly beginsAnewEvery?: number;
   /** What ends in the same bits unbroken, where that is not the command itself. */
   readonly unbroken?: (place: Place) => readonly string[];
   readonly bits: (place: Place, stdout: string) => Bits;
@@ -59,7 +59,7 @@ function trainings({ scenery, model, data, scale }: CaseOptions): KillCase[] {
   const place = ['--model', model ?? SMALL_MODEL, '--data', data ?? scenery.pictures, '--out', OUT];
   const isLarge = model !== undefined;
   // Enough steps for an epoch to be cut off in its middle.
-  const limits = isLarge ? ['--limit', '40', '--val-limit', '20'] : ['--batch', '8'];
+  const limits = isLarge ? ['--limit', '40', '--val-limit', '20'] : ['--batch', '4'];
   const epochs = (count: number) => ['--epochs', String(Math.max(2, Math.round(isLarge ? 3 : scale * count)))];
   const training = (name: string, ...settings: string[]): KillCase => {
     const words = ['train', ...place, ...limits, ...settings];
@@ -67,22 +67,26 @@ function trainings({ scenery, model, data, scale }: CaseOptions): KillCase[] {
       name: `train-${name}`,
       words,
       takesTimeLimit: true,
+      beginsAnewEvery: 3,
       next: (at, code) => goesOn(at, code, words),
       bits: ({ work }) => bitsOfRun(join(work, OUT)),
     };
   };
-  const F1C1 = training('F1C1', '--policy', 'F1C1', ...epochs(6));
-  const augmented = training('augmented', '--policy', 'F1C0', '--flip', '0.5', '--random-crop', '0.35', ...epochs(3));
+  // Runs beside each other disturb each other less.
+  const alone = ['--threads', '1'];
+  const F1C1 = training('F1C1', '--policy', 'F1C1', ...epochs(4));
+  const augmentation = ['--flip', '0.5', '--random-crop', '0.35'];
+  const augmented = training('augmented', '--policy', 'F1C0', ...augmentation, ...alone, ...epochs(3));
   const full = training('full', '--policy', 'full', ...epochs(2));
   if (isLarge) return [F1C1, augmented, full];
   return [
     F1C1,
     augmented,
     full,
-    training('int8', '--policy', 'F1C1', '--frozen', 'int8', ...epochs(3)),
+    training('int8', '--policy', 'F1C1', '--frozen', 'int8', ...alone, ...epochs(3)),
     training('lr-auto', '--policy', 'F1C1', '--lr', 'auto', ...epochs(3)),
-    automatic(training('auto', '--policy', 'auto', ...epochs(2))),
-    overwriting(training('overwrite', '--policy', 'F1C1', '--overwrite', ...epochs(4)), scenery),
+    automatic(training('auto', '--policy', 'auto', ...alone, ...epochs(2))),
+    overwriting(training('overwrite', '--policy', 'F1C1', '--overwrite', ...alone, ...epochs(3)), scenery),
   ];
 }
 
@@ -158,18 +162,18 @@ function others(scenery: Scenery): KillCase[] {
         ['recommend', '--model', SMALL_MODEL, '--data', scenery.pictures, '--epochs', '2'],
         () => ({}),
       ),
-      goesOnEvery: 5,
+      beginsAnewEvery: 5,
     },
     bench(),
     exporting('export-int8', ['--precision', 'int8'], 'small.onnx', scenery),
     exporting('export-web', ['--format', 'web'], 'page', scenery),
     {
       ...simple('eval', ['eval', '--model', model, '--data', scenery.pictures, '--split', 'all'], output),
-      goesOnEvery: 5,
+      beginsAnewEvery: 5,
     },
     {
       ...simple('predict', ['predict', '--model', model, scenery.pictures, '--csv'], output),
-      goesOnEvery: 5,
+      beginsAnewEvery: 5,
       faults: (_, stdout) =>
         stdout === '' || stdout.endsWith('\n') ? [] : ['the last line on standard output is cut off'],
     },
@@ -180,6 +184,7 @@ function others(scenery: Scenery): KillCase[] {
         ...prefixed('F1C0', bitsOfRun(join(work, OUT, 'F1C0'))),
         ...prefixed('F1C1', bitsOfRun(join(work, OUT, 'F1C1'))),
       })),
+      beginsAnewEvery: 10,
     },
     compiling(),
     measuring(scenery),
@@ -194,11 +199,11 @@ const prefixed = (prefix: string, bits: Bits): Bits =>
 /** Its trainings take longer than they may outlive it. */
 const SUITE = `
 models: { small: { path: small_cnn } }
-data: { pictures: { drawn: { train: 24, val: 12 }, target: 0.9 } }
+data: { pictures: { drawn: { train: 12, val: 6 }, target: 0.9 } }
 policies: [F1C1]
 seeds: [0, 1]
 warm-up: false
-train: { epochs: 6, batch: 8 }
+train: { epochs: 3, batch: 4 }
 energy: { source: none, idle: 0 }
 `;
 
@@ -279,7 +284,7 @@ function measuring({ pictures }: Scenery): KillCase {
 
 /** Stores in a cache, and files in each: enough that removing them takes a while. */
 const STORES = 20;
-const SEGMENTS = 500;
+const SEGMENTS = 200;
 
 /** What is left of a cache is shown and used, and a training with it is the same as any other. */
 function removing(name: string, words: readonly string[], { cache, pictures }: Scenery): KillCase {

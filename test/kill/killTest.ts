@@ -68,6 +68,12 @@ export interface Row {
   faults: number;
 }
 
+/** Milliseconds. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface KillTestOptions {
   readonly cases: readonly KillCase[];
   readonly ways: readonly Way[];
@@ -75,8 +81,8 @@ export interface KillTestOptions {
   /** The first try's number: moments hang on the seed and on it. */
   readonly first?: number;
   readonly seed: number;
-  /** Milliseconds after the start, in place of random ones. */
-  readonly at?: number;
+  /** Between which milliseconds after the start all moments lie, in place of any of an unbroken command's. */
+  readonly at?: Span;
   /** Tries that run at once; default 1. */
   readonly lanes?: number;
   /** Folder for the tries. */
@@ -126,7 +132,7 @@ async function testCase(killCase: KillCase, options: KillTestOptions): Promise<K
       for (const { row, index } of queue) {
         const share = new Random(seed).fork(`${killCase.name} ${row.way} ${index}`).next();
         for (let redone = 0; ; redone++) {
-          const attempt = new Try(killCase, row.way, index, at ?? share * ms, row, references, options);
+          const attempt = new Try(killCase, row.way, index, momentIn(at ?? { from: 0, to: ms }, share), row, references, options);
           const fault = await attempt.run();
           if (fault) {
             faults.push(fault);
@@ -144,6 +150,8 @@ async function testCase(killCase: KillCase, options: KillTestOptions): Promise<K
   );
   return { rows, faults };
 }
+
+const momentIn = ({ from, to }: Span, share: number): number => from + share * (to - from);
 
 interface Reference {
   readonly bits: Bits;
@@ -355,7 +363,8 @@ class Try {
     let last = stdout;
     let next = killCase.next(place, code);
     const hasMore = next !== undefined;
-    if (hasMore && this.index % (killCase.goesOnEvery ?? 1) !== 0) return;
+    const beginsAnew = next?.join(' ') === killCase.words.join(' ');
+    if (beginsAnew && this.index % (killCase.beginsAnewEvery ?? 1) !== 0) return;
     for (let runs = 0; next; runs++) {
       if (runs === MOST_RUNS) {
         this.what.push(`was not finished after ${runs} more runs`);

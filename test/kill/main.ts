@@ -3,7 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { killCases } from './cases.js';
-import { type Fault, killTest, type Row, type Way, ways } from './killTest.js';
+import { type Fault, killTest, type Row, type Span, type Way, ways } from './killTest.js';
 import { makeScenery } from './scenery.js';
 
 const HELP = `npm run test:kill -- [flags]
@@ -16,10 +16,10 @@ at what it comes to when it goes on. Each time and way has a row in the table; a
   --only a,b         cases whose names begin so; as many as there are, unless it is given
   --how a,b          ways of ending: ${ways.join(', ')}
   --first 0          number of the first try; with --times 1, one try again
-  --at MS            moment of every try, in milliseconds after the start
+  --at MS, FROM-TO   moment of every try, in milliseconds after the start, or between which two it lies
   --lanes 2          tries that run at once; by default as many as there are cores, two at most
   --model M --data D train this model on these photos, in place of the embedded one on drawn pictures; the trainings' cases alone
-  --size 24          drawn pictures a class; --scale 1: multiplies epochs
+  --size 12          drawn pictures a class; --scale 1: multiplies epochs
   --keep FOLDER      work there, keep the folders of tries that have faults; what is trained for all cases is found again there
   --json             the table and the faults as JSON`;
 
@@ -34,7 +34,7 @@ const { values } = parseArgs({
     lanes: { type: 'string', default: String(Math.min(2, availableParallelism())) },
     model: { type: 'string' },
     data: { type: 'string' },
-    size: { type: 'string', default: '24' },
+    size: { type: 'string', default: '12' },
     scale: { type: 'string', default: '1' },
     keep: { type: 'string' },
     json: { type: 'boolean', default: false },
@@ -52,6 +52,12 @@ const how = values.how.split(',').map((word) => {
   if (isWay(word)) return word;
   throw new Error(`expected some of ${ways.join(',')}, got ${word} (--how)`);
 });
+function spanOf(text: string): Span {
+  const [from = NaN, to = from] = text.split('-').map(Number);
+  if (Number.isFinite(from) && from <= to) return { from, to };
+  throw new Error(`expected milliseconds, or two with a - between them, got ${text} (--at)`);
+}
+
 const HEADINGS = [
   'case',
   'how',
@@ -88,7 +94,7 @@ try {
     first: Number(values.first),
     seed: Number(values.seed),
     lanes: Number(values.lanes),
-    ...(values.at === undefined ? {} : { at: Number(values.at) }),
+    ...(values.at === undefined ? {} : { at: spanOf(values.at) }),
     root,
     keep: values.keep !== undefined,
     onReference: ({ name }, ms) => tell(`${name}: ${(ms / 1000).toFixed(1)} s unbroken`),
