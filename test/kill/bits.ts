@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
@@ -33,7 +33,7 @@ export function bitsOfFiles(folder: string): Bits {
 export const bitsOfText = (text: string): Bits => ({ 'standard output': hash(text) });
 
 function isFolder(path: string): boolean {
-  return existsSync(join(path, '.'));
+  return statSync(path).isDirectory();
 }
 
 /** Columns of `results.csv`, and keys of `summary.json`, that no two runs have alike. */

@@ -132,7 +132,15 @@ async function testCase(killCase: KillCase, options: KillTestOptions): Promise<K
       for (const { row, index } of queue) {
         const share = new Random(seed).fork(`${killCase.name} ${row.way} ${index}`).next();
         for (let redone = 0; ; redone++) {
-          const attempt = new Try(killCase, row.way, index, momentIn(at ?? { from: 0, to: ms }, share), row, references, options);
+          const attempt = new Try(
+            killCase,
+            row.way,
+            index,
+            momentIn(at ?? { from: 0, to: ms }, share),
+            row,
+            references,
+            options,
+          );
           const fault = await attempt.run();
           if (fault) {
             faults.push(fault);
