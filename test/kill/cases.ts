@@ -2,7 +2,16 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync,
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { type Bits, bitsOfFiles, bitsOfRun, bitsOfSuite, bitsOfText, differences, summaryOf } from './bits.js';
+import {
+  type Bits,
+  bitsOfExport,
+  bitsOfFiles,
+  bitsOfRun,
+  bitsOfSuite,
+  bitsOfText,
+  differences,
+  summaryOf,
+} from './bits.js';
 import { main } from './command.js';
 import { below, type Place } from './place.js';
 import { OLDER_SEED, type Scenery, SMALL_MODEL } from './scenery.js';
@@ -232,7 +241,7 @@ function exporting(name: string, flags: readonly string[], out: string, { tuned,
       if (!isPage) writeFileSync(place(at), before);
     },
     next: (_, code) => (code === 0 ? undefined : words),
-    bits: (at) => bitsOfFiles(at.work),
+    bits: (at) => bitsOfExport(at.work),
     faults: (at) => (isPage || existsSync(place(at)) ? [] : ['the older export is gone, and there is no new one']),
   };
 }
