@@ -27,7 +27,7 @@ export interface KillCase {
   readonly takesTimeLimit?: boolean;
   /** What to run after it ended with `code`; undefined where there is nothing to go on with. */
   readonly next: (place: Place, code: number) => readonly string[] | undefined;
-  /** Every how many tries that is run where it is the case's command once more, which goes on from nothing or little; default 1. */
+  /** Every how many tries that is run where it resumes no run; default 1. What begins anew tells much the same each time. */
   readonly beginsAnewEvery?: number;
   /** What ends in the same bits unbroken, where that is not the command itself. */
   readonly unbroken?: (place: Place) => readonly string[];
@@ -315,6 +315,7 @@ function removing(name: string, words: readonly string[], { cache, pictures }: S
     words: ['cache', ...words],
     before: (place) => fillCache(cache, place.cache),
     next: (place, code) => (code === 0 && existsSync(join(place.work, OUT)) ? undefined : goesOn(place, 1, train)),
+    beginsAnewEvery: 3,
     unbroken: () => train,
     bits: ({ work }) => bitsOfRun(join(work, OUT)),
     faults: (place) => {

@@ -371,7 +371,7 @@ class Try {
     let last = stdout;
     let next = killCase.next(place, code);
     const hasMore = next !== undefined;
-    const beginsAnew = next?.join(' ') === killCase.words.join(' ');
+    const beginsAnew = next !== undefined && !next.includes('--resume');
     if (beginsAnew && this.index % (killCase.beginsAnewEvery ?? 1) !== 0) return;
     for (let runs = 0; next; runs++) {
       if (runs === MOST_RUNS) {
