@@ -19,8 +19,9 @@ const MOST_BYTES = 512 * 2 ** 20;
 const ABANDONED_MS = 24 * 3600_000;
 /** Bytes copied at a time, at least one row. */
 const BLOCK_BYTES = 2 ** 20;
-/** Names of files of ours: of a segment, or of an index that was being written. */
-const OURS = /^[0-9a-z]+-[0-9a-f]{12}\.(?:rows|sealed|index\.[0-9a-f]{8}\.partial)$/;
+/** Names of files of ours: of a segment, or of an index or what tells of the store that was being written. */
+const OURS =
+  /^(?:[0-9a-z]+-[0-9a-f]{12}\.(?:rows|sealed)|(?:[0-9a-z]+-[0-9a-f]{12}\.index|(?:layout|frozen-batch)\.json)\.[0-9a-f]{8}\.partial)$/;
 
 /** A name for a new segment; later ones stand behind. */
 export const newSegmentName = () => `${Date.now().toString(36)}-${randomBytes(6).toString('hex')}`;

@@ -172,6 +172,23 @@ describe('a store of many runs', () => {
     expect(await readAnew(at, 1)).toEqual([0]);
   });
 
+  it.each(['layout.json', 'frozen-batch.json'])(
+    'removes what a killed process left of %s once it is old',
+    async (name) => {
+      const at = folder();
+      await run(at, 0);
+      const left = join(at, `${name}.01234567.partial`);
+      writeFileSync(left, '{');
+      await compactSegments(at, ROW_BYTES);
+      expect(existsSync(left)).toBe(true);
+      const old = new Date(Date.now() - 2 * DAY_MS);
+      utimesSync(left, old, old);
+      await run(at, 1);
+      expect(existsSync(left)).toBe(false);
+      expect(await readAnew(at, 2)).toEqual([0, 1]);
+    },
+  );
+
   it('begins a new segment when it has not added to its own for long', async () => {
     const at = folder();
     const store = await open(at);

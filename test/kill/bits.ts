@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { encodeModel, metadataOf, readModel } from '../../src/onnx/model.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
 import { bytesOf } from '../../src/onnx/tensor.js';
 import { below } from './place.js';
@@ -30,10 +31,39 @@ export function bitsOfFiles(folder: string): Bits {
   );
 }
 
+/** Of files that an export wrote, but for the times that it took of both models, and for the size that these give the file. */
+export function bitsOfExport(folder: string): Bits {
+  const bits = Object.entries(bitsOfFiles(folder)).map(([name, value]): [string, string] => {
+    const path = join(folder, name);
+    if (name.endsWith('.onnx')) return [name, bitsOfModel(path)];
+    return [name, name.endsWith('.json') ? withoutMeasured(readFileSync(path, 'utf8')) : value];
+  });
+  return Object.fromEntries(bits);
+}
+
+function bitsOfModel(path: string): string {
+  const { proto } = readModel(path);
+  const metadata = new Map(metadataOf(proto));
+  proto.metadataProps = [];
+  return hash(encodeModel(proto), JSON.stringify([...metadata].map(([key, value]) => [key, withoutMeasured(value)])));
+}
+
+function withoutMeasured(text: string): string {
+  try {
+    return JSON.stringify(
+      JSON.parse(text, (key, value: unknown) => (MEASURED.includes(key) ? undefined : value)) as unknown,
+    );
+  } catch {
+    return text;
+  }
+}
+
+const MEASURED = ['latencyMs', 'bytes'];
+
 export const bitsOfText = (text: string): Bits => ({ 'standard output': hash(text) });
 
 function isFolder(path: string): boolean {
-  return existsSync(join(path, '.'));
+  return statSync(path).isDirectory();
 }
 
 /** Columns of `results.csv`, and keys of `summary.json`, that no two runs have alike. */

@@ -2,7 +2,16 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync,
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { type Bits, bitsOfFiles, bitsOfRun, bitsOfSuite, bitsOfText, differences, summaryOf } from './bits.js';
+import {
+  type Bits,
+  bitsOfExport,
+  bitsOfFiles,
+  bitsOfRun,
+  bitsOfSuite,
+  bitsOfText,
+  differences,
+  summaryOf,
+} from './bits.js';
 import { main } from './command.js';
 import { below, type Place } from './place.js';
 import { OLDER_SEED, type Scenery, SMALL_MODEL } from './scenery.js';
@@ -18,6 +27,8 @@ export interface KillCase {
   readonly takesTimeLimit?: boolean;
   /** What to run after it ended with `code`; undefined where there is nothing to go on with. */
   readonly next: (place: Place, code: number) => readonly string[] | undefined;
+  /** Every how many tries that is run where it resumes no run; default 1. What begins anew tells much the same each time. */
+  readonly beginsAnewEvery?: number;
   /** What ends in the same bits unbroken, where that is not the command itself. */
   readonly unbroken?: (place: Place) => readonly string[];
   readonly bits: (place: Place, stdout: string) => Bits;
@@ -56,7 +67,8 @@ function goesOn({ work }: Place, code: number, words: readonly string[]): readon
 function trainings({ scenery, model, data, scale }: CaseOptions): KillCase[] {
   const place = ['--model', model ?? SMALL_MODEL, '--data', data ?? scenery.pictures, '--out', OUT];
   const isLarge = model !== undefined;
-  const limits = isLarge ? ['--limit', '40', '--val-limit', '20'] : [];
+  // Enough steps for an epoch to be cut off in its middle.
+  const limits = isLarge ? ['--limit', '40', '--val-limit', '20'] : ['--batch', '4'];
   const epochs = (count: number) => ['--epochs', String(Math.max(2, Math.round(isLarge ? 3 : scale * count)))];
   const training = (name: string, ...settings: string[]): KillCase => {
     const words = ['train', ...place, ...limits, ...settings];
@@ -64,22 +76,26 @@ function trainings({ scenery, model, data, scale }: CaseOptions): KillCase[] {
       name: `train-${name}`,
       words,
       takesTimeLimit: true,
+      beginsAnewEvery: 3,
       next: (at, code) => goesOn(at, code, words),
       bits: ({ work }) => bitsOfRun(join(work, OUT)),
     };
   };
-  const F1C1 = training('F1C1', '--policy', 'F1C1', ...epochs(8));
-  const augmented = training('augmented', '--policy', 'F1C0', '--flip', '0.5', '--random-crop', '0.35', ...epochs(4));
+  // Runs beside each other disturb each other less.
+  const alone = ['--threads', '1'];
+  const F1C1 = training('F1C1', '--policy', 'F1C1', ...epochs(4));
+  const augmentation = ['--flip', '0.5', '--random-crop', '0.35'];
+  const augmented = training('augmented', '--policy', 'F1C0', ...augmentation, ...alone, ...epochs(3));
   const full = training('full', '--policy', 'full', ...epochs(2));
   if (isLarge) return [F1C1, augmented, full];
   return [
     F1C1,
     augmented,
     full,
-    training('int8', '--policy', 'F1C1', '--frozen', 'int8', ...epochs(4)),
+    training('int8', '--policy', 'F1C1', '--frozen', 'int8', ...alone, ...epochs(3)),
     training('lr-auto', '--policy', 'F1C1', '--lr', 'auto', ...epochs(3)),
-    automatic(training('auto', '--policy', 'auto', ...epochs(2))),
-    overwriting(training('overwrite', '--policy', 'F1C1', '--overwrite', ...epochs(6)), scenery),
+    automatic(training('auto', '--policy', 'auto', ...alone, ...epochs(2))),
+    overwriting(training('overwrite', '--policy', 'F1C1', '--overwrite', ...alone, ...epochs(3)), scenery),
   ];
 }
 
@@ -149,13 +165,24 @@ function others(scenery: Scenery): KillCase[] {
   const output = (_: Place, stdout: string) => bitsOfText(stdout);
   const files = ({ work }: Place) => bitsOfFiles(join(work, OUT));
   return [
-    simple('recommend', ['recommend', '--model', SMALL_MODEL, '--data', scenery.pictures, '--epochs', '4'], () => ({})),
+    {
+      ...simple(
+        'recommend',
+        ['recommend', '--model', SMALL_MODEL, '--data', scenery.pictures, '--epochs', '2'],
+        () => ({}),
+      ),
+      beginsAnewEvery: 5,
+    },
     bench(),
     exporting('export-int8', ['--precision', 'int8'], 'small.onnx', scenery),
     exporting('export-web', ['--format', 'web'], 'page', scenery),
-    simple('eval', ['eval', '--model', model, '--data', scenery.pictures, '--split', 'all'], output),
+    {
+      ...simple('eval', ['eval', '--model', model, '--data', scenery.pictures, '--split', 'all'], output),
+      beginsAnewEvery: 5,
+    },
     {
       ...simple('predict', ['predict', '--model', model, scenery.pictures, '--csv'], output),
+      beginsAnewEvery: 5,
       faults: (_, stdout) =>
         stdout === '' || stdout.endsWith('\n') ? [] : ['the last line on standard output is cut off'],
     },
@@ -166,6 +193,7 @@ function others(scenery: Scenery): KillCase[] {
         ...prefixed('F1C0', bitsOfRun(join(work, OUT, 'F1C0'))),
         ...prefixed('F1C1', bitsOfRun(join(work, OUT, 'F1C1'))),
       })),
+      beginsAnewEvery: 10,
     },
     compiling(),
     measuring(scenery),
@@ -177,14 +205,14 @@ function others(scenery: Scenery): KillCase[] {
 const prefixed = (prefix: string, bits: Bits): Bits =>
   Object.fromEntries(Object.entries(bits).map(([name, value]) => [`${prefix}/${name}`, value]));
 
-/** Its trainings take longer than a process has to end: one that outlives a suite is seen. */
+/** Its trainings take longer than they may outlive it. */
 const SUITE = `
 models: { small: { path: small_cnn } }
-data: { pictures: { drawn: { train: 40, val: 20 } } }
+data: { pictures: { drawn: { train: 12, val: 6 }, target: 0.9 } }
 policies: [F1C1]
 seeds: [0, 1]
 warm-up: false
-train: { epochs: 40 }
+train: { epochs: 3, batch: 4 }
 energy: { source: none, idle: 0 }
 `;
 
@@ -213,7 +241,7 @@ function exporting(name: string, flags: readonly string[], out: string, { tuned,
       if (!isPage) writeFileSync(place(at), before);
     },
     next: (_, code) => (code === 0 ? undefined : words),
-    bits: (at) => bitsOfFiles(at.work),
+    bits: (at) => bitsOfExport(at.work),
     faults: (at) => (isPage || existsSync(place(at)) ? [] : ['the older export is gone, and there is no new one']),
   };
 }
@@ -239,7 +267,7 @@ function compiling(): KillCase {
   };
 }
 
-/** A training, which is told of every signal that its measurement is told of, and takes longer than it has to end. */
+/** A training, which is told of every signal that its measurement is told of. */
 function measuring({ pictures }: Scenery): KillCase {
   const train = [
     'train',
@@ -250,7 +278,7 @@ function measuring({ pictures }: Scenery): KillCase {
     '--policy',
     'F1C1',
     '--epochs',
-    '24',
+    '6',
     '--out',
     OUT,
   ];
@@ -265,7 +293,7 @@ function measuring({ pictures }: Scenery): KillCase {
 
 /** Stores in a cache, and files in each: enough that removing them takes a while. */
 const STORES = 20;
-const SEGMENTS = 500;
+const SEGMENTS = 200;
 
 /** What is left of a cache is shown and used, and a training with it is the same as any other. */
 function removing(name: string, words: readonly string[], { cache, pictures }: Scenery): KillCase {
@@ -287,6 +315,7 @@ function removing(name: string, words: readonly string[], { cache, pictures }: S
     words: ['cache', ...words],
     before: (place) => fillCache(cache, place.cache),
     next: (place, code) => (code === 0 && existsSync(join(place.work, OUT)) ? undefined : goesOn(place, 1, train)),
+    beginsAnewEvery: 3,
     unbroken: () => train,
     bits: ({ work }) => bitsOfRun(join(work, OUT)),
     faults: (place) => {

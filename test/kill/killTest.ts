@@ -11,12 +11,10 @@ import { damagedIn } from './whole.js';
 
 /** In what ways a command is ended, and the exit codes that it may then have; 0 too, where it had just finished. */
 export const WAYS = {
-  /** Ctrl-C, to the process alone. */
+  /** SIGINT to the process alone, or, in every other try, to its whole group, as a terminal sends Ctrl-C. */
   int: [130],
   term: [143],
   kill: [137],
-  /** Ctrl-C as a terminal sends it, to the process and its children. */
-  group: [130],
   /** A second signal before the first has ended it. */
   twice: [130, 143],
   /** `--time-limit`. */
@@ -27,6 +25,8 @@ export const ways = Object.keys(WAYS) as Way[];
 
 /** How long a command may take to end, beside what {@link Hindrance} excuses. */
 const LONGEST_MS = 5000;
+/** How long a process of ort-tl may outlive the one that was started, and that no longer waits for it. */
+const LONGEST_ALONE_MS = 2500;
 /** After so long it is not waited for any longer. */
 const PATIENCE_MS = 60_000;
 /** The longest pause before a second signal. */
@@ -68,6 +68,12 @@ export interface Row {
   faults: number;
 }
 
+/** Milliseconds. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface KillTestOptions {
   readonly cases: readonly KillCase[];
   readonly ways: readonly Way[];
@@ -75,8 +81,10 @@ export interface KillTestOptions {
   /** The first try's number: moments hang on the seed and on it. */
   readonly first?: number;
   readonly seed: number;
-  /** Milliseconds after the start, in place of random ones. */
-  readonly at?: number;
+  /** Between which milliseconds after the start all moments lie, in place of any of an unbroken command's. */
+  readonly at?: Span;
+  /** Tries that run at once; default 1. */
+  readonly lanes?: number;
   /** Folder for the tries. */
   readonly root: string;
   /** Keeps the folders of tries that have faults. */
@@ -96,20 +104,43 @@ export async function killTest(options: KillTestOptions): Promise<KillReport> {
   const rows: Row[] = [];
   const faults: Fault[] = [];
   for (const killCase of options.cases) {
-    const references = new References(killCase, options.root);
-    // Of the latest command that ended by itself: a machine that others use is not always as fast.
-    let { ms } = await references.of(killCase.words);
-    options.onReference?.(killCase, ms);
-    for (const way of options.ways) {
-      if (way === 'limit' && !killCase.takesTimeLimit) continue;
-      const row: Row = {
-        ...{ case: killCase.name, way, tried: 0, finished: 0, inTime: 0, slowestMs: 0 },
-        ...{ orphans: 0, leftovers: 0, damaged: 0, otherBits: 0, faults: 0 },
-      };
-      for (let index = options.first ?? 0; index < (options.first ?? 0) + options.times; index++) {
-        const share = new Random(options.seed).fork(`${killCase.name} ${way} ${index}`).next();
+    const { rows: more, faults: found } = await testCase(killCase, options);
+    rows.push(...more);
+    faults.push(...found);
+  }
+  return { rows, faults };
+}
+
+async function testCase(killCase: KillCase, options: KillTestOptions): Promise<KillReport> {
+  const { lanes = 1, first = 0, times, seed, at } = options;
+  const references = new References(killCase, options.root);
+  // Of the latest command that ended by itself: a machine that others use is not always as fast.
+  let ms = await references.measure(lanes);
+  options.onReference?.(killCase, ms);
+  const rows = options.ways
+    .filter((way) => way !== 'limit' || killCase.takesTimeLimit)
+    .map((way): Row => ({
+      ...{ case: killCase.name, way, tried: 0, finished: 0, inTime: 0, slowestMs: 0 },
+      ...{ orphans: 0, leftovers: 0, damaged: 0, otherBits: 0, faults: 0 },
+    }));
+  const faults: Fault[] = [];
+  const tries = rows.flatMap((row) => Array.from({ length: times }, (_, index) => ({ row, index: first + index })));
+  const queue = tries.values();
+  const left = new Map(rows.map((row) => [row, times]));
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      for (const { row, index } of queue) {
+        const share = new Random(seed).fork(`${killCase.name} ${row.way} ${index}`).next();
         for (let redone = 0; ; redone++) {
-          const attempt = new Try(killCase, way, index, options.at ?? share * ms, row, references, options);
+          const attempt = new Try(
+            killCase,
+            row.way,
+            index,
+            momentIn(at ?? { from: 0, to: ms }, share),
+            row,
+            references,
+            options,
+          );
           const fault = await attempt.run();
           if (fault) {
             faults.push(fault);
@@ -117,15 +148,18 @@ export async function killTest(options: KillTestOptions): Promise<KillReport> {
           }
           if (attempt.finishedAfterMs === undefined) break;
           ms = attempt.finishedAfterMs;
-          if (redone === MOST_REDONE || options.at !== undefined) break;
+          if (redone === MOST_REDONE || at !== undefined) break;
         }
+        const more = (left.get(row) ?? 0) - 1;
+        left.set(row, more);
+        if (more === 0) options.onRow?.(row);
       }
-      rows.push(row);
-      options.onRow?.(row);
-    }
-  }
+    }),
+  );
   return { rows, faults };
 }
+
+const momentIn = ({ from, to }: Span, share: number): number => from + share * (to - from);
 
 interface Reference {
   readonly bits: Bits;
@@ -134,21 +168,41 @@ interface Reference {
 
 /** What commands come to that nobody interrupts. */
 class References {
-  private readonly known = new Map<string, Reference>();
+  private readonly known = new Map<string, Promise<Reference>>();
 
   constructor(
     private readonly killCase: KillCase,
     private readonly root: string,
   ) {}
 
+  /**
+   * Milliseconds that the case's command takes where as many as there are `lanes` run at once.
+   * @throws Error as {@link of} does, or when they do not all come to the same.
+   */
+  async measure(lanes: number): Promise<number> {
+    const { killCase } = this;
+    const [first, ...others] = Array.from({ length: lanes }, (_, lane) => this.make(killCase.words, lane));
+    if (!first) throw new Error('expected at least one lane');
+    this.known.set(killCase.words.join(' '), first);
+    const all = await Promise.all([first, ...others]);
+    const { bits } = await first;
+    const other = killCase.unbroken ? [] : all.flatMap((each) => otherBits(each.bits, bits));
+    if (other.length > 0) throw new Error(`${killCase.name}, unbroken, differs from itself: ${other.join('; ')}`);
+    return Math.max(...all.map(({ ms }) => ms));
+  }
+
   /** @throws Error when the command fails, or when there is nothing to go on with but it is not finished. */
-  async of(words: readonly string[]): Promise<Reference> {
+  of(words: readonly string[]): Promise<Reference> {
     const key = words.join(' ');
-    const known = this.known.get(key);
-    if (known) return known;
-    const place = makePlace(join(this.root, `${this.killCase.name}-reference`));
+    const made = this.known.get(key) ?? this.make(words, this.known.size);
+    this.known.set(key, made);
+    return made;
+  }
+
+  private async make(words: readonly string[], number: number): Promise<Reference> {
+    const place = makePlace(join(this.root, `${this.killCase.name}-reference-${number}`));
     this.killCase.before?.(place);
-    const mark = `${process.pid}-${this.killCase.name}-reference`;
+    const mark = `${process.pid}-${this.killCase.name}-reference-${number}`;
     let ms = 0;
     let stdout = '';
     for (let next: readonly string[] | undefined = words; next;) {
@@ -162,10 +216,11 @@ class References {
     }
     const reference = { bits: this.killCase.bits(place, stdout), ms };
     rmSync(place.root, { recursive: true, force: true });
-    this.known.set(key, reference);
     return reference;
   }
 }
+
+const isOurs = ({ command }: Member) => command.startsWith(process.execPath);
 
 /** One interrupted command, and all that follows from it. */
 class Try {
@@ -236,17 +291,28 @@ class Try {
     const from = Math.max(performance.now(), running.startedAt + moment);
     const hindrance = new Hindrance(this.mark);
     let members: Member[] = [];
+    // When a process of the command was last seen, but for the first, which tells its own end.
+    let [seenAt, oursSeenAt] = [-Infinity, -Infinity];
     do {
       await Promise.race([sleep(LOOK_EVERY_MS), ...(running.ending() ? [] : [running.ended])]);
+      const now = performance.now();
       members = hindrance.look();
+      if (!running.ending()) continue;
+      if (members.length > 0) seenAt = now;
+      if (members.some(isOurs)) oursSeenAt = now;
     } while ((!running.ending() || members.length > 0) && performance.now() - from < PATIENCE_MS);
     const ending = running.ending();
     const excusedMs = Math.round(hindrance.ms);
-    const tookMs = Math.round((members.length > 0 ? performance.now() : (ending?.at ?? performance.now())) - from);
+    const tookMs = Math.round(Math.max(ending?.at ?? performance.now(), seenAt) - from);
     const fairMs = Math.max(0, tookMs - excusedMs);
     row.slowestMs = Math.max(row.slowestMs, fairMs);
     if (fairMs <= LONGEST_MS) row.inTime++;
     else this.what.push(`took ${tookMs} ms to end, in ${excusedMs} ms of which others kept it from running`);
+    const aloneMs = Math.round(oursSeenAt - (ending?.at ?? oursSeenAt)) - excusedMs;
+    if (aloneMs > LONGEST_ALONE_MS && members.length === 0) {
+      row.orphans++;
+      this.what.push(`a process that it had started lived ${aloneMs} ms longer`);
+    }
     this.endOrphans(members, ending !== undefined);
     return ending;
   }
@@ -255,16 +321,13 @@ class Try {
     const { random } = this;
     switch (this.way) {
       case 'int':
-        send(pid, 'SIGINT');
+        send(this.index % 2 === 0 ? pid : -pid, 'SIGINT');
         break;
       case 'term':
         send(pid, 'SIGTERM');
         break;
       case 'kill':
         send(pid, 'SIGKILL');
-        break;
-      case 'group':
-        send(-pid, 'SIGINT');
         break;
       case 'twice': {
         const one = (): NodeJS.Signals => random.pick(['SIGINT', 'SIGTERM']);
@@ -308,6 +371,8 @@ class Try {
     let last = stdout;
     let next = killCase.next(place, code);
     const hasMore = next !== undefined;
+    const beginsAnew = next !== undefined && !next.includes('--resume');
+    if (beginsAnew && this.index % (killCase.beginsAnewEvery ?? 1) !== 0) return;
     for (let runs = 0; next; runs++) {
       if (runs === MOST_RUNS) {
         this.what.push(`was not finished after ${runs} more runs`);

@@ -45,7 +45,9 @@ export function leftoversIn({ work, cache, temporary }: Place): string[] {
 const DAY_MS = 86_400_000;
 
 /** Lets a day pass for what was being written: until then, another process could still be at it. */
-export function makeOld({ work }: Place): void {
+export function makeOld({ work, cache }: Place): void {
   const yesterday = new Date(Date.now() - DAY_MS);
-  for (const path of below(work)) if (path.endsWith('.partial')) utimesSync(join(work, path), yesterday, yesterday);
+  for (const folder of [work, cache])
+    for (const path of below(folder))
+      if (path.endsWith('.partial')) utimesSync(join(folder, path), yesterday, yesterday);
 }

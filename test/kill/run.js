@@ -1,4 +1,4 @@
-// node test/kill/run.js [--times 30] [--seed 0] [--only train-F1C1,bench] [--how int,kill] …; see main.ts.
+// node test/kill/run.js --help
 import { fileURLToPath } from 'node:url';
 import { runnerImport } from 'vite';
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { drawPictures } from '../../src/data/pictures.js';
@@ -19,7 +19,10 @@ export interface Scenery {
   readonly cache: string;
 }
 
-/** @param size in pictures a class; 100 make most verbs take some seconds on two quiet cores. */
+/**
+ * Makes it, unless it is there since an earlier call.
+ * @param size in pictures a class.
+ */
 export async function makeScenery(root: string, size: number): Promise<Scenery> {
   const scenery = {
     pictures: join(root, 'pictures'),
@@ -27,12 +30,16 @@ export async function makeScenery(root: string, size: number): Promise<Scenery> 
     older: join(root, 'older'),
     cache: join(root, 'cache'),
   };
+  const finished = join(root, `finished-${size}`);
+  if (existsSync(finished)) return scenery;
+  rmSync(root, { recursive: true, force: true });
   mkdirSync(root, { recursive: true });
   const trainPerClass = size;
   const valPerClass = Math.ceil(size / 2);
   await drawPictures(scenery.pictures, { set: 'demo', trainPerClass, valPerClass, seed: 0 });
   train(scenery.tuned, 'F1C1', 0);
   train(scenery.older, 'F1C0', OLDER_SEED);
+  writeFileSync(finished, '');
   return scenery;
 
   function train(out: string, policy: string, seed: number): void {
