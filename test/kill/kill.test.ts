@@ -13,16 +13,23 @@ describe.skipIf(process.platform !== 'linux')('a command that is interrupted at 
   const root = mkdtempSync(join(tmpdir(), 'ort-tl-kill-'));
   let scenery: Scenery;
   beforeAll(async () => {
-    scenery = await makeScenery(join(root, 'scenery'), 12);
+    scenery = await makeScenery(join(root, 'scenery'), 8);
   });
 
   it.each<[string, Way[]]>([
     ['train-F1C1', ['int', 'kill', 'twice', 'limit']],
-    ['export-int8', ['term', 'kill']],
-    ['explain', ['int', 'kill']],
+    ['export-int8', ['term']],
+    ['explain', ['kill']],
   ])('%s ends soon, leaves nothing that matters, and comes to the same bits afterwards', async (name, ways) => {
     const cases = killCases({ scenery, scale: 0.5 }).filter((each) => each.name === name);
-    const { rows, faults } = await killTest({ cases, ways, times: 1, seed: SEED, root });
+    const { rows, faults } = await killTest({
+      cases,
+      ways,
+      times: 1,
+      seed: SEED,
+      lanes: Math.min(2, ways.length),
+      root,
+    });
     expect(faults).toEqual([]);
     expect(rows.map(({ way }) => way)).toEqual(ways);
   });
