@@ -39,6 +39,7 @@ const COMMANDS_NOT_RUN: Readonly<Record<string, readonly string[]>> = {
     'npm run zoo -- FOLDER              # public architectures, by four policies',
     "npm run test:backend -- FOLDER     # the ONNX project's own test cases",
     'npm run fuzz -- --count 5000 --seed 0',
+    'npm run test:kill -- --times 30 --only train-F1C1',
   ],
   'docs/tutorial.md': ['npm install onnxruntime-node sharp'],
   'docs/bench.md': [
