@@ -46,9 +46,6 @@ export interface Contents {
   readonly warnings: readonly string[];
 }
 
-/** What a data set is opened for. */
-type Use = 'training' | 'compiling' | 'measuring';
-
 export interface OpenOptions {
   /** Share of each class that validates where the data set names no photos for it; default 0.2. */
   readonly valFraction?: number;
@@ -61,8 +58,10 @@ export interface OpenOptions {
    * What it is opened for; default training, which needs two classes, and photos of each to train and to validate with. Compiling needs
    * the same but for those that validate.
    */
-  readonly use?: Use;
+  readonly use?: 'training' | 'compiling' | 'measuring';
 }
+
+type Use = NonNullable<OpenOptions['use']>;
 
 /** A class's name → its photos. */
 export type PhotosByClass = ReadonlyMap<string, readonly Unlabelled[]>;
