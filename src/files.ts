@@ -130,7 +130,7 @@ export async function makeFolder(folder: string): Promise<string[]> {
   }
 }
 
-/** As {@link makeFolder} does, at once. */
+/** {@link makeFolder}, synchronously. */
 export function makeFolderSync(folder: string): string[] {
   try {
     mkdirSync(folder);
@@ -192,7 +192,7 @@ export async function readRegularFile(path: string | Buffer, mostBytes: number):
   }
 }
 
-/** As {@link readRegularFile}, at once. */
+/** {@link readRegularFile}, synchronously. */
 export function readRegularFileSync(path: string, mostBytes: number): Buffer {
   const file = openSync(path, READ);
   try {

@@ -29,7 +29,7 @@ const holderSchema = processIdentitySchema.extend({
   /** Such as `training F1C1`. */
   doing: z.string(),
   since: z.string(),
-  /** Of no other lock. */
+  /** No other lock has this token. */
   token: z.string(),
 });
 type Holder = z.infer<typeof holderSchema>;

@@ -86,7 +86,7 @@ function canOpen(count: number): boolean {
   }
 }
 
-/** Of a message of many lines, as Node.js prints before it aborts, the line that tells of the limit. */
+/** The line that tells of the limit in a message of many lines, such as Node.js prints before it aborts. */
 function shortened(message: string): string {
   const lines = message.split('\n').map((line) => line.trim());
   const line = lines.find((each) => MESSAGES.some(([pattern]) => pattern.test(each))) ?? lines[0] ?? '';

@@ -33,7 +33,7 @@ export function temporaryFolder(): TemporaryFolder {
   }
 }
 
-/** As {@link temporaryFolder} does, beside `path`, on the same disk: what is made there is then moved to its place at once. */
+/** Makes a folder as {@link temporaryFolder} does, but beside `path`, on the same disk: what is made there can be moved to its place at once. */
 export function temporaryBeside(path: string): TemporaryFolder {
   return temporaryIn(join(path, '..'), `${basename(path)}.partial-`);
 }

@@ -39,7 +39,7 @@ export function visible(text: string): string {
   );
 }
 
-/** As {@link visible} of each line of a text of several. */
+/** Makes each line of a text of several lines {@link visible}. */
 export function visibleLines(text: string): string {
   return text.split('\n').map(visible).join('\n');
 }

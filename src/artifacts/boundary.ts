@@ -6,9 +6,9 @@ import { dtypeCode, intTensor } from '../onnx/tensor.js';
 
 /** A value that the frozen part hands over, and the form in which it does. */
 export interface Kept {
-  /** As the source model has it. */
+  /** The value in the source model. */
   readonly source: Value;
-  /** As it is kept: in rows where the trained part works so, in float16 where that was asked for. */
+  /** The value in the form in which it is kept: in rows where the trained part works so, in float16 where that was asked for. */
   readonly value: Value;
   /** What makes one of the other, on the frozen side. */
   readonly nodes: readonly Node[];

@@ -36,10 +36,10 @@ import { checkStepOptions, type StepOptions } from './stepOptions.js';
 import { appendUpdate, type TrainedParameter, updateGraph, type UpdateSettings } from './updateGraph.js';
 
 export interface CompileOptions extends StepOptions, PreprocessingOptions {
-  /** As {@link parsePolicy} reads it. */
+  /** What trains, as {@link parsePolicy} reads it. */
   readonly policy: string;
   readonly classes: readonly string[];
-  /** Of the new head's weights; default 0. */
+  /** Seed of the new head's weights; default 0. */
   readonly seed?: number;
   /** Side of the images in pixels, where the model leaves it open. */
   readonly size?: number;
@@ -103,7 +103,7 @@ export interface Parts {
   readonly parameters: readonly Value[];
 }
 
-/** As {@link compile}, with what other artifacts can be made of. */
+/** Does what {@link compile} does, and also gives what other artifacts can be made of. */
 export function compileParts(model: ModelFile, options: CompileOptions): Parts {
   const { classes, batch = 32, microBatch = batch, targets = 'labels', seed = 0 } = options;
   const { optimizer = optimizers.adamw, clipNorm = 0, averageDecay = 0, classWeights } = options;

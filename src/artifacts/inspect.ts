@@ -25,7 +25,7 @@ export interface LayerReport {
   readonly block: number | undefined;
   readonly name: string;
   readonly operator: string;
-  /** Of one image. */
+  /** The layer's result for one image. */
   readonly outputShape: readonly number[];
   readonly parameters: number;
   readonly multiplyAdds: number;
@@ -46,7 +46,7 @@ export interface InspectReport {
   readonly policy?: {
     readonly name: string;
     readonly trainableParameters: number;
-    /** Of the model with its new head. */
+    /** Parameters of the model with its new head. */
     readonly parameters: number;
     readonly frozenMultiplyAdds: number;
     readonly forwardMultiplyAdds: number;

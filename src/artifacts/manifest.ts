@@ -36,7 +36,7 @@ export const METADATA = {
   policy: 'ort_tl.policy',
   source: 'ort_tl.source_sha256',
   version: 'ort_tl.version',
-  /** Of an exported inference model: in what numbers it computes, and how it compares with the tuned model, JSON. */
+  /** In what numbers an exported inference model computes, and how it compares with the tuned model, JSON. */
   precision: 'ort_tl.precision',
   parity: 'ort_tl.parity',
 } as const;
@@ -74,7 +74,7 @@ export const manifestSchema = z.object({
   /** How much of the parameters' averages stays at a step; 0 where none are kept. */
   averageDecay: z.number().default(0),
   opset: z.number(),
-  /** Of the blocked layout that the training and evaluation graphs are written in; absent where they run anywhere. */
+  /** The block of the layout that the training and evaluation graphs are written in; absent where they run anywhere. */
   blockSize: z.union([z.literal(8), z.literal(16)]).optional(),
   layers: z.array(
     z.object({ kind: z.enum(['fc', 'conv', 'norm']), name: z.string(), parameters: z.array(z.string()) }),

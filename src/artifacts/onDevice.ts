@@ -316,7 +316,7 @@ function optimizerModel(opset: number, optimizer: Optimizer, clipNorm: number): 
             ['beta', float(optimizer.beta2)],
             ['epsilon', float(optimizer.epsilon)],
             ['weight_decay', float(optimizer.weightDecay)],
-            // As PyTorch does it, in order and in correction.
+            // The order and the correction are PyTorch's.
             ['adam_mode', int(0)],
             ['correct_bias', int(1)],
           ]),

@@ -82,7 +82,7 @@ export function parsePreprocessing(value: unknown, name = 'the model'): Preproce
 }
 
 /**
- * As {@link parsePreprocessing}, of the metadata's text.
+ * Does what {@link parsePreprocessing} does for the metadata's text.
  * @throws UserError `bad-preprocessing`.
  */
 export function readPreprocessing(metadata: string, name?: string): Preprocessing {

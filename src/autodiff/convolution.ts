@@ -87,7 +87,7 @@ function transposedInGroups(g: Builder, weight: Value, { groups, channels, kerne
   const kernel = axes.map((axis) => axis.kernel);
   const taps = elementCount(kernel);
   if (inGroup === 1 && outGroup === 1) return weight;
-  // As a matrix, where it is one: ONNX Runtime turns those many times as fast as what has further axes, be they of length 1.
+  // It is turned as a matrix, where it is one: ONNX Runtime turns those many times as fast as what has further axes, be they of length 1.
   const turned =
     groups === 1 && taps === 1
       ? g.transpose(g.reshape(weight, [kernels, channels]), [1, 0])

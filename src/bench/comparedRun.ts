@@ -24,7 +24,7 @@ export interface ComparedValues {
   readonly seconds: number;
   readonly peakRssBytes: number | undefined;
   readonly trainableParameters: number;
-  /** Of the exported model's file. */
+  /** Size of the exported model's file. */
   readonly modelBytes: number | undefined;
   readonly energyJ: number | undefined;
 }
@@ -129,7 +129,7 @@ function readRun(folder: string): ComparedRun {
   };
 }
 
-/** Of each measurement that succeeded the latest record. */
+/** Reads the latest record of each measurement that succeeded. */
 function readRecords(path: string): ComparedRun[] {
   const latest = new Map<string, ComparedRun>();
   for (const line of readRecord(path).split('\n')) {

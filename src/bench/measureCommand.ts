@@ -15,11 +15,11 @@ import { childSeconds, memoryOf, processTree, storageBytes } from './processTree
 /** What a command cost. What could not be measured is null, and `notes` say why. */
 export interface Measurement {
   readonly command: readonly string[];
-  /** As a shell tells it: 128 and the signal's number for a command that a signal ended. */
+  /** The exit code that a shell tells: 128 and the signal's number for a command that a signal ended. */
   readonly exitCode: number;
   readonly signal: NodeJS.Signals | null;
   readonly wallSeconds: number;
-  /** Of the command and everything that it started and waited for. */
+  /** Time on processors of the command and everything that it started and waited for. */
   readonly userSeconds: number | null;
   readonly systemSeconds: number | null;
   /** The most that all of its processes held in memory at one time: pages that several share count for each. */

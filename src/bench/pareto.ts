@@ -4,7 +4,7 @@ export interface Choice {
   readonly gain: number;
 }
 
-/** Of `choices` those for which no other costs no more and gives no less, cheapest first. */
+/** Those of `choices` for which no other costs no more and gives no less, cheapest first. */
 export function paretoFront<C extends Choice>(choices: readonly C[]): C[] {
   const front: C[] = [];
   for (const each of choices.toSorted((a, b) => a.cost - b.cost || b.gain - a.gain))

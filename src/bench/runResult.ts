@@ -13,7 +13,7 @@ const energySchema = z.object({
 
 /** What a training of a suite gave and cost: what `results.jsonl` keeps of it. */
 export const runResultSchema = z.object({
-  /** Of the best epoch, 0 to 1. */
+  /** Top-1 of the best epoch, 0 to 1. */
   top1: z.number(),
   bestEpoch: z.number(),
   /** By epoch; seconds from the first photo read to the end of the epoch, its evaluation included. */
@@ -21,7 +21,7 @@ export const runResultSchema = z.object({
     z.object({
       epoch: z.number(),
       seconds: z.number(),
-      /** Of the epoch alone, and without what it writes. */
+      /** Time of the epoch alone, without what it writes. */
       computeSeconds: z.number(),
       trainLoss: z.number(),
       trainTop1: z.number(),
@@ -36,7 +36,7 @@ export const runResultSchema = z.object({
   trainableParameters: z.number(),
   parameters: z.number(),
   boundaryBytes: z.number(),
-  /** Of the whole process. */
+  /** Time of the whole process. */
   wallSeconds: z.number(),
   cpuSeconds: z.number().nullable(),
   peakRssBytes: z.number().nullable(),

@@ -43,7 +43,7 @@ export type SuiteEvent =
       readonly total: number;
       /** How long it is expected to take; undefined where nothing of its kind has been measured. */
       readonly expectedSeconds: number | undefined;
-      /** Of this run and those behind it. */
+      /** Time that this run and those behind it will take. */
       readonly leftSeconds: number | undefined;
     }
   | { readonly type: 'ran'; readonly run: SuiteRun; readonly result: RunResult }
@@ -393,7 +393,7 @@ export class SuiteSession {
     return seconds.length > 0 ? median(seconds) : undefined;
   }
 
-  /** Of all of `runs`; those of which nothing is known count as the others do on average. */
+  /** Time of all of `runs`; those of which nothing is known count as the others do on average. */
   private secondsOf(runs: readonly SuiteRun[]): number | undefined {
     const known = runs.flatMap((run) => this.expectedSeconds(run) ?? []);
     return known.length === 0 ? undefined : meanOf(known) * runs.length;
@@ -447,7 +447,7 @@ function meterOf(
 const placeOf = (out: string, { id, round }: SuiteRun) =>
   join(out, 'runs', ...id.split('/'), ...(round > 1 ? [`round-${round}`] : []));
 
-/** As `ort-tl train` has them. */
+/** The default of `ort-tl train`. */
 const DEFAULT_EPOCHS = 10;
 const DEFAULT_BATCH = 32;
 /** Steps of an epoch of a probe. */

@@ -50,7 +50,7 @@ export function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Of a sample: with n − 1. Undefined for fewer than two values. */
+/** The standard deviation of a sample, with n − 1; undefined for fewer than two values. */
 export function standardDeviation(values: readonly number[]): number | undefined {
   if (values.length < 2) return undefined;
   const mean = meanOf(values);

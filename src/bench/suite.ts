@@ -365,7 +365,7 @@ function combinations(axes: Readonly<Record<string, readonly Setting[]>>): Train
   );
 }
 
-/** Of all complaints, the first that names what is wrong. */
+/** The first of all complaints that names what is wrong. */
 function refusalOf(
   issues: readonly z.core.$ZodIssue[],
   refuse: (path: Path, reason: string, atKey?: boolean) => UserError,

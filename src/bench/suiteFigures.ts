@@ -6,7 +6,7 @@ import { type Cell, type Quantity, valuesOf } from './suiteResults.js';
 
 /** A chart, and what it is called. */
 export interface Figure {
-  /** Of its files, without their ending. */
+  /** Name of its files, without their ending. */
   readonly name: string;
   readonly title: string;
   /** For who cannot see it. */

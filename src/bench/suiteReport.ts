@@ -117,7 +117,7 @@ class Report {
     return this.cells.filter((cell) => cell.row.name === row.name && (cache === undefined || cell.cache === cache));
   }
 
-  /** Whose accuracies are told: those with a warm cache are the same. */
+  /** The cells whose accuracies are told: those with a warm cache are the same. */
   private leading(row: SuiteRow): Cell[] {
     const { caches } = this.results.suite;
     const cache = caches.find((each) => this.cellsOfRow(row, each).some(({ finished }) => finished.length > 0));

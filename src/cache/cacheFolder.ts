@@ -52,7 +52,7 @@ export async function removeFromCache(entries: readonly CacheEntry[]): Promise<v
   }
 }
 
-/** Of `entries`, the last used first, those to remove so that the others are no older and take no more bytes than they may. */
+/** Chooses from `entries`, the last used first, those to remove so that the others are no older and take no more bytes than they may. */
 export function prunable(
   entries: readonly CacheEntry[],
   { maxBytes = Infinity, usedSince }: { readonly maxBytes?: number; readonly usedSince?: Date },

@@ -14,7 +14,7 @@ import { readAll, writeAll } from './vectored.js';
 
 const layoutSchema = z.object({
   format: z.literal(1),
-  /** Of what the rows were computed with: the same graph may round otherwise elsewhere. */
+  /** Versions that the rows were computed with: the same graph may round otherwise elsewhere. */
   runtime: z.string(),
   /** What a row consists of, one value after another. */
   values: z
@@ -120,7 +120,7 @@ export class FeatureStore {
     return store;
   }
 
-  /** Of all rows. */
+  /** The keys of all rows. */
   get keys(): string[] {
     return [...this.places.keys()];
   }

@@ -3,7 +3,7 @@ import type { Preprocessing } from '../artifacts/manifest.js';
 import { sha256 } from '../files.js';
 import { AttributeProtoSchema, type ModelProto, TensorProtoSchema } from '../onnx/onnx_pb.js';
 
-/** Of the pixels that `decoder` makes of photos. */
+/** Identifies the pixels that `decoder` makes of photos. */
 export function pixelFingerprint({ width, height, resize }: Preprocessing, decoder: string): string {
   return sha256(Buffer.from(JSON.stringify(['pixels', width, height, resize, decoder])));
 }

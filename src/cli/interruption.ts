@@ -21,7 +21,7 @@ export function endAtOnce(name: Ending): never {
   process.exit(EXIT_CODES[name]);
 }
 
-/** Of the verb that wants to end by itself. */
+/** What the verb that wants to end by itself does on a signal. */
 let current: Handler | undefined;
 
 /**

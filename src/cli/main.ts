@@ -18,7 +18,7 @@ import { inOurWords } from './wording.js';
  */
 const EXIT = { failure: 1, user: 2, pipe: 141 } as const;
 
-/** Of Node.js, for a top-level await that waits for nothing. */
+/** Node.js's exit code for a top-level await that waits for nothing. */
 const UNANSWERED = 13;
 
 const given = process.argv.slice(2);
@@ -73,7 +73,7 @@ const { default: yargs } = await import('yargs').catch(fail);
 const isMeasure = verb === 'measure';
 const words = (isMeasure ? own : given).flatMap((word, index) => {
   if (end >= 0 && index >= end) return index === end ? [] : [word.startsWith('-') ? `./${word}` : word];
-  // As one of several photos, yargs would lose a lone dash.
+  // Yargs would lose a lone dash among several photos.
   return [word === '-' ? STANDARD_INPUT : word];
 });
 /** What may be given more than once. */

@@ -290,5 +290,5 @@ export function trainingFlags(words: readonly string[], policy: string): string 
   return [...kept, '--policy', quoted(policy)].join(' ');
 }
 
-/** As a shell takes it for one word. */
+/** `word`, quoted so that a shell takes it for one word. */
 const quoted = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);

@@ -106,7 +106,7 @@ const BESIDE_RESUME: readonly string[] = [
   'verify',
   'tensorboard',
 ] satisfies (keyof Arguments | 'debug')[];
-/** Of --time-limit. */
+/** What --time-limit takes for no limit. */
 const NO_LIMIT = 'none';
 /** Flags that a settings file may stand in for. */
 export const SETTINGS = [

@@ -11,7 +11,7 @@ import type { Picture } from './photo.js';
 export interface CifarRecord {
   readonly kind: 'cifar';
   readonly file: string;
-  /** Of its first pixel, in bytes. */
+  /** Where its first pixel lies, in bytes. */
   readonly offset: number;
 }
 

@@ -49,7 +49,7 @@ export interface Contents {
 export interface OpenOptions {
   /** Share of each class that validates where the data set names no photos for it; default 0.2. */
   readonly valFraction?: number;
-  /** Of the split; default 0. */
+  /** Seed of the split; default 0. */
   readonly seed?: number;
   /** The most photos of each class that train, and that validate, taken evenly from all of them; default all. */
   readonly limit?: number;

@@ -31,7 +31,7 @@ export async function decodePixels(
   return decodeContent(file, 'the photo', (photo) => centredView(photo, preprocessing));
 }
 
-/** As `decodePixels`, of a data set's photo, wherever it lies. */
+/** Does what `decodePixels` does for a data set's photo, wherever it lies. */
 export async function decodePhoto(photo: Unlabelled, preprocessing: Preprocessing): Promise<Uint8Array> {
   return decodeContent(await readPhoto(photo), photo.path, (size) => centredView(size, preprocessing));
 }
@@ -46,7 +46,7 @@ export async function decodeWhole(photo: Unlabelled): Promise<Picture> {
   return { pixels, ...size };
 }
 
-/** As `decodePixels`, of the view that `viewOf` chooses by the size of the upright photo; `name` is for the error. */
+/** Does what `decodePixels` does for the view that `viewOf` chooses by the size of the upright photo; `name` is for the error. */
 export async function decodeContent(
   content: PhotoContent,
   name: string,

@@ -6,7 +6,7 @@ export interface Side {
   readonly count: number;
 }
 
-/** Of each wanted pixel the two it lies between, and how near it is to the second. */
+/** Between which two pixels each wanted one lies, and how near it is to the second. */
 interface Taps {
   readonly before: Int32Array;
   readonly after: Int32Array;

@@ -91,7 +91,7 @@ function kindOfZeros(bytes: Buffer): string | undefined {
 
 function kindOfBoxes(bytes: Buffer): string | undefined {
   const [major, ...others] = brands(bytes);
-  // Of QuickTime before it had brands.
+  // QuickTime files had no brands at first.
   if (major === undefined) return VIDEO;
   if (HEVC_BRANDS.includes(major)) return HEIC;
   if (AVIF_BRANDS.some((brand) => brand === major || others.includes(brand)))
@@ -147,7 +147,7 @@ export function asStillPicture(bytes: Buffer): Buffer {
 
 function kindOfText(bytes: Buffer): string | undefined {
   const head = bytes.subarray(0, HEAD_BYTES);
-  // Of UTF-16 every other byte is zero in what is looked for here.
+  // In UTF-16 every other byte of what is looked for here is zero.
   const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
   const text = head
     .toString('utf8')

@@ -28,7 +28,7 @@ const SRGB_OF_XYZ = [
 export function srgbConversion(profile: Buffer, space: 'RGB ' | 'GRAY'): SrgbConversion | undefined {
   if (profile.length < HEADER_BYTES + 4) return undefined;
   const text = (at: number) => profile.toString('latin1', at, at + 4);
-  // Of a device link or a named colour the tags mean something else.
+  // The tags of a device link or a named colour mean something else.
   if (!['scnr', 'mntr', 'prtr', 'spac'].includes(text(12))) return undefined;
   if (text(16) !== space || text(20) !== 'XYZ ' || text(36) !== 'acsp') return undefined;
   const tags = new Map<string, Buffer>();

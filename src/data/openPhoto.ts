@@ -11,14 +11,14 @@ import { type TiffBands, tiffBands } from './tiff.js';
 sharp.cache(false);
 sharp.concurrency(1);
 
-/** Of sharp. */
+/** sharp's version; part of every cache's key. */
 export const sharpVersion = sharp.versions.sharp;
 
 /** Names how photos become pixels; the number is to be raised whenever some photo comes out with others. */
 export const decoderVersion = `${sharpVersion}/2`;
 
 const OPTIONS = { failOn: 'error', sequentialRead: true } as const;
-/** Of a picture with more pixels than these the decoded size is no photo's; sharp's own limit. */
+/** A picture with more pixels than these is no photo; sharp's own limit. */
 const MOST_PIXELS = 0x3fff ** 2;
 /** What is unpacked as a whole, in bytes. */
 const MOST_UNPACKED_BYTES = 2 ** 31 - 1;
@@ -29,7 +29,7 @@ const unpacking = new Gate();
 export interface OpenPhoto {
   /** Upright, without transparency (on white), in sRGB once it is written. */
   readonly image: Sharp;
-  /** Of the upright photo. */
+  /** The size of the upright photo. */
   readonly size: Size;
 }
 
@@ -98,7 +98,7 @@ function check({ autoOrient: size, channels, format, depth, space }: Metadata, b
       `it is ${describe(size)} pixels, more than the ${Math.floor(MOST_PIXELS / 1e6)} million that a photo may have; shrink it`,
     );
   if (!bands && channels > 4) throw new NotRead(`it has ${channels} bands; convert it to RGB`);
-  // Of L*a*b* libvips knows the range.
+  // libvips knows the range of L*a*b*.
   if (depth !== 'uchar' && depth !== 'ushort' && space !== 'labs')
     throw new NotRead(`its ${format} samples are of the type ${depth}; convert it to 8 or 16 bits`);
 }

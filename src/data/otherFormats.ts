@@ -43,7 +43,7 @@ export function otherFormatOf(name: string): string | undefined {
   return isPhotoName(lower) ? 'one photo' : undefined;
 }
 
-/** As `otherFormatOf`, of a folder's files. */
+/** Does what `otherFormatOf` does for a folder's files. */
 export function otherFormatIn(names: readonly string[]): string | undefined {
   const all = new Set(names);
   // CIFAR-100's have no extension.

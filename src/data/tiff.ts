@@ -23,7 +23,7 @@ export interface TiffBands {
 }
 
 const CUT = 'it is damaged or cut off: its directory lies beyond its end';
-/** As many of a tag's values are looked at; more bands than that are refused. */
+/** How many of a tag's values are looked at; more bands than that are refused. */
 const MOST_VALUES = 64;
 const MOST_ENTRIES = 4096;
 
@@ -50,7 +50,7 @@ const COLOURS: Readonly<Record<number, number>> = {
   [PHOTOMETRIC.yCbCr]: 3,
   [PHOTOMETRIC.lab]: 3,
 };
-/** Of a colour filter array (TIFF/EP), and of what is made of one (DNG). */
+/** Photometric interpretations of a colour filter array (TIFF/EP), and of what is made of one (DNG). */
 const PHOTOMETRIC_RAW = [32803, 34892];
 
 /** Field types that hold whole numbers: BYTE, SHORT, LONG, IFD, LONG8, IFD8; with their sizes. */
@@ -104,7 +104,7 @@ export function tiffBands(bytes: Buffer): TiffBands | undefined {
   return { extras, alpha: alpha < 0 ? undefined : alpha };
 }
 
-/** As Pillow: one band more of which nothing is said is alpha, and so is what Corel Draw marks with 999. */
+/** Takes extra bands as Pillow does: one more of which nothing is said is alpha, and so is what Corel Draw marks with 999. */
 function kindsOf(
   said: readonly number[] | undefined,
   extras: number,

@@ -14,7 +14,7 @@ import { type Entry, type Listing, treeOf } from './tree.js';
 export interface ZipEntry {
   readonly kind: 'zip';
   readonly archive: string;
-  /** Of the entry's header, in bytes. */
+  /** Where the entry's header begins, in bytes. */
   readonly offset: number;
   readonly compressedBytes: number;
   readonly bytes: number;

@@ -11,7 +11,7 @@ export type EnergySource = 'rapl' | 'nvidia' | 'estimate';
 export interface IdleBaseline {
   /** How long it was looked at. */
   readonly seconds: number;
-  /** Of what `grossJ` adds up. */
+  /** The mean power of what `grossJ` adds up. */
   readonly watts: number;
   /** Watts of each zone. */
   readonly zones: Readonly<Record<string, number>>;

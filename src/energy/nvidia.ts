@@ -241,7 +241,7 @@ const readingOf = (joules: ReadonlyMap<string, number>, notes: ReadonlySet<strin
 const query = async ({ name, unit }: NvidiaProperty): Promise<Values> =>
   valuesOf(await nvidiaSmi(`--query-gpu=index,${name}`, '--format=csv,noheader'), unit);
 
-/** Of lines such as `0, 74.25 W`. */
+/** Reads lines such as `0, 74.25 W`: a GPU's number, and its value. */
 function valuesOf(csv: string, unit: 'J' | 'W'): Values {
   const values = new Map<string, number>();
   for (const [index = '', text = ''] of rowsOf(csv)) {

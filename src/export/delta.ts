@@ -22,7 +22,7 @@ const metadataSchema = z.object({
 });
 
 export interface Delta extends Learned {
-  /** Of the tuned model's file. */
+  /** SHA-256 of the tuned model's file. */
   readonly tunedSha256: string;
 }
 

@@ -39,7 +39,7 @@ export interface ExportOptions extends InferenceOptions {
   readonly reducesRange?: boolean;
   /** The most photos that are compared on; default 256, spread evenly. */
   readonly verify?: number;
-  /** Of what is drawn; default 0. */
+  /** Seed of what is drawn; default 0. */
   readonly seed?: number;
   /** Default 0: as many as ONNX Runtime likes. */
   readonly threads?: number;
@@ -52,7 +52,7 @@ export interface ExportProgress {
 }
 
 export interface ExportedModel {
-  /** Of the file, which nobody has written yet. */
+  /** What the file is to hold; nobody has written it yet. */
   readonly bytes: Uint8Array;
   /** The model as ONNX, whatever the file's format. */
   readonly proto: ModelProto;

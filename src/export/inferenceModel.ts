@@ -21,7 +21,7 @@ export type Precision = (typeof precisions)[number];
 
 export interface InferenceOptions {
   readonly precision: Precision;
-  /** Of the standard operators; default the source's, or the least later one that has what is needed. */
+  /** Version of the standard operators; default the source's, or the least later one that has what is needed. */
   readonly opset?: number;
   /** Whether the model takes uint8 photos of any size and prepares them by itself; default false. */
   readonly bakesPreprocessing?: boolean;

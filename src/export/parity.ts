@@ -14,7 +14,7 @@ export interface Parity {
   readonly photos: number;
   /** Share of the photos that both give the same class. */
   readonly agreement: number;
-  /** Of two logits of one photo and class; null where the exported model gave what is no number. */
+  /** The largest difference of two logits of one photo and class; null where the exported model gave what is no number. */
   readonly largestDifference: number | null;
   /** The largest magnitude of a logit of the trained model. */
   readonly scale: number;
@@ -27,13 +27,13 @@ export interface Parity {
   readonly ok: boolean;
   /** Share of the photos whose class is known that is given it; absent where none is known. */
   readonly top1?: { readonly trained: number; readonly exported: number };
-  /** Of the file. */
+  /** Sizes of the files. */
   readonly bytes: { readonly trained: number; readonly exported: number };
   /** Median time of a run on one image, or on as many as the model takes, in ONNX Runtime on this machine. */
   readonly latencyMs: { readonly trained: number; readonly exported: number };
 }
 
-/** Of fewer photos the share that agrees says little. */
+/** The share that agrees says little of fewer photos than these. */
 const FEWEST = 10;
 /** A model in float16 or int8 that agrees on a smaller share of the photos is no copy of the trained one. */
 const LEAST_AGREEMENT = 0.5;
@@ -47,7 +47,7 @@ const RUNS_A_ROUND = 5;
 interface Compared {
   /** Prepared, uint8 RGB [H, W, 3]. */
   readonly prepared: Uint8Array;
-  /** As the exported model takes it. */
+  /** The picture in the form that the exported model takes. */
   readonly given: Picture;
 }
 

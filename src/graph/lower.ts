@@ -25,7 +25,7 @@ export function lower(
   return lowerNodes(g, nodes, given, rewrites, rows).at;
 }
 
-/** As {@link lower}; also gives what stands for each value, but for those that are a part of another now. */
+/** Does what {@link lower} does, and also gives what stands for each value, but for those that are a part of another now. */
 export function lowerNodes(
   g: Builder,
   nodes: readonly Node[],

@@ -60,7 +60,7 @@ function fixShapes(graph: Graph): void {
     for (const index of integerInputs[node.op] ?? []) {
       const value = node.inputs[index];
       if (!value || value.constant) continue;
-      // Of a Reshape's target the result's shape says all: a -1 beside the batch is a number there.
+      // The shape of a Reshape's result says all of its target: a -1 beside the batch is a number there.
       const dims = node.op === 'Reshape' ? node.outputs[0]?.shape : known.get(value);
       const target =
         dims && (node.op === 'Reshape' ? reshapeTarget(dims) : dims.every(isNumber) ? [...dims] : undefined);

@@ -5,7 +5,7 @@ import type { CalibrationMethod } from './calibration.js';
 
 export interface CalibrationModel {
   readonly model: ModelProto;
-  /** Whose each output is. */
+  /** Name of an output → the activation that it observes. */
   readonly activations: ReadonlyMap<string, string>;
 }
 

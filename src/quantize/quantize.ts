@@ -8,7 +8,7 @@ import { quantizeWeight } from './weight.js';
 export interface QuantizationPlan {
   /** Nodes by the names of their results, as {@link selectNodes} gives them. */
   readonly nodes: readonly string[];
-  /** Of each activation that goes into them or comes out of them, by name; of these alone. */
+  /** The range of each activation that goes into them or comes out of them, by name, and no others. */
   readonly ranges: ReadonlyMap<string, Range>;
   /**
    * Weights of 7 bits in place of 8: x86 processors without VNNI add pairs of products in 16 bits, which 8 bits overflow.
@@ -134,7 +134,7 @@ function hasWeight(node: Node): boolean {
   );
 }
 
-/** Of a layer's weight, the axis of the channels of its result. */
+/** The axis of a layer's weight that counts the channels of its result. */
 function channelAxis(node: Node): number {
   if (node.op === 'Conv') return 0;
   return node.op === 'Gemm' && node.int('transB', 0) === 1 ? 0 : (node.inputs[1]?.constant?.dims.length ?? 2) - 1;

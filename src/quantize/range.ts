@@ -15,7 +15,7 @@ const LARGEST = 255;
 /** Steps below this are as good as none, and their products are no numbers any more. */
 export const SMALLEST_SCALE = 1e-30;
 
-/** Of an activation, as an unsigned byte. 0 is always among the numbers that are exact, since padding is made of it. */
+/** How an activation becomes an unsigned byte. 0 is always among the numbers that are exact, since padding is made of it. */
 export function activationQuantization({ min, max }: Range): Quantization {
   const [low, high] = [Math.min(0, min), Math.max(0, max)];
   // Float32 is what the file holds, and what the bias is reckoned with.

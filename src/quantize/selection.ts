@@ -64,7 +64,7 @@ function isQuantizable(node: Node): boolean {
   return node.float('alpha', 1) === 1 && node.float('beta', 1) === 1 && node.int('transA', 0) === 0;
 }
 
-/** Of a node's largest map, in pixels; 0 where there is none. */
+/** The side of a node's largest map, in pixels; 0 where there is none. */
 function sideOf({ inputs, outputs }: Node): number {
   const sides = [inputs[0], ...outputs].flatMap((value) => bindShape(value?.shape ?? [], 1).slice(2));
   return Math.max(0, ...sides);

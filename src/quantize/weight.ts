@@ -12,13 +12,13 @@ export interface QuantizedWeight {
 }
 
 export interface WeightOptions {
-  /** Of the channels of the layer's result. */
+  /** The axis of the weight that counts the channels of the layer's result. */
   readonly axis: number;
   /** The largest whole number. */
   readonly largest: number;
   /** What is added to the products; absent where there is none. */
   readonly bias?: Tensor | undefined;
-  /** Of the layer's input; absent where that is no whole numbers. */
+  /** The scale of the layer's input; absent where the input is not in whole numbers. */
   readonly inputScale?: number | undefined;
 }
 

@@ -6,7 +6,7 @@ export interface Outcome {
   readonly candidate: number;
   /** Images on which it took steps. */
   readonly images: number;
-  /** Of each held-out photo, whether it was classified rightly. */
+  /** Whether each held-out photo was classified rightly. */
   readonly correct: readonly boolean[];
 }
 
@@ -133,7 +133,7 @@ export function predictions(
   });
 }
 
-/** Of the images, as which errors fall: 0 where they do not, or where there are none. */
+/** The power of the number of images with which errors fall: 0 where they do not, or where there are none. */
 function powerOf([short, long]: readonly [Outcome, Outcome], errorOf: (outcome: Outcome) => number): number {
   const [before, after] = [errorOf(short), errorOf(long)];
   return after > 0 && before > after ? Math.log(after / before) / Math.log(long.images / short.images) : 0;

@@ -65,8 +65,9 @@ export interface Recommendation {
   readonly policies: readonly PolicyReport[];
   readonly epochs: number;
   readonly tolerance: number;
-  /** Of the data set's training photos: those that short trainings took, and those that they were judged by. */
+  /** How many of the data set's training photos short trainings took. */
   readonly trainedPhotos: number;
+  /** How many others they were judged by. */
   readonly heldOutPhotos: number;
   /** Whether joules are an estimate; null where there are none. */
   readonly energyEstimated: boolean | null;
@@ -104,7 +105,7 @@ const FEATURES_SHARE = 0.5;
 const EVALUATION_SHARE = 0.25;
 /** A training of fewer steps says nothing. */
 const LEAST_STEPS = 4;
-/** Of trainings that are as long as they can be. */
+/** Seeds of trainings that are as long as they can be. */
 const MOST_SEEDS = 3;
 /** What the shorter training of the curve has of the images of the longer ones. */
 const CURVE_SHARE = 0.25;
@@ -540,7 +541,7 @@ class Search {
   }
 }
 
-/** Of a policy that could not be compiled within the limits. */
+/** What is told of a policy that could not be compiled within the limits. */
 const UNKNOWN = {
   trainableParameters: null,
   accuracy: null,
@@ -563,7 +564,7 @@ interface Length {
 /** What the short trainings were, and what came of them. */
 interface Race {
   readonly evidence: Evidence;
-  /** Of the longest. */
+  /** How long the longest training is. */
   readonly length: Length;
   readonly seeds: number;
   readonly pool: number;

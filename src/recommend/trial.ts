@@ -41,7 +41,7 @@ export interface ShortTraining {
   /** Slots of the photos to train on. */
   readonly photos: readonly number[];
   readonly epochs: number;
-  /** Of the order of the photos. */
+  /** Seed of the order of the photos. */
   readonly seed: number;
   /** Parameters to begin with, where they are not the pretrained ones; a head that was trained before, say. */
   readonly from: ReadonlyMap<string, Tensor>;
@@ -141,7 +141,7 @@ export class Trial {
     await engine.setState(new Map([...this.initial, ...from]));
     const { batch, schedule, warmupEpochs } = this.settings;
     const steps = Math.ceil(photos.length / batch);
-    // As much of a short training warms up as of the whole one.
+    // The same share of a short training warms up as of the whole one.
     const warmup = Math.round((warmupEpochs / this.settings.epochs) * epochs * steps);
     const total = epochs * steps;
     for (let epoch = 1; epoch <= epochs; epoch++) {

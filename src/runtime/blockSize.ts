@@ -7,7 +7,7 @@ import { modelOfGraph } from '../graph/proto.js';
 import { machineErrorOf } from '../machineError.js';
 import { encodeModel } from '../onnx/model.js';
 
-/** Of MLAS with AVX-512, and with AVX2 and others. */
+/** Channels that MLAS keeps together: 16 with AVX-512, 8 with AVX2 and others. */
 const SIZES = [16, 8] as const;
 const CHANNELS = 16;
 const SIDE = 3;

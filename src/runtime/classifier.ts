@@ -11,7 +11,7 @@ import type { ModelProto } from '../onnx/onnx_pb.js';
 const PASSING: ReadonlySet<string> = new Set(['Cast', 'Flatten', 'Identity', 'Reshape', 'Squeeze']);
 /** A share that is below the smallest of float32 counts as this. */
 const SMALLEST_SHARE = 1e-38;
-/** Of all images that a model takes at once: 800 MB as float32. */
+/** The most pixels of all images that a model takes at once: 800 MB as float32. */
 const MOST_PIXELS_AT_ONCE = 2 ** 26;
 
 export interface LoadOptions {

@@ -11,7 +11,7 @@ env.logLevel = 'error';
 export * from 'onnxruntime-node';
 
 /**
- * Of every session. Without `force_spinning_stop` a session's threads go on looking for work for up to 0.1 s after a run, and
+ * Settings of every session. Without `force_spinning_stop` a session's threads go on looking for work for up to 0.1 s after a run, and
  * take the cores from the next session's: on two cores its runs take twice as long.
  */
 export const SESSION_OPTIONS = {

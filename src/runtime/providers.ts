@@ -4,7 +4,7 @@ import { env } from './ort.js';
 import { UserError } from '../errors.js';
 import { machineErrorOf } from '../machineError.js';
 
-/** Of onnxruntime-node. */
+/** onnxruntime-node's version; part of every cache's key. */
 export const runtimeVersion = env.versions.node ?? 'unknown';
 
 /** ONNX Runtime's execution providers that ort-tl trains on, by the names of its API. */

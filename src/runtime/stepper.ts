@@ -41,7 +41,7 @@ export interface CacheState {
   /** Where the rows lie. */
   readonly folder: string;
   readonly rowBytes: number;
-  /** Of photos that need not be decoded. */
+  /** The cache's keys of photos that need not be decoded. */
   readonly keys: readonly string[];
   /** How many of those have a row; the others have one of another policy, from which the rest is computed. */
   readonly rows: number;
@@ -105,7 +105,7 @@ export class Stepper {
   private readonly labelData: BigInt64Array;
   private readonly targetData: Float32Array;
   private readonly shareData: Float32Array;
-  /** Of the images of a whole batch. */
+  /** What each image of a whole batch weighs in the loss. */
   private readonly batchShares: Float32Array;
   private readonly rateData = new Float32Array(1);
   private readonly stepData = new Float32Array(1);

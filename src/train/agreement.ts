@@ -6,7 +6,7 @@ export interface Agreement {
   readonly photos: number;
   /** Photos that get the same class; where two logits are all but equal, rounding may choose the other. */
   readonly agreeing: number;
-  /** Of two logits of one photo and class; null where one was no number. */
+  /** The largest difference of two logits of one photo and class; null where one was no number. */
   readonly largestDifference: number | null;
   /** The largest magnitude of a logit that should be. */
   readonly scale: number;
@@ -76,7 +76,7 @@ export class Comparison {
   }
 }
 
-/** Of logits that are all but zero, rounding is no smaller. */
+/** Rounding is no smaller than for logits of this size, even where they are all but zero. */
 const SMALLEST_SCALE = 1e-3;
 /** Shares below this are no longer told apart in float32. */
 const SMALLEST_LOGARITHM = Math.log(1e-37);

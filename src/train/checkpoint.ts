@@ -56,7 +56,7 @@ const progressSchema = z.object({
   place: z.record(z.string(), scalar).optional(),
   /** Where it went on elsewhere. */
   moves: z.array(z.object({ epoch: z.number(), step: z.number(), changes: z.array(changeSchema) })).default([]),
-  /** Of all its parts, up to what this tells of. */
+  /** Time of all the run's parts, up to what this checkpoint tells of. */
   elapsedMs: z.number().default(0),
   /** Which photos could be read: how many, and a digest of their slots. */
   read: z.object({ photos: z.number(), digest: z.string() }).optional(),

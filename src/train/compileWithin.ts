@@ -19,7 +19,7 @@ const STATE_COPIES = 2;
 export interface Planning {
   readonly settings: Settings;
   readonly classes: readonly string[];
-  /** Of the loss, where classes differ in it. */
+  /** What each class weighs in the loss, where they differ. */
   readonly classWeights?: readonly number[];
   readonly size?: number;
   /** The most bytes that the process may take, where it is to be fitted into them. */

@@ -77,7 +77,7 @@ async function compileApart(
 /** The most that is kept of what the process writes to standard error: where it dies, why stands at the end. */
 const LONGEST_SAID = 10_000;
 
-/** Of a process of Node.js, and some for ONNX Runtime: with fewer it is ended, or waits for ever. */
+/** Threads that a process of Node.js takes, and some for ONNX Runtime: with fewer it is ended, or waits for ever. */
 const THREADS = 16;
 
 /** The process that compiles. When it dies, what was asked of it and all that is asked later is refused with the reason. */

@@ -8,7 +8,7 @@ import type { Move, PlaceChange } from './place.js';
 /** One line of `results.csv`. */
 export interface EpochResult {
   readonly epoch: number;
-  /** Of its first step. */
+  /** Learning rate of the epoch's first step. */
   readonly learningRate: number;
   readonly trainLoss: number;
   readonly trainTop1: number;
@@ -18,7 +18,7 @@ export interface EpochResult {
   readonly top5: number;
   readonly macroF1: number;
   readonly balancedAccuracy: number;
-  /** Of this epoch: in the first, reading the photos and running the frozen part included. */
+  /** Time of this epoch; that of the first includes reading the photos and running the frozen part. */
   readonly elapsedMs: number;
   readonly imagesPerSecond: number;
 }
@@ -61,7 +61,7 @@ export interface PhotoAccount {
 /** `summary.json`. */
 export interface Summary {
   readonly policy: string;
-  /** As the manifest has them. */
+  /** What the manifest notes. */
   readonly notes: readonly string[];
   readonly warnings: readonly string[];
   readonly seed: number;
@@ -70,14 +70,14 @@ export interface Summary {
   readonly endedBy: EndedBy;
   /** Where the time was up within the first epoch: how much of it the model has learned. No epoch is finished then. */
   readonly part?: { readonly epoch: number; readonly steps: number; readonly of: number };
-  /** Of the best epoch by `metric`, as the exported model has it. */
+  /** Top-1 of the best epoch by `metric`, which the exported model has. */
   readonly top1: number;
   readonly bestEpoch: number;
   readonly metric: string;
   readonly metrics: Omit<Metrics, 'confusion' | 'classes'>;
   /** By class, in the order of `classes`; empty where the evaluation was left out. */
   readonly perClass: Metrics['classes'];
-  /** Of all the run's parts. */
+  /** Time of all the run's parts. */
   readonly elapsedMs: number;
   readonly peakRssBytes: number;
   /** Path of the tuned model. */
@@ -97,7 +97,7 @@ export interface Summary {
   /** The exported model in a plain session against the evaluation that chose it, which it agrees with where `ok` is true. */
   readonly verified: Agreement;
   /**
-   * Of a frozen part in whole numbers, which the exported model has too: what the same parameters give on the photos that were
+   * What a frozen part in whole numbers costs, which the exported model has too: what the same parameters give on the photos that were
    * verified with the frozen part in float, whose model lies beside. Absent where the frozen part ran in float.
    */
   readonly frozen?: {
@@ -148,7 +148,7 @@ export type TrainEvent =
       /** What is another here than where it ran last: it may end in other bits. */
       readonly changes: readonly PlaceChange[];
     }
-  /** Of a run that was to go on, and has ended by itself: nothing is done. */
+  /** The run that was to go on has ended by itself: nothing is done. */
   | { readonly type: 'finished' }
   | {
       /** When all were read. */

@@ -35,8 +35,9 @@ export interface FillOptions {
   readonly skipped: SkippedPhotos;
   /** Sees what is read. */
   readonly duplicates?: Duplicates;
-  /** Of all photos of the data set, how many there are and what share may be unreadable. */
+  /** How many photos the data set has. */
   readonly total: number;
+  /** The share of them that may be unreadable. */
   readonly maxBad: number;
   readonly signal: AbortSignal | undefined;
   /** Ends it too, where it is given. */

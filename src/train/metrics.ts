@@ -4,9 +4,9 @@ import { argMax } from '../runtime/stepper.js';
 export interface ClassMetrics {
   /** Validation photos of this class. */
   readonly photos: number;
-  /** Of the photos that were given this class, how many are of it. */
+  /** The share of the photos given this class that are of it. */
   readonly precision: number;
-  /** Of the photos of this class, how many were given it. */
+  /** The share of the photos of this class that were given it. */
   readonly recall: number;
   /** The harmonic mean of precision and recall. */
   readonly f1: number;
@@ -63,7 +63,7 @@ export function metricsOf(logits: Float32Array, labels: readonly number[], class
     const counts = confusion[label];
     if (counts && predicted >= 0) counts[predicted] = (counts[predicted] ?? 0) + 1;
     if (predicted === label) correct++;
-    // As many classes as come before the photo's own: those with a larger logit, and equals that stand earlier.
+    // How many classes come before the photo's own: those with a larger logit, and equals that stand earlier.
     const own = row[label] ?? NaN;
     let before = 0;
     for (let other = 0; other < classes; other++) {

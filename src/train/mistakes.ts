@@ -5,8 +5,9 @@ export interface Mistake {
   readonly path: string;
   readonly actual: string;
   readonly given: string;
-  /** Of the class that was given, and of the photo's own, 0 to 1. */
+  /** The probability of the class that was given, 0 to 1. */
   readonly probability: number;
+  /** The probability of the photo's own class, 0 to 1. */
   readonly actualProbability: number;
   /** A small JPEG of it; undefined where the photo is gone. */
   readonly thumbnail: Uint8Array | undefined;

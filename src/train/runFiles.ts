@@ -218,7 +218,7 @@ export function settleRun(folder: string): void {
   }
 }
 
-/** As {@link settleRun}, by who has the folder; also removes a new run that had nothing to show yet. */
+/** Does what {@link settleRun} does, for who has locked the folder; also removes a new run that had nothing to show yet. */
 export function settleLocked(folder: string): void {
   const plan = planOf(folder);
   if (plan) carryOut(plan, join(folder, NEXT), folder);

@@ -40,7 +40,7 @@ function exactGradient(g: Builder, x: Value, dy: Value): Value {
   return g.mul(g.mul(dy, g.scalar(0.5)), g.add(slope, g.scalar(1)));
 }
 
-/** Of y = ½x(1 + tanh u) with u = k(x + cx³), which is x·s with s = σ(2u): s + y(1 − s) · 2u′. */
+/** The slope of y = ½x(1 + tanh u) with u = k(x + cx³), which is x·s with s = σ(2u): s + y(1 − s) · 2u′. */
 function tanhSlope(g: Builder, x: Value, y: Value): Value {
   const k = 2 * Math.sqrt(2 / Math.PI);
   const cubic = k * 0.044715;

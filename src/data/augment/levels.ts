@@ -6,7 +6,7 @@ export function mapLevels(pixels: Uint8Array, level: (value: number) => number):
   return mapped;
 }
 
-/** As `mapLevels`, each channel of R, G, B by the function that `levelOf` makes of how often the channel has each value. */
+/** Maps levels as `mapLevels` does, but each channel of R, G, B by the function that `levelOf` makes of how often the channel has each value. */
 export function mapChannelLevels(
   pixels: Uint8Array,
   levelOf: (counts: number[]) => (value: number) => number,

@@ -15,7 +15,7 @@ export function shearX({ height }: Size, share: number): Affine {
   return [1, share, (share * height) / 2, 0, 1, 0];
 }
 
-/** As `shearX`, upwards by `share` of the width, the left rim in place. */
+/** Shears as `shearX` does, but upwards by `share` of the width, with the left rim in place. */
 export function shearY({ width }: Size, share: number): Affine {
   return [1, 0, 0, share, 1, (share * width) / 2];
 }

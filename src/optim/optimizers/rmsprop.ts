@@ -16,7 +16,7 @@ export const rmspropSettings = z.strictObject({
 export type RmsProp = z.infer<typeof rmspropSettings>;
 
 export function rmsprop({ smoothing, epsilon, momentum, weightDecay }: RmsProp): UpdateRule {
-  // As in Adam, V = v/(1 − α) is kept: the factor goes into scalars, a pass less over the tensors.
+  // V = v/(1 − α) is kept, as in Adam: the factor goes into scalars, a pass less over the tensors.
   const scale = Math.sqrt(1 - smoothing);
   return {
     moments: momentum > 0 ? ['squares', 'momentum'] : ['squares'],

@@ -13,9 +13,9 @@ export interface Schedule {
 /** One parameter at one step. */
 export interface UpdateInputs {
   readonly parameter: Value;
-  /** Of the parameter's shape. */
+  /** The gradient has the parameter's shape. */
   readonly gradient: Value;
-  /** As {@link UpdateRule.moments} lists them, of the parameter's shape. */
+  /** The moments in the order of {@link UpdateRule.moments}; each has the parameter's shape. */
   readonly moments: readonly Value[];
   /** Whether weight decay, and the trust ratio of LAMB and LARS, take hold of this parameter. */
   readonly decays: boolean;
