@@ -282,7 +282,7 @@ export const verb: Verb<Arguments> = {
       )
       .example('$0 train --resume runs/first', 'goes on where the run stopped'),
   handler: async (given) => {
-    if (configError) throw configError;
+    throwConfigError();
     const terminal = new Terminal(given);
     let args: Arguments =
       given.resume === undefined ? given : { ...given, ...settingsOfRun(given.resume, given), out: given.resume };
@@ -352,6 +352,13 @@ export const verb: Verb<Arguments> = {
     if (isStopped && signal.aborted) for (const line of howToGoOn()) terminal.warn(line);
   },
 };
+
+function throwConfigError(): void {
+  const thrown = configError;
+  // It is of this command line alone.
+  configError = undefined;
+  if (thrown) throw thrown;
+}
 
 function optionsOf(args: Arguments, classes: readonly string[]): Omit<TrainOptions, 'model' | 'dataset' | 'out'> {
   const optional: { -readonly [Key in keyof TrainOptions]?: TrainOptions[Key] } = {};

@@ -3,6 +3,16 @@ import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 /** What stands for a lone `-`, standard input, among a verb's arguments. */
 export const STANDARD_INPUT = '/dev/stdin';
 
+/** Those words of a command line that are ort-tl's own: what stands behind `--` is another command's. */
+export function ownWords(given: readonly string[]): readonly string[] {
+  const end = given.indexOf('--');
+  return end < 0 ? given : given.slice(0, end);
+}
+
+/** The verb of a command line; undefined where there is none. */
+export const verbOf = (given: readonly string[]): string | undefined =>
+  ownWords(given).find((word) => !word.startsWith('-'));
+
 /** What the file of a verb exports: its options, and what it does. */
 export interface Verb<Arguments> {
   readonly builder: (yargs: Argv) => Argv<Arguments>;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { drawPictures } from '../../src/data/pictures.js';
 import { SMALL_CNN } from '../models.js';
-import { cli, expectRefusal, folder } from './cli.js';
+import { cliHere, expectRefusal, folder } from './cli.js';
 
 describe('arguments that make no sense get one clear line and exit code 2, and nothing is written:', () => {
   let at: string;
@@ -109,10 +109,10 @@ describe('arguments that make no sense get one clear line and exit code 2, and n
     ['now', ['doctor'], /there is no `now` here/],
     ['', ['trian'], /Did you mean train\?/],
     ['', ['frobnicate'], /there is no `frobnicate` here/],
-  ])('%s', (flags, before, message) => {
+  ])('%s', async (flags, before, message) => {
     const entries = readdirSync(at);
     const words = flags.split(' ').filter((word) => word !== '');
-    expectRefusal(cli([...before, ...words], at), message);
+    expectRefusal(await cliHere([...before, ...words], at), message);
     expect(readdirSync(at)).toEqual(entries);
     expect(existsSync(join(at, 'runs'))).toBe(false);
   });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { until } from '../processes.js';
-import { cli, expectRefusal, main } from './cli.js';
+import { cli, cliHere, expectRefusal, main } from './cli.js';
 
 const TINY = `title: A <tiny> suite
 models: { cnn: small_cnn }
@@ -316,28 +316,31 @@ describe('a suite that goes wrong', () => {
     expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('failed: ');
   });
 
-  it('says in one line what it cannot run', () => {
+  it('says in one line what it cannot run', async () => {
     const { file, out } = suite(TINY);
     expectRefusal(
-      cli(['bench', 'no-such.yaml']),
+      await cliHere(['bench', 'no-such.yaml']),
       /there is no file no-such\.yaml; name a suite, .* comes with ort-tl: quick, paper, scale$/m,
     );
-    expectRefusal(cli(['bench', file, '--out', out, '--only', 'F1C7']), /no run is called F1C7 \(--only\)/);
-    expectRefusal(cli(['bench', file, '--out', out, '--data', 'pictures']), /expected NAME=PATH, got `pictures`/);
+    expectRefusal(await cliHere(['bench', file, '--out', out, '--only', 'F1C7']), /no run is called F1C7 \(--only\)/);
     expectRefusal(
-      cli(['bench', file, '--out', out, '--data', 'pics=.']),
+      await cliHere(['bench', file, '--out', out, '--data', 'pictures']),
+      /expected NAME=PATH, got `pictures`/,
+    );
+    expectRefusal(
+      await cliHere(['bench', file, '--out', out, '--data', 'pics=.']),
       /no data set `pics`; did you mean `pictures`/,
     );
     const { file: fast } = suite(`${TINY}vary:\n  lr: [0.001, fast]\n`);
     const line = TINY.split('\n').length + 1;
     expectRefusal(
-      cli(['bench', fast, '--dry-run']),
+      await cliHere(['bench', fast, '--dry-run']),
       new RegExp(`line ${line}: expected the learning rate to be a positive number or auto, got .* \\(vary\\.lr\\)`),
     );
     const { file: lacking } = suite('models: { m: gone.onnx }\ndata: { d: photos }\n');
-    expectRefusal(cli(['bench', lacking]), /nothing of .* can be run: model m: there is no gone\.onnx/);
+    expectRefusal(await cliHere(['bench', lacking]), /nothing of .* can be run: model m: there is no gone\.onnx/);
     const { file: wrong } = suite('models: { m: small_cnn }\ndata: { d: . }\ntrain: { epoch: 1 }\n');
-    expectRefusal(cli(['bench', wrong]), /line 3: there is no setting `epoch`; did you mean `epochs`\?/);
+    expectRefusal(await cliHere(['bench', wrong]), /line 3: there is no setting `epoch`; did you mean `epochs`\?/);
   });
 });
 

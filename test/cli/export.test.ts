@@ -8,7 +8,7 @@ import { readModel } from '../../src/onnx/model.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
 import { NO_MOUNT, smallDisk } from '../mounts.js';
 import { SMALL_CNN, TINY_RESNET } from '../models.js';
-import { cli, expectRefusal, folder } from './cli.js';
+import { cli, cliHere, expectRefusal, folder } from './cli.js';
 
 const TRAINED = fileURLToPath(new URL('../fixtures/vendor/tiny_resnet.checkpoint', import.meta.url));
 
@@ -115,74 +115,83 @@ it('exports from where the model is now, and from no other', () => {
   expect(readdirSync(at)).not.toContain('none');
 });
 
-it('refuses what is no run, no format and no delta in one line, and leaves no file', () => {
+it('refuses what is no run, no format and no delta in one line, and leaves no file', async () => {
   const out = join(at, 'none.onnx');
   const empty = join(at, 'empty');
   mkdirSync(empty);
-  expectRefusal(cli(['export', empty, '--out', out]), /holds no run with a finished epoch: .*; name the folder/);
   expectRefusal(
-    cli(['export', run, '--format', 'tflite', '--out', out]),
+    await cliHere(['export', empty, '--out', out]),
+    /holds no run with a finished epoch: .*; name the folder/,
+  );
+  expectRefusal(
+    await cliHere(['export', run, '--format', 'tflite', '--out', out]),
     /expected one of "onnx", "ort", "web", got "tflite" \(--format\)/,
   );
   expectRefusal(
-    cli(['export', run, '--precision', 'int4', '--out', out]),
+    await cliHere(['export', run, '--precision', 'int4', '--out', out]),
     /expected one of "fp32", "fp16", "int8", got "int4" \(--precision\)/,
   );
-  const refused = (...flags: string[]) => cli(['export', run, ...flags, '--out', out]);
+  const refused = (...flags: string[]) => cliHere(['export', run, ...flags, '--out', out]);
   expectRefusal(
-    refused('--precision', 'int8', '--calibration-data', empty),
+    await refused('--precision', 'int8', '--calibration-data', empty),
     /no photos in .*empty; expected files such as/,
   );
   expectRefusal(
-    refused('--precision', 'int8', '--calibration-data', join(at, 'nowhere')),
+    await refused('--precision', 'int8', '--calibration-data', join(at, 'nowhere')),
     /there is nothing at .*nowhere; name a folder of photos/,
   );
   expectRefusal(
-    refused('--opset', '99'),
+    await refused('--opset', '99'),
     /in operator set 99: this version of ONNX Runtime knows them up to \d+; choose/,
   );
   expectRefusal(
-    refused('--precision', 'int8', '--keep-float', 'middle'),
+    await refused('--precision', 'int8', '--keep-float', 'middle'),
     /expected first, last or first,last, got `middle`/,
   );
   expectRefusal(
-    refused('--precision', 'int8', '--opset', '11'),
+    await refused('--precision', 'int8', '--opset', '11'),
     /expected operator set 13 or later for int8, got `11`/,
   );
-  expectRefusal(refused('--opset', '8'), /expected a whole number from 9 to 99, got `8`/);
-  expectRefusal(refused('--batch', 'some'), /expected dynamic or a whole number from 1 to 4096, got `some`/);
-  expectRefusal(refused('--min-agreement', '101'), /expected percent from 0 to 100/);
-  expectRefusal(refused('--delta', '--precision', 'int8'), /a delta .*leave out --precision/);
-  expectRefusal(refused('--softmax', '--data', join(at, 'nowhere')), /nowhere/);
-  expectRefusal(cli(['export', run]), /expected --out/);
-  expectRefusal(cli(['export', run, '--out', empty]), /cannot write .*empty: it is a folder; name a file \(--out\)/);
-  expectRefusal(cli(['export', run, '--format', 'web', '--out', base]), /base\.onnx: it is a file; name a folder/);
-  expectRefusal(cli(['export']), /expected a model or a run/);
+  expectRefusal(await refused('--opset', '8'), /expected a whole number from 9 to 99, got `8`/);
+  expectRefusal(await refused('--batch', 'some'), /expected dynamic or a whole number from 1 to 4096, got `some`/);
+  expectRefusal(await refused('--min-agreement', '101'), /expected percent from 0 to 100/);
+  expectRefusal(await refused('--delta', '--precision', 'int8'), /a delta .*leave out --precision/);
+  expectRefusal(await refused('--softmax', '--data', join(at, 'nowhere')), /nowhere/);
+  expectRefusal(await cliHere(['export', run]), /expected --out/);
+  expectRefusal(
+    await cliHere(['export', run, '--out', empty]),
+    /cannot write .*empty: it is a folder; name a file \(--out\)/,
+  );
+  expectRefusal(
+    await cliHere(['export', run, '--format', 'web', '--out', base]),
+    /base\.onnx: it is a file; name a folder/,
+  );
+  expectRefusal(await cliHere(['export']), /expected a model or a run/);
   const cut = join(at, 'cut.delta');
   expect(cli(['export', run, '--delta', '--out', cut]).status).toBe(0);
   const whole = readFileSync(cut);
   writeFileSync(cut, whole.subarray(0, whole.byteLength - 1));
-  const applied = (delta: string) => cli(['apply', '--base', base, '--delta', delta, '--out', out]);
-  expectRefusal(applied(cut), /cut\.delta is no delta, or a damaged one: tensor .* does not fit .*; get it anew/);
+  const applied = (delta: string) => cliHere(['apply', '--base', base, '--delta', delta, '--out', out]);
+  expectRefusal(await applied(cut), /cut\.delta is no delta, or a damaged one: tensor .* does not fit .*; get it anew/);
   writeFileSync(cut, 'no delta');
-  expectRefusal(applied(cut), /it does not begin as a safetensors file does/);
+  expectRefusal(await applied(cut), /it does not begin as a safetensors file does/);
   expectRefusal(
-    applied(base),
+    await applied(base),
     /base\.onnx is a whole ONNX model, no delta; use it as it is, or name what ort-tl export/,
   );
-  expectRefusal(applied(empty), /empty is no file; name what ort-tl export --delta wrote/);
-  expectRefusal(applied(join(at, 'nowhere')), /no delta at .*nowhere; name what/);
+  expectRefusal(await applied(empty), /empty is no file; name what ort-tl export --delta wrote/);
+  expectRefusal(await applied(join(at, 'nowhere')), /no delta at .*nowhere; name what/);
   writeFileSync(cut, whole);
   expectRefusal(
-    cli(['apply', '--base', TINY_RESNET, '--delta', cut, '--out', out]),
+    await cliHere(['apply', '--base', TINY_RESNET, '--delta', cut, '--out', out]),
     /is not the model that was trained/,
   );
   const best = join(run, 'best', 'checkpoint.safetensors');
-  expectRefusal(applied(best), /is no delta that ort-tl applies/);
+  expectRefusal(await applied(best), /is no delta that ort-tl applies/);
   expect(readdirSync(at)).not.toContain('none.onnx');
 });
 
-it('reads back what on-device training has learned', () => {
+it('reads back what on-device training has learned', async () => {
   const artifacts = join(at, 'artifacts');
   const flags = ['--policy', 'F1C1', '--classes', 'a,b,c', '--batch', '4', '--target', 'onnxruntime-training'];
   expect(cli(['compile', '--model', TINY_RESNET, ...flags, '--out', artifacts]).status).toBe(0);
@@ -196,21 +205,21 @@ it('reads back what on-device training has learned', () => {
   ]);
   const out = join(at, 'imported.onnx');
   const read = (checkpoint: string, model = TINY_RESNET, to = out, from = artifacts) =>
-    cli(['import-checkpoint', checkpoint, '--artifacts', from, '--model', model, '--out', to]);
-  expect(read(TRAINED)).toMatchObject({ status: 0, stderr: '' });
+    cliHere(['import-checkpoint', checkpoint, '--artifacts', from, '--model', model, '--out', to]);
+  expect(await read(TRAINED)).toMatchObject({ status: 0, stderr: '' });
   const weights = readModel(out).proto.graph?.initializer.find(({ name }) => name === 'fc.weight')?.rawData;
   expect(readFileSync(TRAINED).indexOf(weights ?? '')).toBeGreaterThan(0);
 
   const cut = join(at, 'cut');
   writeFileSync(cut, readFileSync(TRAINED).subarray(0, 9000));
   const none = join(at, 'none.onnx');
-  expectRefusal(read(cut, TINY_RESNET, none), /cut is not a whole checkpoint .*: it is cut off or damaged/);
-  expectRefusal(read(TINY_RESNET, TINY_RESNET, none), /it does not say ODTC/);
-  expectRefusal(read(TRAINED, SMALL_CNN, none), /is not the model that was trained/);
-  expectRefusal(read(TRAINED, base, none, join(run, 'artifacts')), /holds artifacts that ort-tl trains with/);
-  expectRefusal(read(TRAINED, base, none, at), /does not hold whole training artifacts/);
+  expectRefusal(await read(cut, TINY_RESNET, none), /cut is not a whole checkpoint .*: it is cut off or damaged/);
+  expectRefusal(await read(TINY_RESNET, TINY_RESNET, none), /it does not say ODTC/);
+  expectRefusal(await read(TRAINED, SMALL_CNN, none), /is not the model that was trained/);
+  expectRefusal(await read(TRAINED, base, none, join(run, 'artifacts')), /holds artifacts that ort-tl trains with/);
+  expectRefusal(await read(TRAINED, base, none, at), /does not hold whole training artifacts/);
   expectRefusal(
-    cli(['compile', '--model', SMALL_CNN, ...flags, '--optimizer', 'lars', '--out', join(at, 'none')]),
+    await cliHere(['compile', '--model', SMALL_CNN, ...flags, '--optimizer', 'lars', '--out', join(at, 'none')]),
     /onnxruntime-training has AdamW, and SGD/,
   );
   expect(readdirSync(at).filter((name) => name.startsWith('none'))).toEqual([]);

@@ -1,10 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { WireType } from '@bufbuild/protobuf/wire';
-import { spawnSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { drawPictures } from '../../src/data/pictures.js';
 import { decodeModel, encodeModel } from '../../src/onnx/model.js';
@@ -18,17 +15,11 @@ import {
   ValueInfoProtoSchema,
 } from '../../src/onnx/onnx_pb.js';
 import { SMALL_CNN } from '../models.js';
-
-const main = fileURLToPath(new URL('../../dist/bin/main.js', import.meta.url));
-const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
-
-function cli(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', cwd: folder(), timeout: 60_000 });
-}
+import { cliHere, folder } from './cli.js';
 
 /** Runs a verb that must refuse: exit code 2, and one line that `message` matches. */
-function refuses(args: readonly string[], message: RegExp): void {
-  const { status, stderr } = cli(...args);
+async function refuses(args: readonly string[], message: RegExp): Promise<void> {
+  const { status, stderr } = await cliHere(args);
   expect(stderr.trim().split('\n')).toHaveLength(1);
   expect(stderr).toMatch(/^ort-tl: /);
   expect(stderr).toMatch(message);
@@ -264,22 +255,22 @@ describe('ort-tl refuses, with one clear line and exit code 2, a model that', ()
     await drawPictures(pictures, { set: 'demo', trainPerClass: 4, valPerClass: 2, size: 32, seed: 1 });
   });
 
-  it.each(hostile)('%s', (_, model, message) => {
+  it.each(hostile)('%s', async (_, model, message) => {
     const path = model();
-    refuses(['inspect', path, '--policy', 'F1C0'], message);
-    refuses(['compile', '--model', path, '--policy', 'F1C0', '--classes', 'a,b'], message);
-    refuses(['train', '--model', path, '--policy', 'F1C0', '--data', pictures], message);
+    await refuses(['inspect', path, '--policy', 'F1C0'], message);
+    await refuses(['compile', '--model', path, '--policy', 'F1C0', '--classes', 'a,b'], message);
+    await refuses(['train', '--model', path, '--policy', 'F1C0', '--data', pictures], message);
   });
 
-  it('ONNX Runtime refuses, as it does for an operator that nobody knows in the frozen part', () => {
+  it('ONNX Runtime refuses, as it does for an operator that nobody knows in the frozen part', async () => {
     const path = changed((graph, model) => {
       importAlien(model);
       oddBefore(graph, 'conv1', 'Mystery', 'com.example');
     });
-    const compiled = cli('compile', '--model', path, '--policy', 'F1C0', '--classes', 'a,b');
+    const compiled = await cliHere(['compile', '--model', path, '--policy', 'F1C0', '--classes', 'a,b']);
     expect(compiled.stderr).toBe('');
     expect(compiled.status).toBe(0);
-    refuses(
+    await refuses(
       ['train', '--model', path, '--policy', 'F1C0', '--data', pictures, '--quiet'],
       /ONNX Runtime cannot load .*frozen\.onnx: .*Mystery/,
     );
@@ -311,24 +302,24 @@ describe('ort-tl names the nearest policy that avoids an operator without a grad
     ['conv4', 'full', 'F2C1'],
     ['fc2', 'F2C0', 'F1C0'],
     ['fc2', 'FxC3', 'F1C0'],
-  ])('before %s, for %s: %s', (reader, policy, nearest) => {
+  ])('before %s, for %s: %s', async (reader, policy, nearest) => {
     const path = between(reader);
-    refuses(
+    await refuses(
       compiling(path, policy),
       new RegExp(
         `node "odd" \\(Mystery\\) lies between a trainable layer and the loss, and has no gradient rule; choose a policy that stops after it, such as ${nearest}$`,
         'm',
       ),
     );
-    expect(cli(...compiling(path, nearest)).status).toBe(0);
+    expect((await cliHere(compiling(path, nearest))).status).toBe(0);
   });
 
-  it('also where the file does not say what the operator gives', () => {
+  it('also where the file does not say what the operator gives', async () => {
     const path = changed((graph, model) => {
       importAlien(model);
       oddBefore(graph, 'conv4', 'Mystery', 'com.example');
     });
-    refuses(
+    await refuses(
       compiling(path, 'F1C1'),
       /the shape of "[^"]*" is not known, since node "odd" \(Mystery\) hides it; write shapes into the model \(onnx\.shape_inference\), or choose a policy that stops after it, such as F1C0$/m,
     );

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { IdleBaseline, Measurement, Spread } from '../../src/index.js';
 import { powercap, simulate } from '../energy/powercap.js';
-import { cli, expectRefusal, folder, main } from './cli.js';
+import { cli, cliHere, expectRefusal, folder, main } from './cli.js';
 
 interface Report {
   readonly idle: IdleBaseline | null;
@@ -45,14 +45,14 @@ describe('measure', () => {
     expect((JSON.parse(failing.stdout) as Report).runs).toHaveLength(1);
   });
 
-  it('says in one line that there is no such command, or none at all', () => {
+  it('says in one line that there is no such command, or none at all', async () => {
     const missing = cli(['measure', ...nowhere, '--', 'no-such-program']);
     expect(missing.status).toBe(127);
     expect(missing.stderr).toBe('ort-tl: there is no program `no-such-program` on the path; give it with its folder\n');
-    expectRefusal(cli(['measure']), /expected a command behind two dashes/);
-    expectRefusal(cli(['measure', '--idle', 'soon', '--', 'true']), /a duration such as .*`soon` \(--idle\)/);
-    expectRefusal(cli(['measure', '--repeat', '0', '--', 'true']), /a whole number from 1 up/);
-    expectRefusal(cli(['measure', '--energy', 'estimate', '--', 'true']), /\(--watts\)/);
+    expectRefusal(await cliHere(['measure']), /expected a command behind two dashes/);
+    expectRefusal(await cliHere(['measure', '--idle', 'soon', '--', 'true']), /a duration such as .*`soon` \(--idle\)/);
+    expectRefusal(await cliHere(['measure', '--repeat', '0', '--', 'true']), /a whole number from 1 up/);
+    expectRefusal(await cliHere(['measure', '--energy', 'estimate', '--', 'true']), /\(--watts\)/);
   });
 
   it.skipIf(process.platform !== 'linux')(

@@ -5,7 +5,7 @@ import { drawPictures } from '../../src/data/pictures.js';
 import { sha256 } from '../../src/files.js';
 import { lockFolder } from '../../src/lock.js';
 import { SMALL_CNN } from '../models.js';
-import { cli, expectRefusal, filesBelow, folder } from './cli.js';
+import { cli, cliHere, expectRefusal, filesBelow, folder } from './cli.js';
 
 /** Files of a folder and their hashes. */
 const contents = (at: string) => Object.fromEntries(filesBelow(at).map((path) => [path, sha256(readFileSync(path))]));
@@ -31,28 +31,28 @@ beforeAll(async () => {
 });
 
 /** Expects a refusal that leaves everything as it is. */
-function expectNothingLost(message: RegExp, ...args: string[]): void {
+async function expectNothingLost(message: RegExp, ...args: string[]): Promise<void> {
   const before = contents(at);
-  expectRefusal(cli(args), message, args.join(' '));
+  expectRefusal(await cliHere(args), message, args.join(' '));
   expect(contents(at)).toEqual(before);
 }
 
 describe('what a command reads, it does not write over', () => {
-  it('ort-tl export', () => {
+  it('ort-tl export', async () => {
     const replaced = /is read here, and would be replaced; name another file \(--out\)/;
-    expectNothingLost(replaced, 'export', run, '--out', model);
+    await expectNothingLost(replaced, 'export', run, '--out', model);
     for (const name of ['model.onnx', join('best', 'checkpoint.safetensors')])
-      expectNothingLost(replaced, 'export', run, '--out', join(run, name));
-    expectNothingLost(replaced, 'export', run, '--delta', '--out', join(run, 'artifacts', 'manifest.json'));
+      await expectNothingLost(replaced, 'export', run, '--out', join(run, name));
+    await expectNothingLost(replaced, 'export', run, '--delta', '--out', join(run, 'artifacts', 'manifest.json'));
   });
 
-  it('ort-tl apply and ort-tl compare', () => {
+  it('ort-tl apply and ort-tl compare', async () => {
     const delta = join(at, 'tuned.delta');
     expect(cli(['export', run, '--delta', '--out', delta])).toMatchObject({ status: 0 });
     const replaced = /is read here, and would be replaced; name another file \(--out\)/;
     for (const out of [model, delta])
-      expectNothingLost(replaced, 'apply', '--base', model, '--delta', delta, '--out', out);
-    expectNothingLost(replaced, 'compare', run, run, '--html', join(run, 'summary.json'));
+      await expectNothingLost(replaced, 'apply', '--base', model, '--delta', delta, '--out', out);
+    await expectNothingLost(replaced, 'compare', run, run, '--html', join(run, 'summary.json'));
     // Another file is replaced, as its name was given.
     put(at, 'tuned.onnx');
     expect(cli(['apply', '--base', model, '--delta', delta, '--out', join(at, 'tuned.onnx')])).toMatchObject({
@@ -61,21 +61,21 @@ describe('what a command reads, it does not write over', () => {
     expect(readFileSync(join(at, 'tuned.onnx')).equals(readFileSync(join(run, 'model.onnx')))).toBe(true);
   });
 
-  it('ort-tl compile and ort-tl train', () => {
+  it('ort-tl compile and ort-tl train', async () => {
     const out = join(at, 'own');
     mkdirSync(out);
     expect(cli(['compile', '--model', model, '--classes', 'a,b', '--out', out])).toMatchObject({ status: 0 });
     const compiled = join(out, 'eval_model.onnx');
     cpSync(model, compiled);
-    expectNothingLost(
+    await expectNothingLost(
       /eval_model\.onnx is read here, and would be replaced; name another folder/,
       ...['compile', '--model', compiled, '--classes', 'a,b', '--out', out],
     );
-    expectNothingLost(
+    await expectNothingLost(
       /run\/artifacts holds the artifacts of a run; choose another folder/,
       ...['compile', '--model', model, '--classes', 'a,b', '--out', join(run, 'artifacts')],
     );
-    expectNothingLost(
+    await expectNothingLost(
       /run\/model\.onnx is of the run in .*run, which a new run there would replace/,
       ...['train', '--model', join(run, 'model.onnx'), '--data', join(at, 'pictures'), '--out', run, '--overwrite'],
     );
@@ -88,27 +88,27 @@ describe("what is another's in a folder is not written over", () => {
     ['manifest.json', 'ort-tl'],
     ['README.md', 'onnxruntime-training'],
     ['checkpoint', 'onnxruntime-training'],
-  ])('ort-tl compile: %s, for %s', (name, target) => {
+  ])('ort-tl compile: %s, for %s', async (name, target) => {
     const out = join(at, 'mine', target, name, 'folder');
     put(out, name);
-    expectNothingLost(
+    await expectNothingLost(
       /holds .*, which an artifact would replace and ort-tl did not write; choose another folder/,
       ...['compile', '--model', model, '--classes', 'a,b', '--target', target, '--out', out],
     );
   });
 
-  it('ort-tl compile: a checkpoint that was trained where it lay', () => {
+  it('ort-tl compile: a checkpoint that was trained where it lay', async () => {
     const out = join(at, 'phone');
     const compile = ['compile', '--model', model, '--classes', 'a,b', '--target', 'onnxruntime-training', '--out', out];
     for (let time = 0; time < 2; time++) expect(cli(compile)).toMatchObject({ status: 0 });
     put(out, 'checkpoint');
-    expectNothingLost(/phone holds checkpoint, which an artifact would replace/, ...compile);
+    await expectNothingLost(/phone holds checkpoint, which an artifact would replace/, ...compile);
   });
 
-  it('ort-tl export --format web', () => {
+  it('ort-tl export --format web', async () => {
     const out = join(at, 'site');
     put(out, 'index.html', 'style.css');
-    expectNothingLost(
+    await expectNothingLost(
       /site holds index\.html, style\.css, which the page/,
       'export',
       run,
@@ -117,16 +117,24 @@ describe("what is another's in a folder is not written over", () => {
       '--out',
       out,
     );
-    expectNothingLost(/run holds model\.onnx, labels\.txt, which/, 'export', run, '--format', 'web', '--out', run);
+    await expectNothingLost(
+      /run holds model\.onnx, labels\.txt, which/,
+      'export',
+      run,
+      '--format',
+      'web',
+      '--out',
+      run,
+    );
     const page = join(at, 'page');
     for (let time = 0; time < 2; time++)
       expect(cli(['export', run, '--format', 'web', '--verify', '4', '--out', page])).toMatchObject({ status: 0 });
   });
 
-  it('ort-tl demo', () => {
+  it('ort-tl demo', async () => {
     const out = join(at, 'demo');
     put(out, join('pictures', 'pictures.json'), join('pictures', 'holiday.jpg'));
-    expectNothingLost(/something other than drawn pictures/, 'demo', '--out', out);
+    await expectNothingLost(/something other than drawn pictures/, 'demo', '--out', out);
     const other = join(at, 'other');
     put(other, join('F1C0', 'model.onnx'), join('F1C0', 'labels.txt'));
     expectRefusal(cli(['demo', '--out', other]), /F1C0 holds model\.onnx, labels\.txt, which a run would replace/);
