@@ -261,9 +261,9 @@ class Try {
       .trim();
     if (ending) {
       this.checkEnding(ending, stderr);
-      // What SIGKILL has left, the next command is to clear away.
-      if (way === 'kill') makeOld(place);
-      else this.checkLeftovers('');
+      // What SIGKILL has left, the next command is to clear away, and so what a second signal has left in the cache, into which a thread writes.
+      if (way !== 'kill') this.checkLeftovers('', way === 'twice' ? { ...place, cache: '' } : place);
+      if (way === 'kill' || way === 'twice') makeOld(place);
       const damaged = [...damagedIn(place.work), ...(killCase.faults?.(place, stdout) ?? [])];
       if (damaged.length > 0) row.damaged++;
       this.what.push(...damaged);
@@ -358,8 +358,8 @@ class Try {
     if (lines.length > 1) this.what.push(`${lines.length} errors in place of one`);
   }
 
-  private checkLeftovers(when: string): void {
-    const leftovers = leftoversIn(this.place);
+  private checkLeftovers(when: string, place = this.place): void {
+    const leftovers = leftoversIn(place);
     if (leftovers.length === 0) return;
     this.row.leftovers++;
     this.what.push(`left behind${when}: ${leftovers.slice(0, 5).join(' ')}${leftovers.length > 5 ? ' …' : ''}`);

@@ -27,7 +27,7 @@ export function makePlace(root: string): Place {
 /** Paths below `folder`, relative to it, folders too, sorted; none where it is not there. */
 export function below(folder: string): string[] {
   try {
-    return readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
+    return folder === '' ? [] : readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
   } catch {
     return [];
   }
