@@ -1,6 +1,37 @@
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
+/** The folders of src/, each of which imports only from those before it. */
+const FLOORS = [
+  ...['onnx', 'graph', 'policy', 'autodiff', 'optim', 'quantize', 'artifacts', 'cache', 'runtime', 'data', 'figures'],
+  ...['energy', 'train', 'recommend', 'bench', 'export', 'cli'],
+];
+/** What one folder alone imports. */
+const OWNERS = { 'onnxruntime-node': 'runtime', sharp: 'data', yargs: 'cli' };
+
+/**
+ * The rule for what a folder may not import.
+ * @param {string} folder
+ */
+function floorRule(folder) {
+  const above = FLOORS.slice(FLOORS.indexOf(folder) + 1);
+  const foreign = Object.entries(OWNERS).flatMap(([name, owner]) => (owner === folder ? [] : [name]));
+  const patterns = [
+    { regex: `^(?:${foreign.join('|')})(?:$|/)`, message: 'Another folder alone imports it: see OWNERS.' },
+  ];
+  if (above.length > 0)
+    patterns.push({
+      regex: `^(?:\\.\\./)+(?:${above.join('|')})/`,
+      message: 'A folder imports only from those before it: see FLOORS.',
+    });
+  if (folder === 'cli')
+    patterns.push({
+      regex: '^\\.\\./(?!(index|errors|files|lifeline|machineError|memoryLimit|text|version)\\.js$)',
+      message: 'The CLI uses the public API alone; the others load without ONNX Runtime.',
+    });
+  return ['error', { patterns }];
+}
+
 export default defineConfig(
   {
     ignores: [
@@ -42,20 +73,8 @@ export default defineConfig(
       ],
     },
   },
-  {
-    files: ['src/cli/*.ts'],
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: [
-            {
-              regex: '^\\.\\./(?!(index|errors|files|lifeline|machineError|memoryLimit|text|version)\\.js$)',
-              message: 'The CLI uses the public API alone; the others load without ONNX Runtime.',
-            },
-          ],
-        },
-      ],
-    },
-  },
+  ...FLOORS.map((folder) => ({
+    files: [`src/${folder}/**/*.ts`],
+    rules: { 'no-restricted-imports': floorRule(folder) },
+  })),
 );
