@@ -13,7 +13,14 @@ import { elementCount } from '../onnx/tensor.js';
 import { runtimeVersion } from './providers.js';
 import { runInto } from './runInto.js';
 import { bytesOf, newRow, type Row } from './slots.js';
-import type { CacheOptions } from './stepper.js';
+
+export interface CacheOptions {
+  readonly folder: string;
+  /** Who makes pixels of photos: another version may make others. */
+  readonly decoder: string;
+  /** Rows that take no more than this together are kept in memory too; default 64 MB. */
+  readonly inMemoryBytes?: number;
+}
 
 /** Rows of another policy, by photo: a row's buffers one after another. */
 interface DonorRows {

@@ -11,7 +11,7 @@ import { decodeModel } from '../onnx/model.js';
 import { elementCount, tensor, type Tensor } from '../onnx/tensor.js';
 import { meanShares } from '../optim/loss.js';
 import { probeBlockSize } from './blockSize.js';
-import { type Donor, openFeatures } from './features.js';
+import { type CacheOptions, type Donor, openFeatures } from './features.js';
 import { frozenBatch } from './frozenBatch.js';
 import type { Provider } from './providers.js';
 import { type Run, runInto } from './runInto.js';
@@ -26,14 +26,6 @@ export interface StepperOptions {
   readonly provider?: Provider;
   /** Where what the frozen part computes is kept for other runs; without it, it is gone with the stepper. */
   readonly cache?: CacheOptions;
-}
-
-export interface CacheOptions {
-  readonly folder: string;
-  /** Who makes pixels of photos: another version may make others. */
-  readonly decoder: string;
-  /** Rows that take no more than this together are kept in memory too; default 64 MB. */
-  readonly inMemoryBytes?: number;
 }
 
 /** What a cache has for a run. */
