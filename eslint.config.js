@@ -26,7 +26,7 @@ function floorRule(folder) {
     });
   if (folder === 'cli')
     patterns.push({
-      regex: '^\\.\\./(?!(index|errors|files|lifeline|machineError|memoryLimit|text|version)\\.js$)',
+      regex: '^\\.\\./(?!(index|entryPoint|errors|files|lifeline|machineError|memoryLimit|text|version)\\.js$)',
       message: 'The CLI uses the public API alone; the others load without ONNX Runtime.',
     });
   return ['error', { patterns }];

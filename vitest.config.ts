@@ -6,6 +6,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'test/build.ts',
     // Of a slow machine, with two at a time.
     testTimeout: 300_000,
     hookTimeout: 300_000,

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { entryPoint } from '../entryPoint.js';
 import {
   type EnergyChoice,
   energyChoices,
@@ -35,7 +36,7 @@ interface Arguments {
 }
 
 /** The command that this process runs. */
-const COMMAND = [process.execPath, fileURLToPath(new URL('./main.js', import.meta.url))];
+const COMMAND = [process.execPath, entryPoint('main')];
 /** Suites that come with ort-tl. */
 const SHIPPED = ['quick', 'paper', 'scale'];
 

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { entryPoint } from '../entryPoint.js';
 import { machineErrorOf } from '../machineError.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { PendingCalls, type Reply } from '../pendingCalls.js';
@@ -39,9 +40,7 @@ export class Engine {
    * under way, with what they have until then, and no more photos are taken: whoever fired it reads no more.
    */
   static async start(folder: string, options: StepperOptions, signal?: AbortSignal): Promise<Engine> {
-    // Under a TypeScript test runner this file is source, and the worker is the built one.
-    const url = new URL(import.meta.url.endsWith('.ts') ? '../../dist/bin/worker.js' : './worker.js', import.meta.url);
-    const engine = new Engine(startWorker(url), signal);
+    const engine = new Engine(startWorker(), signal);
     try {
       await engine.call('open', [folder, options, engine.stopped]);
     } catch (thrown) {
@@ -127,9 +126,9 @@ export class Engine {
 }
 
 /** @throws MachineError where the system allows no further thread, or no files for one. */
-function startWorker(url: URL): Worker {
+function startWorker(): Worker {
   try {
-    return new Worker(url);
+    return new Worker(entryPoint('worker'));
   } catch (thrown) {
     throw machineErrorOf(thrown) ?? thrown;
   }

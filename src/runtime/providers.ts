@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { env } from './ort.js';
+import { entryPoint } from '../entryPoint.js';
 import { UserError } from '../errors.js';
 import { machineErrorOf } from '../machineError.js';
 
@@ -32,11 +32,7 @@ export interface ProviderState {
 
 /** Whether a provider runs on this machine; tried out in a process of its own. @throws MachineError where none can be started. */
 export async function probeProvider(name: Provider): Promise<ProviderState> {
-  const script = fileURLToPath(
-    // Under a TypeScript test runner this file is source, and the script is the built one.
-    new URL(import.meta.url.endsWith('.ts') ? '../../dist/bin/probe.js' : './probe.js', import.meta.url),
-  );
-  const child = spawn(process.execPath, [script, name], { stdio: ['ignore', 'ignore', 'pipe'], timeout: 30_000 });
+  const child = spawn(process.execPath, [entryPoint('probe'), name], { stdio: ['ignore', 'ignore', 'pipe'], timeout: 30_000 });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   const available = await new Promise<boolean>((resolve, reject) => {

@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
+import { entryPoint } from '../entryPoint.js';
 import { UserError } from '../errors.js';
 import { machineError, machineErrorOf } from '../machineError.js';
 import { onExit } from '../onExit.js';
@@ -87,15 +87,13 @@ class CompilerProcess {
   private said = '';
 
   constructor() {
-    // Under a TypeScript test runner this file is source, and the process runs the built one.
-    const file = import.meta.url.endsWith('.ts') ? '../../dist/bin/compilerProcess.js' : './compilerProcess.js';
     if (threadsLeft() < THREADS)
       throw machineError(
         'out-of-threads',
         `too few threads or processes can be started: one that compiles takes ${THREADS}`,
       );
     try {
-      this.child = fork(fileURLToPath(new URL(file, import.meta.url)), [String(process.pid)], {
+      this.child = fork(entryPoint('compilerProcess'), [String(process.pid)], {
         serialization: 'advanced',
         execArgv: [],
         // What Node.js prints before it gives up is no line for the terminal.

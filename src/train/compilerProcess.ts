@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { carried } from '../carriedError.js';
+import { entryPoint } from '../entryPoint.js';
 import { UserError } from '../errors.js';
 import { readModel } from '../onnx/model.js';
 import type { Reply } from '../pendingCalls.js';
@@ -37,7 +38,7 @@ async function carryOut(request: Request): Promise<Answer> {
   return { settings };
 }
 
-const watch = new Worker(new URL('./parentWatch.js', import.meta.url), { workerData: process.argv[2] });
+const watch = new Worker(entryPoint('parentWatch'), { workerData: process.argv[2] });
 watch.unref();
 // Without it, this process ends when it has compiled.
 watch.on('error', () => undefined);
