@@ -3,16 +3,18 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readSync,
+  realpathSync,
   rmdirSync,
   rmSync,
   type Stats,
   statSync,
 } from 'node:fs';
 import { mkdir, open, rename, rm, rmdir, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve, sep } from 'node:path';
 import { messageOf, UserError } from './errors.js';
 import { onExit } from './onExit.js';
 import { partialPath, removeAbandoned } from './partialFiles.js';
@@ -160,8 +162,44 @@ export function removeIfEmpty(folder: string): void {
 
 /** Whether both are there and the same, under two names or through a link too. */
 export function isSameFile(a: string, b: string): boolean {
-  const [one, other] = [a, b].map((path) => statSync(path, { bigint: true, throwIfNoEntry: false }));
+  const [one, other] = [a, b].map((path) => ifThere(() => statSync(path, { bigint: true })));
   return one !== undefined && other !== undefined && one.dev === other.dev && one.ino === other.ino;
+}
+
+/** Whether there is a folder, and no link to one. */
+export function isFolderItself(path: string): boolean {
+  return ifThere(() => lstatSync(path))?.isDirectory() === true;
+}
+
+/** What `look` finds; undefined where nothing is, be it that a file is in a folder's place. */
+function ifThere<Found>(look: () => Found): Found | undefined {
+  try {
+    return look();
+  } catch (thrown) {
+    if (['ENOENT', 'ENOTDIR'].includes(fileErrorCode(thrown) ?? '')) return undefined;
+    throw thrown;
+  }
+}
+
+/**
+ * Looks whether a folder that is to be written lies apart from the photos, among which it would be taken for a class.
+ * @param data where the photos are, which need not be a folder.
+ * @throws UserError `bad-arguments`.
+ */
+export function checkApart(folder: string, data: string): void {
+  const photos = ifThere(() => realpathSync(data));
+  if (photos === undefined || !isFolderItself(photos)) return;
+  let above = resolve(folder);
+  let real = ifThere(() => realpathSync(above));
+  while (real === undefined && dirname(above) !== above) {
+    above = dirname(above);
+    real = ifThere(() => realpathSync(above));
+  }
+  if (real === photos || real?.startsWith(photos.endsWith(sep) ? photos : `${photos}${sep}`) === true)
+    throw new UserError(
+      'bad-arguments',
+      `${folder} lies in the folder of the photos, ${data}, and would be taken for a class there; choose another folder (--out)`,
+    );
 }
 
 /** The file system's message without the call and the path that Node puts behind it. */

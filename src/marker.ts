@@ -1,7 +1,7 @@
-import { lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { writeFailed } from './files.js';
+import { isFolderItself, writeFailed } from './files.js';
 import { packageVersion } from './version.js';
 
 /** What ort-tl has folders for that it may clear or replace some day. */
@@ -39,5 +39,5 @@ export function isMarked(folder: string, purpose: Purpose): boolean {
 
 /** Whether ort-tl made the folder for `purpose`, and there is a folder and no link to one, which could lie anywhere. */
 export function isOwnFolder(folder: string, purpose: Purpose): boolean {
-  return lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true && isMarked(folder, purpose);
+  return isFolderItself(folder) && isMarked(folder, purpose);
 }

@@ -14,6 +14,7 @@ import {
   writeArtifacts,
   writeOnDeviceArtifacts,
 } from '../index.js';
+import { checkApart } from '../files.js';
 import { shared, wholeNumber } from './options.js';
 import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
 import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
@@ -114,6 +115,7 @@ export const verb: Verb<Arguments> = {
     const out = args.out ?? join('artifacts', name);
     if (basename(resolve(out)) === 'artifacts' && isRun(dirname(resolve(out))))
       throw new UserError('bad-arguments', `${out} holds the artifacts of a run; choose another folder (--out)`);
+    if (args.data !== undefined) checkApart(out, args.data);
     checkArtifactsPlace(out, args.target, model);
     const compiled = isOwn ? compile(model, options) : compileOnDevice(model, options);
     const manifest = await whileLocked(out, 'compiling', () =>

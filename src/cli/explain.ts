@@ -1,5 +1,5 @@
-import { basename, extname, join, resolve } from 'node:path';
-import { PhotoExplainer, UserError, writeFileAtomically } from '../index.js';
+import { basename, extname, join, relative, resolve } from 'node:path';
+import { checkPictures, PhotoExplainer, UserError, writeFileAtomically } from '../index.js';
 import { shared } from './options.js';
 import { type PhotoArgument, photosOf } from './photoList.js';
 import type { Verb } from './verb.js';
@@ -41,6 +41,10 @@ export const verb: Verb<Arguments> = {
     const terminal = new Terminal(args);
     const photos = await photosOf(terminal, args.photos ?? [], 'explain');
     const pictures = placesOf(photos, args.out);
+    await checkPictures(
+      args.out,
+      pictures.map((picture) => relative(args.out, picture)),
+    );
     const explainer = await PhotoExplainer.open(args.model);
     const results: Result[] = [];
     for (const [index, { name: file, content }] of photos.entries()) {

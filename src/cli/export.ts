@@ -25,7 +25,7 @@ import {
   writeFileAtomically,
   writeFilesAtomically,
 } from '../index.js';
-import { checkPlace } from '../files.js';
+import { checkApart, checkPlace } from '../files.js';
 import { MOST_THREADS, number, shared, wholeNumber } from './options.js';
 import { showBytes, showPercent, Terminal } from './terminal.js';
 import { warnOfPhotos } from './report.js';
@@ -176,6 +176,8 @@ export const verb: Verb<Arguments> = {
     const source = readModel(path);
     const inputs = [...filesOf(source), ...runFilesIn(args.run).map((name) => join(args.run, name))];
     await checkPlace(args.out, args.format === 'web' ? 'folder' : 'file', inputs);
+    const data = args.data ?? settings.data;
+    if (args.format === 'web' && data !== undefined) checkApart(args.out, data);
     if (args.delta) {
       refuseBesideDelta();
       await writeDelta(terminal, args, source, learned);

@@ -1,10 +1,10 @@
-/** The signals that ask the command to end, with its exit code as shells have it: 128 and the signal's number. */
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+/** What ends the command, with its exit code as shells have it: 128 and the signal's number. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGPIPE: 141 } as const;
 
 /** A signal that asks the command to end. */
-export type Ending = keyof typeof EXIT_CODES;
+export type Ending = 'SIGINT' | 'SIGTERM';
 
-const endings = Object.keys(EXIT_CODES) as Ending[];
+const endings: readonly Ending[] = ['SIGINT', 'SIGTERM'];
 
 /** What a verb does about a signal; it gives false where there is nothing more to wait for. */
 type Handler = (name: Ending) => boolean;
@@ -13,12 +13,22 @@ type Handler = (name: Ending) => boolean;
  * Ends the process with what is registered by `onExit` undone. `process.exit` would wait for a worker's step, which may take many seconds:
  * the signal itself does not. A shell shows the same exit code for both.
  */
-export function endAtOnce(name: Ending): never {
+export function endAtOnce(name: keyof typeof EXIT_CODES): never {
   process.emit('exit', EXIT_CODES[name]);
   process.removeAllListeners('exit');
+  killItself(name);
+  process.exit(EXIT_CODES[name]);
+}
+
+/** Has a signal do to this process what it does by default. */
+export function killItself(name: NodeJS.Signals): void {
+  if (name === 'SIGPIPE') {
+    if (process.platform === 'win32') return;
+    // Node.js ignores it, and does so no more when a listener for it has come and gone.
+    process.on(name, () => undefined);
+  }
   process.removeAllListeners(name);
   process.kill(process.pid, name);
-  process.exit(EXIT_CODES[name]);
 }
 
 /** What the verb that wants to end by itself does on a signal. */

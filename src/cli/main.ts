@@ -14,7 +14,7 @@ import { ownWords, verbOf } from './verb.js';
  * 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C; 141: nobody reads
  * the output any more, as after SIGPIPE; 143: stopped by SIGTERM. `measure` exits as the command does that it ran.
  */
-const EXIT = { failure: 1, user: 2, pipe: 141 } as const;
+const EXIT = { failure: 1, user: 2 } as const;
 
 /** Node.js's exit code for a top-level await that waits for nothing. */
 const UNANSWERED = 13;
@@ -40,7 +40,7 @@ function fail(thrown: unknown): never {
 
 process.stdout.on('error', (cause) => {
   // Who read it has enough, such as `head`.
-  if (fileErrorCode(cause) === 'EPIPE') process.exit(EXIT.pipe);
+  if (fileErrorCode(cause) === 'EPIPE') endAtOnce('SIGPIPE');
   fail(new UserError('write-failed', `cannot write the result: ${fileReason(cause)}; free some space`, { cause }));
 });
 // What no verb waits for, such as a process that cannot be started.

@@ -4,6 +4,7 @@ import type { MachineError } from '../errors.js';
 import { LIFELINE } from '../lifeline.js';
 import { machineError } from '../machineError.js';
 import { type MemoryLimit, memoryLimit } from '../memoryLimit.js';
+import { killItself } from './interruption.js';
 import { guardMemory, megabytes } from './memoryGuard.js';
 
 /** Who may take more is mostly told in time that it is not enough (see {@link guardMemory}), and ends by itself. */
@@ -74,9 +75,7 @@ function runSupervised(limit: MemoryLimit, tell: Tell, verb: string | undefined)
           ),
         );
       }
-      const how = signal ?? 'SIGTERM';
-      process.removeAllListeners(how);
-      process.kill(process.pid, how);
+      killItself(signal ?? 'SIGTERM');
     });
   });
 }

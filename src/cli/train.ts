@@ -29,6 +29,7 @@ import {
   variesPhotos,
   writeFileAtomically,
 } from '../index.js';
+import { checkApart } from '../files.js';
 import { jsonText } from '../text.js';
 import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentation.js';
 import { readConfig } from './config.js';
@@ -296,6 +297,7 @@ export const verb: Verb<Arguments> = {
       ...(args.limit === undefined ? {} : { limit: wholeNumber('limit', args.limit, 1) }),
       ...(args['val-limit'] === undefined ? {} : { valLimit: wholeNumber('val-limit', args['val-limit'], 1) }),
     });
+    if (given.resume === undefined) checkApart(args.out ?? 'runs', args.data);
     let out = args.out;
     let trainer: Trainer | undefined;
     const howToGoOn = () =>

@@ -10,7 +10,7 @@ import { sorted } from './layout.js';
 import { LeftOutCounts, REASONS } from './leftOut.js';
 import { textOf } from './listText.js';
 import { isPhotoName } from './photoTypes.js';
-import { type Role, roleOf } from './splitNames.js';
+import { questionOf, type Role, roleIn, roleOf } from './splitNames.js';
 
 const PATH_NAMES = [
   ...['path', 'file', 'filename', 'image'],
@@ -31,6 +31,8 @@ interface Columns {
   readonly split: number | undefined;
   /** The column that may tell splits, as its first line will show. */
   readonly perhapsSplit?: number;
+  /** What a cell of the column of splits says; default by `roleOf`. */
+  readonly readSplit?: (cell: string) => Role | undefined;
 }
 
 /** A photo of the list, by the line that named it first. */
@@ -58,6 +60,7 @@ export async function findInList(list: string): Promise<Found> {
   let columns: Columns | undefined;
   let named = false;
   let found = 0;
+  const warnings: string[] = [];
   for await (const { cells, line } of rowsOf(list)) {
     const wrong = (what: string) => badLine(list, line, what);
     if (!columns) {
@@ -66,6 +69,10 @@ export async function findInList(list: string): Promise<Found> {
       if (columns.path < 0 || columns.label < 0)
         throw wrong(`no column "${columns.path < 0 ? 'path' : 'label'}" in the header ${cells.join(',')}; ${EXPECTED}`);
       named = header !== undefined;
+      if (named && columns.split === undefined && columns.perhapsSplit === undefined) {
+        columns = { ...columns, ...(await splitColumnOf(list, cells, columns)) };
+        if (columns.split === undefined) warnings.push(...unreadSplits(list, cells));
+      }
       if (named) continue;
     }
     if (columns.perhapsSplit !== undefined) {
@@ -79,7 +86,7 @@ export async function findInList(list: string): Promise<Found> {
     const label = (cells[columns.label] ?? '').normalize('NFC');
     if (path === '' || label === '') throw wrong(`the ${path === '' ? 'path' : 'label'} is empty; ${EXPECTED}`);
     const cell = columns.split === undefined ? 'train' : (cells[columns.split] ?? '');
-    const split = roleOf(cell);
+    const split = (columns.readSplit ?? roleOf)(cell);
     if (split === undefined || (split === 'none' && columns.split === undefined))
       throw wrong(`expected the split to be train, val or test, got "${cell}"`);
 
@@ -100,7 +107,53 @@ export async function findInList(list: string): Promise<Found> {
         `${path} is there to ${PURPOSES[split]} here and to ${PURPOSES[before.split]} in line ${before.line}; remove one of the lines`,
       );
   }
-  return foundOf(list, [...rows.values()], found, columns?.split !== undefined);
+  const whole = foundOf(list, [...rows.values()], found, columns?.split !== undefined);
+  return { ...whole, warnings: [...warnings, ...whole.warnings] };
+}
+
+/**
+ * The column, whatever it is called, each of whose cells says what its photo is for, and not all the same.
+ * @throws UserError `bad-csv` where there are two.
+ */
+async function splitColumnOf(
+  list: string,
+  header: readonly string[],
+  { path, label }: Columns,
+): Promise<Pick<Columns, 'readSplit'> & { readonly split?: number }> {
+  let candidates = header.flatMap((name, column) =>
+    column === path || column === label
+      ? []
+      : [{ name, column, read: questionOf(name) ?? roleIn, roles: new Set<Role>() }],
+  );
+  let isHeader = true;
+  for await (const { cells } of rowsOf(list)) {
+    if (!isHeader)
+      candidates = candidates.filter(({ column, read, roles }) => {
+        const role = read(cells[column] ?? '');
+        if (role !== undefined) roles.add(role);
+        return role !== undefined;
+      });
+    isHeader = false;
+    if (candidates.length === 0) return {};
+  }
+  const [first, second] = candidates.filter(({ roles }) => roles.size > 1);
+  if (first && second)
+    throw badLine(
+      list,
+      1,
+      `the columns "${first.name}" and "${second.name}" both say what photos are for; call the right one ${SPLIT_NAME}`,
+    );
+  return first ? { split: first.column, readSplit: first.read } : {};
+}
+
+/** A line for each column that by its name parts the photos, in a way that is not read. */
+function unreadSplits(list: string, header: readonly string[]): string[] {
+  return header
+    .filter((name) => /(^|[^a-z])(folds?|splits?|kfold)([^a-z]|$)/i.test(name) || questionOf(name) !== undefined)
+    .map(
+      (name) =>
+        `the column "${name}" of ${list} is not read, so that a part of all photos validates; tell train, val and test in a column called ${SPLIT_NAME}`,
+    );
 }
 
 const PURPOSES = { train: 'train', val: 'validate', test: 'test', none: 'predict' } as const;

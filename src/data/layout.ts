@@ -22,6 +22,9 @@ const COMPANIONS =
 /** Folders of examples; a class is hardly called so. */
 const EXAMPLES = /^(samples?|examples?|previews?|extras?|demos?)$/i;
 const PICTURES = /^(images?|imgs?|jpegimages|pictures|pics|photos)$/i;
+/** What people call a folder of photos whose classes are not told; `0` is of those who need some folder. */
+const UNCLASSED =
+  /^(images?|imgs?|jpegimages|pictures?|pics?|photos?|files?|data|all|mixed|unknowns?|unclassified|un[ _-]?label.*|no[ _-]?(label|class).*|0)$/i;
 const LABELS = /^(labels?|annotations?|annos?|xmls?|bboxes|txts?)([ _-]?(xmls?|txts?))?$/i;
 const MASKS = /^(masks?|labels?|annotations?|ground[ _-]?truths?|segmentations?|segmentation(class|object))$/i;
 /** What sets for detection have beside their pictures. */
@@ -112,7 +115,11 @@ class LayoutReader {
       const folder = folders.get(role);
       if (!folder) continue;
       const inner = this.unwrapSplit(folder, known);
-      if (inner.photosBelow === 0 || inner.full.length > 0) splits[role] = this.classesOf(inner);
+      const only = known.size > 1 ? unclassedIn(inner, known) : undefined;
+      if (only) {
+        this.leaveOutOwn(inner, `beside ${only.name}`);
+        flat.push(only);
+      } else if (inner.photosBelow === 0 || inner.full.length > 0) splits[role] = this.classesOf(inner);
       else flat.push(inner);
     }
     const [first] = flat;
@@ -308,6 +315,16 @@ function splitsOf(top: Folder): Splits | undefined {
     const role = roles.get(folder.name);
     if (role !== undefined) folders.set(role, [...(folders.get(role) ?? []), folder]);
   }
+  // Of training, validation and evaluation, as of Food-11, the last is to test with.
+  const val = folders.get('val') ?? [];
+  const last = val.filter(({ name }) => /eval/i.test(name));
+  if (last.length > 0 && last.length < val.length && !folders.has('test')) {
+    folders.set(
+      'val',
+      val.filter((each) => !last.includes(each)),
+    );
+    folders.set('test', last);
+  }
   const parts = [...folders].flatMap(([role, some]) => (role === 'none' ? [] : some));
   if (parts.every(({ photosBelow }) => photosBelow === 0)) return undefined;
   const isOnlyRole = parts.every(({ name }) => roles.get(name) === roles.get(parts[0]?.name ?? ''));
@@ -347,6 +364,13 @@ function isClass(folder: Folder, known: ReadonlySet<string>): boolean {
   const isKnown = ({ name }: Folder) => known.has(name.normalize('NFC'));
   const holdsClasses = folder.photos.length === 0 && folder.full.length > 0 && folder.full.every(isKnown);
   return isKnown(folder) && !holdsClasses;
+}
+
+/** The only folder of a split, where it is called as what holds photos of all classes is, and is no class that trains. */
+function unclassedIn(split: Folder, known: ReadonlySet<string>): Folder | undefined {
+  const [only, another] = split.full;
+  if (!only || another || only.full.length > 0 || isClass(only, known)) return undefined;
+  return UNCLASSED.test(only.name) || roleOf(only.name) !== undefined ? only : undefined;
 }
 
 /** The only folder of a split that is called as it is. */

@@ -48,7 +48,8 @@ export function otherFormatIn(names: readonly string[]): string | undefined {
   const all = new Set(names);
   // CIFAR-100's have no extension.
   const alone = [...all].every((name) => extname(name) === '' || name.startsWith('.'));
-  if (alone && all.has('meta') && all.has('train') && all.has('test')) return `it holds ${FORMATS[0]?.[1] ?? ''}`;
+  if (alone && all.has('meta') && all.has('train') && all.has('test'))
+    return 'it holds ' + (FORMATS[0]?.[1] ?? '').replace('cifar-10-', 'cifar-100-');
   for (const name of names) {
     const format = otherFormatOf(name);
     if (format !== undefined) return `it holds ${name}, ${format}`;

@@ -65,6 +65,25 @@ export function roleOf(name: string): Role | undefined {
   return found?.rest === '' ? found.role : undefined;
 }
 
+/** What a cell says in a column that tells splits: `PublicTest` too, which alone could be a class. */
+export function roleIn(cell: string): Role | undefined {
+  return read(cell)?.role;
+}
+
+const YES = /^(1|1\.0|t|true|y|yes)$/i;
+const NO = /^(0|0\.0|f|false|n|no)$/i;
+
+/**
+ * How the cells of a column are read that asks about one split, such as `is_valid` or `is_training_image`; undefined for any other
+ * name. Photos that are not there to train are there to test.
+ */
+export function questionOf(name: string): ((cell: string) => Role | undefined) | undefined {
+  const found = read(name);
+  if (found?.rest !== 'is') return undefined;
+  const { role } = found;
+  return (cell) => (YES.test(cell) ? role : NO.test(cell) ? (role === 'train' ? 'test' : 'train') : undefined);
+}
+
 /** What names say that stand beside each other: `cells_train` is a part where `cells_test` is, too. */
 export function rolesOf(names: readonly string[]): ReadonlyMap<string, Role> {
   const all = names.flatMap((name) => {

@@ -41,14 +41,21 @@ export async function openZip(archive: string, options: OpenOptions): Promise<Da
 
 /** What a zip file holds, whether it will do as a data set or not. @throws UserError `bad-archive`. */
 export async function findInZip(archive: string): Promise<Found> {
-  const { listing, repeated } = await listZip(archive).catch((cause: unknown) => {
+  const { listing, repeated, guessed } = await listZip(archive).catch((cause: unknown) => {
     throw new UserError('bad-archive', `cannot read the zip file ${archive}: ${messageOf(cause)}`, { cause });
   });
   const tree = await treeOf(listing);
   const leftOut = new LeftOutCounts(tree.leftOut);
   leftOut.add(REASONS.sameEntry, repeated);
   const layout = readLayout({ ...tree, leftOut }, archive, EXPECTED);
-  return { source: archive, expected: EXPECTED, found: tree.found + repeated, leftOut, ...layout };
+  const doubtful =
+    guessed === undefined
+      ? []
+      : [
+          `names in ${archive} are not UTF-8, and are read as code page 437, such as ${guessed}; where that is wrong, unpack it, or make it anew with names in UTF-8`,
+        ];
+  const warnings = [...doubtful, ...layout.warnings];
+  return { source: archive, expected: EXPECTED, found: tree.found + repeated, leftOut, ...layout, warnings };
 }
 
 /** The bytes of one entry. Throws an `Error` where they are not what the archive says of them. */
@@ -92,10 +99,18 @@ async function firstBytesOf({ inside }: Unlabelled): Promise<Uint8Array> {
   }
 }
 
-/** How many entries come again under the same name is told beside; the last of them counts, as it does for what unpacks. */
-async function listZip(archive: string): Promise<{ readonly listing: Listing; readonly repeated: number }> {
+interface ListedZip {
+  readonly listing: Listing;
+  /** How many entries come again under the same name; the last of them counts, as it does for what unpacks. */
+  readonly repeated: number;
+  /** A name that does not say how it is written. */
+  readonly guessed: string | undefined;
+}
+
+async function listZip(archive: string): Promise<ListedZip> {
   const byName = new Map<string, Entry>();
   let repeated = 0;
+  let guessed: string | undefined;
   // Names are decoded here: yauzl takes those without a flag for code page 437, which they seldom are.
   const zip = await openPromise(archive, { decodeStrings: false });
   for await (const entry of zip.eachEntry()) {
@@ -109,8 +124,11 @@ async function listZip(archive: string): Promise<{ readonly listing: Listing; re
     const isSystem = folders.some((each) => systemFolder(each)) || systemFile(file) !== undefined;
     if (!isFolder && !isSystem && isPhotoName(file)) checkPhoto(entry, name);
     const sampleOf = file.lastIndexOf(SAMPLE_MARK);
-    if (byName.has(name) && !isFolder) repeated++;
-    byName.set(name, {
+    // `./cat/0.jpg` and `cat//0.jpg` are where `cat/0.jpg` is.
+    const place = `${parts.join('/')}${isFolder ? '/' : ''}`;
+    if (byName.has(place) && !isFolder) repeated++;
+    if (!isSystem && isGuessed(entry)) guessed ??= name;
+    byName.set(place, {
       parts: folders.length === 0 && sampleOf > 0 && !isFolder ? [file.slice(0, sampleOf), file] : parts,
       kind: isFolder ? 'folder' : isLink(entry) ? 'link in a zip file' : 'file',
       photo: {
@@ -127,7 +145,11 @@ async function listZip(archive: string): Promise<{ readonly listing: Listing; re
       },
     });
   }
-  return { listing: { entries: [...byName.values()], firstBytes: ({ photo }) => firstBytesOf(photo) }, repeated };
+  return {
+    listing: { entries: [...byName.values()], firstBytes: ({ photo }) => firstBytesOf(photo) },
+    repeated,
+    guessed,
+  };
 }
 
 /**
@@ -139,6 +161,13 @@ function nameOf({ generalPurposeBitFlag, fileNameRaw, extraFields }: ArchiveEntr
   return getFileNameLowLevel(flags, fileNameRaw, extraFields, false);
 }
 
+/** Whether nothing tells how a name is written. */
+function isGuessed({ fileNameRaw, extraFields }: ArchiveEntry): boolean {
+  return !isUtf8(fileNameRaw) && !extraFields.some(({ id }) => id === UNICODE_NAME);
+}
+
+/** The field of Info-ZIP's that has a name in UTF-8. */
+const UNICODE_NAME = 0x7075;
 const UTF8_FLAG = 0x800;
 /** Systems that made an archive, and the type of a file in Unix's mode. */
 const MADE_BY_UNIX = 3;

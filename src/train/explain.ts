@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Unlabelled } from '../data/dataset.js';
 import { decodePixels } from '../data/decode.js';
-import { drawHeatMap } from '../data/heatMap.js';
+import { drawHeatMap, isHeatMap } from '../data/heatMap.js';
 import { labelIndex } from '../data/labels.js';
 import { UserError } from '../errors.js';
+import { refuseForeign } from '../foreignFiles.js';
 import { allFinite, notFinite } from '../finite.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { Explainer } from '../runtime/explainer.js';
@@ -13,6 +16,17 @@ export interface Explanation {
   readonly label: string;
   /** The part of the photo that the model sees, with the places that spoke for the class laid over it, as PNG. */
   readonly picture: Buffer;
+}
+
+/**
+ * Looks whether pictures may be written under these names in a folder: those that were made here are replaced, nothing else.
+ * @throws UserError `foreign-files`.
+ */
+export async function checkPictures(folder: string, names: readonly string[]): Promise<void> {
+  const there = names.filter((name) => existsSync(join(folder, name)));
+  const foreign: string[] = [];
+  for (const name of there) if (!(await isHeatMap(join(folder, name)))) foreign.push(name);
+  refuseForeign(folder, foreign, 'a picture');
 }
 
 /** Shows where in photos an exported model saw a class. */

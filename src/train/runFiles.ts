@@ -1,20 +1,17 @@
-import {
-  copyFileSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
 import { FILES } from '../artifacts/compile.js';
 import { readManifest } from '../artifacts/load.js';
 import { UserError } from '../errors.js';
-import { fileErrorCode, isSameFile, removeIfEmpty, writeFailed, writeFileAtomically } from '../files.js';
+import {
+  fileErrorCode,
+  isFolderItself,
+  isSameFile,
+  removeIfEmpty,
+  writeFailed,
+  writeFileAtomically,
+} from '../files.js';
 import { refuseForeign } from '../foreignFiles.js';
 import { isLocked, lockFolder } from '../lock.js';
 import { isMarked, isOwnFolder, mark, markerIn } from '../marker.js';
@@ -167,8 +164,7 @@ export function removeNext(folder: string): void {
   const next = join(folder, NEXT);
   // Where the process was killed while it made the folder, there is no more in it than a part of the marker.
   const isBegun = () => entriesOf(next).every((name) => join(next, name) === markerIn(next, 'next-run'));
-  const isFolder = lstatSync(next, { throwIfNoEntry: false })?.isDirectory() === true;
-  if (isFolder && (isMarked(next, 'next-run') || isBegun()))
+  if (isFolderItself(next) && (isMarked(next, 'next-run') || isBegun()))
     rmSync(next, { recursive: true, force: true, maxRetries: 3 });
 }
 

@@ -70,6 +70,16 @@ describe('explain', () => {
     expectRefusal(cli(['explain', '--model', model, 'a.png', 'b.png', '--class', 'cat'], at), /knows no class `cat`/);
   });
 
+  it('writes over its own pictures, and over no other file', () => {
+    const at = folderWith({ 'a.png': photos.red, 'a.explained.png': photos.blue, 'b.png': photos.red });
+    const refused = cli(['explain', '--model', model, 'a.png', 'b.png'], at);
+    expectRefusal(refused, /holds a\.explained\.png, which a picture would replace and ort-tl did not write/);
+    expect(readdirSync(at).sort()).toEqual(['a.explained.png', 'a.png', 'b.png']);
+    expect(readFileSync(join(at, 'a.explained.png'))).toEqual(photos.blue);
+    for (let time = 0; time < 2; time++)
+      expect(cli(['explain', '--model', model, 'b.png'], at)).toMatchObject({ status: 0 });
+  });
+
   it('writes a picture for each of several photos of one name, and over none of them', async () => {
     const at = folderWith({
       'a.png': photos.red,

@@ -1,11 +1,32 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { drawPictures } from '../../src/data/pictures.js';
+import { SMALL_CNN } from '../models.js';
+import { main } from './cli.js';
 
 const built = (name: string) => JSON.stringify(new URL(`../../dist/${name}.js`, import.meta.url).href);
+
+describe.skipIf(process.platform === 'win32')('output that nobody reads any more', () => {
+  it('ends the process as SIGPIPE does, even while a worker runs the model', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
+    await drawPictures(join(folder, 'pictures'), { set: 'demo', trainPerClass: 20, valPerClass: 2, seed: 0 });
+    const flags = ['--model', SMALL_CNN, '--data', 'pictures', '--policy', 'full', '--epochs', '50', '--out', 'out'];
+    const running = spawn(process.execPath, [main, 'train', ...flags], { cwd: folder });
+    let [lines, told] = ['', ''];
+    running.stderr.setEncoding('utf8').on('data', (text: string) => (told += text));
+    running.stdout.setEncoding('utf8').on('data', (text: string) => {
+      lines += text;
+      if (lines.includes('epoch ')) running.stdout.destroy();
+    });
+    await once(running, 'close');
+    expect(running.signalCode).toBe('SIGPIPE');
+    expect(told).toBe('');
+  });
+});
 
 describe.skipIf(process.platform === 'win32')('a signal that no verb handles', () => {
   it('ends the process by itself and undoes what is left, even while a worker runs the model', async () => {

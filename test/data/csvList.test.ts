@@ -201,4 +201,56 @@ describe('openCsv', () => {
   it('says that there is no such list', async () => {
     await expect(openCsv(join(folder, 'x.csv'), { seed: 0 })).rejects.toMatchObject({ code: 'no-such-file' });
   });
+
+  it.each([
+    ['usage', ['train', 'train', 'Validation', 'test']],
+    ['Usage', ['Training', 'Training', 'val', 'PublicTest']],
+    ['type', ['train', 'train', 'val', 'test']],
+  ])('takes the column %s for the splits where each of its cells says one', async (name, cells) => {
+    const lines = cells.map((cell, index) => `photos/${index + 1}.jpg,${index % 2 === 0 ? 'cat' : 'dog'},${cell}`);
+    const { train, val, test } = await open(`path,label,${name}`, ...lines);
+    expect([inside(train), inside(val), inside(test ?? [])]).toEqual([
+      ['0 photos/1.jpg', '1 photos/2.jpg'],
+      ['0 photos/3.jpg'],
+      ['1 photos/4.jpg'],
+    ]);
+  });
+
+  it.each([
+    ['is_valid', ['False', 'False', 'True', 'True']],
+    ['is_training_image', ['1', '1', '0', '0']],
+    ['is_test', ['0', '0', '1', '1']],
+  ])('reads the answers in a column %s', async (name, cells) => {
+    const lines = cells.map((cell, index) => `photos/${index + 1}.jpg,${index % 2 === 0 ? 'cat' : 'dog'},${cell}`);
+    const { train, val } = await open(`path,label,${name}`, ...lines);
+    expect(inside(train)).toEqual(['0 photos/1.jpg', '1 photos/2.jpg']);
+    expect(inside(val)).toEqual(['0 photos/3.jpg', '1 photos/4.jpg']);
+  });
+
+  it('tells of a column that parts the photos in a way that it does not read, and takes no class for a split', async () => {
+    const folds = await open(
+      'path,label,fold',
+      'photos/1.jpg,a,0',
+      'photos/2.jpg,b,1',
+      'photos/3.jpg,a,0',
+      'photos/4.jpg,b,1',
+    );
+    expect(folds.contents?.warnings).toEqual([expect.stringMatching(/^the column "fold" of .* is not read/)]);
+    const kinds = await open(
+      'path,label,kind',
+      'photos/1.jpg,a,train',
+      'photos/2.jpg,b,bus',
+      'photos/3.jpg,a,train',
+      'photos/4.jpg,b,bus',
+    );
+    expect([kinds.train.length, kinds.val.length, kinds.contents?.warnings]).toEqual([2, 2, []]);
+  });
+
+  it('refuses two columns that both say what photos are for', async () => {
+    const lines = ['photos/1.jpg,a,train,0', 'photos/2.jpg,b,test,1', 'photos/3.jpg,a,train,0', 'photos/4.jpg,b,val,1'];
+    await expect(open('path,label,use,is_test', ...lines)).rejects.toMatchObject({
+      code: 'bad-csv',
+      message: expect.stringMatching(/columns "use" and "is_test" both say what photos are for/) as string,
+    });
+  });
 });

@@ -58,6 +58,11 @@ describe.each(KINDS)('a %s', (kind) => {
       'seg_train/seg_train/a*3 seg_train/seg_train/b*3 seg_test/seg_test/b*2 seg_pred/seg_pred*4',
       'a 3 b 3 | b 2 |',
     ],
+    [
+      'training, validation and evaluation',
+      'training/a*3 training/b*3 validation/a*1 evaluation/b*2',
+      'a 3 b 3 | a 1 | b 2',
+    ],
     ['all three splits', 'train/a*3 train/b*3 dev/a*1 test/b*2', 'a 3 b 3 | a 1 | b 2'],
     ['a prefix of both', 'cells_train/a*3 cells_train/b*3 cells_test/a*2', 'a 3 b 3 | a 2 |'],
     ['years', 'train2017/a*3 train2017/b*3 val2017/b*2 annotations/x.json', 'a 3 b 3 | b 2 |'],
@@ -124,12 +129,17 @@ describe.each(KINDS)('a %s', (kind) => {
     ['cat*3 dog*5.heic', 'class-without-photos', /"dog" .* but 5 \.heic; convert/],
     ['cat*3.heic dog*5.bmp', 'no-photos', /it holds 5 \.bmp, 3 \.heic; convert/],
     ['a/batches.meta a/data_batch_1', 'no-photos', /CIFAR's python version \(pickles\).*binary version/],
-    ['cifar-100-python/meta cifar-100-python/train cifar-100-python/test', 'no-photos', /CIFAR's python version/],
+    [
+      'cifar-100-python/meta cifar-100-python/train cifar-100-python/test',
+      'no-photos',
+      /CIFAR's python version.*cifar-100-binary/,
+    ],
     ['train.tfrecord-00000-of-00010', 'no-photos', /TFRecord/],
     ['a/train-images-idx3-ubyte', 'no-photos', /MNIST's format/],
     ['data.npz', 'no-photos', /NumPy/],
     ['images.tar.gz', 'no-photos', /unpack it first/],
     ['train/Cat*3 train/dog*3 val/cat*3', 'unknown-class', /call it "Cat", as there/],
+    ['train/cat*3 train/dog*3 val/bird*3', 'unknown-class', /class "bird" of .*val is not in .*train/],
   ])('with %s is refused', async (layout, code, message) => {
     await expect(open(kind, layout)).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
   });
@@ -145,6 +155,14 @@ describe.each(KINDS)('a %s', (kind) => {
     [
       'train/nok*5 train/ok*5 test*2',
       /test is left out, since it has no class folders: 2 photos; a part of what trains validates$/,
+    ],
+    [
+      'train/a*5 train/b*5 test/unknown*2',
+      /unknown is left out, since it has no class folders: 2 photos; a part of what trains validates$/,
+    ],
+    [
+      'tiny/train/n1/images*5 tiny/train/n2/images*5 tiny/val/images*2 tiny/val/val_annotations.txt',
+      /images is left out, since it has no class folders: 2 photos; a part of what trains validates$/,
     ],
     [
       'train/a*5 train/b*5 val/a*1 seg_pred*4',

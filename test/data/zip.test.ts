@@ -83,7 +83,18 @@ describe('openZip', () => {
       // Code page 437 of DOS, where 0x82 is é.
       ...photos(Buffer.from([0x82]), { flags: 0 }),
     ]);
-    expect((await open()).classes).toEqual(['café', 'é', '日本']);
+    const { classes, contents } = await open();
+    expect(classes).toEqual(['café', 'é', '日本']);
+    expect(contents?.warnings).toEqual([
+      expect.stringMatching(/are not UTF-8, and are read as code page 437, such as é\/1\.jpg; where that is wrong/),
+    ]);
+  });
+
+  it('counts entries once whose names are written differently and lead to one file', async () => {
+    await write(empty('cat/1.jpg', 'cat/2.jpg', './cat/1.jpg', 'cat//2.jpg', 'dog/1.jpg', 'dog/2.jpg'));
+    const { train, val, contents } = await open();
+    expect([train.length, val.length]).toEqual([2, 2]);
+    expect(contents).toMatchObject({ found: 6, leftOut: { 'entries of the same name': 2 } });
   });
 
   it('heeds the Unicode field of a name', async () => {
