@@ -68,15 +68,19 @@ export function leftOutLines(leftOut: LeftOut, source: string): string[] {
   const thumbnails = (leftOut[REASONS.thumbnails] ?? 0) + (leftOut[REASONS.system] ?? 0);
   if ((leftOut[REASONS.thumbnails] ?? 0) > 0 || thumbnails > FEW)
     lines.push(`${files(thumbnails)} of thumbnails and of the system ${were(thumbnails)} left out of ${source}`);
-  for (const [reason, what] of [
-    [REASONS.brokenLink, 'links that lead nowhere'],
-    [REASONS.repeatedLink, 'links to folders that are counted already, or hold this one,'],
-    [REASONS.zipLink, 'links'],
-    [REASONS.special, 'pipes, sockets and devices'],
-    [REASONS.sameEntry, 'further entries of the same name'],
+  for (const [reason, one, several] of [
+    [REASONS.brokenLink, 'link that leads nowhere', 'links that lead nowhere'],
+    [
+      REASONS.repeatedLink,
+      'link to a folder that is counted already, or holds this one,',
+      'links to folders that are counted already, or hold this one,',
+    ],
+    [REASONS.zipLink, 'link', 'links'],
+    [REASONS.special, 'pipe, socket or device', 'pipes, sockets and devices'],
+    [REASONS.sameEntry, 'further entry of the same name', 'further entries of the same name'],
   ] as const) {
     const found = leftOut[reason] ?? 0;
-    if (found > 0) lines.push(`${found} ${what} ${were(found)} left out of ${source}`);
+    if (found > 0) lines.push(`${found} ${found === 1 ? one : several} ${were(found)} left out of ${source}`);
   }
   return lines;
 }

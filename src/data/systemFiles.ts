@@ -24,7 +24,7 @@ export function systemFolder(name: string): SystemKind | undefined {
 /** Whether a file of that name is none of the user's; `._x.jpg` is what macOS writes beside `x.jpg` on other systems' disks. */
 export function systemFile(name: string): SystemKind | undefined {
   const lower = name.toLowerCase();
-  if (lower.startsWith('synophoto_thumb_')) return 'thumbnails';
+  if (/^syno(?:photo|file)_thumb_/.test(lower)) return 'thumbnails';
   if (SYSTEM_FILES.has(lower) || name.startsWith('._')) return 'system files';
   return name.startsWith('.') ? 'hidden files' : undefined;
 }

@@ -147,22 +147,22 @@ describe("what is another's in a folder is not written over", () => {
     lock.release();
   });
 
-  it('a command that would write among the photos it reads', () => {
+  it('a command that would write among the photos it reads', async () => {
     const photos = join(at, 'pictures', 'train');
     const beside = /lies in the folder of the photos, .*, and would be taken for a class there; choose another folder/;
     const train = ['train', '--model', model, '--data', photos, '--epochs', '1'];
-    for (const out of [photos, join(photos, 'runs', 'first')]) expectNothingLost(beside, ...train, '--out', out);
-    expectNothingLost(beside, 'export', run, '--data', photos, '--format', 'web', '--out', photos);
-    expectNothingLost(beside, 'compile', '--model', model, '--data', photos, '--out', join(photos, 'artifacts'));
+    for (const out of [photos, join(photos, 'runs', 'first')]) await expectNothingLost(beside, ...train, '--out', out);
+    await expectNothingLost(beside, 'export', run, '--data', photos, '--format', 'web', '--out', photos);
+    await expectNothingLost(beside, 'compile', '--model', model, '--data', photos, '--out', join(photos, 'artifacts'));
   });
 
-  it('a command that is given a file in place of a folder', () => {
+  it('a command that is given a file in place of a folder', async () => {
     for (const args of [
       ['export', join(run, 'model.onnx'), '--out', join(at, 'again.onnx')],
       ['train', '--resume', join(run, 'model.onnx')],
       ['compile', '--model', model, '--classes', 'a,b', '--out', join(run, 'labels.txt')],
     ])
-      expectNothingLost(/holds no run|ENOTDIR/, ...args);
+      await expectNothingLost(/holds no run|ENOTDIR/, ...args);
   });
 
   it('ort-tl cache', () => {
