@@ -81,7 +81,7 @@ export { encodeTuned, type Learned, readLearned } from './export/run.js';
 export { checkWebFolder, webFolder, type WebOptions } from './export/webFolder.js';
 export { ImageClassifier, type ImageSize, type LoadOptions } from './runtime/classifier.js';
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
-export { checkPictures, type Explanation, PhotoExplainer } from './train/explain.js';
+export { checkPictures, type Explanation, PhotoExplainer } from './train/photoExplainer.js';
 export { predict, type ScoredClass } from './train/predict.js';
 
 // Runs side by side.

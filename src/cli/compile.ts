@@ -16,8 +16,8 @@ import {
 } from '../index.js';
 import { checkApart } from '../files.js';
 import { shared, wholeNumber } from './options.js';
-import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
-import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
+import { type HeadArguments, headFlags, headOptionsOf } from './headFlags.js';
+import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepFlags.js';
 import { warnOfPhotos } from './report.js';
 import type { Verb } from './verb.js';
 import { showBytes, showCount, showPercent, Terminal } from './terminal.js';

@@ -1,5 +1,5 @@
 import { inspect, type LayerReport, readModel } from '../index.js';
-import { headFlags, headOptionsOf } from './headOptions.js';
+import { headFlags, headOptionsOf } from './headFlags.js';
 import { shared, wholeNumber } from './options.js';
 import type { Verb } from './verb.js';
 import { showBytes, showCount, showPercent, table, Terminal } from './terminal.js';

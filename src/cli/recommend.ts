@@ -13,7 +13,7 @@ import {
   type RecommendOptions,
   UserError,
 } from '../index.js';
-import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
+import { type HeadArguments, headFlags, headOptionsOf } from './headFlags.js';
 import { Interruption } from './interruption.js';
 import {
   duration,
@@ -27,7 +27,7 @@ import {
   wholeNumber,
 } from './options.js';
 import { warnOfPhotos } from './report.js';
-import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
+import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepFlags.js';
 import { showBytes, showCount, showDuration, showPercent, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 

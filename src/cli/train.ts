@@ -31,7 +31,7 @@ import {
 } from '../index.js';
 import { checkApart } from '../files.js';
 import { jsonText } from '../text.js';
-import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentation.js';
+import { type AugmentationArguments, augmentationFlags, augmentationFrom } from './augmentationFlags.js';
 import { readConfig } from './config.js';
 import {
   duration,
@@ -47,8 +47,8 @@ import {
 import { Interruption } from './interruption.js';
 import { meterFor, reportRecommendation } from './recommend.js';
 import { reportTraining } from './report.js';
-import { type HeadArguments, headFlags, headOptionsOf } from './headOptions.js';
-import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepOptions.js';
+import { type HeadArguments, headFlags, headOptionsOf } from './headFlags.js';
+import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepFlags.js';
 import { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 import { inOurWords } from './wording.js';

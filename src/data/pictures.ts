@@ -7,7 +7,7 @@ import { fileErrorCode, makeFolder, writeFailed } from '../files.js';
 import { Random } from '../random.js';
 import { temporaryBeside, type TemporaryFolder } from '../temporary.js';
 import { drawScene, type Nuisance } from './scene.js';
-import { demoShapes, pretrainShapes, type Shape } from './shapes.js';
+import { demoShapes, pretrainShapes, type Shape } from './pictureShapes.js';
 
 export interface PictureOptions {
   /** `pretrain`: twenty forms and textures; `demo`: six kinds of things that are not among them. */

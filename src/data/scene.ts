@@ -1,5 +1,5 @@
 import type { Random } from '../random.js';
-import { round, type Shape } from './shapes.js';
+import { round, type Shape } from './pictureShapes.js';
 
 /** How far a scene hides what it shows; shares from 0 to 1. */
 export interface Nuisance {

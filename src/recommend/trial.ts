@@ -12,7 +12,7 @@ import { policyFileName } from '../policy/policy.js';
 import { Random } from '../random.js';
 import { Engine } from '../runtime/engine.js';
 import { argMax } from '../runtime/stepper.js';
-import { fillSlots } from '../train/features.js';
+import { fillSlots } from '../train/fillSlots.js';
 import { defaultLearningRate, type Settings, settingsOf, type TrainOptions } from '../train/options.js';
 import { startCompiling } from '../train/compiler.js';
 import { planningOf } from '../train/compileWithin.js';

@@ -1,5 +1,5 @@
 import * as ort from './ort.js';
-import { EXPLAIN, explainingModel } from '../artifacts/explain.js';
+import { EXPLAIN, explainingModel } from '../artifacts/explainingModel.js';
 import { PIXELS, type Preprocessing } from '../artifacts/manifest.js';
 import { encodeModel, readModel } from '../onnx/model.js';
 

@@ -32,7 +32,10 @@ export interface ProviderState {
 
 /** Whether a provider runs on this machine; tried out in a process of its own. @throws MachineError where none can be started. */
 export async function probeProvider(name: Provider): Promise<ProviderState> {
-  const child = spawn(process.execPath, [entryPoint('probe'), name], { stdio: ['ignore', 'ignore', 'pipe'], timeout: 30_000 });
+  const child = spawn(process.execPath, [entryPoint('probe'), name], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: 30_000,
+  });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   const available = await new Promise<boolean>((resolve, reject) => {

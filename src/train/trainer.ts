@@ -28,7 +28,7 @@ import { compileWithin, planningOf } from './compileWithin.js';
 import { type Identity, NO_STEPS, type Progress, readLast, writeLast } from './checkpoint.js';
 import { classifyPhotos } from './classify.js';
 import type { EndedBy, EpochResult, FinalPart, PhotoAccount, Summary, TrainEvent } from './events.js';
-import { checkMemory, type Filling, fillSlots, type FillOptions } from './features.js';
+import { checkMemory, type Filling, fillSlots, type FillOptions } from './fillSlots.js';
 import { summaryOfFinished } from './finishedRun.js';
 import { drawRange, rangeOfRates, smoothed, valleyOf } from './learningRateRange.js';
 import { isBetter, type Metrics, metricsOf, predictionOf } from './metrics.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import yargs from 'yargs';
-import { augmentationFlags, augmentationFrom } from '../../src/cli/augmentation.js';
+import { augmentationFlags, augmentationFrom } from '../../src/cli/augmentationFlags.js';
 
 const parse = (line: string) => augmentationFrom(yargs().options(augmentationFlags).parseSync(line));
 

@@ -5,7 +5,7 @@ import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ImageFolder } from '../../src/data/imageFolder.js';
 import { drawPictures } from '../../src/data/pictures.js';
-import { demoShapes, pretrainShapes } from '../../src/data/shapes.js';
+import { demoShapes, pretrainShapes } from '../../src/data/pictureShapes.js';
 import { sha256 } from '../../src/files.js';
 import { built, killed, startScript } from '../processes.js';
 

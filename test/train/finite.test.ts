@@ -18,7 +18,7 @@ import { recommend } from '../../src/recommend/recommend.js';
 import { ImageClassifier } from '../../src/runtime/classifier.js';
 import { readLast, writeLast } from '../../src/train/checkpoint.js';
 import { evaluate } from '../../src/train/evaluate.js';
-import { PhotoExplainer } from '../../src/train/explain.js';
+import { PhotoExplainer } from '../../src/train/photoExplainer.js';
 import type { TrainOptions } from '../../src/train/options.js';
 import { predict } from '../../src/train/predict.js';
 import { Trainer } from '../../src/train/trainer.js';
