@@ -35,8 +35,9 @@ export { parsePolicy, type Policy, policyFileName } from './policy/policy.js';
 // Photos.
 export { type Augmentation, mixesPhotos, parseAugmentation, variesPhotos } from './data/augment/augmentation.js';
 export { balancedClassWeights } from './data/classBalance.js';
-export type { CifarOptions, CifarRecord } from './data/cifar.js';
-export type { Contents, Dataset, OpenOptions, Photo, Unlabelled } from './data/dataset.js';
+export type { CifarOptions } from './data/cifar.js';
+export type { CifarRecord, Photo, Unlabelled, ZipEntry } from './data/photo.js';
+export type { Contents, Dataset, OpenOptions } from './data/dataset.js';
 export { decodePixels } from './data/decode.js';
 export type { DuplicateCounts } from './data/duplicates.js';
 export { findPhotos, type FoundPhotos } from './data/findPhotos.js';
@@ -45,7 +46,6 @@ export { ImageFolder } from './data/imageFolder.js';
 export type { LeftOut } from './data/leftOut.js';
 export { openDataset } from './data/openDataset.js';
 export { drawPictures, type PictureOptions } from './data/pictures.js';
-export type { ZipEntry } from './data/zip.js';
 
 // What the frozen part gives, kept on disk.
 export { type CacheEntry, defaultCacheFolder, listCache, prunable, removeFromCache } from './cache/cacheFolder.js';

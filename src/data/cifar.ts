@@ -5,15 +5,7 @@ import { messageOf, UserError } from '../errors.js';
 import { fileReason, MOST_BYTES, readRegularFile } from '../files.js';
 import { type Dataset, datasetOf, type Found, type OpenOptions } from './dataset.js';
 import { LeftOutCounts } from './leftOut.js';
-import type { Picture } from './photo.js';
-
-/** One image of a CIFAR file. */
-export interface CifarRecord {
-  readonly kind: 'cifar';
-  readonly file: string;
-  /** Where its first pixel lies, in bytes. */
-  readonly offset: number;
-}
+import type { CifarRecord, Picture } from './photo.js';
 
 export interface CifarOptions extends OpenOptions {
   /** Which of CIFAR-100's two labels; default fine. */

@@ -1,5 +1,5 @@
 import type { Random } from '../random.js';
-import type { Photo } from './dataset.js';
+import type { Photo } from './photo.js';
 
 /**
  * Weight of each class in the loss such that all count alike: photos / (classes · photos of the class), as scikit-learn's

@@ -1,28 +1,10 @@
 import { LONGEST_LABEL } from '../artifacts/manifest.js';
 import { UserError } from '../errors.js';
 import { Random } from '../random.js';
-import type { CifarRecord } from './cifar.js';
 import { type LeftOut, LeftOutCounts, leftOutLines, REASONS } from './leftOut.js';
 import { NAMED_EXTENSIONS } from './photoTypes.js';
 import { roleOf } from './splitNames.js';
-import type { ZipEntry } from './zip.js';
-
-/** Plain data, so that it crosses threads; `readPhoto` reads it. */
-export interface Photo {
-  /**
-   * Its file; for a photo inside another file a name such as `pets.zip/cat/1.jpg`. What is not UTF-8 in it is shown as `\xe9`, and
-   * `rawPath` opens it.
-   */
-  readonly path: string;
-  /** Index into the data set's classes. */
-  readonly label: number;
-  /** Where it lies when it is no file of its own. */
-  readonly inside?: ZipEntry | CifarRecord;
-  /** The bytes of a path that is not UTF-8, each as the character of its number (Latin-1). */
-  readonly rawPath?: string;
-}
-
-export type Unlabelled = Omit<Photo, 'label'>;
+import type { Photo, Unlabelled } from './photo.js';
 
 export interface Dataset {
   /** Sorted by code unit; of CIFAR files in the order of their labels. */

@@ -5,9 +5,9 @@ import { enlarge, neededPixels } from './enlarge.js';
 import { NotRead } from './fileKind.js';
 import { Gate } from './gate.js';
 import { centredView, type Size, type View } from './geometry.js';
-import type { Unlabelled } from './dataset.js';
+import type { PhotoContent, Picture, Unlabelled } from './photo.js';
 import { type OpenPhoto, openPhoto } from './openPhoto.js';
-import { type PhotoContent, type Picture, readPhoto } from './photo.js';
+import { readPhoto } from './readPhoto.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
 
 export { decoderVersion, sharpVersion } from './openPhoto.js';

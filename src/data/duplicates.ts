@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
-import type { Photo } from './dataset.js';
-import { contentHash, type PhotoContent } from './photo.js';
+import type { Photo, PhotoContent } from './photo.js';
+import { contentHash } from './readPhoto.js';
 
 /** How many photos have the same content as others. */
 export interface DuplicateCounts {

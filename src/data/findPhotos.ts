@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { UserError } from '../errors.js';
-import type { Unlabelled } from './dataset.js';
+import type { Unlabelled } from './photo.js';
 import { firstBytesOf, listFolder } from './folderListing.js';
 import { leftOutLines, someTypes } from './leftOut.js';
 import { otherFormatIn } from './otherFormats.js';

@@ -4,7 +4,7 @@ import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { UserError } from '../errors.js';
 import { fileReason } from '../files.js';
-import type { Unlabelled } from './dataset.js';
+import type { Unlabelled } from './photo.js';
 import { openablePath, shownName } from './fileNames.js';
 import { SIGNATURE_BYTES } from './photoTypes.js';
 import { systemFolder } from './systemFiles.js';

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
-import type { Unlabelled } from './dataset.js';
+import type { Unlabelled } from './photo.js';
 import { decodePixels } from './decode.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
 

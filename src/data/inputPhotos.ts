@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { TextDecoder } from 'node:util';
-import type { Unlabelled } from './dataset.js';
+import type { Unlabelled } from './photo.js';
 import { shownName } from './fileNames.js';
 import { encodingOf } from './listText.js';
 import { beginsAsPicture } from './photoTypes.js';

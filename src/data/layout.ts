@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { UserError } from '../errors.js';
-import type { FoundSplit, FoundSplits, Unlabelled } from './dataset.js';
+import type { FoundSplit, FoundSplits } from './dataset.js';
+import type { Unlabelled } from './photo.js';
 import { type LeftOutCounts, REASONS, someTypes } from './leftOut.js';
 import { otherFormatIn } from './otherFormats.js';
 import { isOtherPicture } from './photoTypes.js';

@@ -1,11 +1,40 @@
-import { MachineError, UserError } from '../errors.js';
-import { fileErrorCode, fileReason, readRegularFile, sha256 } from '../files.js';
-import { machineErrorOf } from '../machineError.js';
-import { readCifarRecord } from './cifar.js';
-import type { Unlabelled } from './dataset.js';
-import { openablePath } from './fileNames.js';
-import { Turns } from './turns.js';
-import { readZipEntry } from './zip.js';
+/** Plain data, so that it crosses threads; `readPhoto` reads it. */
+export interface Photo {
+  /**
+   * Its file; for a photo inside another file a name such as `pets.zip/cat/1.jpg`. What is not UTF-8 in it is shown as `\xe9`, and
+   * `rawPath` opens it.
+   */
+  readonly path: string;
+  /** Index into the data set's classes. */
+  readonly label: number;
+  /** Where it lies when it is no file of its own. */
+  readonly inside?: ZipEntry | CifarRecord;
+  /** The bytes of a path that is not UTF-8, each as the character of its number (Latin-1). */
+  readonly rawPath?: string;
+}
+
+export type Unlabelled = Omit<Photo, 'label'>;
+
+/** Where a photo lies in a zip file. */
+export interface ZipEntry {
+  readonly kind: 'zip';
+  readonly archive: string;
+  /** Where the entry's header begins, in bytes. */
+  readonly offset: number;
+  readonly compressedBytes: number;
+  readonly bytes: number;
+  /** 0 for none, 8 for deflate. */
+  readonly compressionMethod: number;
+  readonly crc32: number;
+}
+
+/** One image of a CIFAR file. */
+export interface CifarRecord {
+  readonly kind: 'cifar';
+  readonly file: string;
+  /** Where its first pixel lies, in bytes. */
+  readonly offset: number;
+}
 
 /** uint8 RGB, row by row, [height, width, 3]. */
 export interface Picture {
@@ -16,46 +45,3 @@ export interface Picture {
 
 /** What a photo consists of: an encoded file's bytes, or pixels. */
 export type PhotoContent = Buffer | Picture;
-
-/** A file of more bytes is no photo. */
-const LARGEST_PHOTO_BYTES = 2 ** 30;
-/** Files that are open at once: many photos are read ahead, and a process may open few, 256 on macOS. */
-const MOST_OPEN = 8;
-const turns = new Turns(MOST_OPEN);
-
-/** @throws UserError `unreadable-photo`, MachineError where it is not the photo's fault. */
-export async function readPhoto(photo: Unlabelled): Promise<PhotoContent> {
-  while (true) {
-    try {
-      return await turns.take(() => readContent(photo));
-    } catch (thrown) {
-      const isLimit = thrown instanceof MachineError && thrown.code === 'out-of-files';
-      if (!isLimit || !turns.lessen()) throw thrown;
-    }
-  }
-}
-
-async function readContent(photo: Unlabelled): Promise<PhotoContent> {
-  const { path, inside } = photo;
-  try {
-    if (inside?.kind === 'zip') return await readZipEntry(inside);
-    if (inside?.kind === 'cifar') return await readCifarRecord(inside);
-    const bytes = await readRegularFile(openablePath(photo), LARGEST_PHOTO_BYTES);
-    if (bytes.length === 0) throw new Error('it is empty');
-    return bytes;
-  } catch (cause) {
-    const machine = machineErrorOf(cause);
-    if (machine) throw machine;
-    // Node.js puts U+FFFD for what is not UTF-8 in its arguments.
-    const isOdd = path.includes('\ufffd') && fileErrorCode(cause) === 'ENOENT';
-    const reason = isOdd
-      ? 'its name is not UTF-8, which an argument cannot carry; name the folder it lies in, or rename it (convmv)'
-      : fileReason(cause);
-    throw new UserError('unreadable-photo', `cannot read ${path}: ${reason}`, { cause });
-  }
-}
-
-/** Hexadecimal SHA-256: the same for the same content, whatever it is called and wherever it lies. */
-export function contentHash(content: PhotoContent): string {
-  return sha256('pixels' in content ? content.pixels : content);
-}

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.js';
-import type { Photo } from './dataset.js';
+import type { Photo } from './photo.js';
 import { decodePhoto } from './decode.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
 

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.js';
-import type { Unlabelled } from './dataset.js';
+import type { Unlabelled } from './photo.js';
 
 /** The photos that could not be read, and how many are too many. */
 export class SkippedPhotos {

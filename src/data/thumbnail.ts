@@ -1,6 +1,6 @@
-import type { Unlabelled } from './dataset.js';
+import type { Unlabelled } from './photo.js';
 import { withPhoto } from './decode.js';
-import { readPhoto } from './photo.js';
+import { readPhoto } from './readPhoto.js';
 
 /** A small JPEG of a photo, its longer side `side` pixels. @throws UserError `unreadable-photo`. */
 export async function thumbnailOf(photo: Unlabelled, side: number): Promise<Buffer> {

@@ -1,4 +1,4 @@
-import type { Unlabelled } from './dataset.js';
+import type { Unlabelled } from './photo.js';
 import { LeftOutCounts, REASONS } from './leftOut.js';
 import { beginsAsPhoto, isPhotoName, kindOf, mayBePhoto } from './photoTypes.js';
 import { systemFile, systemFolder } from './systemFiles.js';

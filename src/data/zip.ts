@@ -3,25 +3,13 @@ import { buffer } from 'node:stream/consumers';
 import { crc32 } from 'node:zlib';
 import { Entry as ArchiveEntry, getFileNameLowLevel, openPromise, validateFileName, type ZipFile } from 'yauzl';
 import { messageOf, UserError } from '../errors.js';
-import { type Dataset, datasetOf, type Found, type OpenOptions, type Unlabelled } from './dataset.js';
+import { type Dataset, datasetOf, type Found, type OpenOptions } from './dataset.js';
+import type { Unlabelled, ZipEntry } from './photo.js';
 import { readLayout } from './layout.js';
 import { LeftOutCounts, REASONS } from './leftOut.js';
 import { isPhotoName, NAMED_EXTENSIONS, SIGNATURE_BYTES } from './photoTypes.js';
 import { systemFile, systemFolder } from './systemFiles.js';
 import { type Entry, type Listing, treeOf } from './tree.js';
-
-/** Where a photo lies in a zip file. */
-export interface ZipEntry {
-  readonly kind: 'zip';
-  readonly archive: string;
-  /** Where the entry's header begins, in bytes. */
-  readonly offset: number;
-  readonly compressedBytes: number;
-  readonly bytes: number;
-  /** 0 for none, 8 for deflate. */
-  readonly compressionMethod: number;
-  readonly crc32: number;
-}
 
 const EXPECTED = `expected a zip file with one folder for each class, <class>/*.jpg (or ${NAMED_EXTENSIONS.slice(1).join(' ')}), or a Teachable Machine image project (.tm)`;
 /** A photo of more bytes than this is rather a bomb; at most a few are unpacked at once. */

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { METADATA } from '../artifacts/manifest.js';
-import { type Dataset, evenly, type Photo } from '../data/dataset.js';
+import { type Dataset, evenly } from '../data/dataset.js';
+import type { Photo } from '../data/photo.js';
 import { openablePath } from '../data/fileNames.js';
 import { findPhotos } from '../data/findPhotos.js';
 import { labelIndex } from '../data/labels.js';

@@ -1,6 +1,5 @@
-import type { Photo } from '../data/dataset.js';
+import type { Photo, Picture } from '../data/photo.js';
 import { decodePhoto, decodeWhole } from '../data/decode.js';
-import type { Picture } from '../data/photo.js';
 import { PhotoReader } from '../data/photoReader.js';
 import { UserError } from '../errors.js';
 import { median } from '../bench/statistics.js';

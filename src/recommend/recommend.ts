@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { classifierOf } from '../artifacts/prepare.js';
 import { mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
-import type { Photo } from '../data/dataset.js';
+import type { Photo } from '../data/photo.js';
 import type { Meter } from '../energy/meter.js';
 import { UserError } from '../errors.js';
 import { temporaryFolder } from '../temporary.js';

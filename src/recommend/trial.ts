@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Manifest } from '../artifacts/manifest.js';
-import type { Photo } from '../data/dataset.js';
+import type { Photo } from '../data/photo.js';
 import { decoderVersion } from '../data/decode.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';

@@ -1,4 +1,4 @@
-import type { Photo } from '../data/dataset.js';
+import type { Photo } from '../data/photo.js';
 import { PhotoReader } from '../data/photoReader.js';
 import type { UserError } from '../errors.js';
 import type { ImageClassifier } from '../runtime/classifier.js';

@@ -1,5 +1,5 @@
 import type { Preprocessing } from '../artifacts/manifest.js';
-import type { Photo } from '../data/dataset.js';
+import type { Photo } from '../data/photo.js';
 import { PhotoReader } from '../data/photoReader.js';
 import { UserError } from '../errors.js';
 import { notFinite } from '../finite.js';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Unlabelled } from '../data/dataset.js';
+import type { Unlabelled } from '../data/photo.js';
 import { decodePixels } from '../data/decode.js';
 import { drawHeatMap, isHeatMap } from '../data/heatMap.js';
 import { labelIndex } from '../data/labels.js';

@@ -1,4 +1,4 @@
-import type { Unlabelled } from '../data/dataset.js';
+import type { Unlabelled } from '../data/photo.js';
 import { decodePixels } from '../data/decode.js';
 import { allFinite, notFinite } from '../finite.js';
 import type { ImageClassifier } from '../runtime/classifier.js';

@@ -1,6 +1,7 @@
 import type { Compiled } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
-import type { Dataset, Photo } from '../data/dataset.js';
+import type { Dataset } from '../data/dataset.js';
+import type { Photo } from '../data/photo.js';
 import { UserError } from '../errors.js';
 import { passOn } from '../passOn.js';
 import { FrozenPart } from '../quantize/frozenPart.js';

@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readFileSync, rmSync, statSync, truncateSyn
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FILES } from '../artifacts/compile.js';
-import type { Photo } from '../data/dataset.js';
+import type { Photo } from '../data/photo.js';
 import { thumbnailOf } from '../data/thumbnail.js';
 import { UserError } from '../errors.js';
 import { writeFailed, writeFileAtomically } from '../files.js';

@@ -8,7 +8,7 @@ import { Records } from '../../src/bench/records.js';
 import { readSuite } from '../../src/bench/suite.js';
 import { readConfig } from '../../src/cli/config.js';
 import { drawPictures } from '../../src/data/pictures.js';
-import { readPhoto } from '../../src/data/photo.js';
+import { readPhoto } from '../../src/data/readPhoto.js';
 import { readDelta } from '../../src/export/delta.js';
 import { readModel } from '../../src/onnx/model.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';

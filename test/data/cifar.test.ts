@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openCifar } from '../../src/data/cifar.js';
 import { decodePhoto } from '../../src/data/decode.js';
-import { readPhoto } from '../../src/data/photo.js';
+import { readPhoto } from '../../src/data/readPhoto.js';
 import type { Preprocessing } from '../../src/artifacts/manifest.js';
 import { CIFAR_10 } from '../models.js';
 

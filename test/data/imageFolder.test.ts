@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Dataset } from '../../src/data/dataset.js';
 import { ImageFolder } from '../../src/data/imageFolder.js';
-import { readPhoto } from '../../src/data/photo.js';
+import { readPhoto } from '../../src/data/readPhoto.js';
 import { makePipe } from './layoutCases.js';
 
 let folder: string;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Photo } from '../../src/data/dataset.js';
+import type { Photo } from '../../src/data/photo.js';
 import { PhotoReader } from '../../src/data/photoReader.js';
 import type { Preprocessing } from '../../src/artifacts/manifest.js';
 import { SkippedPhotos } from '../../src/data/skippedPhotos.js';

@@ -1,8 +1,8 @@
 import { Random } from '../../random.js';
-import type { Unlabelled } from '../dataset.js';
+import type { PhotoContent, Unlabelled } from '../photo.js';
 import { decodeContent } from '../decode.js';
 import { centredView } from '../geometry.js';
-import { contentHash, type PhotoContent, readPhoto } from '../photo.js';
+import { contentHash, readPhoto } from '../readPhoto.js';
 import type { Preprocessing } from '../../artifacts/manifest.js';
 import type { Augmentation } from './augmentation.js';
 import { colourJitter } from './colourJitter.js';
