@@ -246,11 +246,3 @@ it('leaves nothing on a full disk', (context) => {
     disk.unmount();
   }
 });
-
-it('exports a run of the demo without being told what it began with', () => {
-  const out = join(at, 'demo');
-  expect(cli(['demo', '--epochs', '1', '--out', out]).status).toBe(0);
-  const ran = cli(['export', join(out, 'F1C1'), '--out', join(at, 'demo.onnx'), '--json']);
-  expect(ran).toMatchObject({ status: 0, stderr: '' });
-  expect(JSON_PARITY.parse(JSON.parse(ran.stdout)).photos).toBe(256);
-});

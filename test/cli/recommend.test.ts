@@ -11,7 +11,7 @@ const common = ['--model', SMALL_CNN, '--data', 'photos', '--epochs', '2', '--th
 const ask = (...args: string[]) => cli(['recommend', ...common, '--policies', 'F1C0,F1C1', ...args], work);
 
 beforeAll(async () => {
-  await drawPictures(join(work, 'photos'), { set: 'demo', trainPerClass: 40, valPerClass: 5, size: 48, seed: 2 });
+  await drawPictures(join(work, 'photos'), { set: 'demo', trainPerClass: 24, valPerClass: 5, size: 48, seed: 2 });
 });
 
 describe('ort-tl recommend', () => {

@@ -45,12 +45,16 @@ describe('the package, installed in an empty project', () => {
 
   it('runs its command', async ({ skip }) => {
     if (offline) skip('the npm registry is out of reach');
-    const { stdout } = await run('npx', ['--no-install', 'ort-tl', 'demo', '--epochs', '1', '--json'], {
-      cwd: project,
-    });
-    const summaries = JSON.parse(stdout) as { policy: string; verified: { photos: number; agreeing: number } }[];
-    expect(summaries.map(({ policy }) => policy)).toEqual(['F1C0', 'F1C1']);
-    for (const { verified } of summaries) expect(verified.agreeing).toBe(verified.photos);
+    await writeFile(
+      join(project, 'draw.mjs'),
+      `import { drawPictures } from 'ort-tl';
+       await drawPictures('pictures', { set: 'demo', trainPerClass: 4, valPerClass: 2, seed: 0 });`,
+    );
+    await run(process.execPath, ['draw.mjs'], { cwd: project });
+    const model = join('node_modules', 'ort-tl', 'models', 'small_cnn.onnx');
+    const flags = ['--model', model, '--data', 'pictures', '--epochs', '1', '--json'];
+    const { stdout } = await run('npx', ['--no-install', 'ort-tl', 'train', ...flags], { cwd: project });
+    expect(JSON.parse(stdout)).toMatchObject({ policy: 'F1C1', verified: { photos: 12, agreeing: 12 } });
   }, 120_000);
 
   it('is a library for ES modules and, by dynamic import, for CommonJS', async ({ skip }) => {
