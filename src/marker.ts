@@ -1,5 +1,6 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { isFolderItself, writeFailed } from './files.js';
 import { packageVersion } from './version.js';
@@ -40,4 +41,25 @@ export function isMarked(folder: string, purpose: Purpose): boolean {
 /** Whether ort-tl made the folder for `purpose`, and there is a folder and no link to one, which could lie anywhere. */
 export function isOwnFolder(folder: string, purpose: Purpose): boolean {
   return isFolderItself(folder) && isMarked(folder, purpose);
+}
+
+/** Something may still arrive in a folder that is being removed. */
+const REMOVAL = { recursive: true, force: true, maxRetries: 3, retryDelay: 10 } as const;
+
+/** Removes a marked folder, its marker last: what a signal, or who still writes there, leaves of it is known as ort-tl's later. */
+export async function removeMarked(folder: string, purpose: Purpose): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const path of unmarkedIn(folder, purpose, names)) await rm(path, REMOVAL);
+  await rm(folder, REMOVAL);
+}
+
+/** {@link removeMarked}, synchronously. */
+export function removeMarkedSync(folder: string, purpose: Purpose): void {
+  for (const path of unmarkedIn(folder, purpose, readdirSync(folder))) rmSync(path, REMOVAL);
+  rmSync(folder, REMOVAL);
+}
+
+function unmarkedIn(folder: string, purpose: Purpose, names: readonly string[]): string[] {
+  const marker = basename(markerIn(folder, purpose));
+  return names.filter((name) => name !== marker).map((name) => join(folder, name));
 }

@@ -1,11 +1,10 @@
-import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { lstatSync, mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { UserError } from './errors.js';
 import { fileReason } from './files.js';
 import { type FolderLock, isLocked, lockFolder } from './lock.js';
-import { isOwnFolder, mark } from './marker.js';
+import { isOwnFolder, mark, removeMarked, removeMarkedSync } from './marker.js';
 import { onExit } from './onExit.js';
 
 const NAME = 'ort-tl-';
@@ -43,7 +42,7 @@ function temporaryIn(parent: string, prefix: string): TemporaryFolder {
   const path = mkdtempSync(join(parent, prefix));
   let lock: FolderLock | undefined;
   const removeNow = () => {
-    rmSync(path, { recursive: true, force: true });
+    removeMarkedSync(path, 'temporary');
   };
   try {
     lock = lockFolder(path, 'using it');
@@ -57,10 +56,11 @@ function temporaryIn(parent: string, prefix: string): TemporaryFolder {
   return {
     path,
     remove: async () => {
-      forget();
       lock.release();
       // What was under way may still arrive.
-      await rm(path, { recursive: true, force: true, maxRetries: 3 });
+      await removeMarked(path, 'temporary');
+      // Not earlier: what a signal leaves of it would have no marker any more.
+      forget();
     },
   };
 }
@@ -71,7 +71,7 @@ function removeLeftovers(parent: string, prefix: string): void {
     if (!name.startsWith(prefix) || !isOwnFolder(path, 'temporary')) continue;
     try {
       if (isOthers(path) || isLocked(path)) continue;
-      rmSync(path, { recursive: true, force: true });
+      removeMarkedSync(path, 'temporary');
     } catch {
       // Another process removes it too.
     }

@@ -1,12 +1,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../errors.js';
 import { writeFailed } from '../files.js';
 import { refuseForeign } from '../foreignFiles.js';
 import { checkUnlocked, type FolderLock, isLocked, LOCK_FILE, lockFolder } from '../lock.js';
-import { isMarked, isOwnFolder, mark, markerIn } from '../marker.js';
+import { isMarked, isOwnFolder, mark, markerIn, removeMarked, removeMarkedSync } from '../marker.js';
 import { onExit } from '../onExit.js';
 import { recordOf } from './records.js';
 
@@ -56,12 +55,15 @@ export class SuiteFolder {
     try {
       const path = mkdtempSync(join(this.out, WORK));
       mark(path, 'suite-work');
-      const forget = onExit(() => rmSync(path, { recursive: true, force: true }));
+      const forget = onExit(() => {
+        removeMarkedSync(path, 'suite-work');
+      });
       return {
         path,
         remove: async () => {
+          await removeMarked(path, 'suite-work');
+          // Not earlier: what a signal leaves of it is removed by that.
           forget();
-          await removeAll(path);
         },
       };
     } catch (thrown) {
@@ -100,7 +102,5 @@ async function removeWork(work: string): Promise<void> {
   const until = performance.now() + PATIENCE_MS;
   while (isLocked(join(work, RUN)) && performance.now() < until) await sleep(LOOK_EVERY_MS);
   checkUnlocked(join(work, RUN));
-  await removeAll(work);
+  await removeMarked(work, 'suite-work');
 }
-
-const removeAll = (folder: string) => rm(folder, { recursive: true, force: true, maxRetries: 3 });

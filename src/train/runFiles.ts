@@ -14,7 +14,7 @@ import {
 } from '../files.js';
 import { refuseForeign } from '../foreignFiles.js';
 import { isLocked, lockFolder } from '../lock.js';
-import { isMarked, isOwnFolder, mark, markerIn } from '../marker.js';
+import { isMarked, isOwnFolder, mark, markerIn, removeMarkedSync } from '../marker.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 
 export const FLOAT_MODEL = 'model_float32.onnx';
@@ -164,8 +164,7 @@ export function removeNext(folder: string): void {
   const next = join(folder, NEXT);
   // Where the process was killed while it made the folder, there is no more in it than a part of the marker.
   const isBegun = () => entriesOf(next).every((name) => join(next, name) === markerIn(next, 'next-run'));
-  if (isFolderItself(next) && (isMarked(next, 'next-run') || isBegun()))
-    rmSync(next, { recursive: true, force: true, maxRetries: 3 });
+  if (isFolderItself(next) && (isMarked(next, 'next-run') || isBegun())) removeMarkedSync(next, 'next-run');
 }
 
 /** Decides that the new run takes the old one's place: {@link settleLocked} carries it out, and whoever comes next if that is cut off. */

@@ -23,6 +23,8 @@ export const WAYS = {
 export type Way = keyof typeof WAYS;
 export const ways = Object.keys(WAYS) as Way[];
 
+/** How `--policy auto` refuses a limit in which nothing can be trained. */
+const REFUSED_LIMIT = /^ort-tl: no policy stays inside the limits/m;
 /** How long a command may take to end, beside what {@link Hindrance} excuses. */
 const LONGEST_MS = 5000;
 /** How long a process of ort-tl may outlive the one that was started, and that no longer waits for it. */
@@ -261,8 +263,8 @@ class Try {
       .trim();
     if (ending) {
       this.checkEnding(ending, stderr);
-      // What SIGKILL has left, the next command is to clear away, and so what a second signal has left in the cache, into which a thread writes.
-      if (way !== 'kill') this.checkLeftovers('', way === 'twice' ? { ...place, cache: '' } : place);
+      // What SIGKILL has left, the next command is to clear away, and so what a second signal has left where threads write.
+      if (way !== 'kill') this.checkLeftovers('', way === 'twice' ? { ...place, cache: '', temporary: '' } : place);
       if (way === 'kill' || way === 'twice') makeOld(place);
       const damaged = [...damagedIn(place.work), ...(killCase.faults?.(place, stdout) ?? [])];
       if (damaged.length > 0) row.damaged++;
@@ -351,6 +353,7 @@ class Try {
   }
 
   private checkEnding({ code }: Ending, stderr: string): void {
+    if (this.way === 'limit' && code === 2 && REFUSED_LIMIT.test(stderr)) return;
     const codes: readonly number[] = WAYS[this.way];
     if (code !== 0 && !codes.includes(code)) this.what.push(`exit code ${code}, not ${codes.join(' or ')}`);
     if (BROKEN.test(stderr)) this.what.push('what it says is of a bug');
