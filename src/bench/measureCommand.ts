@@ -110,7 +110,13 @@ async function runBehindShell(command: readonly string[], options: MeasureOption
   const control = child.stdio[3];
   if (!(control instanceof Duplex)) throw new Error('the shell has no control channel');
   const closed = closeOf(child, options, child.stdio[4]);
-  const answers = createInterface({ input: control })[Symbol.asyncIterator]();
+  const lines = createInterface({ input: control });
+  // A shell that is killed may reset the connection in place of ending it.
+  control.on('error', () => {
+    lines.close();
+  });
+  letLifelineBreak(child, SHELL_LIFELINE);
+  const answers = lines[Symbol.asyncIterator]();
   const { pid } = child;
   await answers.next();
   const storageBefore = pid === undefined ? undefined : storageBytes(pid);
@@ -133,7 +139,6 @@ async function runBehindShell(command: readonly string[], options: MeasureOption
   const storage = pid === undefined ? undefined : storageBytes(pid);
   const energyRead = await energy.stop(cpu ? cpu.user + cpu.system : null);
   control.end('\n');
-  control.on('error', () => undefined);
   await closed;
   // Without an answer the shell itself was killed, and the command's fate is unknown.
   const exitCode = answer.done ? 128 + constants.signals.SIGKILL : Number(answer.value);
@@ -175,6 +180,7 @@ async function runDirectly(command: readonly string[], options: MeasureOptions):
     });
   });
   const closed = closeOf(child, options, child.stderr);
+  letLifelineBreak(child, DIRECT_LIFELINE);
   const processes = () => (child.pid === undefined ? [] : [child.pid]);
   const stopEnding = endOnAbort(options, processes);
   const stopPassing = passSignals(options, processes);
@@ -205,6 +211,11 @@ const DIRECT_LIFELINE = 3;
 
 /** A pipe that nothing is written to. Its end says that this process has ended. */
 const lifelineOf = ({ endsWithUs }: MeasureOptions): 'pipe'[] => (endsWithUs ? ['pipe'] : []);
+
+/** Whoever is killed at the other end breaks it, which is told by its exit. */
+function letLifelineBreak({ stdio }: ChildProcess, descriptor: number): void {
+  stdio[descriptor]?.on('error', () => undefined);
+}
 
 function envOf({ env = userEnvironment(), endsWithUs }: MeasureOptions, descriptor: number): NodeJS.ProcessEnv {
   return endsWithUs ? { ...env, [LIFELINE]: String(descriptor) } : env;

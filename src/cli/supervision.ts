@@ -55,6 +55,8 @@ function runSupervised(limit: MemoryLimit, tell: Tell, verb: string | undefined)
     env: { ...process.env, [SUPERVISED]: '1', [LIFELINE]: String(DESCRIPTOR) },
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
   });
+  // A command that is killed may break it, which is told by its exit.
+  child.stdio[DESCRIPTOR]?.on('error', () => undefined);
   passSignals(child);
   // The trainings of a suite each look at what is taken: one that takes too much ends, and the suite goes on with the next.
   if (verb !== 'bench')
