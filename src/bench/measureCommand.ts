@@ -10,7 +10,7 @@ import { messageOf, UserError } from '../errors.js';
 import { LIFELINE } from '../lifeline.js';
 import { onExit } from '../onExit.js';
 import { userEnvironment } from '../runtime/telemetry.js';
-import { childSeconds, memoryOf, processTree, storageBytes } from './processTree.js';
+import { childSeconds, isCopyOf, memoryOf, processTree, storageBytes } from './processTree.js';
 
 /** What a command cost. What could not be measured is null, and `notes` say why. */
 export interface Measurement {
@@ -129,7 +129,9 @@ async function runBehindShell(command: readonly string[], options: MeasureOption
   const processes = () => (pid === undefined ? [] : processTree(pid).filter((each) => each !== pid && each !== watch));
   const memory = new PeakMemory(processes);
   const stopEnding = endOnAbort(options, processes);
-  const stopPassing = passSignals(options, processes);
+  // The shell's copy, before it runs the command, would drop a signal.
+  const begun = () => processes().filter((each) => pid !== undefined && !isCopyOf(each, pid));
+  const stopPassing = passSignals(options, begun);
   const answer = await answers.next();
   const wallSeconds = (performance.now() - began) / 1000;
   stopEnding();

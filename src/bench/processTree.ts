@@ -18,6 +18,12 @@ function childrenOf(pid: number): number[] {
   }
 }
 
+/** Whether a process that a shell has forked is still its copy, which takes signals as the shell does: it has not begun its program. */
+export function isCopyOf(pid: number, shell: number): boolean {
+  const [own, its] = [pid, shell].map((each) => read(`/proc/${each}/cmdline`));
+  return own !== undefined && own === its;
+}
+
 /** What a process keeps in memory, now and at most so far, in bytes. Undefined when it has ended. */
 export function memoryOf(pid: number): { readonly nowBytes: number; readonly peakBytes: number } | undefined {
   const status = read(`/proc/${pid}/status`);
