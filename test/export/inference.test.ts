@@ -166,7 +166,7 @@ describe('a model that prepares photos by itself', () => {
 describe('a model exported in float16', () => {
   it('is half as large, agrees, and takes and gives float32', async () => {
     const { bytes, proto, parity } = await exported({ precision: 'fp16' });
-    expect(parity.agreement).toBeGreaterThanOrEqual(0.98);
+    expect(parity.agreement).toBeGreaterThanOrEqual(0.995);
     expect(bytes.byteLength).toBeLessThan(0.52 * parity.bytes.trained);
     expect(bytesOf(proto, HALF)).toBeGreaterThan(50 * bytesOf(proto, FLOAT));
     expect(graphOfModel(proto).inputs[0]?.dtype).toBe('float32');
@@ -284,15 +284,15 @@ describe.skipIf(!real.every(([, model, data]) => existsSync(model) && existsSync
   it.each(real)(
     'int8 stays within a point of float32 at a quarter of the size: %s',
     async (_, path, data) => {
-      const photos = await openDataset(data, { limit: 8, valLimit: 8 });
+      const photos = await openDataset(data, { limit: 8, valLimit: 40 });
       const model = readModel(path);
       const of = await learn(model, photos, 3);
-      const options = { model, of, dataset: photos, verify: 48, threads: 0 };
+      const options = { model, of, dataset: photos, verify: 200, threads: 0 };
       const half = await exported({ ...options, precision: 'fp16' });
       expect(half.parity.agreement).toBeGreaterThanOrEqual(0.98);
       const { parity } = await exported({ ...options, precision: 'int8', calibration: { photos: 64 } });
-      // A point, and what 48 photos leave uncertain.
-      expect(parity.top1?.exported).toBeGreaterThan((parity.top1?.trained ?? NaN) - 0.05);
+      // A point, and what 200 photos leave uncertain.
+      expect(parity.top1?.exported).toBeGreaterThan((parity.top1?.trained ?? NaN) - 0.025);
       expect(parity.bytes.exported).toBeLessThan(0.255 * parity.bytes.trained);
     },
     180_000,
