@@ -1,6 +1,5 @@
-import { open } from 'node:fs/promises';
-import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
+import { readRegularFile } from '../files.js';
 import type { Unlabelled } from './photo.js';
 import { decodePixels } from './decode.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
@@ -47,36 +46,23 @@ export async function drawHeatMap(
       mixed[at] = (photo[at] ?? 0) * (1 - STRONGEST * share) + colour * STRONGEST * share;
     }
   }
-  const png = await sharp(mixed, { raw: { width: view.width, height: view.height, channels: 3 } })
+  return sharp(mixed, { raw: { width: view.width, height: view.height, channels: 3 } })
+    .withExif({ IFD0: { Software: SOFTWARE } })
     .png()
     .toBuffer();
-  return Buffer.concat([png.subarray(0, HEADER_BYTES), MARK, png.subarray(HEADER_BYTES)]);
 }
 
-/** Of a PNG, its signature and its first chunk, which is of 13 bytes. */
-const HEADER_BYTES = 8 + 12 + 13;
-/** A chunk of text that tells who wrote the picture. */
-const MARK = chunk('tEXt', 'Software\0ort-tl explain');
+/** What a picture says that it was made by. */
+const SOFTWARE = 'ort-tl explain';
+/** No picture of ours has more bytes. */
+const LARGEST_BYTES = 2 ** 28;
 
-/** A chunk of a PNG: length, type, content, checksum of type and content. */
-function chunk(type: string, content: string): Buffer {
-  const numbers = [Buffer.alloc(4), Buffer.alloc(4)] as const;
-  const bytes = Buffer.from(type + content, 'latin1');
-  numbers[0].writeUInt32BE(content.length);
-  numbers[1].writeUInt32BE(crc32(bytes));
-  return Buffer.concat([numbers[0], bytes, numbers[1]]);
-}
-
-/** Whether a file, as far as there is one, was made by {@link drawHeatMap}. */
+/** Whether there is a file that was made by {@link drawHeatMap}. */
 export async function isHeatMap(path: string): Promise<boolean> {
-  const file = await open(path).catch(() => undefined);
-  if (!file) return false;
   try {
-    const { buffer } = await file.read(Buffer.alloc(MARK.length), 0, MARK.length, HEADER_BYTES);
-    return buffer.equals(MARK);
+    const { exif } = await sharp(await readRegularFile(path, LARGEST_BYTES)).metadata();
+    return exif?.includes(SOFTWARE) === true;
   } catch {
     return false;
-  } finally {
-    await file.close();
   }
 }
