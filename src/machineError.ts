@@ -1,5 +1,3 @@
-import { closeSync, openSync } from 'node:fs';
-import { devNull } from 'node:os';
 import { MachineError, type MachineLimit, messageOf } from './errors.js';
 import { fileErrorCode } from './files.js';
 
@@ -42,10 +40,6 @@ const MESSAGES: readonly (readonly [RegExp, MachineLimit])[] = [
     'out-of-threads',
   ],
 ];
-/** Node.js takes a package for missing whose files it may not open. */
-const MISSING_MODULE = 'ERR_MODULE_NOT_FOUND';
-/** Files that are open at once while a command's modules are loaded. */
-const FILES_OF_MODULES = 150;
 /** Causes that are looked into. */
 const DEPTH = 8;
 
@@ -56,8 +50,6 @@ export function machineErrorOf(thrown: unknown): MachineError | undefined {
   let error = thrown;
   for (let depth = 0; depth < DEPTH && error !== undefined && error !== null; depth++) {
     if (error instanceof MachineError) return error;
-    if (fileErrorCode(error) === MISSING_MODULE && !canOpen(FILES_OF_MODULES))
-      return machineError('out-of-files', 'this process may open too few files to load its modules', thrown);
     const limit = limitOf(error);
     if (limit) {
       const { what, remedy } = LIMITS[limit];
@@ -69,21 +61,8 @@ export function machineErrorOf(thrown: unknown): MachineError | undefined {
 }
 
 /** A limit that something else than an error tells of, such as a process that was killed. */
-export function machineError(limit: MachineLimit, what: string, cause?: unknown): MachineError {
-  return new MachineError(limit, `${what}; ${LIMITS[limit].remedy}`, cause === undefined ? {} : { cause });
-}
-
-/** Whether so many more files can be opened at once. */
-function canOpen(count: number): boolean {
-  const descriptors: number[] = [];
-  try {
-    while (descriptors.length < count) descriptors.push(openSync(devNull, 'r'));
-    return true;
-  } catch {
-    return false;
-  } finally {
-    for (const descriptor of descriptors) closeSync(descriptor);
-  }
+export function machineError(limit: MachineLimit, what: string): MachineError {
+  return new MachineError(limit, `${what}; ${LIMITS[limit].remedy}`);
 }
 
 /** The line that tells of the limit in a message of many lines, such as Node.js prints before it aborts. */
