@@ -1,12 +1,13 @@
 import { extname } from 'node:path';
 import { isPhotoName } from './photoTypes.js';
 
+/** CIFAR as pickles, and the archive that has it in the form that is read. */
+const pickledCifar = (instead: string) =>
+  `CIFAR's python version (pickles), which is not read; take its binary version (${instead})`;
+
 /** What data sets come as that `ort-tl` does not read, by the names of their files, and what to do. */
 const FORMATS: readonly (readonly [RegExp, string])[] = [
-  [
-    /^((data|test)_batch_?\d*|batches\.meta)$/,
-    "CIFAR's python version (pickles), which is not read; take its binary version (cifar-10-binary.tar.gz)",
-  ],
+  [/^((data|test)_batch_?\d*|batches\.meta)$/, pickledCifar('cifar-10-binary.tar.gz')],
   [
     /^((data|test)_batch_?\d*|batches\.meta)\.mat$/,
     "CIFAR's Matlab version, which is not read; take its binary version",
@@ -49,7 +50,7 @@ export function otherFormatIn(names: readonly string[]): string | undefined {
   // CIFAR-100's have no extension.
   const alone = [...all].every((name) => extname(name) === '' || name.startsWith('.'));
   if (alone && all.has('meta') && all.has('train') && all.has('test'))
-    return 'it holds ' + (FORMATS[0]?.[1] ?? '').replace('cifar-10-', 'cifar-100-');
+    return `it holds ${pickledCifar('cifar-100-binary.tar.gz')}`;
   for (const name of names) {
     const format = otherFormatOf(name);
     if (format !== undefined) return `it holds ${name}, ${format}`;
