@@ -1,5 +1,5 @@
 // Bundles the command line, and what runs in processes and threads of its own, in dist/bin/: a process opens a few files in place of several
-// hundred, and starts in two thirds of the time. `src/entryPoint.ts` finds these files. The library in dist/ is as TypeScript wrote it.
+// hundred, and starts sooner. `src/entryPoint.ts` finds these files. The library in dist/ is as TypeScript wrote it.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig, type Plugin } from 'rolldown';

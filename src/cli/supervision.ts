@@ -21,7 +21,7 @@ type Tell = (error: MachineError) => never;
 
 /**
  * Sees to it that a command which takes more memory than its control group may have ends with a line that says so. Where that is little, the
- * command runs in a process of its own, and this one, which takes some 10 MB and computes nothing, ends as that does: the kernel ends a
+ * command runs in a process of its own, and this one, which takes little and computes nothing, ends as that does: the kernel ends a
  * process without a word, and one whose worker computes cannot end by itself at once. The promise is not kept then: the process ends.
  * Elsewhere the command runs here. What `measure` runs is another's business, which may take what it can get. `root` is the root of the
  * file system.
