@@ -4,6 +4,38 @@ import { packageVersion } from '../version.js';
 import { lazily, ownWords, STANDARD_INPUT, verbOf } from './verb.js';
 import { inOurWords } from './wording.js';
 
+/** In the order of the help. */
+const COMMANDS = [
+  lazily('train', 'train the chosen layers on a folder of photos', () => import('./train.js')),
+  lazily('recommend', 'find how many layers are worth training', () => import('./recommend.js')),
+  lazily('predict [photos..]', 'classify photos with an exported model', () => import('./predict.js')),
+  lazily('eval', 'measure an exported model on photos with known classes', () => import('./eval.js')),
+  lazily('explain [photos..]', 'show where in a photo an exported model saw a class', () => import('./explain.js')),
+  lazily('inspect <model>', 'show the layers of a model, and what a policy would cost', () => import('./inspect.js')),
+  lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')),
+  lazily('compare <runs..>', 'set runs side by side, over seeds', () => import('./compare.js')),
+  lazily('export <run>', 'write what a run has learned as a model, or as a delta', () => import('./export.js')),
+  lazily('apply', 'make a tuned model of a pretrained one and a delta', () => import('./apply.js')),
+  lazily(
+    'import-checkpoint <checkpoint>',
+    "export what ONNX Runtime's on-device training has learned",
+    () => import('./importCheckpoint.js'),
+  ),
+  lazily('cache <action> [names..]', 'list, remove or prune cached features of photos', () => import('./cache.js')),
+  lazily('measure', 'run a command, and tell what it cost in time, memory and energy', () => import('./measure.js')),
+  lazily(
+    'bench <suite>',
+    'run a suite of trainings, and write a report of what each policy gives and costs',
+    () => import('./bench.js'),
+  ),
+  lazily(
+    'doctor',
+    'tell what this machine offers: versions, providers, threads, energy meters',
+    () => import('./doctor.js'),
+  ),
+  lazily('demo', 'train the embedded model on drawn pictures: no other file, no network', () => import('./demo.js')),
+];
+
 /** What may be given more than once. */
 const LISTS = ['photos', 'names', 'runs'];
 const BENCH_LISTS = ['model', 'data'];
@@ -16,73 +48,18 @@ export async function runCommand(given: readonly string[]): Promise<void> {
   const own = ownWords(given);
   const end = given.indexOf('--');
   // What stands behind the dashes is a command with flags of its own, which the verb reads by itself.
-  const isMeasure = verbOf(given) === 'measure';
+  const verb = verbOf(given);
+  const isMeasure = verb === 'measure';
+  const usage = COMMANDS.find((each) => each.usage.split(' ')[0] === verb)?.usage;
   const words = (isMeasure ? own : given).flatMap((word, index) => {
     if (end >= 0 && index >= end) return index === end ? [] : [word.startsWith('-') ? `./${word}` : word];
     // Yargs would lose a lone dash among several photos.
     return [word === '-' ? STANDARD_INPUT : word];
   });
-  const parser = yargs(words)
+  const beginning = yargs(words)
     .scriptName('ort-tl')
-    .usage('$0 <command>\n\nRetrains the last layers of a pretrained ONNX image classifier on your photos.')
-    .command(lazily('train', 'train the chosen layers on a folder of photos', () => import('./train.js')))
-    .command(lazily('recommend', 'find how many layers are worth training', () => import('./recommend.js')))
-    .command(lazily('predict [photos..]', 'classify photos with an exported model', () => import('./predict.js')))
-    .command(lazily('eval', 'measure an exported model on photos with known classes', () => import('./eval.js')))
-    .command(
-      lazily('explain [photos..]', 'show where in a photo an exported model saw a class', () => import('./explain.js')),
-    )
-    .command(
-      lazily(
-        'inspect <model>',
-        'show the layers of a model, and what a policy would cost',
-        () => import('./inspect.js'),
-      ),
-    )
-    .command(lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')))
-    .command(lazily('compare <runs..>', 'set runs side by side, over seeds', () => import('./compare.js')))
-    .command(
-      lazily('export <run>', 'write what a run has learned as a model, or as a delta', () => import('./export.js')),
-    )
-    .command(lazily('apply', 'make a tuned model of a pretrained one and a delta', () => import('./apply.js')))
-    .command(
-      lazily(
-        'import-checkpoint <checkpoint>',
-        "export what ONNX Runtime's on-device training has learned",
-        () => import('./importCheckpoint.js'),
-      ),
-    )
-    .command(
-      lazily('cache <action> [names..]', 'list, remove or prune cached features of photos', () => import('./cache.js')),
-    )
-    .command(
-      lazily(
-        'measure',
-        'run a command, and tell what it cost in time, memory and energy',
-        () => import('./measure.js'),
-      ),
-    )
-    .command(
-      lazily(
-        'bench <suite>',
-        'run a suite of trainings, and write a report of what each policy gives and costs',
-        () => import('./bench.js'),
-      ),
-    )
-    .command(
-      lazily(
-        'doctor',
-        'tell what this machine offers: versions, providers, threads, energy meters',
-        () => import('./doctor.js'),
-      ),
-    )
-    .command(
-      lazily(
-        'demo',
-        'train the embedded model on drawn pictures: no other file, no network',
-        () => import('./demo.js'),
-      ),
-    )
+    .usage('$0 <command>\n\nRetrains the last layers of a pretrained ONNX image classifier on your photos.');
+  const parser = COMMANDS.reduce((before, { addTo }) => addTo(before), beginning)
     .completion('completion', 'print a script that completes commands and flags in bash or zsh')
     .option('debug', { type: 'boolean', describe: 'show the stack trace of an error', global: true })
     .demandCommand(1, 'expected a command; see ort-tl --help')
@@ -109,13 +86,13 @@ export async function runCommand(given: readonly string[]): Promise<void> {
     .wrap(own.includes('--help') ? Math.min(110, process.stdout.columns || 110) : null)
     .exitProcess(false)
     .fail((message: string | null, thrown: Error | undefined) => {
-      throw thrown ?? new UserError('bad-arguments', inOurWords(message ?? 'the arguments do not fit'));
+      throw thrown ?? new UserError('bad-arguments', inOurWords(message ?? 'the arguments do not fit', usage));
     });
   try {
     await parser.parseAsync();
   } catch (thrown) {
     // Flags that yargs cannot even part pass by `fail`.
     const isOfYargs = thrown instanceof Error && thrown.name === 'YError';
-    throw isOfYargs ? new UserError('bad-arguments', inOurWords(thrown.message)) : thrown;
+    throw isOfYargs ? new UserError('bad-arguments', inOurWords(thrown.message, usage)) : thrown;
   }
 }

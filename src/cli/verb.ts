@@ -1,4 +1,4 @@
-import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import type { ArgumentsCamelCase, Argv } from 'yargs';
 
 /** What stands for a lone `-`, standard input, among a verb's arguments. */
 export const STANDARD_INPUT = '/dev/stdin';
@@ -19,18 +19,29 @@ export interface Verb<Arguments> {
   readonly handler: (args: ArgumentsCamelCase<Arguments>) => void | Promise<void>;
 }
 
+/** A command of the command line. */
+export interface Command {
+  /** Such as `inspect <model>`. */
+  readonly usage: string;
+  readonly addTo: (parser: Argv) => Argv;
+}
+
 /** A command whose file is loaded only when it is called for: ONNX Runtime and sharp take longer to load than help to print. */
 export function lazily<Arguments>(
-  command: string,
+  usage: string,
   describe: string,
   load: () => Promise<{ verb: Verb<Arguments> }>,
-): CommandModule<object, Arguments> {
+): Command {
   return {
-    command,
-    describe,
-    builder: async (yargs) => (await load()).verb.builder(yargs),
-    handler: async (args) => {
-      await (await load()).verb.handler(args);
-    },
+    usage,
+    addTo: (parser) =>
+      parser.command<Arguments>({
+        command: usage,
+        describe,
+        builder: async (yargs) => (await load()).verb.builder(yargs),
+        handler: async (args) => {
+          await (await load()).verb.handler(args);
+        },
+      }),
   };
 }

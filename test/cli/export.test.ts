@@ -166,7 +166,7 @@ it('refuses what is no run, no format and no delta in one line, and leaves no fi
     await cliHere(['export', run, '--format', 'web', '--out', base]),
     /base\.onnx: it is a file; name a folder/,
   );
-  expectRefusal(await cliHere(['export']), /expected a model or a run/);
+  expectRefusal(await cliHere(['export']), /expected <run>, as in: ort-tl export <run>$/m);
   const cut = join(at, 'cut.delta');
   expect(cli(['export', run, '--delta', '--out', cut]).status).toBe(0);
   const whole = readFileSync(cut);
