@@ -126,9 +126,13 @@ describe('ort-tl leaves nothing in the home folder and calls nobody', () => {
 
   it('and would be seen here if it did', (context) => {
     if (process.platform === 'linux') {
-      // ONNX Runtime by itself, with its telemetry on.
-      const plain = `import ort from ${JSON.stringify(ort)};
-        await ort.InferenceSession.create(${JSON.stringify(SMALL_CNN)});`;
+      // ONNX Runtime by itself, with its telemetry on. A thread of its own writes the files, some time later.
+      const plain = `import { readdirSync } from 'node:fs';
+        import ort from ${JSON.stringify(ort)};
+        await ort.InferenceSession.create(${JSON.stringify(SMALL_CNN)});
+        for (let tries = 0; tries < 600 && readdirSync(process.env.HOME).length === 0; tries++) {
+          await new Promise((done) => setTimeout(done, 50));
+        }`;
       expect(runAlone([script(plain)]).files).not.toEqual([]);
     }
     if (!canTrace) context.skip('there is no strace here, or it may not trace: sockets are not looked at');
