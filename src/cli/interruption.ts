@@ -53,6 +53,18 @@ export function handleSignals(handler: Handler): () => void {
   };
 }
 
+/**
+ * Has the verb that runs save its work and end as at a signal, but with `exitCode`. It gives false where the verb cannot. `process.exit`
+ * would break off a worker's step, which may abort the process.
+ */
+export function endSoon(exitCode: number): boolean {
+  if (!current?.('SIGTERM')) return false;
+  process.once('exit', () => {
+    process.exitCode = exitCode;
+  });
+  return true;
+}
+
 /** How long a verb may take to save its work and to end; whoever sent the signal waits no longer than five seconds. */
 const PATIENCE_MS = 4000;
 

@@ -5,7 +5,7 @@ import { fileErrorCode, fileReason } from '../files.js';
 import { watchLifeline } from '../lifeline.js';
 import { machineErrorOf } from '../machineError.js';
 import { visibleLines } from '../text.js';
-import { endAtOnce, listenToSignals } from './interruption.js';
+import { endAtOnce, endSoon, listenToSignals } from './interruption.js';
 import { supervise } from './supervision.js';
 import { closeLine, coloured, oneLine } from './terminal.js';
 import { ownWords, verbOf } from './verb.js';
@@ -22,7 +22,8 @@ const UNANSWERED = 13;
 const given = process.argv.slice(2);
 const debug = ownWords(given).includes('--debug');
 
-function fail(thrown: unknown): never {
+/** Tells what was thrown, and gives the exit code for it. */
+function report(thrown: unknown): number {
   const machine = machineErrorOf(thrown);
   const isUserError = thrown instanceof UserError && !machine;
   const reason = messageOf(machine ?? thrown);
@@ -35,13 +36,23 @@ function fail(thrown: unknown): never {
   closeLine();
   if (debug) console.error(visibleLines(inspect(thrown)));
   else console.error(coloured(line, 'red', process.stderr));
-  process.exit(isUserError ? EXIT.user : EXIT.failure);
+  return isUserError ? EXIT.user : EXIT.failure;
 }
 
+function fail(thrown: unknown): never {
+  process.exit(report(thrown));
+}
+
+let canWrite = true;
 process.stdout.on('error', (cause) => {
   // Who read it has enough, such as `head`.
   if (fileErrorCode(cause) === 'EPIPE') endAtOnce('SIGPIPE');
-  fail(new UserError('write-failed', `cannot write the result: ${fileReason(cause)}; free some space`, { cause }));
+  // Each line that the verb prints while it ends fails as well.
+  if (!canWrite) return;
+  canWrite = false;
+  const reason = `cannot write the result: ${fileReason(cause)}; free some space`;
+  const exitCode = report(new UserError('write-failed', reason, { cause }));
+  if (!endSoon(exitCode)) process.exit(exitCode);
 });
 // What no verb waits for, such as a process that cannot be started.
 process.on('uncaughtException', fail);

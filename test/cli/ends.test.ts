@@ -3,7 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, it } from 'vitest';
-import { folder, main } from './cli.js';
+import { drawPictures } from '../../src/data/pictures.js';
+import { SMALL_CNN } from '../models.js';
+import { cli, folder, main } from './cli.js';
 
 /** Runs the command after a script that changes what Node.js gives it. */
 function after(script: string, ...args: string[]) {
@@ -31,4 +33,23 @@ it('a command that ends keeps the exit code that it has given itself', () => {
   const exits = (code: number) => after('', 'measure', '--idle', '0', '--', 'sh', '-c', `exit ${code}`);
   expect([0, 1, 13, 41].map((code) => exits(code).status)).toEqual([0, 1, 13, 41]);
   expect(exits(13).stderr).not.toContain('something broke');
+});
+
+it('a training whose lines cannot be written any more saves its work, and ends in order', async () => {
+  const pictures = join(folder(), 'pictures');
+  await drawPictures(pictures, { set: 'demo', trainPerClass: 4, valPerClass: 2, size: 32, seed: 1 });
+  const out = join(folder(), 'run');
+  const train = ['train', '--model', SMALL_CNN, '--data', pictures, '--policy', 'full', '--epochs', '6', '--out', out];
+  const { status, stderr } = after(
+    `const { write } = process.stdout;
+    process.stdout.write = (text, ...more) => {
+      if (!/^epoch +2[/]/.test(text)) return write.call(process.stdout, text, ...more);
+      process.stdout.emit('error', Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }));
+      return false;
+    };`,
+    ...train,
+  );
+  expect(stderr).toMatch(/^ort-tl: cannot write the result: ENOSPC: no space left on device; free some space$/m);
+  expect(status).toBe(2);
+  expect(cli(['train', '--resume', out]).status).toBe(0);
 });
