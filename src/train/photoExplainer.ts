@@ -10,6 +10,7 @@ import { allFinite, notFinite } from '../finite.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { Explainer } from '../runtime/explainer.js';
 import { argMax } from '../runtime/stepper.js';
+import { nameOf } from './predict.js';
 
 export interface Explanation {
   /** The class that was looked for. */
@@ -64,8 +65,7 @@ export class PhotoExplainer {
     const scores = await this.classifier.run(pixels, 1);
     const index = named ?? argMax(scores, 0, labels.length);
     const map = allFinite(scores) ? await this.explainer.explain(pixels, index) : undefined;
-    if (!map || !allFinite(map.heat))
-      throw notFinite(`the model gives no numbers for ${typeof photo === 'string' ? photo : 'the photo'}`);
+    if (!map || !allFinite(map.heat)) throw notFinite(`the model gives no numbers for ${nameOf(photo)}`);
     const picture = await drawHeatMap(photo, preprocessing, map);
     return { label: labels[index] ?? String(index), picture };
   }

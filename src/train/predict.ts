@@ -4,6 +4,10 @@ import { allFinite, notFinite } from '../finite.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
 import { softmax } from './classify.js';
 
+/** What to call a photo in a message. */
+export const nameOf = (photo: string | Buffer | Unlabelled): string =>
+  typeof photo === 'string' ? photo : Buffer.isBuffer(photo) ? 'the photo' : photo.path;
+
 export interface ScoredClass {
   readonly label: string;
   /** 0 to 1; those of all classes add up to 1. */
@@ -19,8 +23,7 @@ export async function predict(
   photo: string | Buffer | Unlabelled,
 ): Promise<ScoredClass[]> {
   const scores = await classifier.run(await decodePixels(photo, classifier.preprocessing), 1);
-  if (!allFinite(scores))
-    throw notFinite(`the model gives no numbers for ${typeof photo === 'string' ? photo : 'the photo'}`);
+  if (!allFinite(scores)) throw notFinite(`the model gives no numbers for ${nameOf(photo)}`);
   return softmax(scores)
     .map((probability, index) => ({ label: classifier.labels[index] ?? String(index), probability }))
     .sort((a, b) => b.probability - a.probability);

@@ -197,11 +197,13 @@ describe('a model that gives no numbers for some photos', () => {
     const tuned = join(out, 'model.onnx');
     const classifier = await ImageClassifier.open(tuned);
     const refused = { code: 'not-finite', message: expect.stringContaining(black) as string };
-    expect(await errorOf(predict(classifier, black))).toMatchObject(refused);
+    for (const photo of [black, { path: black }])
+      expect(await errorOf(predict(classifier, photo))).toMatchObject(refused);
     expect(await errorOf(evaluate(classifier, withBlack))).toMatchObject(refused);
     await classifier.close();
     const explainer = await PhotoExplainer.open(tuned);
-    expect(await errorOf(explainer.explain(black))).toMatchObject(refused);
+    for (const photo of [black, { path: black }])
+      expect(await errorOf(explainer.explain(photo))).toMatchObject(refused);
     expect(await errorOf(explainer.explain(black, 'b'))).toMatchObject(refused);
     await explainer.close();
     const blacks = { ...dataset, train: [...dataset.train, { path: black, label: 1 }] };
