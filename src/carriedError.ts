@@ -16,10 +16,10 @@ const DEPTH = 8;
 /** Whatever was thrown, as plain data. */
 export function carried(thrown: unknown, depth = DEPTH): CarriedError {
   if (!(thrown instanceof Error)) return { name: 'Error', message: String(thrown) };
-  const { name, message, stack, cause } = thrown;
+  const { name, stack, cause } = thrown;
   return {
     name,
-    message,
+    message: thrown instanceof UserError || thrown instanceof MachineError ? thrown.text : thrown.message,
     ...('code' in thrown && typeof thrown.code === 'string' ? { code: thrown.code } : {}),
     ...(stack === undefined ? {} : { stack }),
     ...(cause === undefined || depth === 0 ? {} : { cause: carried(cause, depth - 1) }),

@@ -1,16 +1,27 @@
+/** Where a text names a setting by its key. */
+const MENTION = /‹(\w+)›/g;
+
+/** `text` with `show` in place of each ‹setting› that it names: the command line shows flags, messages of errors the keys themselves. */
+export function showSettings(text: string, show: (key: string) => string): string {
+  return text.replaceAll(MENTION, (_, key: string) => show(key));
+}
+
 /**
- * An error that the user can cause and mend. Its message says what was wrong, where, and what to do, in one line.
- * `code` is stable: scripts may depend on it. The CLI prints the message and exits with 2.
+ * An error that the user can cause and mend. Its text says what was wrong, where, and what to do, in one line; a setting that would mend
+ * it stands in it as ‹key›. `code` is stable: scripts may depend on it. The CLI prints the text and exits with 2.
  */
 export class UserError extends Error {
   override readonly name = 'UserError';
 
   constructor(
     readonly code: string,
-    message: string,
+    readonly text: string,
     options?: ErrorOptions,
   ) {
-    super(message, options);
+    super(
+      showSettings(text, (key) => key),
+      options,
+    );
   }
 }
 
@@ -26,10 +37,13 @@ export class MachineError extends Error {
 
   constructor(
     readonly code: MachineLimit,
-    message: string,
+    readonly text: string,
     options?: ErrorOptions,
   ) {
-    super(message, options);
+    super(
+      showSettings(text, (key) => key),
+      options,
+    );
   }
 }
 

@@ -79,7 +79,7 @@ export async function writeFilesAtomically(files: readonly FileContent[]): Promi
  */
 export async function checkPlace(path: string, kind: 'file' | 'folder', inputs: readonly string[] = []): Promise<void> {
   if (inputs.some((input) => isSameFile(path, input)))
-    throw new UserError('bad-arguments', `${path} is read here, and would be replaced; name another ${kind} (--out)`);
+    throw new UserError('bad-arguments', `${path} is read here, and would be replaced; name another ${kind} (‹out›)`);
   const isFolder = await stat(path).then(
     (found) => found.isDirectory(),
     () => kind === 'folder',
@@ -87,7 +87,7 @@ export async function checkPlace(path: string, kind: 'file' | 'folder', inputs: 
   if (isFolder !== (kind === 'folder'))
     throw new UserError(
       'write-failed',
-      `cannot write ${path}: it is a ${isFolder ? 'folder' : 'file'}; name a ${kind} (--out)`,
+      `cannot write ${path}: it is a ${isFolder ? 'folder' : 'file'}; name a ${kind} (‹out›)`,
     );
 }
 
@@ -100,13 +100,13 @@ function remedyOf(cause: unknown): string {
   switch (fileErrorCode(cause)) {
     case 'ENOSPC':
     case 'EDQUOT':
-      return 'free some space, or choose a folder on another disk (--out)';
+      return 'free some space, or choose a folder on another disk (‹out›)';
     case 'EROFS':
     case 'EACCES':
     case 'EPERM':
-      return 'choose a folder that you may write to (--out)';
+      return 'choose a folder that you may write to (‹out›)';
     default:
-      return 'choose another folder (--out)';
+      return 'choose another folder (‹out›)';
   }
 }
 
@@ -198,7 +198,7 @@ export function checkApart(folder: string, data: string): void {
   if (real === photos || real?.startsWith(photos.endsWith(sep) ? photos : `${photos}${sep}`) === true)
     throw new UserError(
       'bad-arguments',
-      `${folder} lies in the folder of the photos, ${data}, and would be taken for a class there; choose another folder (--out)`,
+      `${folder} lies in the folder of the photos, ${data}, and would be taken for a class there; choose another folder (‹out›)`,
     );
 }
 

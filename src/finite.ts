@@ -18,6 +18,6 @@ export function nonFiniteIn(tensors: Iterable<readonly [string, { readonly data:
 export function notFinite(what: string): UserError {
   return new UserError(
     'not-finite',
-    `${what}: NaN, or infinite; its weights are damaged, or its training has diverged: train it again with a smaller learning rate (--lr)`,
+    `${what}: NaN, or infinite; its weights are damaged, or its training has diverged: train it again with a smaller learning rate (‹learningRate›)`,
   );
 }

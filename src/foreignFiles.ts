@@ -15,6 +15,6 @@ export function refuseForeign(folder: string, names: readonly string[], what: st
   const shown = `${foreign.slice(0, SHOWN).join(', ')}${foreign.length > SHOWN ? ', …' : ''}`;
   throw new UserError(
     'foreign-files',
-    `${folder} holds ${shown}, which ${what} would replace and ort-tl did not write; choose another folder (--out)`,
+    `${folder} holds ${shown}, which ${what} would replace and ort-tl did not write; choose another folder (‹out›)`,
   );
 }

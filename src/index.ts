@@ -19,17 +19,8 @@ export type { DType, Tensor, TensorData } from './onnx/tensor.js';
 export type { TrainingCheckpoint } from './onnx/trainingCheckpoint.js';
 export { type LearningRateMultiplier, parseMultipliers } from './optim/learningRates.js';
 export type { Objective } from './optim/loss.js';
-export {
-  type Adam,
-  type AdamW,
-  type Lamb,
-  type Lars,
-  type Optimizer,
-  optimizerCalled,
-  optimizers,
-  type RmsProp,
-  type Sgd,
-} from './optim/optimizer.js';
+export { type Optimizer, optimizerCalled, optimizers } from './optim/optimizer.js';
+export type { ClassWeights } from './optim/stepSettings.js';
 export { parsePolicy, type Policy, policyFileName } from './policy/policy.js';
 
 // Photos.
@@ -57,7 +48,19 @@ export type { Agreement } from './train/agreement.js';
 export { hasCheckpoint } from './train/checkpoint.js';
 export type { EndedBy, EpochResult, FinalPart, PhotoAccount, Summary, TrainEvent } from './train/events.js';
 export { type ClassMetrics, type MetricName, metricNames, type Metrics } from './train/metrics.js';
-export type { ClassWeights, TrainOptions } from './train/options.js';
+export {
+  incidentalFlags,
+  readTrainFlags,
+  type TrainFlags,
+  trainFlagSettings,
+  type TrainOptions,
+} from './train/options.js';
+export { type Flag, flagsOf, type FlagKind, helpOf, settleFlags, type Shape } from './settings.js';
+export { compileFlagSettings, compileSettings, headSettings } from './artifacts/compileSettings.js';
+export { dataSettings } from './data/dataSettings.js';
+export { stepSettings, weightsOfClasses } from './optim/stepSettings.js';
+export { machineSettings } from './train/runSettings.js';
+export { recommendFlagSettings } from './recommend/recommendSettings.js';
 export type { Move, PlaceChange } from './train/place.js';
 export { checkRunFolder, isRun, runFilesIn, settleRun } from './train/runFiles.js';
 export { runName, Trainer } from './train/trainer.js';

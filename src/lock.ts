@@ -242,6 +242,6 @@ function inUse(folder: string, path: string, { holder, mtimeMs }: Found): UserEr
   const who = holder ? `process ${holder.pid} on ${holder.host} is ${holder.doing}` : 'another process is writing';
   return new UserError(
     'folder-in-use',
-    `${who} in ${folder} since ${since} UTC; wait for it, or choose another folder (--out); its lock is ${path}`,
+    `${who} in ${folder} since ${since} UTC; wait for it, or choose another folder (‹out›); its lock is ${path}`,
   );
 }

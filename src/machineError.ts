@@ -10,11 +10,11 @@ const LIMITS: Record<MachineLimit, { readonly what: string; readonly remedy: str
   'out-of-memory': {
     what: 'there is not enough memory',
     remedy:
-      'give it more (the limit of its container, ulimit -v), or train fewer layers, smaller batches (--batch) or inside a limit (--memory)',
+      'give it more (the limit of its container, ulimit -v), or train fewer layers, smaller batches (‹batch›) or inside a limit (‹memoryBytes›)',
   },
   'out-of-threads': {
     what: 'no more threads or processes can be started',
-    remedy: 'raise the limit (ulimit -u, or the pids limit of its container), or take fewer (--threads)',
+    remedy: 'raise the limit (ulimit -u, or the pids limit of its container), or take fewer (‹threads›)',
   },
 };
 

@@ -42,7 +42,7 @@ export interface CompileOptions extends StepOptions, PreprocessingOptions {
   /** Seed of the new head's weights; default 0. */
   readonly seed?: number;
   /** Side of the images in pixels, where the model leaves it open. */
-  readonly size?: number;
+  readonly size?: number | undefined;
   /** Units of fresh fully connected layers with ReLU before the head, from input to head; default none. */
   readonly hidden?: readonly number[];
   /** Share of the inputs of the head, and of each hidden layer, that a step leaves out; default 0. */
@@ -114,7 +114,7 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
   if (microBatch < batch && (batchNorm === 'batch' || dropoutRatio > 0)) {
     throw new UserError(
       'bad-arguments',
-      `a part of a batch has other statistics than the batch, and drops out by itself; leave out --accumulate and --memory, or ${batchNorm === 'batch' ? '--bn batch' : '--dropout'}`,
+      `a part of a batch has other statistics than the batch, and drops out by itself; leave out ‹accumulate› and ‹memoryBytes›, or ${batchNorm === 'batch' ? '‹batchNorm› batch' : '‹dropout›'}`,
     );
   }
   const policy = parsePolicy(options.policy);
@@ -177,7 +177,7 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
   );
   const warnings = [...choice.warnings];
   if (batchNorm === 'batch' && statistics.length === 0)
-    warnings.push('no trained layer has a BatchNormalization, so --bn batch changes nothing');
+    warnings.push('no trained layer has a BatchNormalization, so ‹batchNorm› batch changes nothing');
   const update =
     microBatch < batch ? updateGraph(new Builder(graph.opset, options.blockSize), entries, settings) : undefined;
   const state = initialState(parameters, averages, entries);

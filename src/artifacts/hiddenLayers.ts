@@ -19,7 +19,7 @@ export type HeadOperator = 'Gemm' | 'MatMul' | 'Conv';
 
 export function headOperator(op: string): HeadOperator {
   if (op === 'Gemm' || op === 'MatMul' || op === 'Conv') return op;
-  throw new UserError('unsupported-model', `the head is a ${op}, and takes no hidden layers; leave --hidden out`);
+  throw new UserError('unsupported-model', `the head is a ${op}, and takes no hidden layers; leave ‹hidden› out`);
 }
 
 /**

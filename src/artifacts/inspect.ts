@@ -13,7 +13,7 @@ export interface InspectOptions {
   readonly batch: number;
   /** New classes; default as many as the model has. */
   readonly classes?: number;
-  readonly size?: number;
+  readonly size?: number | undefined;
   readonly hidden?: CompileOptions['hidden'];
   readonly batchNorm?: CompileOptions['batchNorm'];
 }

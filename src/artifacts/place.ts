@@ -24,7 +24,7 @@ export function checkArtifactsPlace(folder: string, target: Manifest['target'], 
   );
   for (const file of filesOf(model))
     if (names.some((name) => isSameFile(join(folder, name), file)))
-      throw new UserError('bad-arguments', `${file} is read here, and would be replaced; name another folder (--out)`);
+      throw new UserError('bad-arguments', `${file} is read here, and would be replaced; name another folder (‹out›)`);
 }
 
 /** Files of whole artifacts, as they were written. */

@@ -66,13 +66,13 @@ export function classifierOf({ proto, path }: ModelFile, size?: number): Classif
     if (Math.max(height, width) > LARGEST_SIDE || height * width > MOST_PIXELS) {
       throw new UserError(
         'image-size',
-        `${path} is asked to take images of ${imageSize.join('×')} pixels, and ort-tl stops at ${LARGEST_SIDE} a side and ${MOST_PIXELS} in all; choose a smaller size (--size)`,
+        `${path} is asked to take images of ${imageSize.join('×')} pixels, and ort-tl stops at ${LARGEST_SIDE} a side and ${MOST_PIXELS} in all; choose a smaller size (‹size›)`,
       );
     }
     if (size !== undefined && imageSize.some((side) => side !== size)) {
       throw new UserError(
         'image-size',
-        `${path} takes images of ${imageSize.join('×')} pixels and no others, got ${size} (--size); leave the flag out`,
+        `${path} takes images of ${imageSize.join('×')} pixels and no others, got ${size} (‹size›); leave the flag out`,
       );
     }
     const separated = separateParameters(graph);

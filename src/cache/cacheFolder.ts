@@ -70,7 +70,7 @@ export function prunable(
  * @throws UserError `cache-full` when `needed` bytes would not leave 256 MB of them, or the folder cannot be made.
  */
 export async function checkSpace(folder: string, needed: number): Promise<number> {
-  const advice = 'choose another folder (--cache), make room (ort-tl cache prune), or do without (--no-cache)';
+  const advice = 'choose another folder (‹cache›), make room (ort-tl cache prune), or do without (‹noCache›)';
   let free: number;
   try {
     await mkdir(folder, { recursive: true });
@@ -82,7 +82,7 @@ export async function checkSpace(folder: string, needed: number): Promise<number
   if (needed > 0 && needed + SPARE_BYTES > free)
     throw new UserError(
       'cache-full',
-      `the features of the photos take ${megabytes(needed)}, and ${folder} has ${megabytes(free)} free; ${advice}, or halve them (--cache-dtype float16)`,
+      `the features of the photos take ${megabytes(needed)}, and ${folder} has ${megabytes(free)} free; ${advice}, or halve them (‹boundaryDtype› float16)`,
     );
   return free;
 }

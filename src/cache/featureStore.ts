@@ -248,7 +248,7 @@ export class FeatureStore {
         machineErrorOf(cause) ??
         new UserError(
           'cache-full',
-          `cannot write the cache ${this.folder}: ${messageOf(cause)}; free some space (ort-tl cache prune), choose another folder (--cache), or do without (--no-cache)`,
+          `cannot write the cache ${this.folder}: ${messageOf(cause)}; free some space (ort-tl cache prune), choose another folder (‹cache›), or do without (‹noCache›)`,
           { cause },
         )
       );

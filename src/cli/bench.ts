@@ -16,7 +16,8 @@ import {
 import { Interruption } from './interruption.js';
 import { number, shared } from './options.js';
 import { showDuration, showPercent, table, Terminal } from './terminal.js';
-import { checkSettings, SETTINGS, SWITCHES } from './train.js';
+import { runFlags } from './runArguments.js';
+import { checkSettings } from './train.js';
 import type { Verb } from './verb.js';
 
 interface Arguments {
@@ -151,7 +152,7 @@ export const verb: Verb<Arguments> = {
       } else if (view.failed > 0 && !args['report-only']) process.exitCode = 1;
     } catch (thrown) {
       if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
-      terminal.warn(`ort-tl: ${thrown.message}`);
+      terminal.warn(`ort-tl: ${thrown.text}`);
       process.exitCode = interruption.exitCode;
     } finally {
       close?.();
@@ -170,8 +171,8 @@ function suiteOf(args: Arguments): Suite {
     );
   const file = shipped ? fileURLToPath(new URL(`../../bench/${args.suite}.yaml`, import.meta.url)) : args.suite;
   const suite = readSuite(file, {
-    settings: SETTINGS,
-    switches: SWITCHES,
+    settings: runFlags.known,
+    switches: runFlags.switches,
     check: checkSettings,
     models: placesOf('model', args.model),
     data: placesOf('data', args.data),

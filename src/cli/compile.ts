@@ -5,69 +5,64 @@ import {
   compile,
   compileOnDevice,
   type CompileOptions,
+  compileFlagSettings,
   isRun,
   openDataset,
   policyFileName,
   readModel,
+  settleFlags,
   UserError,
+  weightsOfClasses,
   whileLocked,
   writeArtifacts,
   writeOnDeviceArtifacts,
 } from '../index.js';
 import { checkApart } from '../files.js';
-import { shared, wholeNumber } from './options.js';
-import { type HeadArguments, headFlags, headOptionsOf } from './headFlags.js';
-import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepFlags.js';
+import { shared } from './options.js';
+import { withSettings } from './settingFlags.js';
 import { warnOfPhotos } from './report.js';
 import type { Verb } from './verb.js';
 import { showBytes, showCount, showPercent, Terminal } from './terminal.js';
 
-interface Arguments extends StepArguments, HeadArguments {
+interface Arguments {
   model: string;
-  policy: string;
   classes: string | undefined;
   data: string | undefined;
   target: 'ort-tl' | 'onnxruntime-training';
   targets: 'labels' | 'soft';
-  'cache-dtype': 'float32' | 'float16';
-  seed: number;
-  size: number | undefined;
   out: string | undefined;
   json: boolean;
 }
 
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
-    yargs
-      .group(['model', 'policy', 'classes', 'data', 'target', 'out'], 'Artifacts:')
-      .option('model', shared.model)
-      .option('policy', shared.policy)
-      .option('classes', {
-        type: 'string',
-        requiresArg: true,
-        describe: 'names of the classes, with commas between them',
-      })
-      .option('data', {
-        type: 'string',
-        requiresArg: true,
-        describe: 'photos that give the classes instead: whatever ort-tl train takes',
-      })
-      .conflicts('classes', 'data')
-      .option('target', {
-        choices: ['ort-tl', 'onnxruntime-training'] as const,
-        default: 'ort-tl' as const,
-        describe: "who trains with them: ort-tl, or ONNX Runtime's on-device training, 1.19.2",
-      })
-      .option('targets', {
-        choices: ['labels', 'soft'] as const,
-        default: 'labels' as const,
-        describe: 'what the training graph takes for an image: its label, or a row of probabilities',
-      })
-      .options(stepFlags)
-      .options(headFlags)
-      .option('cache-dtype', shared['cache-dtype'])
-      .option('seed', { ...shared.seed, describe: 'of the new head' })
-      .option('size', shared.size)
+    withSettings(
+      yargs
+        .group(['model', 'policy', 'classes', 'data', 'target', 'out'], 'Artifacts:')
+        .option('model', shared.model)
+        .option('classes', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'names of the classes, with commas between them',
+        })
+        .option('data', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'photos that give the classes instead: whatever ort-tl train takes',
+        })
+        .conflicts('classes', 'data')
+        .option('target', {
+          choices: ['ort-tl', 'onnxruntime-training'] as const,
+          default: 'ort-tl' as const,
+          describe: "who trains with them: ort-tl, or ONNX Runtime's on-device training, 1.19.2",
+        })
+        .option('targets', {
+          choices: ['labels', 'soft'] as const,
+          default: 'labels' as const,
+          describe: 'what the training graph takes for an image: its label, or a row of probabilities',
+        }),
+      compileFlagSettings,
+    )
       .option('out', {
         type: 'string',
         requiresArg: true,
@@ -82,36 +77,33 @@ export const verb: Verb<Arguments> = {
       ),
   handler: async (args) => {
     const terminal = new Terminal(args);
+    const { accumulate, classWeights: asked, ...settings } = settleFlags(compileFlagSettings, args);
+    const { policy, batch, seed } = settings;
     const named = args.classes?.split(',').map((name) => name.trim());
-    const dataset = args.data
-      ? await openDataset(args.data, { valFraction: 0.2, seed: args.seed, use: 'compiling' })
-      : undefined;
+    const dataset = args.data ? await openDataset(args.data, { seed, use: 'compiling' }) : undefined;
     if (dataset) warnOfPhotos(terminal, dataset);
     const classes = named ?? dataset?.classes;
     if (!classes)
       throw new UserError('bad-arguments', 'expected the classes: --classes cat,dog, or --data with photos');
     if (new Set(classes).size < classes.length || classes.includes(''))
       throw new UserError('bad-arguments', `expected each class once, got \`${args.classes ?? ''}\` (--classes)`);
-    const weights = classWeightsOf(args['class-weights'], classes);
-    if (weights === 'balanced' && !dataset)
+    if (asked === 'balanced' && !dataset)
       throw new UserError('bad-arguments', 'expected the photos that --class-weights balanced counts: --data');
     const classWeights =
-      weights === 'balanced' ? [...balancedClassWeights(dataset?.train ?? [], classes.length)] : weights;
+      asked === 'balanced'
+        ? [...balancedClassWeights(dataset?.train ?? [], classes.length)]
+        : weightsOfClasses(asked, classes);
     const began = performance.now();
     const options: CompileOptions = {
-      policy: args.policy,
+      ...settings,
       classes,
-      ...stepOptionsOf(args),
-      ...headOptionsOf(args),
+      microBatch: Math.ceil(batch / accumulate),
       targets: args.targets,
-      boundaryDtype: args['cache-dtype'],
-      ...(classWeights === 'equal' ? {} : { classWeights }),
-      seed: wholeNumber('seed', args.seed, 0),
-      ...(args.size === undefined ? {} : { size: wholeNumber('size', args.size, 1) }),
+      ...(classWeights ? { classWeights } : {}),
     };
     const model = readModel(args.model);
     const isOwn = args.target === 'ort-tl';
-    const name = `${basename(args.model, '.onnx')}-${policyFileName(args.policy)}${isOwn ? '' : `-${args.target}`}`;
+    const name = `${basename(args.model, '.onnx')}-${policyFileName(policy)}${isOwn ? '' : `-${args.target}`}`;
     const out = args.out ?? join('artifacts', name);
     if (basename(resolve(out)) === 'artifacts' && isRun(dirname(resolve(out))))
       throw new UserError('bad-arguments', `${out} holds the artifacts of a run; choose another folder (--out)`);

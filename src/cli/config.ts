@@ -2,28 +2,24 @@ import { closestMatch } from 'leven';
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import { UserError } from '../errors.js';
 import { fileReason, MOST_BYTES, readRegularFileSync } from '../files.js';
+import type { SettingsFileFlags } from './settingFlags.js';
 
 /**
  * The settings of a YAML file, by the names of the flags that it stands in for.
- * @throws UserError `bad-config` for a file that cannot be read, is no mapping, or sets what is not in `known`, or
- * one of `switches` to anything but true or false, or another to that, with the line; those in `waived` may be false.
+ * @throws UserError `bad-config`, with the line, for a file that cannot be read, is no mapping, sets what is no flag, a switch to anything
+ * but true or false, or another flag to that.
  */
-export function readConfig(
-  path: string,
-  known: readonly string[],
-  switches: readonly string[] = [],
-  waived: readonly string[] = [],
-): Record<string, unknown> {
+export function readConfig(path: string, { known, switches, optional }: SettingsFileFlags): Record<string, unknown> {
   let source: string;
   try {
     source = readRegularFileSync(path, MOST_BYTES.settings).toString('utf8');
   } catch (thrown) {
-    throw new UserError('bad-config', `cannot read ${path}: ${fileReason(thrown)} (--config)`);
+    throw new UserError('bad-config', `cannot read ${path}: ${fileReason(thrown)} (‹config›)`);
   }
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const refuse = (offset: number, reason: string) =>
-    new UserError('bad-config', `${path}, line ${lines.linePos(offset).line}: ${reason} (--config)`);
+    new UserError('bad-config', `${path}, line ${lines.linePos(offset).line}: ${reason} (‹config›)`);
   const [error] = document.errors;
   if (error) throw refuse(error.pos[0], `not YAML: ${error.message}`);
   const { contents } = document;
@@ -45,7 +41,7 @@ export function readConfig(
     seen.add(name);
     if (value !== null && !isScalar(value)) throw refuse(offset, `expected one value for \`${name}\``);
     const isSwitch = switches.includes(name);
-    if (value?.value === false && waived.includes(name)) continue;
+    if (value?.value === false && optional.includes(name)) continue;
     if (value?.value != null && (typeof value.value === 'boolean') !== isSwitch)
       throw refuse(
         offset,

@@ -13,9 +13,9 @@ import {
   whileLocked,
 } from '../index.js';
 import { shared, wholeNumber } from './options.js';
+import { writeRunArguments } from './runArguments.js';
 import { reportTraining } from './report.js';
 import { showBytes, showDuration, showPercent, table, Terminal } from './terminal.js';
-import { writeSettings } from './train.js';
 import type { Verb } from './verb.js';
 
 interface Arguments {
@@ -37,7 +37,7 @@ export const verb: Verb<Arguments> = {
         describe: 'folder for pictures and runs',
       })
       .option('epochs', { type: 'number', default: 15, requiresArg: true, describe: 'passes over the pictures' })
-      .option('seed', shared.seed)
+      .option('seed', { type: 'number', default: 0, requiresArg: true, describe: 'of the pictures and the trainings' })
       .option('json', shared.json),
   handler: (args) => whileLocked(args.out, 'running the demo', () => run(args)),
 };
@@ -66,7 +66,7 @@ async function run(args: Arguments): Promise<void> {
     summaries.push(
       await reportTraining(terminal, dataset, trainer, async ({ type }) => {
         if (type !== 'compiled') return;
-        await writeSettings(trainer.place, { model: path, data: pictures, policy, epochs, seed });
+        await writeRunArguments(trainer.place, { model: path, data: pictures, policy, epochs, seed });
       }),
     );
   }

@@ -1,6 +1,7 @@
-import { evaluate, ImageClassifier, openDataset } from '../index.js';
+import { compileSettings, dataSettings, evaluate, ImageClassifier, openDataset, settleFlags } from '../index.js';
 import { warnOfPhotos } from './report.js';
-import { share, shared, valFraction, wholeNumber } from './options.js';
+import { shared } from './options.js';
+import { withSettings } from './settingFlags.js';
 import { showCount, showPercent, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
@@ -8,55 +9,47 @@ interface Arguments {
   model: string;
   data: string;
   split: 'val' | 'train' | 'test' | 'all';
-  'val-fraction': number;
-  'max-bad': number;
-  seed: number;
   json: boolean;
   quiet: boolean;
 }
 
+/** Which photos validate, and how many may be unreadable. */
+const SETTINGS = { valFraction: dataSettings.valFraction, seed: compileSettings.seed, maxBad: dataSettings.maxBad };
 /** More classes than this are summed up. */
 const MOST_ROWS = 30;
 
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
-    yargs
-      .option('model', shared.tunedModel)
-      .option('data', {
-        type: 'string',
-        demandOption: true,
-        requiresArg: true,
-        describe: 'photos with their classes, as ort-tl train takes them',
-      })
-      .option('split', {
-        choices: ['val', 'train', 'test', 'all'] as const,
-        default: 'val' as const,
-        describe: 'which of the photos',
-      })
-      .option('val-fraction', { type: 'number', default: 0.2, requiresArg: true, describe: 'as in the training' })
-      .option('max-bad', {
-        type: 'number',
-        default: 0.05,
-        requiresArg: true,
-        describe: 'share of unreadable photos allowed',
-      })
-      .option('seed', { ...shared.seed, describe: 'of the split, as in the training' })
+    withSettings(
+      yargs
+        .option('model', shared.tunedModel)
+        .option('data', {
+          type: 'string',
+          demandOption: true,
+          requiresArg: true,
+          describe: 'photos with their classes, as ort-tl train takes them',
+        })
+        .option('split', {
+          choices: ['val', 'train', 'test', 'all'] as const,
+          default: 'val' as const,
+          describe: 'which of the photos',
+        }),
+      SETTINGS,
+      { 'val-fraction': ', as in the training', seed: ', as in the training' },
+    )
       .option('json', shared.json)
       .option('quiet', shared.quiet)
       .example('$0 eval --model runs/first/model.onnx --data photos/', 'on the photos that the training validated with')
       .example('$0 eval --model runs/first/model.onnx --data new-photos/ --split all', 'on photos that it never saw'),
   handler: async (args) => {
     const terminal = new Terminal(args);
-    const dataset = await openDataset(args.data, {
-      seed: wholeNumber('seed', args.seed, 0),
-      valFraction: valFraction(args['val-fraction']),
-      use: 'measuring',
-    });
+    const { maxBad, ...split } = settleFlags(SETTINGS, args);
+    const dataset = await openDataset(args.data, { ...split, use: 'measuring' });
     warnOfPhotos(terminal, dataset);
     const classifier = await ImageClassifier.open(args.model);
     const { photos, labels, skipped, ...metrics } = await evaluate(classifier, dataset, {
       split: args.split,
-      maxBad: share('max-bad', args['max-bad']),
+      maxBad,
       onSkipped: ({ reason }) => {
         terminal.warn(`skipped: ${reason}`);
       },

@@ -3,6 +3,7 @@ import { checkPictures, PhotoExplainer, UserError, writeFileAtomically } from '.
 import { shared } from './options.js';
 import { type PhotoArgument, photosOf } from './photoList.js';
 import type { Verb } from './verb.js';
+import { inFlags } from './wording.js';
 import { Terminal } from './terminal.js';
 
 interface Arguments {
@@ -57,8 +58,8 @@ export const verb: Verb<Arguments> = {
       } catch (thrown) {
         // What is wrong with the class or the folder is wrong for every photo.
         if (!(thrown instanceof UserError) || thrown.code !== 'unreadable-photo') throw thrown;
-        results.push({ file, error: thrown.message });
-        terminal.warn(`ort-tl: ${thrown.message}`);
+        results.push({ file, error: inFlags(thrown.text) });
+        terminal.warn(`ort-tl: ${thrown.text}`);
       }
     }
     await explainer.close();

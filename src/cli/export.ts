@@ -16,9 +16,11 @@ import {
   openDataset,
   type Precision,
   precisions,
+  machineSettings,
   readLearned,
   readModel,
   runFilesIn,
+  settleFlags,
   UserError,
   webFolder,
   whileLocked,
@@ -26,10 +28,10 @@ import {
   writeFilesAtomically,
 } from '../index.js';
 import { checkApart, checkPlace } from '../files.js';
-import { MOST_THREADS, number, shared, wholeNumber } from './options.js';
+import { number, shared, wholeNumber } from './options.js';
 import { showBytes, showPercent, Terminal } from './terminal.js';
 import { warnOfPhotos } from './report.js';
-import { beginningOfRun } from './train.js';
+import { beginningOfRun } from './runArguments.js';
 import type { Verb } from './verb.js';
 
 interface Arguments {
@@ -223,7 +225,7 @@ function inferenceOptions(args: Arguments): ExportOptions {
       photos: wholeNumber('calibration-photos', args['calibration-photos'], 1),
     },
     verify: wholeNumber('verify', args.verify, 1),
-    threads: wholeNumber('threads', args.threads, 0, MOST_THREADS),
+    threads: settleFlags({ threads: machineSettings.threads }, { ...args }).threads,
   };
 }
 
@@ -274,7 +276,7 @@ async function photosOf(
     if (calibrationData !== undefined) return calibrate;
     throw new UserError(
       thrown.code,
-      `${thrown.message}; an exported model is compared with the trained one on photos: name those of the run (--data), or others (--calibration-data)`,
+      `${thrown.text}; an exported model is compared with the trained one on photos: name those of the run (--data), or others (--calibration-data)`,
     );
   }
   return { ...calibrate, dataset, ...(open.seed === undefined ? {} : { seed: open.seed }) };

@@ -1,5 +1,14 @@
-import { inspect, type LayerReport, readModel } from '../index.js';
-import { headFlags, headOptionsOf } from './headFlags.js';
+import {
+  compileSettings,
+  headSettings,
+  helpOf,
+  inspect,
+  type LayerReport,
+  readModel,
+  settleFlags,
+  stepSettings,
+} from '../index.js';
+import { withSettings } from './settingFlags.js';
 import { shared, wholeNumber } from './options.js';
 import type { Verb } from './verb.js';
 import { showBytes, showCount, showPercent, table, Terminal } from './terminal.js';
@@ -7,42 +16,41 @@ import { showBytes, showCount, showPercent, table, Terminal } from './terminal.j
 interface Arguments {
   model: string;
   policy: string | undefined;
-  batch: number;
   classes: number | undefined;
-  size: number | undefined;
-  hidden: string | undefined;
-  bn: 'frozen' | 'batch';
   json: boolean;
 }
 
+/** What says how large the training of a policy would be. */
+const SETTINGS = {
+  batch: stepSettings.batch,
+  size: compileSettings.size,
+  hidden: headSettings.hidden,
+  batchNorm: headSettings.batchNorm,
+};
+
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
-    yargs
-      .positional('model', { type: 'string', demandOption: true, describe: 'an ONNX file' })
-      .option('policy', { ...shared.policy, default: undefined })
-      .option('batch', shared.batch)
-      .option('classes', {
-        type: 'number',
-        requiresArg: true,
-        describe: 'number of new classes (default: as many as the model has)',
-      })
-      .option('size', shared.size)
-      .option('hidden', headFlags.hidden)
-      .option('bn', headFlags.bn)
+    withSettings(
+      yargs
+        .positional('model', { type: 'string', demandOption: true, describe: 'an ONNX file' })
+        .option('policy', { type: 'string', requiresArg: true, describe: helpOf(compileSettings.policy) })
+        .option('classes', {
+          type: 'number',
+          requiresArg: true,
+          describe: 'number of new classes (default: as many as the model has)',
+        }),
+      SETTINGS,
+    )
       .option('json', shared.json)
       .example('$0 inspect efficientnet_b0.onnx', 'the layers that a policy counts')
       .example('$0 inspect efficientnet_b0.onnx --policy F1C2', 'and what that policy trains and costs')
       .example('$0 inspect efficientnet_b0.onnx --policy blocks:2', 'the last two blocks'),
   handler: (args) => {
     const terminal = new Terminal(args);
-    const { hidden, batchNorm } = headOptionsOf({ ...args, dropout: 0 });
     const report = inspect(readModel(args.model), {
-      hidden,
-      batchNorm,
-      batch: wholeNumber('batch', args.batch, 1),
+      ...settleFlags(SETTINGS, args),
       ...(args.policy === undefined ? {} : { policy: args.policy }),
       ...(args.classes === undefined ? {} : { classes: wholeNumber('classes', args.classes, 2) }),
-      ...(args.size === undefined ? {} : { size: wholeNumber('size', args.size, 1) }),
     });
     const trains = ({ trainedParameters, parameters }: LayerReport) =>
       trainedParameters === 0

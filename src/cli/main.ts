@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { inspect } from 'node:util';
-import { messageOf, UserError } from '../errors.js';
+import { MachineError, messageOf, UserError } from '../errors.js';
 import { fileErrorCode, fileReason } from '../files.js';
 import { watchLifeline } from '../lifeline.js';
 import { machineErrorOf } from '../machineError.js';
@@ -9,6 +9,7 @@ import { endAtOnce, endSoon, listenToSignals } from './interruption.js';
 import { supervise } from './supervision.js';
 import { closeLine, coloured, oneLine } from './terminal.js';
 import { ownWords, verbOf } from './verb.js';
+import { inFlags } from './wording.js';
 
 /**
  * 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C; 141: nobody reads
@@ -26,7 +27,8 @@ const debug = ownWords(given).includes('--debug');
 function report(thrown: unknown): number {
   const machine = machineErrorOf(thrown);
   const isUserError = thrown instanceof UserError && !machine;
-  const reason = messageOf(machine ?? thrown);
+  const told = machine ?? thrown;
+  const reason = told instanceof UserError || told instanceof MachineError ? inFlags(told.text) : messageOf(told);
   // What broke may be told in several lines.
   const message = oneLine(isUserError ? reason : reason.replaceAll(/\s*\n\s*/g, ' '));
   const line =

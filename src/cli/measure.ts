@@ -90,7 +90,7 @@ export const verb: Verb<Arguments> = {
       process.exitCode = runs.at(-1)?.exitCode ?? 0;
     } catch (thrown) {
       if (!(thrown instanceof UserError) || thrown.code !== 'command-not-found') throw thrown;
-      terminal.warn(`ort-tl: ${thrown.message}`);
+      terminal.warn(`ort-tl: ${thrown.text}`);
       process.exitCode = NOT_FOUND;
     }
   },

@@ -4,6 +4,7 @@ import { shared, wholeNumber } from './options.js';
 import { photosOf } from './photoList.js';
 import { showPercent, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
+import { inFlags } from './wording.js';
 
 interface Arguments {
   model: string;
@@ -47,8 +48,8 @@ export const verb: Verb<Arguments> = {
         classes = (await predict(classifier, content)).slice(0, top);
       } catch (thrown) {
         if (!(thrown instanceof UserError)) throw thrown;
-        results.push({ file, error: thrown.message });
-        terminal.warn(`ort-tl: ${thrown.message}`);
+        results.push({ file, error: inFlags(thrown.text) });
+        terminal.warn(`ort-tl: ${thrown.text}`);
         continue;
       }
       results.push({ file, classes });

@@ -3,54 +3,30 @@ import {
   type Meter,
   openDataset,
   type PolicyReport,
-  type Preset,
   providerCalled,
-  providerNames,
   readModel,
   recommend,
   type Recommendation,
   type RecommendEvent,
   type RecommendOptions,
+  recommendFlagSettings,
+  settleFlags,
   UserError,
 } from '../index.js';
-import { type HeadArguments, headFlags, headOptionsOf } from './headFlags.js';
 import { Interruption } from './interruption.js';
-import {
-  duration,
-  joules,
-  memorySize,
-  MOST_THREADS,
-  number,
-  shared,
-  share,
-  valFraction,
-  wholeNumber,
-} from './options.js';
+import { duration, joules, shared } from './options.js';
 import { warnOfPhotos } from './report.js';
-import { classWeightsOf, type StepArguments, stepFlags, stepOptionsOf } from './stepFlags.js';
+import { withSettings } from './settingFlags.js';
 import { showBytes, showCount, showDuration, showPercent, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
-interface Arguments extends StepArguments, HeadArguments {
+interface Arguments {
   model: string;
   data: string;
   energy: string | undefined;
   watts: number | undefined;
   time: string | undefined;
-  memory: string | undefined;
   policies: string | undefined;
-  tolerance: number;
-  effort: number;
-  epochs: number;
-  lr: number | undefined;
-  seed: number;
-  size: number | undefined;
-  resize: 'crop' | 'squash';
-  preprocessing: Preset | undefined;
-  'val-fraction': number;
-  'max-bad': number;
-  threads: number;
-  provider: string;
   json: boolean;
   quiet: boolean;
 }
@@ -70,71 +46,38 @@ const OWN: Readonly<Record<string, boolean>> = {
 
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
-    yargs
-      .option('model', shared.model)
-      .option('data', {
-        type: 'string',
-        demandOption: true,
-        requiresArg: true,
-        describe: 'photos, as ort-tl train takes them',
-      })
-      .option('energy', {
-        type: 'string',
-        requiresArg: true,
-        describe: 'the most energy that the training may take: 500J, 2kJ',
-      })
-      .option('watts', {
-        type: 'number',
-        requiresArg: true,
-        describe: 'what one busy core draws, for an estimate of energy where nothing measures it',
-      })
-      .option('time', { type: 'string', requiresArg: true, describe: 'the most time that it may take: 90s, 10m, 1.5h' })
-      .option('memory', { type: 'string', requiresArg: true, describe: 'the most memory, in MB or such as 2GB' })
-      .option('policies', {
-        type: 'string',
-        requiresArg: true,
-        describe: 'what to choose from, each training more than the one before (default: F1C0 to F1C3, full)',
-      })
-      .option('tolerance', {
-        type: 'number',
-        default: 0.01,
-        requiresArg: true,
-        describe: 'share of photos by which a more costly policy has to be more accurate',
-      })
-      .option('effort', {
-        type: 'number',
-        default: 0.3,
-        requiresArg: true,
-        describe: 'what choosing may take, as a share of training once by every policy',
-      })
-      .option('epochs', { type: 'number', default: 10, requiresArg: true, describe: 'of the training to come' })
-      .option('lr', {
-        type: 'number',
-        requiresArg: true,
-        describe: 'peak learning rate (default: by optimizer and policy)',
-      })
-      .options(stepFlags)
-      .options(headFlags)
-      .option('seed', shared.seed)
-      .option('size', shared.size)
-      .option('resize', shared.resize)
-      .option('preprocessing', shared.preprocessing)
-      .option('val-fraction', {
-        ...shared['val-fraction'],
-        describe: `${shared['val-fraction'].describe}; it is not looked at here`,
-      })
-      .option('max-bad', shared.maxBad)
-      .option('threads', {
-        type: 'number',
-        default: 0,
-        requiresArg: true,
-        describe: 'threads of ONNX Runtime; 0: one for each core',
-      })
-      .option('provider', {
-        choices: [...providerNames, 'auto'],
-        default: 'cpu',
-        describe: 'what ONNX Runtime runs on',
-      })
+    withSettings(
+      yargs
+        .option('model', shared.model)
+        .option('data', {
+          type: 'string',
+          demandOption: true,
+          requiresArg: true,
+          describe: 'photos, as ort-tl train takes them',
+        })
+        .option('energy', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'the most energy that the training may take: 500J, 2kJ',
+        })
+        .option('watts', {
+          type: 'number',
+          requiresArg: true,
+          describe: 'what one busy core draws, for an estimate of energy where nothing measures it',
+        })
+        .option('time', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'the most time that it may take: 90s, 10m, 1.5h',
+        })
+        .option('policies', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'what to choose from, each training more than the one before (default: F1C0 to F1C3, full)',
+        }),
+      recommendFlagSettings,
+      { 'val-fraction': '; those are not looked at here' },
+    )
       .option('json', shared.json)
       .option('quiet', shared.quiet)
       .example('$0 recommend --model efficientnet_b0.onnx --data photos/', 'how many layers are worth training')
@@ -143,39 +86,28 @@ export const verb: Verb<Arguments> = {
       .example('$0 recommend --model net.onnx --data photos/ --policies F1C0,blocks:1,blocks:2,full', ''),
   handler: async (args) => {
     const terminal = new Terminal(args);
-    const dataset = await openDataset(args.data, {
-      valFraction: valFraction(args['val-fraction']),
-      seed: wholeNumber('seed', args.seed, 0),
-    });
+    const { valFraction, ...settings } = settleFlags(recommendFlagSettings, args);
+    const dataset = await openDataset(args.data, { valFraction, seed: settings.seed });
     warnOfPhotos(terminal, dataset);
     const interruption = new Interruption((what) => {
       terminal.warn(what);
     }, 'ending the training under way');
     try {
       const result = await reportRecommendation(terminal, {
-        ...stepOptionsOf(args),
-        ...headOptionsOf(args),
-        classWeights: classWeightsOf(args['class-weights'], dataset.classes),
+        ...settings,
         model: readModel(args.model),
         dataset,
-        epochs: wholeNumber('epochs', args.epochs, 1),
-        seed: args.seed,
-        resize: args.resize,
-        threads: wholeNumber('threads', args.threads, 0, MOST_THREADS),
-        provider: await providerCalled(args.provider),
-        maxBad: share('max-bad', args['max-bad']),
-        tolerance: share('tolerance', args.tolerance),
-        effort: number('effort', args.effort, 'a share above 0', (value) => value > 0),
+        provider: await providerCalled(settings.provider),
         signal: interruption.signal,
         ...(await meterFor(args.watts)),
-        ...optional(args),
+        ...limitsOf(args),
       });
       terminal.print();
       terminal.result(`ort-tl train ${trainingFlags(process.argv.slice(3), result.policy)}`);
       terminal.json(result);
     } catch (thrown) {
       if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
-      terminal.warn(`ort-tl: ${thrown.message}`);
+      terminal.warn(`ort-tl: ${thrown.text}`);
       process.exitCode = interruption.exitCode;
     } finally {
       interruption.close();
@@ -183,18 +115,12 @@ export const verb: Verb<Arguments> = {
   },
 };
 
-function optional(args: Arguments): Partial<RecommendOptions> {
-  const { energy, time, memory, policies, lr, size, preprocessing } = args;
+/** What the training may take, and what is chosen from. */
+function limitsOf({ energy, time, policies }: Arguments): Partial<RecommendOptions> {
   return {
     ...(energy === undefined ? {} : { energyLimitJ: joules('energy', energy) }),
     ...(time === undefined ? {} : { timeLimitMs: duration('time', time) }),
-    ...(memory === undefined ? {} : { memoryBytes: memorySize('memory', memory) }),
     ...(policies === undefined ? {} : { policies: policies.split(',').map((policy) => policy.trim()) }),
-    ...(lr === undefined
-      ? {}
-      : { learningRate: number('lr', lr, 'the learning rate to be a positive number', (value) => value > 0) }),
-    ...(size === undefined ? {} : { size: wholeNumber('size', size, 1) }),
-    ...(preprocessing === undefined ? {} : { preprocessing }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { jsonText, visible } from '../text.js';
+import { inFlags } from './wording.js';
 
 /** When a progress line first appears where it cannot be rewritten, and how often it comes then. */
 const FIRST_PLAIN_MS = 2000;
@@ -31,7 +32,7 @@ export class Terminal {
   /** A line that matters even to a program that reads the result. */
   warn(line: string): void {
     closeLine();
-    process.stderr.write(`${coloured(visible(line), 'yellow', process.stderr)}\n`);
+    process.stderr.write(`${coloured(visible(inFlags(line)), 'yellow', process.stderr)}\n`);
   }
 
   /** A line of a result that stands beside what a command prints. */
@@ -82,7 +83,7 @@ export class Terminal {
   private write(line: string, weight: 'plain' | 'bold' = 'plain'): void {
     if (this.options.json) return;
     closeLine();
-    const shown = visible(line);
+    const shown = visible(inFlags(line));
     process.stdout.write(`${weight === 'bold' ? coloured(shown, 'bold', process.stdout) : shown}\n`);
   }
 }

@@ -1,9 +1,17 @@
+import { showSettings } from '../errors.js';
+import { flagNamed } from '../flagNames.js';
+
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/^Not enough arguments following: (.*)$/, 'expected a value after --$1'],
   [/^Missing required arguments?: (.*)$/, 'expected --$1; see --help'],
   [/^Unknown (?:argument|command)s?: (.*)$/, 'there is no `$1` here; see --help'],
   [/^Arguments (.*) and (.*) are mutually exclusive$/, 'expected --$1 or --$2, not both'],
 ];
+
+/** A text with flags in place of the ‹settings› that it names. */
+export function inFlags(text: string): string {
+  return showSettings(text, (key) => `--${flagNamed(key)}`);
+}
 
 /** What yargs says, in our words. `usage` is the command's, such as `inspect <model>`. */
 export function inOurWords(message: string, usage = ''): string {

@@ -1,4 +1,6 @@
 import { LONGEST_LABEL } from '../artifacts/manifest.js';
+import { type Given, settle, wholeNumber } from '../settings.js';
+import { dataSettings } from './dataSettings.js';
 import { UserError } from '../errors.js';
 import { Random } from '../random.js';
 import { type LeftOut, LeftOutCounts, leftOutLines, REASONS } from './leftOut.js';
@@ -28,14 +30,15 @@ export interface Contents {
   readonly warnings: readonly string[];
 }
 
-export interface OpenOptions {
-  /** Share of each class that validates where the data set names no photos for it; default 0.2. */
-  readonly valFraction?: number;
-  /** Seed of the split; default 0. */
-  readonly seed?: number;
-  /** The most photos of each class that train, and that validate, taken evenly from all of them; default all. */
-  readonly limit?: number;
-  readonly valLimit?: number;
+const openSettings = {
+  valFraction: dataSettings.valFraction,
+  seed: wholeNumber(0).default(0),
+  limit: dataSettings.limit,
+  valLimit: dataSettings.valLimit,
+};
+
+/** How photos are chosen and split; the `seed` is the split's. */
+export interface OpenOptions extends Given<typeof openSettings> {
   /**
    * What it is opened for; default training, which needs two classes, and photos of each to train and to validate with. Compiling needs
    * the same but for those that validate.
@@ -80,10 +83,8 @@ export interface Found {
  * `unknown-class`, `too-few-photos`, `bad-val-fraction`.
  */
 export function datasetOf(found: Found, options: OpenOptions): Dataset {
-  const { valFraction = 0.2, seed = 0, limit = Infinity, valLimit = Infinity, use = 'training' } = options;
-  if (!(valFraction > 0 && valFraction < 1)) {
-    throw new UserError('bad-val-fraction', `expected a share between 0 and 1 for validation, got ${valFraction}`);
-  }
+  const { use = 'training' } = options;
+  const { valFraction, seed, limit = Infinity, valLimit = Infinity } = settle(openSettings, options);
   if (found.problem) throw found.problem;
   const { source } = found;
   const warnings = [...found.warnings];
@@ -136,7 +137,7 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
       ? noPhotos(found, found.source)
       : new UserError(
           'no-train-split',
-          `${found.source} has photos to validate or to test with (${named.join(', ')}), but none to train with; add a folder train, or name the folder to train with (--data)`,
+          `${found.source} has photos to validate or to test with (${named.join(', ')}), but none to train with; add a folder train, or name the folder to train with (‹data›)`,
         );
   }
   const classes = [...train.classes.keys()];

@@ -14,7 +14,7 @@ const FORMATS: readonly (readonly [RegExp, string])[] = [
   ],
   [
     /^(data_batch_\d+|test_batch)\.bin$/,
-    "one of CIFAR's binary files, which are read when their folder is named itself (--data)",
+    "one of CIFAR's binary files, which are read when their folder is named itself (‹data›)",
   ],
   [/idx[1-4][-.]ubyte(\.gz)?$/, "MNIST's format (idx), which is not read; write its images as PNG files"],
   [
@@ -25,7 +25,7 @@ const FORMATS: readonly (readonly [RegExp, string])[] = [
     /\.(tar|t?gz|tar\.\w+|tgz|bz2|xz|7z|rar|zst)$/,
     'an archive that is not read in place; unpack it first, or make a zip file of it',
   ],
-  [/\.(zip|tm)$/, 'a zip file, which is read in place when it is named itself (--data)'],
+  [/\.(zip|tm)$/, 'a zip file, which is read in place when it is named itself (‹data›)'],
   [/\.(npz|npy)$/, "NumPy's arrays, which are not read; write their images as files"],
   [/\.(parquet|arrow|feather)$/, 'a table (Parquet, Arrow), which is not read; write its images as files'],
   [

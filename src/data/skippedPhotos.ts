@@ -26,7 +26,7 @@ export class SkippedPhotos {
     const others = this.list.length > named.length ? ', …' : '';
     throw new UserError(
       'too-many-unreadable',
-      `${this.list.length} of ${total} photos could not be read (${named.join(', ')}${others}), more than the ${Number((100 * maxShare).toPrecision(3))} % allowed; mend or remove them, or raise the share (--max-bad)`,
+      `${this.list.length} of ${total} photos could not be read (${named.join(', ')}${others}), more than the ${Number((100 * maxShare).toPrecision(3))} % allowed; mend or remove them, or raise the share (‹maxBad›)`,
     );
   }
 }

@@ -75,16 +75,16 @@ export async function findMeter({ energy, watts, powercap }: MeterOptions): Prom
   if (energy !== 'estimate' && watts !== undefined)
     throw new UserError(
       'bad-arguments',
-      'the watts of a busy core are for an estimate: say --energy estimate beside --watts',
+      'the watts of a busy core are for an estimate: say ‹energy› estimate beside ‹watts›',
     );
   switch (energy) {
     case 'none':
-      return { kind: 'none', reason: 'it was not asked for (--energy none)' };
+      return { kind: 'none', reason: 'it was not asked for (‹energy› none)' };
     case 'estimate': {
       if (watts === undefined || !(watts > 0) || !Number.isFinite(watts))
         throw new UserError(
           'bad-arguments',
-          `expected the watts that one busy core draws, a positive number, beside --energy estimate, got \`${watts ?? 'nothing'}\` (--watts)`,
+          `expected the watts that one busy core draws, a positive number, beside ‹energy› estimate, got \`${watts ?? 'nothing'}\` (‹watts›)`,
         );
       return found(() => new Estimate(watts));
     }

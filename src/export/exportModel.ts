@@ -83,7 +83,7 @@ export async function* exportModel(
   const given = options.calibrationData === undefined ? undefined : await labelled(options.calibrationData, classes);
   const compared = dataset ? validationPhotos(dataset, classes) : given;
   if (!compared)
-    throw new UserError('bad-arguments', 'expected photos to compare the exported model on (--calibration-data)');
+    throw new UserError('bad-arguments', 'expected photos to compare the exported model on (‹calibrationData›)');
   const photoSource = dataset?.folder ?? options.calibrationData ?? '';
 
   const inference = new InferenceModel(tuned, preprocessing, options);
@@ -167,7 +167,7 @@ async function loadExported(
     const reason = newest === undefined ? thrown.message : `this version of ONNX Runtime knows them up to ${newest}`;
     throw new UserError(
       'unsupported-opset',
-      `the model cannot be written in operator set ${opset}: ${reason}; choose another, or leave --opset out`,
+      `the model cannot be written in operator set ${opset}: ${reason}; choose another, or leave ‹opset› out`,
       { cause: thrown },
     );
   }
@@ -189,6 +189,6 @@ async function labelled(place: string, classes: readonly string[]): Promise<Phot
   const { photos } = await findPhotos(place);
   const [first] = photos;
   if (photos.length === 1 && first && !existsSync(openablePath(first)))
-    throw new UserError('no-photos', `there is nothing at ${place}; name a folder of photos (--calibration-data)`);
+    throw new UserError('no-photos', `there is nothing at ${place}; name a folder of photos (‹calibrationData›)`);
   return photos.map((photo) => ({ ...photo, label: labelIndex(classes, basename(dirname(photo.path))) }));
 }

@@ -77,7 +77,7 @@ export class InferenceModel {
     if (this.opset < least)
       throw new UserError(
         'unsupported-opset',
-        `expected operator set ${least} or later for ${options.bakesPreprocessing ? 'preprocessing in the model' : 'int8'}, got \`${this.opset}\` (--opset)`,
+        `expected operator set ${least} or later for ${options.bakesPreprocessing ? 'preprocessing in the model' : 'int8'}, got \`${this.opset}\` (‹opset›)`,
       );
   }
 

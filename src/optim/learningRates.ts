@@ -18,7 +18,7 @@ export function parseMultipliers(source: string): LearningRateMultiplier[] {
     if (at < 1 || glob === '' || part.slice(at + 1).trim() === '' || !(multiplier > 0 && Number.isFinite(multiplier)))
       throw new UserError(
         'bad-multiplier',
-        `expected a name and a factor above 0, such as head=10 or features.?.*=0.1, got \`${part}\` (--lr-mult)`,
+        `expected a name and a factor above 0, such as head=10 or features.?.*=0.1, got \`${part}\` (‹learningRateMultipliers›)`,
       );
     return { glob, multiplier };
   });
@@ -50,7 +50,7 @@ export function multipliersOf(
       const some = names.length > 6 ? [...names.slice(0, 3), '…', ...names.slice(-2)] : names;
       throw new UserError(
         'bad-multiplier',
-        `"${glob}" matches no layer that trains and none of its parameters; there are ${some.join(', ')} (--lr-mult)`,
+        `"${glob}" matches no layer that trains and none of its parameters; there are ${some.join(', ')} (‹learningRateMultipliers›)`,
       );
     }
   }

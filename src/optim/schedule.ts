@@ -52,7 +52,7 @@ export function shareOfPeak(name: ScheduleName, progress: Progress): number {
 export function scheduleCalled(name: string): ScheduleName {
   const found = scheduleNames.find((known) => known === name);
   if (!found)
-    throw new UserError('bad-schedule', `expected one of ${scheduleNames.join(', ')}, got "${name}" (--schedule)`);
+    throw new UserError('bad-schedule', `expected one of ${scheduleNames.join(', ')}, got "${name}" (‹schedule›)`);
   return found;
 }
 

@@ -104,8 +104,8 @@ export function layersFromBlock(blocks: readonly Block[], count: number, all: re
     throw new UserError(
       'bad-policy',
       blocks.length === 0
-        ? `policy blocks:${count} needs residual blocks, and the model has no shortcut that would make one; choose a policy such as F1C${count} or layers:<names> (--policy)`
-        : `policy blocks:${count} asks for ${count} blocks, but the model has ${blocks.length}; choose blocks:${blocks.length} or full (--policy)`,
+        ? `policy blocks:${count} needs residual blocks, and the model has no shortcut that would make one; choose a policy such as F1C${count} or layers:<names> (‹policy›)`
+        : `policy blocks:${count} asks for ${count} blocks, but the model has ${blocks.length}; choose blocks:${blocks.length} or full (‹policy›)`,
     );
   }
   return all.slice(all.indexOf(first));

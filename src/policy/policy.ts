@@ -48,7 +48,7 @@ export function parsePolicy(source: string): Policy {
   if (!match || fcs === 0) {
     throw new UserError(
       'bad-policy',
-      `expected a policy such as F1C0, F1C1, F2C3, FxC1, blocks:2, bias, layers:<names, * for any characters> or full, got "${source}" (--policy)`,
+      `expected a policy such as F1C0, F1C1, F2C3, FxC1, blocks:2, bias, layers:<names, * for any characters> or full, got "${source}" (‹policy›)`,
     );
   }
   return { kind: 'last', fcs, convs: Number(match[2]) };
@@ -114,7 +114,7 @@ function lastLayers(policy: Extract<Policy, { kind: 'last' }>, { convs, fcs, all
     });
     throw new UserError(
       'bad-policy',
-      `policy ${showPolicy(policy)} asks for ${fcCount} FC and ${policy.convs} conv layers, but the model has ${fcs.length} and ${convs.length}; choose ${nearest} or full (--policy)`,
+      `policy ${showPolicy(policy)} asks for ${fcCount} FC and ${policy.convs} conv layers, but the model has ${fcs.length} and ${convs.length}; choose ${nearest} or full (‹policy›)`,
     );
   }
   const trained = convs.slice(convs.length - policy.convs);
@@ -180,7 +180,7 @@ function layersNamed(globs: readonly string[], all: readonly Layer[]): Layer[] {
     const near = nearestNames(unused, [...new Set(names)], 3).map((name) => `"${name}"`);
     throw new UserError(
       'bad-policy',
-      `no layer or parameter is called "${unused}"; near it are ${near.join(', ')}, and ort-tl inspect lists all layers (--policy)`,
+      `no layer or parameter is called "${unused}"; near it are ${near.join(', ')}, and ort-tl inspect lists all layers (‹policy›)`,
     );
   }
   return layers;

@@ -69,10 +69,11 @@ export class Trial {
    */
   static async compile(options: TrainOptions, root: string): Promise<Trial> {
     const began = performance.now();
-    const { model, policy, signal } = options;
-    const compiling = await startCompiling(model, planningOf(options, settingsOf(options)), signal);
+    const { model, signal } = options;
+    const settings = settingsOf(options);
+    const compiling = await startCompiling(model, planningOf(options, settings), signal);
     try {
-      const folder = join(root, policyFileName(policy));
+      const folder = join(root, policyFileName(settings.policy));
       const manifest = await compiling.write(folder);
       return new Trial(manifest, compiling.settings, folder, performance.now() - began, signal);
     } finally {

@@ -38,6 +38,6 @@ export async function inOrtFormat(model: Uint8Array): Promise<Uint8Array> {
   }
   throw new UserError(
     'no-ort-format',
-    'this version of onnxruntime-node does not write the ORT format; export with --format onnx, and convert it with the onnxruntime package of Python',
+    'this version of onnxruntime-node does not write the ORT format; export with ‹format› onnx, and convert it with the onnxruntime package of Python',
   );
 }

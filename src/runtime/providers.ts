@@ -79,7 +79,7 @@ export async function providerCalled(name: string): Promise<Provider> {
   if (!known)
     throw new UserError(
       'bad-provider',
-      `expected one of ${providerNames.join(', ')} or auto, got \`${name}\` (--provider)`,
+      `expected one of ${providerNames.join(', ')} or auto, got \`${name}\` (‹provider›)`,
     );
   if (known === 'cpu') return known;
   const state = await probeProvider(known);
@@ -87,7 +87,7 @@ export async function providerCalled(name: string): Promise<Provider> {
   if (!state.available)
     throw new UserError(
       'no-provider',
-      `the ${known} provider does not run on this machine: it needs ${state.needs}; or choose --provider cpu${said}`,
+      `the ${known} provider does not run on this machine: it needs ${state.needs}; or choose ‹provider› cpu${said}`,
     );
   return known;
 }

@@ -109,7 +109,7 @@ export function readLast(out: string, identity: Identity): { state: ReadonlyMap<
   if (!parsed.success) throw refuse('its checkpoint is of another version of ort-tl; train it anew');
   if (nonFiniteIn(checkpoint.tensors) !== undefined)
     throw refuse(
-      'its training has diverged: its weights are no numbers (NaN, or infinite); train it anew with a smaller learning rate (--lr)',
+      'its training has diverged: its weights are no numbers (NaN, or infinite); train it anew with a smaller learning rate (‹learningRate›)',
     );
   const progress = parsed.data;
   const plain = JSON.parse(JSON.stringify(identity)) as Record<string, unknown>;

@@ -21,12 +21,11 @@ export interface Planning {
   readonly classes: readonly string[];
   /** What each class weighs in the loss, where they differ. */
   readonly classWeights?: readonly number[];
-  readonly size?: number;
   /** The most bytes that the process may take, where it is to be fitted into them. */
   readonly memoryBytes?: number;
 }
 
-export function planningOf({ dataset, size, memoryBytes, microBatch }: TrainOptions, settings: Settings): Planning {
+export function planningOf({ dataset, memoryBytes }: TrainOptions, settings: Settings): Planning {
   const { classWeights: weights } = settings;
   const { classes, train } = dataset;
   return {
@@ -35,8 +34,7 @@ export function planningOf({ dataset, size, memoryBytes, microBatch }: TrainOpti
     ...(weights === 'equal'
       ? {}
       : { classWeights: weights === 'balanced' ? [...balancedClassWeights(train, classes.length)] : weights }),
-    ...(size ? { size } : {}),
-    ...(memoryBytes !== undefined && microBatch === undefined ? { memoryBytes } : {}),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
   };
 }
 
@@ -46,9 +44,9 @@ export function planningOf({ dataset, size, memoryBytes, microBatch }: TrainOpti
  */
 export async function compileWithin(
   model: ModelFile,
-  { settings, classes, classWeights, size, memoryBytes }: Planning,
+  { settings, classes, classWeights, memoryBytes }: Planning,
 ): Promise<{ compiled: Compiled; settings: Settings }> {
-  const { classWeights: asked, preprocessing, ...choices } = settings;
+  const { classWeights: asked, preprocessing, size, ...choices } = settings;
   // The provider's own layout, where it has one: what is compiled here is run here.
   const blockSize = settings.provider === 'cpu' ? await probeBlockSize() : undefined;
   const compilePlan = (microBatch: number, recompute: boolean) => ({
@@ -88,7 +86,7 @@ export async function compileWithin(
     const least = Math.min(...needs.map(({ bytesOfRuns }) => bytesOfRuns(1)));
     throw new UserError(
       'too-little-memory',
-      `policy ${settings.policy} takes about ${megabytes(least)} even with one image at a time, more than the ${megabytes(memoryBytes)} allowed (--memory); choose a policy that trains fewer layers`,
+      `policy ${settings.policy} takes about ${megabytes(least)} even with one image at a time, more than the ${megabytes(memoryBytes)} allowed (‹memoryBytes›); choose a policy that trains fewer layers`,
     );
   }
 }

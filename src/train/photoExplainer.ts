@@ -59,7 +59,7 @@ export class PhotoExplainer {
     if (named === -1)
       throw new UserError(
         'unknown-class',
-        `the model knows no class \`${label ?? ''}\`; it knows ${labels.join(', ')} (--class)`,
+        `the model knows no class \`${label ?? ''}\`; it knows ${labels.join(', ')} (‹class›)`,
       );
     const pixels = await decodePixels(photo, preprocessing);
     const scores = await this.classifier.run(pixels, 1);

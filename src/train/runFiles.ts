@@ -124,11 +124,11 @@ export function checkRunFolder(folder: string, { overwrite = false }: { readonly
   }
   const learned = LEARNED.find((name) => existsSync(join(folder, name)));
   if (learned === undefined || overwrite) return;
-  const goesOn = existsSync(join(folder, LAST)) ? `go on with it (--resume ${folder}), ` : '';
+  const goesOn = existsSync(join(folder, LAST)) ? `go on with it (‹resume› ${folder}), ` : '';
   const shown = dirname(learned) === '.' ? learned : dirname(learned);
   throw new UserError(
     'run-exists',
-    `${folder} holds a run already (${shown}); ${goesOn}choose another folder (--out), or have it replaced (--overwrite)`,
+    `${folder} holds a run already (${shown}); ${goesOn}choose another folder (‹out›), or have it replaced (‹overwrite›)`,
   );
 }
 
@@ -137,7 +137,7 @@ export function checkSource(folder: string, path: string): void {
   if (runFilesIn(folder).some((name) => isSameFile(join(folder, name), path)))
     throw new UserError(
       'bad-arguments',
-      `${path} is of the run in ${folder}, which a new run there would replace; choose another folder (--out)`,
+      `${path} is of the run in ${folder}, which a new run there would replace; choose another folder (‹out›)`,
     );
 }
 

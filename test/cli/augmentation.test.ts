@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import yargs from 'yargs';
-import { augmentationFlags, augmentationFrom } from '../../src/cli/augmentationFlags.js';
+import { withSettings } from '../../src/cli/settingFlags.js';
+import { augmentation } from '../../src/data/augment/augmentationSettings.js';
+import { settleFlags } from '../../src/settings.js';
 
-const parse = (line: string) => augmentationFrom(yargs().options(augmentationFlags).parseSync(line));
+const shape = { augmentation };
+const parse = (line: string) => settleFlags(shape, withSettings(yargs(), shape).parseSync(line)).augmentation;
 
-describe('augmentationFrom', () => {
+describe('augmentation flags', () => {
   it('switches on what was given and nothing else', () => {
     expect(parse('')).toEqual({ flip: 0, rotate: 0, erase: 0, mixup: 0, cutmix: 0 });
     expect(parse('--random-crop 0.35 --flip 0.5 --hue 0.1 --rand-augment 9 --mixup 0.2')).toEqual({
@@ -21,11 +24,11 @@ describe('augmentationFrom', () => {
   });
 
   it.each([
-    ['--flip 2', 'expected a number from 0 to 1, got `2` (--flip)'],
-    ['--hue 0.6', '(--hue)'],
-    ['--rotate x', 'got `NaN` (--rotate)'],
-    ['--mixup -1', 'expected a number from 0 up, got `-1` (--mixup)'],
-    ['--rand-augment-operations 2', '--rand-augment beside'],
+    ['--flip 2', 'expected a number from 0 to 1, got `2` (flip)'],
+    ['--hue 0.6', '(hue)'],
+    ['--rotate x', 'got `NaN` (rotate)'],
+    ['--mixup -1', 'expected a number from 0 up, got `-1` (mixup)'],
+    ['--rand-augment-operations 2', 'randAugment beside'],
   ])('refuses %s', (line, words) => {
     expect(() => parse(line)).toThrow(expect.objectContaining({ code: 'bad-arguments' }));
     expect(() => parse(line)).toThrow(words);
@@ -33,7 +36,7 @@ describe('augmentationFrom', () => {
 
   it('refuses half an operation', () => {
     expect(() => parse('--rand-augment 9 --rand-augment-operations 1.5')).toThrow(
-      'a whole number from 1 to 14, got `1.5` (--rand-augment-operations)',
+      'a whole number from 1 to 14, got `1.5` (randAugmentOperations)',
     );
   });
 });

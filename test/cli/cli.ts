@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, vi } from 'vitest';
 import { runCommand } from '../../src/cli/commands.js';
 import { oneLine } from '../../src/cli/terminal.js';
+import { inFlags } from '../../src/cli/wording.js';
 import { UserError } from '../../src/errors.js';
 
 /** The built command line, as a user runs it. */
@@ -43,7 +44,7 @@ export async function cliHere(args: readonly string[], cwd = folder()): Promise<
     return { status: Number(process.exitCode ?? 0), ...printed };
   } catch (thrown) {
     if (!(thrown instanceof UserError)) throw thrown;
-    return { status: 2, ...printed, stderr: `${printed.stderr}ort-tl: ${oneLine(thrown.message)}\n` };
+    return { status: 2, ...printed, stderr: `${printed.stderr}ort-tl: ${oneLine(inFlags(thrown.text))}\n` };
   } finally {
     for (const spy of spies) spy.mockRestore();
     process.chdir(directory);

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/cli/config.js';
 
-const known = ['epochs', 'policy', 'label-smoothing'];
+const flags = { known: ['epochs', 'policy', 'label-smoothing'], switches: [], optional: [] };
 const read = (text: string) => {
   const path = join(mkdtempSync(join(tmpdir(), 'ort-tl-')), 'train.yaml');
   writeFileSync(path, text);
-  return readConfig(path, known);
+  return readConfig(path, flags);
 };
 
 describe('readConfig', () => {
@@ -31,6 +31,6 @@ describe('readConfig', () => {
     expect(() => read('epochs: 20\npolicy: "F1C2\n')).toThrow(/train\.yaml, line \d: not YAML/);
     expect(() => read('- epochs\n')).toThrow(/line 1: expected settings such as `epochs: 20`/);
     expect(() => read('epochs: [1, 2]\n')).toThrow(/line 1: expected one value for `epochs`/);
-    expect(() => readConfig('/no/such/file.yaml', known)).toThrow(/cannot read \/no\/such\/file\.yaml/);
+    expect(() => readConfig('/no/such/file.yaml', flags)).toThrow(/cannot read \/no\/such\/file\.yaml/);
   });
 });

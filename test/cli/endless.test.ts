@@ -15,6 +15,8 @@ import { readSafetensors } from '../../src/onnx/safetensors.js';
 import { SMALL_CNN } from '../models.js';
 import { cli, expectRefusal, folder, main } from './cli.js';
 
+const flags = (known: readonly string[]) => ({ known, switches: [], optional: [] });
+
 let run: string;
 beforeAll(async () => {
   const pictures = join(folder(), 'pictures');
@@ -41,7 +43,7 @@ const suiteOptions = { settings: [], switches: [] };
 
 describe.runIf(process.platform !== 'win32').each(endless)('%s in the place of', (_, make) => {
   it.each<[what: string, name: string, code: string, read: (path: string, folder: string) => unknown]>([
-    ['settings', 'settings.yaml', 'bad-config', (path) => readConfig(path, ['epochs'])],
+    ['settings', 'settings.yaml', 'bad-config', (path) => readConfig(path, flags(['epochs']))],
     ['a suite', 'suite.yaml', 'bad-suite', (path) => readSuite(path, suiteOptions)],
     ["a suite's records", 'results.jsonl', 'bad-suite', (path) => Records.open(path)],
     ['records to compare', 'results.jsonl', 'not-a-run', (path) => readRuns(path)],
@@ -100,7 +102,7 @@ describe('YAML', () => {
   ])('%s is refused by its name', (_, text) => {
     const path = join(folder(), 'settings.yaml');
     writeFileSync(path, text);
-    expect(() => readConfig(path, ['epochs', 'title'])).toThrow(path);
+    expect(() => readConfig(path, flags(['epochs', 'title']))).toThrow(path);
     expect(() => readSuite(path, suiteOptions)).toThrow(path);
     const copy = join(folder(), 'copy');
     cpSync(run, copy, { recursive: true });
@@ -111,14 +113,14 @@ describe('YAML', () => {
   it('of more settings than there are is refused before each is compared with every other, which takes minutes', () => {
     const path = join(folder(), 'settings.yaml');
     writeFileSync(path, Array.from({ length: 3e4 }, (_, at) => `k${at}: 1`).join('\n'));
-    expect(() => readConfig(path, ['epochs'])).toThrow('line 1: there is no setting `k0`');
+    expect(() => readConfig(path, flags(['epochs']))).toThrow('line 1: there is no setting `k0`');
     expect(() => readSuite(path, suiteOptions)).toThrow(path);
   });
 
   it('that sets a thing twice is refused with the line and the word', () => {
     const path = join(folder(), 'settings.yaml');
     writeFileSync(path, 'epochs: 1\nseed: 1\nepochs: 2');
-    expect(() => readConfig(path, ['epochs', 'seed'])).toThrow('line 3: `epochs` is set twice');
+    expect(() => readConfig(path, flags(['epochs', 'seed']))).toThrow('line 3: `epochs` is set twice');
     writeFileSync(path, 'models: { cnn: small_cnn, cnn: other }');
     expect(() => readSuite(path, suiteOptions)).toThrow('line 1: `cnn` is set twice');
   });

@@ -29,6 +29,6 @@ describe('learning-rate multipliers', () => {
   });
 
   it.each(['head', 'head=', '=2', 'head=-1', 'head=0', 'head=x', 'head=1,'])('refuse %s', (source) => {
-    expect(() => parseMultipliers(source)).toThrow(/\(--lr-mult\)/);
+    expect(() => parseMultipliers(source)).toThrow(/\(learningRateMultipliers\)/);
   });
 });

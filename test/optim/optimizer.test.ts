@@ -14,13 +14,13 @@ describe('optimizerCalled', () => {
   });
 
   it.each<[string, Record<string, number | boolean>, RegExp]>([
-    ['adamx', {}, /expected one of adam, adamw, lamb, lars, rmsprop, sgd, got "adamx" \(--optimizer\)/],
-    ['toString', {}, /--optimizer/],
-    ['adamw', { momentum: 0.9 }, /adamw has no --momentum/],
-    ['sgd', { weightDecay: -1 }, /expected a number from 0, got `-1` \(--weight-decay\)/],
-    ['sgd', { momentum: 1 }, /expected a number below 1, got `1` \(--momentum\)/],
-    ['sgd', { momentum: NaN }, /expected a number, got `NaN` \(--momentum\)/],
-    ['sgd', { momentum: 0, nesterov: true }, /momentum above 0 with --nesterov/],
+    ['adamx', {}, /expected one of adam, adamw, lamb, lars, rmsprop, sgd, got "adamx" \(optimizer\)/],
+    ['toString', {}, /optimizer/],
+    ['adamw', { momentum: 0.9 }, /adamw has no momentum/],
+    ['sgd', { weightDecay: -1 }, /expected a number from 0 up, got `-1` \(weightDecay\)/],
+    ['sgd', { momentum: 1 }, /expected a number from 0 up to, not including, 1, got `1` \(momentum\)/],
+    ['sgd', { momentum: NaN }, /expected a number from 0 up to, not including, 1, got `NaN` \(momentum\)/],
+    ['sgd', { momentum: 0, nesterov: true }, /momentum above 0 with nesterov/],
   ])('refuses %s with %j in one line', (name, settings, message) => {
     expect(() => optimizerCalled(name, settings)).toThrow(UserError);
     expect(() => optimizerCalled(name, settings)).toThrow(message);

@@ -44,7 +44,7 @@ describe('the other schedules', () => {
   });
 
   it('names those that there are', () => {
-    expect(() => scheduleCalled('cosinus')).toThrow(/expected one of cosine, linear, .*got "cosinus" \(--schedule\)/);
+    expect(() => scheduleCalled('cosinus')).toThrow(/expected one of cosine, linear, .*got "cosinus" \(schedule\)/);
   });
 });
 

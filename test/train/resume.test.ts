@@ -349,7 +349,7 @@ describe('a run whose time was up', () => {
       'with statistics of the batch, classes drawn evenly',
       { model: readModel(TINY_RESNET), policy: 'blocks:1', batchNorm: 'batch', sampling: 'balanced' },
     ],
-    ['in parts of a batch, with patience', { microBatch: 8, patience: 2 }],
+    ['in parts of a batch, with patience', { accumulate: 2, patience: 2 }],
   ])('ends in the same bits after a stop at every step: %s', async (_, options) => {
     const all = { ...short(), ...options };
     const [whole, broken] = [folder(), folder()];

@@ -130,7 +130,7 @@ describe('train, on drawn pictures', () => {
   it('comes to the same in parts of a batch', async () => {
     const [whole, parts] = [
       await run({ optimizer: optimizers.sgd, epochs: 1, classWeights: 'balanced', clipNorm: 1 }),
-      await run({ optimizer: optimizers.sgd, epochs: 1, classWeights: 'balanced', clipNorm: 1, microBatch: 5 }),
+      await run({ optimizer: optimizers.sgd, epochs: 1, classWeights: 'balanced', clipNorm: 1, accumulate: 7 }),
     ];
     const result = ({ events }: { events: TrainEvent[] }) =>
       events.flatMap((event) => (event.type === 'epoch' ? [event.result] : []))[0];

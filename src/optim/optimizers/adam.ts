@@ -7,6 +7,7 @@ import {
   decaySum,
   epsilon,
   moment,
+  optimizerKind,
   type UpdateInputs,
   type UpdateRule,
   weightDecay,
@@ -27,7 +28,7 @@ export type Adam = z.infer<typeof adamSettings>;
 
 export const ADAM_MOMENTS = ['firstMoment', 'secondMoment'] as const;
 
-export function adam(settings: Adam): UpdateRule {
+function rule(settings: Adam): UpdateRule {
   return {
     moments: ADAM_MOMENTS,
     prepare: (g, { learningRate, step }) => {
@@ -65,3 +66,5 @@ export function adamDirection(
     },
   };
 }
+
+export const adam = optimizerKind(adamSettings, 1e-3, rule);

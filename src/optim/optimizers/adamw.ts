@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { ADAM_MOMENTS, adamDirection, adamSettings } from './adam.js';
-import { type UpdateRule, weightDecay } from './rule.js';
+import { optimizerKind, type UpdateRule, weightDecay } from './rule.js';
 
 /** p ← (1 − η·λ)·p − η·m̂/(√v̂ + ε): Adam with its decay apart from the gradient (Loshchilov and Hutter 2019). */
 export const adamwSettings = adamSettings.extend({ name: z.literal('adamw'), weightDecay: weightDecay.default(0.01) });
 export type AdamW = z.infer<typeof adamwSettings>;
 
-export function adamw(settings: AdamW): UpdateRule {
+function rule(settings: AdamW): UpdateRule {
   return {
     moments: ADAM_MOMENTS,
     prepare: (g, { learningRate, step }) => {
@@ -22,3 +22,5 @@ export function adamw(settings: AdamW): UpdateRule {
     },
   };
 }
+
+export const adamw = optimizerKind(adamwSettings, 1e-3, rule);

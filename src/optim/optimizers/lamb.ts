@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ADAM_MOMENTS, adamDirection, adamSettings } from './adam.js';
-import { decaySum, epsilon, norm, ratioOrOne, type UpdateRule, weightDecay } from './rule.js';
+import { decaySum, epsilon, norm, optimizerKind, ratioOrOne, type UpdateRule, weightDecay } from './rule.js';
 
 /**
  * u = m̂/(√v̂ + ε) + λ·p,  p ← p − η·(‖p‖/‖u‖)·u  (You et al. 2020): Adam's direction, as long as the parameter. Parameters
@@ -13,7 +13,7 @@ export const lambSettings = adamSettings.extend({
 });
 export type Lamb = z.infer<typeof lambSettings>;
 
-export function lamb(settings: Lamb): UpdateRule {
+function rule(settings: Lamb): UpdateRule {
   return {
     moments: ADAM_MOMENTS,
     prepare: (g, { learningRate, step }) => {
@@ -31,3 +31,5 @@ export function lamb(settings: Lamb): UpdateRule {
     },
   };
 }
+
+export const lamb = optimizerKind(lambSettings, 5e-3, rule);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { decayedGradient, norm, ratioOrOne, type UpdateRule, weightDecay } from './rule.js';
+import { decayedGradient, norm, optimizerKind, ratioOrOne, type UpdateRule, weightDecay } from './rule.js';
 import { descend, sgdSettings } from './sgd.js';
+import { numberAbove } from '../../settings.js';
 
 /**
  * SGD by g' = (g + λ·p) · κ·‖p‖/(‖g‖ + λ·‖p‖): each parameter moves by a share κ of its length (You et al. 2017). Those
@@ -10,14 +11,14 @@ export const larsSettings = sgdSettings.extend({
   name: z.literal('lars'),
   weightDecay: weightDecay.default(1e-4),
   /** κ. */
-  trust: z.number().positive().default(1e-3),
+  trust: numberAbove(0).default(1e-3),
 });
 export type Lars = z.infer<typeof larsSettings>;
 
 /** Keeps a vanishing gradient from a division by zero; timm's. */
 const EPSILON = 1e-8;
 
-export function lars(settings: Lars): UpdateRule {
+function rule(settings: Lars): UpdateRule {
   const { momentum, weightDecay, trust } = settings;
   return {
     moments: momentum > 0 ? ['momentum'] : [],
@@ -31,3 +32,5 @@ export function lars(settings: Lars): UpdateRule {
     },
   };
 }
+
+export const lars = optimizerKind(larsSettings, 0.5, rule);

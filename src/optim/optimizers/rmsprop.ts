@@ -1,5 +1,14 @@
 import { z } from 'zod';
-import { decayedGradient, decayRate, decaySum, epsilon, moment, type UpdateRule, weightDecay } from './rule.js';
+import {
+  decayedGradient,
+  decayRate,
+  decaySum,
+  epsilon,
+  moment,
+  optimizerKind,
+  type UpdateRule,
+  weightDecay,
+} from './rule.js';
 
 /**
  * v ← α·v + (1 − α)·g²,  p ← p − η·g/(√v + ε), or with momentum  m ← μ·m + g/(√v + ε),  p ← p − η·m  (Tieleman and Hinton
@@ -15,7 +24,7 @@ export const rmspropSettings = z.strictObject({
 });
 export type RmsProp = z.infer<typeof rmspropSettings>;
 
-export function rmsprop({ smoothing, epsilon, momentum, weightDecay }: RmsProp): UpdateRule {
+function rule({ smoothing, epsilon, momentum, weightDecay }: RmsProp): UpdateRule {
   // V = v/(1 − α) is kept, as in Adam: the factor goes into scalars, a pass less over the tensors.
   const scale = Math.sqrt(1 - smoothing);
   return {
@@ -34,3 +43,5 @@ export function rmsprop({ smoothing, epsilon, momentum, weightDecay }: RmsProp):
     },
   };
 }
+
+export const rmsprop = optimizerKind(rmspropSettings, 3e-4, rule);

@@ -1,6 +1,7 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Builder } from '../../graph/builder.js';
 import type { Value } from '../../graph/graph.js';
+import { numberAbove, numberBelow, numberFrom } from '../../settings.js';
 
 /** What parameters share at a step. */
 export interface Schedule {
@@ -34,10 +35,28 @@ export interface UpdateRule {
   readonly prepare: (g: Builder, schedule: Schedule) => (inputs: UpdateInputs) => Updated;
 }
 
+/** What an optimizer is: all that the rest of the program knows of it. */
+export interface OptimizerKind<Settings extends z.ZodType> {
+  readonly settings: Settings;
+  /** A peak learning rate for some ten epochs on a few layers. */
+  readonly usualLearningRate: number;
+  /** What it appends to a training graph. @throws ZodError for settings of another optimizer. */
+  readonly ruleFor: (settings: unknown) => UpdateRule;
+}
+
+/** @param settings is an object whose `name` is a literal, with a default for every other key. */
+export function optimizerKind<Settings extends z.ZodType>(
+  settings: Settings,
+  usualLearningRate: number,
+  rule: (settings: z.output<Settings>) => UpdateRule,
+): OptimizerKind<Settings> {
+  return { settings, usualLearningRate, ruleFor: (given) => rule(settings.parse(given)) };
+}
+
 /** How much of a running average stays at a step. */
-export const decayRate = z.number().min(0).lt(1);
-export const weightDecay = z.number().min(0);
-export const epsilon = z.number().positive();
+export const decayRate = numberBelow(0, 1);
+export const weightDecay = numberFrom(0);
+export const epsilon = numberAbove(0);
 
 /** Moment `index` of `inputs`. */
 export function moment({ moments }: UpdateInputs, index: number): Value {

@@ -6,6 +6,7 @@ import {
   decayRate,
   decaySum,
   moment,
+  optimizerKind,
   type Schedule,
   type UpdateInputs,
   type UpdateRule,
@@ -24,7 +25,7 @@ export const sgdSettings = z.strictObject({
 });
 export type Sgd = z.infer<typeof sgdSettings>;
 
-export function sgd({ momentum, nesterov, weightDecay }: Sgd): UpdateRule {
+function rule({ momentum, nesterov, weightDecay }: Sgd): UpdateRule {
   return {
     moments: momentum > 0 ? ['momentum'] : [],
     prepare: (g, schedule) => (inputs) =>
@@ -46,3 +47,5 @@ export function descend(
   const direction = nesterov ? decaySum(g, momentum, velocity, gradient) : velocity;
   return { parameter: g.sub(parameter, g.mul(direction, learningRate)), moments: [velocity] };
 }
+
+export const sgd = optimizerKind(sgdSettings, 0.01, rule);

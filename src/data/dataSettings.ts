@@ -1,0 +1,16 @@
+import { number, setting, settings, wholeNumber } from '../settings.js';
+
+/** Which photos a run trains and validates with. */
+export const dataSettings = settings({
+  valFraction: setting(number('a share between 0 and 1', (value) => value > 0 && value < 1).default(0.2), {
+    code: 'bad-val-fraction',
+    help: 'share of each class that validates where no photos are named to validate or to test with',
+  }),
+  limit: setting(wholeNumber(1).optional(), {
+    help: 'the most photos of each class to train with, taken evenly from all of them',
+  }),
+  valLimit: setting(wholeNumber(1).optional(), { help: 'the most photos of each class to validate with' }),
+  maxBad: setting(number('a share from 0 to 1', (value) => value >= 0 && value <= 1).default(0.05), {
+    help: 'share of unreadable photos that stops the run',
+  }),
+});
