@@ -5,6 +5,7 @@ import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } fr
 import { z } from 'zod';
 import { type EnergyChoice, energyChoices } from '../energy/meter.js';
 import { messageOf, UserError } from '../errors.js';
+import { flagNamed } from '../flagNames.js';
 import { fileReason, MOST_BYTES, readRegularFileSync } from '../files.js';
 import { parsePolicy } from '../policy/policy.js';
 import { keySetTwice } from './keySetTwice.js';
@@ -310,9 +311,10 @@ export function readSuite(file: string, options: SuiteOptions): Suite {
         options.check?.(trainings);
       } catch (thrown) {
         if (!(thrown instanceof UserError)) throw thrown;
-        const [flag, key = ''] = / \(--([\w-]+)\)/.exec(thrown.message) ?? [''];
+        const [mention = '', setting = ''] = / \(‹(\w+)›\)/.exec(thrown.text) ?? [];
+        const key = flagNamed(setting);
         const [section] = sections.find(([, values]) => values && Object.hasOwn(values, key)) ?? [undefined];
-        throw refuse(section ? [...section, key] : ['train'], thrown.message.replace(flag, ''));
+        throw refuse(section ? [...section, key] : ['train'], thrown.text.replace(mention, ''));
       }
       const told = Object.entries(varied).map(([key, value]) => `${key} ${value}`);
       return {

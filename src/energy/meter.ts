@@ -79,7 +79,7 @@ export async function findMeter({ energy, watts, powercap }: MeterOptions): Prom
     );
   switch (energy) {
     case 'none':
-      return { kind: 'none', reason: 'it was not asked for (‹energy› none)' };
+      return { kind: 'none', reason: 'it was not asked for' };
     case 'estimate': {
       if (watts === undefined || !(watts > 0) || !Number.isFinite(watts))
         throw new UserError(

@@ -16,14 +16,11 @@ const yesOrNo = z.boolean('true or false');
 /** How long a training goes on, at which rates, and what it is judged by. */
 export const loopSettings = settings({
   epochs: setting(wholeNumber(1).default(10), { help: 'passes over the photos' }),
-  learningRate: setting(
-    z.union([numberAbove(0), z.literal('auto')], 'the learning rate to be a positive number or auto').optional(),
-    {
-      flag: 'lr',
-      read: (text) => (text === 'auto' ? text : Number(text)),
-      help: 'peak learning rate, or auto to look for it (default: by optimizer and policy)',
-    },
-  ),
+  learningRate: setting(z.union([number(RATE, (rate) => rate > 0), z.literal('auto')], RATE).optional(), {
+    flag: 'lr',
+    read: (text) => (text === 'auto' ? text : Number(text)),
+    help: 'peak learning rate, or auto to look for it (default: by optimizer and policy)',
+  }),
   schedule: setting(choice(scheduleNames).default('cosine'), { help: 'how the learning rate goes' }),
   warmupEpochs: setting(numberFrom(0).default(0.5), {
     flag: 'warmup',

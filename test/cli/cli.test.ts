@@ -294,8 +294,8 @@ describe('ort-tl', () => {
       ['a size that the model does not take', () => train('--size', '64'), /takes images of 32×32 pixels.*--size/],
       ['an optimizer that is none', () => train('--optimizer', 'adagrad'), /adagrad/],
       ['a setting that the optimizer has not', () => train('--momentum', '0.9'), /adamw has no --momentum/],
-      ['a decay below zero', () => train('--weight-decay', '-1'), /a number from 0, got `-1` \(--weight-decay\)/],
-      ['a norm of nothing', () => train('--clip-norm', '0'), /a norm above 0, got `0` \(--clip-norm\)/],
+      ['a decay below zero', () => train('--weight-decay', '-1'), /a number from 0 up, got `-1` \(--weight-decay\)/],
+      ['a norm below zero', () => train('--clip-norm', '-1'), /a number from 0 up, got `-1` \(--clip-norm\)/],
       ['an average that never changes', () => train('--ema', '1'), /not including, 1, got `1` \(--ema\)/],
       ['more parts than images', () => train('--accumulate', '33'), /no more parts than --batch 32, got `33`/],
       [
@@ -305,7 +305,7 @@ describe('ort-tl', () => {
       ],
       ['a multiplier without a factor', () => train('--lr-mult', 'head'), /a name and a factor above 0.*--lr-mult/],
       ['a weight for no class', () => train('--class-weights', 'bird=2'), /such as boat=2, got `bird=2`/],
-      ['a gamma below zero', () => train('--focal-gamma', '-1'), /a number from 0, got `-1` \(--focal-gamma\)/],
+      ['a gamma below zero', () => train('--focal-gamma', '-1'), /a number from 0 up, got `-1` \(--focal-gamma\)/],
       ['a smoothing that is all', () => train('--label-smoothing', '1'), /--label-smoothing/],
       [
         'balanced classes without photos',

@@ -39,7 +39,7 @@ describe('ort-tl recommend', () => {
     expectRefusal(ask('--time', '1ms', '--quiet'), /no policy stays inside the limits/);
     expectRefusal(ask('--time', 'soon'), /expected a duration/);
     expectRefusal(ask('--energy', 'lots', '--watts', '5'), /expected an energy such as 500J/);
-    expectRefusal(ask('--effort', '0'), /expected a share above 0/);
+    expectRefusal(ask('--effort', '0'), /expected a number above 0/);
     expectRefusal(cli(['recommend', ...common, '--quiet', '--policies', 'F9C9x'], work), /expected a policy such as/);
   });
 });
