@@ -164,7 +164,7 @@ async function loadExported(
   } catch (thrown) {
     if (opset === undefined || !(thrown instanceof UserError) || thrown.code !== 'not-loadable') throw thrown;
     const [, newest] = /till opset (\d+)/.exec(thrown.message) ?? [];
-    const reason = newest === undefined ? thrown.message : `this version of ONNX Runtime knows them up to ${newest}`;
+    const reason = newest === undefined ? thrown.text : `this version of ONNX Runtime knows them up to ${newest}`;
     throw new UserError(
       'unsupported-opset',
       `the model cannot be written in operator set ${opset}: ${reason}; choose another, or leave ‹opset› out`,

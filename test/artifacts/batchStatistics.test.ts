@@ -134,7 +134,7 @@ describe('--bn batch', () => {
   it.each([{ batchNorm: 'batch' as const }, { batchNorm: 'frozen' as const, dropout: 0.2 }])(
     'is no option where a batch is run in parts: %j',
     (more) => {
-      expect(() => compiled(TINY_RESNET, 'full', { microBatch: 2, ...more })).toThrow(/leave out --accumulate/);
+      expect(() => compiled(TINY_RESNET, 'full', { microBatch: 2, ...more })).toThrow(/leave out accumulate/);
     },
   );
 

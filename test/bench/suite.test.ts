@@ -100,7 +100,7 @@ rows: [{ model: cnn, data: pets, train: { limit: 4 } }]
 
   it('finds the line of a value that a training would refuse, nearest to the row', () => {
     const check = ({ batch }: TrainSettings) => {
-      if (Number(batch) > 64) throw new UserError('bad-arguments', `expected less, got \`${batch}\` (--batch)`);
+      if (Number(batch) > 64) throw new UserError('bad-arguments', `expected less, got \`${batch}\` (‹batch›)`);
     };
     const lineOf = (text: string) => refusal(`${SMALL}${text}`, { check });
     expect(lineOf('train: { batch: 65 }')).toBe('line 3: expected less, got `65` (train.batch)');

@@ -106,7 +106,7 @@ describe('SkippedPhotos', () => {
     expect(() => skipped.check(99)).toThrow(
       '5 of 99 photos could not be read (a.jpg, b.jpg, c.jpg, …), more than the 5 % allowed',
     );
-    expect(() => skipped.check(1000, 0)).toThrow('--max-bad');
+    expect(() => skipped.check(1000, 0)).toThrow('(maxBad)');
     skipped.check(5, 1);
   });
 });

@@ -180,8 +180,8 @@ describe('findMeter', () => {
 
   it('refuses an estimate without watts, and watts without an estimate', async () => {
     await expect(findMeter({ energy: 'estimate' })).rejects.toThrow(/watts that one busy core draws.*`nothing`/);
-    await expect(findMeter({ energy: 'estimate', watts: -1 })).rejects.toThrow(/got `-1` \(--watts\)/);
-    await expect(findMeter({ energy: 'auto', watts: 5 })).rejects.toThrow(/--energy estimate beside --watts/);
+    await expect(findMeter({ energy: 'estimate', watts: -1 })).rejects.toThrow(/got `-1` \(watts\)/);
+    await expect(findMeter({ energy: 'auto', watts: 5 })).rejects.toThrow(/energy estimate beside watts/);
   });
 });
 

@@ -123,7 +123,7 @@ describe('a checkpoint', () => {
   it('of a training that has diverged says so', async () => {
     const out = folder();
     await writeLast(out, new Map([['w', floatTensor([2], [1, NaN])]]), progress);
-    expect(() => readLast(out, identity())).toThrow(/its training has diverged.*--lr/);
+    expect(() => readLast(out, identity())).toThrow(/its training has diverged.*\(learningRate\)/);
   });
 });
 

@@ -214,7 +214,7 @@ describe('a run that is to replace another one', () => {
     const before = contents(out);
     const model = readModel(join(out, 'model.onnx'));
     await expect(train(out, { model, overwrite: true })).rejects.toThrow(
-      `${join(out, 'model.onnx')} is of the run in ${out}, which a new run there would replace; choose another folder (--out)`,
+      `${join(out, 'model.onnx')} is of the run in ${out}, which a new run there would replace; choose another folder (out)`,
     );
     expect(contents(out)).toEqual(before);
   });
