@@ -65,6 +65,9 @@ describe.each(KINDS)('a %s', (kind) => {
     ],
     ['all three splits', 'train/a*3 train/b*3 dev/a*1 test/b*2', 'a 3 b 3 | a 1 | b 2'],
     ['a prefix of both', 'cells_train/a*3 cells_train/b*3 cells_test/a*2', 'a 3 b 3 | a 2 |'],
+    ['marks round the names', '[Train]/a*3 [Train]/b*3 [Test!]/a*2', 'a 3 b 3 | a 2 |'],
+    ['numbers before the names', '1train/a*3 1train/b*3 2val/a*2 3holdout/b*1', 'a 3 b 3 | a 2 | b 1'],
+    ['development', 'train/a*3 train/b*3 development/b*1', 'a 3 b 3 | b 1 |'],
     ['years', 'train2017/a*3 train2017/b*3 val2017/b*2 annotations/x.json', 'a 3 b 3 | b 2 |'],
     ['a class called train', 'bus*5 car*5 train*5', 'bus 4 car 4 train 4 | bus 1 car 1 train 1 |'],
     [
@@ -193,6 +196,12 @@ describe.each(KINDS)('a %s', (kind) => {
     const [composed, parted] = ['café', 'cafe\u0301'];
     const dataset = await open(kind, `train/${parted}*2 train/thé*2 val/${composed}*1 val/thé*1`);
     expect(countsOf(dataset)).toBe('café 2 thé 2 | café 1 thé 1 |');
+  });
+
+  it('takes a folder in two forms of Unicode for one, wherever it lies', async () => {
+    const [composed, parted] = ['café', 'cafe\u0301'];
+    const dataset = await open(kind, `${parted}/train*3 ${composed}/val*1 thé/train*3 thé/val*2`);
+    expect(countsOf(dataset)).toBe('café 3 thé 3 | café 1 thé 2 |');
   });
 
   it('counts what a limit leaves out', async () => {
