@@ -236,7 +236,7 @@ class LayoutReader {
       throw new Problem(
         new UserError(
           'bad-class-name',
-          `the name of the class folder ${this.place(folder)} is not UTF-8; rename it, as convmv -f latin1 -t utf8 --notest does`,
+          `the name of the class folder ${this.place(folder)} is not UTF-8; rename it, as convmv -f latin1 -t utf8 --notest does for Latin-1`,
         ),
       );
     return folder.name.normalize('NFC');

@@ -137,6 +137,11 @@ describe.each(KINDS)('a %s', (kind) => {
       'no-photos',
       /CIFAR's python version.*cifar-100-binary/,
     ],
+    [
+      'cifar-100-python/meta cifar-100-python/train cifar-100-python/test cifar-100-python/file.txt~ README.md',
+      'no-photos',
+      /CIFAR's python version.*cifar-100-binary/,
+    ],
     ['train.tfrecord-00000-of-00010', 'no-photos', /TFRecord/],
     ['a/train-images-idx3-ubyte', 'no-photos', /MNIST's format/],
     ['data.npz', 'no-photos', /NumPy/],
