@@ -66,6 +66,8 @@ export interface Found {
   readonly source: string;
   /** What was expected there. */
   readonly expected: string;
+  /** Whether its photos come in lines, not in folders, so that this is what messages speak of. */
+  readonly isList?: boolean;
   readonly splits: FoundSplits;
   readonly found: number;
   readonly leftOut: LeftOutCounts;
@@ -107,9 +109,7 @@ export function datasetOf(found: Found, options: OpenOptions): Dataset {
     warnings.push(`${named.test.source} has ${count} photos of classes that do not train, such as "${unknown}"`);
   }
   const all = found.splits.train?.classes ?? new Map<string, Unlabelled[]>();
-  const { train, val } = named.val
-    ? { train: all, val: named.val.classes }
-    : split(all, valFraction, seed, use, found.splits.train?.source ?? source);
+  const { train, val } = named.val ? { train: all, val: named.val.classes } : split(found, all, valFraction, seed, use);
   const chosen = { train: labelled(classes, train, limit), val: labelled(classes, val, valLimit) };
   const over = countOf(train, classes) + countOf(val, classes) - chosen.train.length - chosen.val.length;
   leftOut.add(REASONS.limit, over);
@@ -136,7 +136,9 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
       ? noPhotos(found, found.source)
       : new UserError(
           'no-train-split',
-          `${found.source} has photos to validate or to test with (${named.join(', ')}), but none to train with; add a folder train, or name the folder to train with (--data)`,
+          found.isList
+            ? `${found.source} has lines to validate or to test with, but none to train with; add lines with the split train, or leave the split out of all lines`
+            : `${found.source} has photos to validate or to test with (${named.join(', ')}), but none to train with; add a folder train, or name the folder to train with (--data)`,
         );
   }
   const classes = [...train.classes.keys()];
@@ -146,7 +148,7 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
     const count = train.classes.get(first)?.length ?? 0;
     throw new UserError(
       'one-class',
-      NO_CLASS.test(first) || roleOf(first) !== undefined
+      !found.isList && (NO_CLASS.test(first) || roleOf(first) !== undefined)
         ? `${train.source} has one class only, "${first}": its ${count} photos lie in that folder itself, not in class folders; ${found.expected}`
         : `${train.source} has one class only, "${first}"; a classifier needs photos of two or more`,
     );
@@ -163,13 +165,20 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
     );
   }
   if (!val) return;
+  if (isEmpty(val.classes) && found.isList)
+    throw new UserError(
+      'no-photos',
+      `${found.source} has lines to train with, but none to validate with; give some of them the split val, or leave the split out of all lines`,
+    );
   if (isEmpty(val.classes)) throw noPhotos(found, val.source, val.instead);
   const alien = alienOf(val, classes);
   if (alien === undefined) return;
   const other = classes.find((name) => name.toLowerCase() === alien.toLowerCase());
   throw new UserError(
     'unknown-class',
-    `class "${alien}" of ${val.source} is not in ${train.source} (${some(classes)}); ${other === undefined ? 'rename or remove it' : `call it "${other}", as there`}`,
+    found.isList
+      ? `class "${alien}" validates in ${val.source}, but does not train there (${some(classes)}); ${other === undefined ? 'add lines of it to train with, or remove its lines' : `call it "${other}" in all lines`}`
+      : `class "${alien}" of ${val.source} is not in ${train.source} (${some(classes)}); ${other === undefined ? 'rename or remove it' : `call it "${other}", as there`}`,
   );
 }
 
@@ -232,11 +241,11 @@ function alienOf({ classes }: FoundSplit, known: readonly string[]): string | un
 
 /** At least one photo of each class validates, and at least one trains; one alone is a fault of what is to be trained with. */
 function split(
+  { source, isList, splits }: Found,
   photos: PhotosByClass,
   valFraction: number,
   seed: number,
   use: Use,
-  source: string,
 ): { readonly train: PhotosByClass; readonly val: PhotosByClass } {
   const train = new Map<string, Unlabelled[]>();
   const val = new Map<string, Unlabelled[]>();
@@ -244,7 +253,7 @@ function split(
     if (all.length === 1 && use === 'training') {
       throw new UserError(
         'too-few-photos',
-        `class "${name}" has one photo only in ${source}, and one must train and another validate; add photos of it, or a val folder`,
+        `class "${name}" has one photo only in ${splits.train?.source ?? source}, and one must train and another validate; add photos of it, or ${isList ? 'lines with the split val' : 'a val folder'}`,
       );
     }
     const count = Math.min(all.length - 1, Math.max(1, Math.round(all.length * valFraction)));
