@@ -13,6 +13,8 @@ export interface Dataset {
   readonly val: Photo[];
   /** Those that the data set keeps for testing beside those that validate: no training touches them. */
   readonly test?: Photo[];
+  /** Whether those that validate are those that it names to test with, since it names none to validate with. */
+  readonly validatesWithTest?: boolean;
   /** Where it was found. */
   readonly folder: string;
   readonly contents?: Contents;
@@ -118,6 +120,7 @@ export function datasetOf(found: Found, options: OpenOptions): Dataset {
     classes,
     ...chosen,
     test: labelled(classes, named.test?.classes ?? new Map<string, Unlabelled[]>(), Infinity),
+    validatesWithTest: found.splits.test !== undefined && found.splits.val === undefined,
     folder: source,
     contents: {
       found: found.found,
