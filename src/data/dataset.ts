@@ -176,13 +176,43 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
   if (isEmpty(val.classes)) throw noPhotos(found, val.source, val.instead);
   const alien = alienOf(val, classes);
   if (alien === undefined) return;
-  const other = classes.find((name) => name.toLowerCase() === alien.toLowerCase());
+  const other = classes.find((name) => skeletonOf(name) === skeletonOf(alien));
+  const [here, there] = other === undefined ? [alien, alien] : toldApart(alien, other);
+  const known = some(classes.map((name) => (name === other ? there : name)));
   throw new UserError(
     'unknown-class',
     found.isList
-      ? `class "${alien}" validates in ${val.source}, but does not train there (${some(classes)}); ${other === undefined ? 'add lines of it to train with, or remove its lines' : `call it "${other}" in all lines`}`
-      : `class "${alien}" of ${val.source} is not in ${train.source} (${some(classes)}); ${other === undefined ? 'rename or remove it' : `call it "${other}", as there`}`,
+      ? `class "${here}" validates in ${val.source}, but does not train there (${known}); ${other === undefined ? 'add lines of it to train with, or remove its lines' : `call it "${there}" in all lines`}`
+      : `class "${here}" of ${val.source} is not in ${train.source} (${known}); ${other === undefined ? 'rename or remove it' : `call it "${there}", as there`}`,
   );
+}
+
+/** What of a name is left without what people hardly see: case, width, accents' form, separators, spaces at its ends. */
+function skeletonOf(name: string): string {
+  return name
+    .normalize('NFKC')
+    .toLowerCase()
+    .replaceAll(/\p{Cf}/gu, '')
+    .replaceAll(/[\s_\-\p{Pd}]+/gu, ' ')
+    .trim();
+}
+
+/** Two names as a message shows them: where they look alike, with what is unusual in them as `\u00a0`. */
+function toldApart(...names: readonly [string, string]): readonly [string, string] {
+  const looks = names.map((name) =>
+    name
+      .normalize('NFKC')
+      .replaceAll(/\p{Cf}/gu, '')
+      .replaceAll(/\s/gu, ' ')
+      .trim(),
+  );
+  if (looks[0] !== looks[1]) return names;
+  const show = (name: string) =>
+    name.replaceAll(
+      /[^\P{Zs} ]|\p{Cf}|^ | $/gu,
+      (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+  return [show(names[0]), show(names[1])];
 }
 
 /** Folders that are called as what they hold, not as a class. */

@@ -147,6 +147,17 @@ describe.each(KINDS)('a %s', (kind) => {
     ['data.npz', 'no-photos', /NumPy/],
     ['images.tar.gz', 'no-photos', /unpack it first/],
     ['train/Cat*3 train/dog*3 val/cat*3', 'unknown-class', /call it "Cat", as there/],
+    ['train/hot_dog*3 train/dog*3 val/Hot-dog*3', 'unknown-class', /"Hot-dog" .*call it "hot_dog", as there/],
+    [
+      'train/ab*3 train/dog*3 val/a\u200bb*3',
+      'unknown-class',
+      /class "a\\u200bb" of .*val is not in .*train \(ab, dog\); call it "ab", as there/,
+    ],
+    [
+      'train/a\u00a0*3 train/dog*3 val/a*3',
+      'unknown-class',
+      /class "a" of .*val is not in .*train \(a\\u00a0, dog\); call it "a\\u00a0", as there/,
+    ],
     ['train/cat*3 train/dog*3 val/bird*3', 'unknown-class', /class "bird" of .*val is not in .*train/],
   ])('with %s is refused', async (layout, code, message) => {
     await expect(open(kind, layout)).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
