@@ -57,6 +57,8 @@ export interface FoundSplit {
   readonly classes: PhotosByClass;
   /** A class without photos → what it holds instead. */
   readonly instead?: ReadonlyMap<string, string>;
+  /** What to do where it has one class alone. */
+  readonly hint?: string;
 }
 
 /** Photos to train with, or all of a data set that has no splits, and those that it names to validate and to test with. */
@@ -153,7 +155,7 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
       'one-class',
       !found.isList && (NO_CLASS.test(first) || roleOf(first) !== undefined)
         ? `${train.source} has one class only, "${first}": its ${count} photos lie in that folder itself, not in class folders; ${found.expected}`
-        : `${train.source} has one class only, "${first}"; a classifier needs photos of two or more`,
+        : `${train.source} has one class only, "${first}"; a classifier needs photos of two or more${train.hint === undefined ? '' : `; ${train.hint}`}`,
     );
   }
   checkNames(classes, train.source);

@@ -57,10 +57,10 @@ export class Folder {
     return [...this.folders.values()].filter((each) => each.photosBelow > 0);
   }
 
-  /** Its photos at any depth. */
-  *everyPhoto(): Generator<Unlabelled> {
+  /** Its photos at any depth, without those in the folders of `except`. */
+  *everyPhoto(except?: ReadonlySet<Folder>): Generator<Unlabelled> {
     yield* this.photos;
-    for (const each of this.folders.values()) yield* each.everyPhoto();
+    for (const each of this.folders.values()) if (!except?.has(each)) yield* each.everyPhoto(except);
   }
 
   /** It and the folders below it. */
