@@ -224,8 +224,8 @@ class LayoutReader {
   private hintFor(only: Folder, parent: Folder): string | undefined {
     const labels = detectionFileIn(only) ?? detectionFileIn(parent);
     if (labels !== undefined) return `with ${labels} it looks like a set for detection`;
-    return only.full.length > 1
-      ? `if ${namesOf(only.full)} in it are the classes, name that folder (--data ${this.place(only)})`
+    return only.full.length > 1 && only.photos.length > 0
+      ? `if ${namesOf(only.full)} in ${this.place(only)} are the classes, remove the ${photos(only.photos.length)} beside them`
       : undefined;
   }
 
@@ -246,7 +246,7 @@ class LayoutReader {
       if (!set) continue;
       const other = each === first ? second : first;
       throw this.ambiguous(
-        `${this.place(set)} holds ${namesOf(set.full)} with class folders, and other photos lie in ${other ? this.place(other) : this.source}; name the folder to take (--data)`,
+        `${this.place(set)} holds ${namesOf(set.full)} with class folders, and other photos lie in ${other ? this.place(other) : this.source}; keep one of them, or name the folder to take (--data)`,
       );
     }
   }

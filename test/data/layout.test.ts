@@ -150,12 +150,12 @@ describe.each(KINDS)('a %s', (kind) => {
     [
       'set*9 set/cat*2 set/dog*2',
       'one-class',
-      /if cat and dog in it are the classes, name that folder \(--data .*set\)$/,
+      /if cat and dog in .*set are the classes, remove the 9 photos beside them$/,
     ],
     [
       'processed/v1/train/a*3 processed/v1/train/b*3 processed/v1/val/a*1 raw*4',
       'ambiguous-layout',
-      /v1 holds train and val with class folders, and other photos lie in .*raw; name the folder to take/,
+      /v1 holds train and val with class folders, and other photos lie in .*raw; keep one of them, or name the folder/,
     ],
     ['images*3 masks*3.png', 'no-classes', /segmentation \(images\/ and masks\/\)/],
     ['val/a*2 val/b*2 test/a*2', 'no-train-split', /but none to train with; add a folder train/],
