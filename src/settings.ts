@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { z } from 'zod';
 import { UserError } from './errors.js';
 import { flagNamed, nameFlag } from './flagNames.js';
@@ -181,7 +182,7 @@ function readFlag(key: string, schema: z.ZodType, flags: Readonly<Record<string,
   if (value === undefined || value === null) return undefined;
   if (value === false && about?.isOptional) return undefined;
   if (!about?.read) return value;
-  const text = typeof value === 'string' ? value.trim() : String(value as number);
+  const text = typeof value === 'string' ? value.trim() : inspect(value);
   try {
     return about.read(text);
   } catch (thrown) {
@@ -199,7 +200,7 @@ function refusal(key: string, value: unknown, { issues }: z.ZodError, about: Abo
     value,
   );
   const where = at.length > 0 ? ` at ${at.join('.')}` : '';
-  const shown = typeof wrong === 'object' ? JSON.stringify(wrong) : String(wrong);
+  const shown = typeof wrong === 'string' ? wrong : inspect(wrong);
   return new UserError(
     about?.code ?? 'bad-arguments',
     `expected ${issue?.message ?? 'something else'}, got \`${shown}\`${where} (‹${key}›)`,

@@ -59,7 +59,7 @@ export const verb: Verb<Arguments> = {
     });
     await classifier.close();
     terminal.result(
-      `${showCount(photos)} photos: top-1 ${showPercent(metrics.top1)}, top-5 ${showPercent(metrics.top5)}, macro F1 ${showPercent(metrics.macroF1)}, balanced accuracy ${showPercent(metrics.balancedAccuracy)}, loss ${metrics.loss.toFixed(4)}`,
+      `${showCount(photos)} ${photos === 1 ? 'photo' : 'photos'}: top-1 ${showPercent(metrics.top1)}, top-5 ${showPercent(metrics.top5)}, macro F1 ${showPercent(metrics.macroF1)}, balanced accuracy ${showPercent(metrics.balancedAccuracy)}, loss ${metrics.loss.toFixed(4)}`,
     );
     if (labels.length <= MOST_ROWS) {
       const lines = metrics.classes.map(({ photos: count, precision, recall, f1 }, index) => [

@@ -155,6 +155,9 @@ function showEvent(terminal: Terminal, event: RecommendEvent): void {
     case 'progress':
       terminal.progress(event.phase, event.done, event.total, event.phase === 'measuring' ? 'policies' : 'photos');
       break;
+    case 'skipped':
+      terminal.warn(`skipped: ${event.reason}`);
+      break;
     case 'trained':
       terminal.print(
         `${event.policy}: top-1 ${showPercent(event.top1)} of the held-out photos after ${showCount(event.photos)} photos, ${event.epochs} epochs (seed ${event.seed})`,

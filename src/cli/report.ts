@@ -102,7 +102,8 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       const { part, leftOut } = event.summary;
       if (endedBy === 'patience') terminal.print(`stopped early: ${metric} has not improved since epoch ${bestEpoch}`);
       if (endedBy === 'time-limit') terminal.print('stopped: the time is up');
-      if (skipped.length > 0) terminal.print(`${skipped.length} unreadable photos were left out`);
+      if (skipped.length > 0)
+        terminal.print(`${skipped.length} unreadable ${skipped.length === 1 ? 'photo was' : 'photos were'} left out`);
       const at = part ? `after ${part.steps} of ${part.of} steps of epoch ${part.epoch}` : `at epoch ${bestEpoch}`;
       terminal.result(
         `top-1 ${showPercent(top1)} ${at}, in ${showDuration(elapsedMs)}, with ${showBytes(peakRssBytes)} of memory at most`,

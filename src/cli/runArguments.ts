@@ -57,13 +57,15 @@ export function beginningOfRun(folder: string): RunBeginning {
   };
 }
 
+const isPath = (flag: string) => flag === 'model' || flag === 'data';
+
 /** Writes what repeats the run: `ort-tl train --config args.yaml`. */
 export async function writeRunArguments(out: string, given: FlagValues): Promise<void> {
   const kept = Object.fromEntries(
     runFlags.known.flatMap((flag) => {
       const value = given[flag];
       if (value === undefined) return [];
-      return [[flag, flag === 'model' || flag === 'data' ? resolve(String(value)) : value]];
+      return [[flag, isPath(flag) && typeof value === 'string' ? resolve(value) : value]];
     }),
   );
   await writeFileAtomically(argumentsFile(out), stringify(kept));

@@ -174,17 +174,22 @@ function foundOf(list: string, rows: readonly Row[], found: number, hasSplits: b
   const again = found - rows.length;
   leftOut.add(REASONS.sameLine, again);
   if (again > 0) warnings.push(`the ${found} lines of ${list} name ${rows.length} photos; each counts once`);
+  const empty: Found = { source: list, expected: EXPECTED, isList: true, found, leftOut, warnings, splits: {} };
   const unlabelled = rows.filter(({ split }) => split === 'none').length;
   leftOut.add(REASONS.unlabelled, unlabelled);
   if (unlabelled > 0) warnings.push(`${unlabelled} photos of ${list} are there to be predicted, and are left out`);
+  if (unlabelled > 0 && unlabelled === rows.length)
+    return {
+      ...empty,
+      problem: new UserError(
+        'no-photos',
+        `the ${unlabelled} photos of ${list} are all there to be predicted, so that none trains; give them the split train, val or test`,
+      ),
+    };
   const [train, val, test] = [splitOf('train'), splitOf('val'), splitOf('test')];
   const isNamed = (split: typeof val) => split.classes.size > 0;
   return {
-    source: list,
-    expected: EXPECTED,
-    found,
-    leftOut,
-    warnings,
+    ...empty,
     splits: {
       ...(isNamed(train) || (!isNamed(val) && !isNamed(test)) ? { train } : {}),
       ...(isNamed(val) || (hasSplits && !isNamed(test)) ? { val } : {}),

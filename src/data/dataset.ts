@@ -15,6 +15,8 @@ export interface Dataset {
   readonly val: Photo[];
   /** Those that the data set keeps for testing beside those that validate: no training touches them. */
   readonly test?: Photo[];
+  /** Whether those that validate are those that it names to test with, since it names none to validate with. */
+  readonly validatesWithTest?: boolean;
   /** Where it was found. */
   readonly folder: string;
   readonly contents?: Contents;
@@ -58,6 +60,8 @@ export interface FoundSplit {
   readonly classes: PhotosByClass;
   /** A class without photos → what it holds instead. */
   readonly instead?: ReadonlyMap<string, string>;
+  /** What to do where it has one class alone. */
+  readonly hint?: string;
 }
 
 /** Photos to train with, or all of a data set that has no splits, and those that it names to validate and to test with. */
@@ -69,6 +73,8 @@ export interface Found {
   readonly source: string;
   /** What was expected there. */
   readonly expected: string;
+  /** Whether its photos come in lines, not in folders, so that this is what messages speak of. */
+  readonly isList?: boolean;
   readonly splits: FoundSplits;
   readonly found: number;
   readonly leftOut: LeftOutCounts;
@@ -108,9 +114,7 @@ export function datasetOf(found: Found, options: OpenOptions): Dataset {
     warnings.push(`${named.test.source} has ${count} photos of classes that do not train, such as "${unknown}"`);
   }
   const all = found.splits.train?.classes ?? new Map<string, Unlabelled[]>();
-  const { train, val } = named.val
-    ? { train: all, val: named.val.classes }
-    : split(all, valFraction, seed, use, found.splits.train?.source ?? source);
+  const { train, val } = named.val ? { train: all, val: named.val.classes } : split(found, all, valFraction, seed, use);
   const chosen = { train: labelled(classes, train, limit), val: labelled(classes, val, valLimit) };
   const over = countOf(train, classes) + countOf(val, classes) - chosen.train.length - chosen.val.length;
   leftOut.add(REASONS.limit, over);
@@ -119,6 +123,7 @@ export function datasetOf(found: Found, options: OpenOptions): Dataset {
     classes,
     ...chosen,
     test: labelled(classes, named.test?.classes ?? new Map<string, Unlabelled[]>(), Infinity),
+    validatesWithTest: found.splits.test !== undefined && found.splits.val === undefined,
     folder: source,
     contents: {
       found: found.found,
@@ -137,7 +142,9 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
       ? noPhotos(found, found.source)
       : new UserError(
           'no-train-split',
-          `${found.source} has photos to validate or to test with (${named.join(', ')}), but none to train with; add a folder train, or name the folder to train with (‹data›)`,
+          found.isList
+            ? `${found.source} has lines to validate or to test with, but none to train with; add lines with the split train, or leave the split out of all lines`
+            : `${found.source} has photos to validate or to test with (${named.join(', ')}), but none to train with; add a folder train, or name the folder to train with (‹data›)`,
         );
   }
   const classes = [...train.classes.keys()];
@@ -147,9 +154,9 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
     const count = train.classes.get(first)?.length ?? 0;
     throw new UserError(
       'one-class',
-      NO_CLASS.test(first) || roleOf(first) !== undefined
+      !found.isList && (NO_CLASS.test(first) || roleOf(first) !== undefined)
         ? `${train.source} has one class only, "${first}": its ${count} photos lie in that folder itself, not in class folders; ${found.expected}`
-        : `${train.source} has one class only, "${first}"; a classifier needs photos of two or more`,
+        : `${train.source} has one class only, "${first}"; a classifier needs photos of two or more${train.hint === undefined ? '' : `; ${train.hint}`}`,
     );
   }
   checkNames(classes, train.source);
@@ -164,14 +171,51 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
     );
   }
   if (!val) return;
+  if (isEmpty(val.classes) && found.isList)
+    throw new UserError(
+      'no-photos',
+      `${found.source} has lines to train with, but none to validate with; give some of them the split val, or leave the split out of all lines`,
+    );
   if (isEmpty(val.classes)) throw noPhotos(found, val.source, val.instead);
   const alien = alienOf(val, classes);
   if (alien === undefined) return;
-  const other = classes.find((name) => name.toLowerCase() === alien.toLowerCase());
+  const other = classes.find((name) => skeletonOf(name) === skeletonOf(alien));
+  const [here, there] = other === undefined ? [alien, alien] : toldApart(alien, other);
+  const known = some(classes.map((name) => (name === other ? there : name)));
   throw new UserError(
     'unknown-class',
-    `class "${alien}" of ${val.source} is not in ${train.source} (${some(classes)}); ${other === undefined ? 'rename or remove it' : `call it "${other}", as there`}`,
+    found.isList
+      ? `class "${here}" validates in ${val.source}, but does not train there (${known}); ${other === undefined ? 'add lines of it to train with, or remove its lines' : `call it "${there}" in all lines`}`
+      : `class "${here}" of ${val.source} is not in ${train.source} (${known}); ${other === undefined ? 'rename or remove it' : `call it "${there}", as there`}`,
   );
+}
+
+/** What of a name is left without what people hardly see: case, width, accents' form, separators, spaces at its ends. */
+function skeletonOf(name: string): string {
+  return name
+    .normalize('NFKC')
+    .toLowerCase()
+    .replaceAll(/\p{Cf}/gu, '')
+    .replaceAll(/[\s_\-\p{Pd}]+/gu, ' ')
+    .trim();
+}
+
+/** Two names as a message shows them: where they look alike, with what is unusual in them as `\u00a0`. */
+function toldApart(...names: readonly [string, string]): readonly [string, string] {
+  const looks = names.map((name) =>
+    name
+      .normalize('NFKC')
+      .replaceAll(/\p{Cf}/gu, '')
+      .replaceAll(/\s/gu, ' ')
+      .trim(),
+  );
+  if (looks[0] !== looks[1]) return names;
+  const show = (name: string) =>
+    name.replaceAll(
+      /[^\P{Zs} ]|\p{Cf}|^ | $/gu,
+      (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+  return [show(names[0]), show(names[1])];
 }
 
 /** Folders that are called as what they hold, not as a class. */
@@ -233,11 +277,11 @@ function alienOf({ classes }: FoundSplit, known: readonly string[]): string | un
 
 /** At least one photo of each class validates, and at least one trains; one alone is a fault of what is to be trained with. */
 function split(
+  { source, isList, splits }: Found,
   photos: PhotosByClass,
   valFraction: number,
   seed: number,
   use: Use,
-  source: string,
 ): { readonly train: PhotosByClass; readonly val: PhotosByClass } {
   const train = new Map<string, Unlabelled[]>();
   const val = new Map<string, Unlabelled[]>();
@@ -245,7 +289,7 @@ function split(
     if (all.length === 1 && use === 'training') {
       throw new UserError(
         'too-few-photos',
-        `class "${name}" has one photo only in ${source}, and one must train and another validate; add photos of it, or a val folder`,
+        `class "${name}" has one photo only in ${splits.train?.source ?? source}, and one must train and another validate; add photos of it, or ${isList ? 'lines with the split val' : 'a val folder'}`,
       );
     }
     const count = Math.min(all.length - 1, Math.max(1, Math.round(all.length * valFraction)));

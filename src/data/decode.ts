@@ -83,6 +83,9 @@ function reasonOf(cause: unknown): string {
   if (message === '') return 'its header is damaged or cut off';
   if (message === 'Input buffer contains unsupported image format')
     return 'it is not a picture of a kind that is read (JPEG, PNG, WebP, AVIF, TIFF, GIF)';
+  const [, compression] = /(\w+) compression support is not configured/.exec(message) ?? [];
+  if (compression !== undefined)
+    return `it is compressed with ${compression}, which is not read; save it anew with LZW or Deflate, or as PNG`;
   const lines = message
     .split(/\s*\n\s*/)
     .map((line) => line.replaceAll(/\p{Cc}+/gu, ' ').trim())

@@ -113,7 +113,7 @@ function kindOfBoxes(bytes: Buffer): string | undefined {
 
 /** The major brand of an ISO media file, then those that it is compatible with; none for any other file. */
 function brands(bytes: Buffer): string[] {
-  if (bytes.length < 16 || bytes.toString('latin1', 4, 8) !== 'ftyp') return [];
+  if (bytes.length < 12 || bytes.toString('latin1', 4, 8) !== 'ftyp') return [];
   const end = Math.min(bytes.readUInt32BE(0), bytes.length, HEAD_BYTES);
   const found = [bytes.toString('latin1', 8, 12)];
   for (let at = 16; at + 4 <= end; at += 4) found.push(bytes.toString('latin1', at, at + 4));

@@ -12,14 +12,16 @@ export class ImageFolder implements Dataset {
   readonly train;
   readonly val;
   readonly test;
+  readonly validatesWithTest;
   readonly folder;
   readonly contents;
 
-  private constructor({ classes, train, val, test = [], folder, contents }: Dataset) {
+  private constructor({ classes, train, val, test = [], validatesWithTest = false, folder, contents }: Dataset) {
     this.classes = classes;
     this.train = train;
     this.val = val;
     this.test = test;
+    this.validatesWithTest = validatesWithTest;
     this.folder = folder;
     this.contents = contents ?? { found: train.length + val.length + test.length, leftOut: {}, warnings: [] };
   }

@@ -12,6 +12,7 @@ export type InputPhotos =
 /** No path is longer, on Linux at least. */
 const LONGEST_PATH_BYTES = 4096;
 const NUL = 0;
+const TWO_NULS = Buffer.alloc(2);
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
@@ -26,7 +27,8 @@ export function readInput(bytes: Buffer): InputPhotos {
   const encoding = encodingOf(bytes);
   const text = encoding === 'utf-8' ? bytes : Buffer.from(new TextDecoder(encoding).decode(bytes));
   const whole = text.subarray(0, 3).equals(BYTE_ORDER_MARK) ? text.subarray(3) : text;
-  const names = whole.includes(NUL) ? partsOf(whole, NUL) : partsOf(whole, NEWLINE).map(withoutReturn);
+  const names = namesIn(whole);
+  if (!names) return { kind: 'neither' };
   const paths = names.filter((name) => name.length > 0 && !(name.length === 1 && name[0] === NEWLINE));
   // No name of a file has them, and every file of another kind does.
   const isNone = (name: Buffer) =>
@@ -40,6 +42,12 @@ export function readInput(bytes: Buffer): InputPhotos {
       ...(isUtf8(name) ? {} : { rawPath: name.toString('latin1') }),
     })),
   };
+}
+
+/** Undefined where zero bytes stand first or side by side, as in UTF-32. */
+function namesIn(list: Buffer): Buffer[] | undefined {
+  if (list.includes(NUL)) return list[0] === NUL || list.includes(TWO_NULS) ? undefined : partsOf(list, NUL);
+  return list.includes(NEWLINE) ? partsOf(list, NEWLINE).map(withoutReturn) : partsOf(list, RETURN);
 }
 
 function partsOf(bytes: Buffer, separator: number): Buffer[] {

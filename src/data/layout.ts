@@ -22,12 +22,17 @@ const COMPANIONS =
   /^(docs?|documentation|annotations?|annos?|labels?|meta(data)?|src|scripts?|code|notebooks?|models?|licen[sc]es?|csvs?|lists?|splits?|tools|utils)$/i;
 /** Folders of examples; a class is hardly called so. */
 const EXAMPLES = /^(samples?|examples?|previews?|extras?|demos?)$/i;
-const PICTURES = /^(images?|imgs?|jpegimages|pictures|pics|photos)$/i;
+/** Folders of pictures that go with a set of photos as its description does. */
+const ASIDE = /^(docs?|documentation|assets?|fig(ure)?s?|samples?|examples?|previews?|demos?|screenshots?)$/i;
+/** What galleries call the folder of small copies that they make beside photos. */
+const THUMBNAILS = /^(_|zb)?thumb(s|nails?)?$/i;
+const PICTURES = /^(images?|imgs?|jpegimages|leftimg8bit|pictures|pics|photos)([ _-]?\d+)?$/i;
 /** What people call a folder of photos whose classes are not told; `0` is of those who need some folder. */
 const UNCLASSED =
   /^(images?|imgs?|jpegimages|pictures?|pics?|photos?|files?|data|all|mixed|unknowns?|unclassified|un[ _-]?label.*|no[ _-]?(label|class).*|0)$/i;
-const LABELS = /^(labels?|annotations?|annos?|xmls?|bboxes|txts?)([ _-]?(xmls?|txts?))?$/i;
-const MASKS = /^(masks?|labels?|annotations?|ground[ _-]?truths?|segmentations?|segmentation(class|object))$/i;
+const LABELS = /^(labels?|lbls?|annotations?|ann(o|ot)?s?|xmls?|bboxes|txts?)([ _-]?(xmls?|txts?|\d+))?$/i;
+const MASKS =
+  /^(masks?|labels?|annotations?|ann(o|ot)?s?|ground[ _-]?truths?|gt(fine|coarse)?s?|segmentations?|segmentation(class|object))([ _-]?\d+)?$/i;
 /** What sets for detection have beside their pictures. */
 const DETECTION_FILES =
   /(coco\.json|^_annotations\.(txt|csv)|^_darknet\.labels|^instances_.*\.json|^data\.ya?ml|\.names)$/i;
@@ -79,7 +84,7 @@ class LayoutReader {
   private readBelow(root: Folder): FoundSplits {
     let top = root;
     for (let next: Folder | undefined = top; next; next = wrappedIn(top)) {
-      if (next !== top) this.leaveOutOwn(top, `beside ${next.name}`);
+      if (next !== top) this.leaveOutBeside(top, next);
       top = next;
       this.refuseOtherTask(top);
       if (splitsOf(top)) break;
@@ -88,6 +93,7 @@ class LayoutReader {
     if (splits) return this.readSplits(top, splits);
     const byClass = this.splitsByClass(top);
     if (byClass) return byClass;
+    this.refuseSetAmongClasses(top);
     const [only, another] = top.full;
     if (!only || (!another && top.photos.length >= only.photosBelow)) throw this.flat(top);
     this.warnOfLikeness(top);
@@ -109,6 +115,7 @@ class LayoutReader {
       const inner = this.unwrapSplit(train, new Set());
       if (inner.full.length === 0 && inner.photosBelow > 0) throw this.flat(inner, top);
       splits.train = this.classesOf(inner);
+      this.warnOfClasses(inner, isOddClass);
     }
     const known = new Set(splits.train?.classes.keys());
     const flat: Folder[] = [];
@@ -158,7 +165,7 @@ class LayoutReader {
       this.refuseOtherTask(folder);
       const next = repeatedIn(folder, split, known) ?? wrappedIn(folder, known);
       if (!next) return folder;
-      this.leaveOutOwn(folder, `beside ${next.name}`);
+      this.leaveOutBeside(folder, next);
       folder = next;
     }
   }
@@ -181,7 +188,7 @@ class LayoutReader {
       for (const [role, split] of this.oneOfEach(splits)) {
         const byClass = byRole.get(role) ?? new Map<string, Unlabelled[]>();
         byRole.set(role, byClass);
-        addPhotos(byClass, this.className(folder), split);
+        this.addPhotos(byClass, this.className(folder), split);
       }
       const left = [...splits.others, ...(splits.folders.get('none') ?? [])];
       for (const each of left) this.leaveOut(each, REASONS.stray, 'stands beside splits and is left out');
@@ -194,30 +201,73 @@ class LayoutReader {
   }
 
   private classesOf(folder: Folder): FoundSplit {
-    const { classes, unlabelled } = classesAmong(folder);
+    const { classes, unlabelled, repeated } = classesAmong(folder);
     for (const each of unlabelled)
       this.leaveOut(each, REASONS.unlabelled, 'is left out, since its name says that its photos have no class');
+    for (const each of repeated)
+      this.leaveOut(each, REASONS.stray, 'holds the same folders as stand beside it and is left out');
     if (folder.full.length > 0) this.leaveOutOwn(folder, 'beside the class folders');
     const byClass = new Map<string, Unlabelled[]>();
     const instead = new Map<string, string>();
     for (const each of classes) {
       const name = this.className(each);
-      addPhotos(byClass, name, each);
+      this.addPhotos(byClass, name, each);
       const others = [...each.othersBelow];
       if (each.photosBelow === 0 && others.length > 0) instead.set(name, someTypes(others, true));
     }
-    return { source: this.place(folder), classes: sorted(byClass), instead };
+    const [only, another] = classes;
+    const hint = only && !another ? this.hintFor(only, folder) : undefined;
+    return { source: this.place(folder), classes: sorted(byClass), instead, ...(hint === undefined ? {} : { hint }) };
+  }
+
+  /** What to do about a folder that is the only class. */
+  private hintFor(only: Folder, parent: Folder): string | undefined {
+    const labels = detectionFileIn(only) ?? detectionFileIn(parent);
+    if (labels !== undefined) return `with ${labels} it looks like a set for detection`;
+    return only.full.length > 1 && only.photos.length > 0
+      ? `if ${namesOf(only.full)} in ${this.place(only)} are the classes, remove the ${photos(only.photos.length)} beside them`
+      : undefined;
+  }
+
+  /** Adds the photos of a class without small copies of them. */
+  private addPhotos(byClass: Map<string, Unlabelled[]>, name: string, folder: Folder): void {
+    const before = byClass.get(name) ?? [];
+    byClass.set(name, before);
+    const thumbnails = new Set(thumbnailsIn(folder));
+    for (const each of thumbnails) this.leftOut.add(REASONS.thumbnails, each.photosBelow);
+    for (const photo of folder.everyPhoto(thumbnails)) before.push(photo);
+  }
+
+  /** @throws Problem where one of the classes would hold a whole data set. */
+  private refuseSetAmongClasses(parent: Folder): void {
+    const [first, second] = parent.full;
+    for (const each of second ? parent.full : []) {
+      const set = setBelow(each);
+      if (!set) continue;
+      const other = each === first ? second : first;
+      throw this.ambiguous(
+        `${this.place(set)} holds ${namesOf(set.full)} with class folders, and other photos lie in ${other ? this.place(other) : this.source}; keep one of them, or name the folder to take (--data)`,
+      );
+    }
+  }
+
+  /** A line for classes that were perhaps not meant as such. */
+  private warnOfClasses(parent: Folder, isOdd: (folder: Folder) => boolean): void {
+    const { classes } = classesAmong(parent);
+    const odd = classes.filter(isOdd);
+    if (odd.length === 0 || classes.length < 2) return;
+    const [is, aClass, it] = odd.length === 1 ? ['is', 'a class', 'it'] : ['are', 'classes', 'them'];
+    const beside = classes.length === 2 ? 'folder' : 'folders';
+    this.warnings.push(
+      `${namesOf(odd)} in ${this.place(parent)} ${is} taken for ${aClass}, as the ${beside} beside ${it}`,
+    );
   }
 
   /** Classes that may have been meant as something else. */
   private warnOfLikeness(parent: Folder): void {
     const { classes } = classesAmong(parent);
     const roles = rolesOf(classes.map(({ name }) => name));
-    const likeSplits = classes.filter(({ name }) => roles.has(name));
-    if (likeSplits.length > 0 && classes.length > 1)
-      this.warnings.push(
-        `${namesOf(likeSplits)} in ${this.place(parent)} ${likeSplits.length === 1 ? 'is' : 'are'} taken for ${likeSplits.length === 1 ? 'a class' : 'classes'}, as the ${classes.length === 2 ? 'folder' : 'folders'} beside ${likeSplits.length === 1 ? 'it' : 'them'}`,
-      );
+    this.warnOfClasses(parent, (each) => roles.has(each.name) || isOddClass(each));
     const [first] = classes;
     const inside = (each: Folder) => each.full.map(({ name }) => name).sort();
     const same = first ? inside(first) : [];
@@ -236,7 +286,7 @@ class LayoutReader {
       throw new Problem(
         new UserError(
           'bad-class-name',
-          `the name of the class folder ${this.place(folder)} is not UTF-8; rename it, as convmv -f latin1 -t utf8 --notest does`,
+          `the name of the class folder ${this.place(folder)} is not UTF-8; rename it, as convmv -f latin1 -t utf8 --notest does for Latin-1`,
         ),
       );
     return folder.name.normalize('NFC');
@@ -247,6 +297,13 @@ class LayoutReader {
     if (count === 0) return;
     this.leftOut.add(reason, count);
     this.warnings.push(`${this.place(folder)} ${why}: ${photos(count)}${then}`);
+  }
+
+  /** What lies beside the one folder that holds the classes or splits. */
+  private leaveOutBeside(folder: Folder, next: Folder): void {
+    this.leaveOutOwn(folder, `beside ${next.name}`);
+    for (const each of folder.full)
+      if (each !== next) this.leaveOut(each, REASONS.stray, `stands beside ${next.name} and is left out`);
   }
 
   private leaveOutOwn(folder: Folder, where: string): void {
@@ -351,14 +408,17 @@ function commonFolders(a: Folder, b: Folder): string[] {
 
 /** The folder that holds all that `folder` holds; undefined where it is a class, one of `known`, or one class among others. */
 function wrappedIn(folder: Folder, known: ReadonlySet<string> = new Set()): Folder | undefined {
-  const [only, another] = folder.full;
+  const [only, another] = folder.full.length === 1 ? folder.full : folder.full.filter((each) => !isAside(each));
   if (!only || another || isClass(only, known)) return undefined;
+  if (folder.full.length > 1 && only.full.length < 2) return undefined;
   if (folder.photos.length >= only.photosBelow) return undefined;
   if (splitsOf(only)) return only;
   if (emptyClassesOf(folder).length > 0) return undefined;
   if (only.full.length === 1) return only.photos.length === 0 || wrappedIn(only) ? only : undefined;
   return only.full.length > 1 && only.photosBelow > 2 * only.photos.length ? only : undefined;
 }
+
+const isAside = ({ name, full }: Folder) => full.length === 0 && ASIDE.test(name);
 
 /** Whether a folder of a split is one of the classes that train, and holds no folders that all are. */
 function isClass(folder: Folder, known: ReadonlySet<string>): boolean {
@@ -392,24 +452,43 @@ function isCompanion(folder: Folder): boolean {
   return COMPANIONS.test(folder.name) && ![...folder.othersBelow.keys()].some(isOtherPicture);
 }
 
-/** The folders that are classes, and those whose names say that their photos have none. */
-function classesAmong(folder: Folder): { readonly classes: Folder[]; readonly unlabelled: Folder[] } {
+interface Classes {
+  readonly classes: Folder[];
+  /** Their names say that their photos have no class. */
+  readonly unlabelled: Folder[];
+  /** They hold folders of the same names as all that stand beside them, as a set that was unpacked into itself. */
+  readonly repeated: Folder[];
+}
+
+function classesAmong(folder: Folder): Classes {
   const all = [...folder.folders.values()].filter((each) => each.photosBelow > 0 || !isCompanion(each));
   const isUnlabelled = ({ name, full }: Folder) => full.length === 0 && /^(un[ _-]?label|no[ _-]?label)/i.test(name);
-  const classes = all.filter((each) => !isUnlabelled(each));
-  return classes.length > 1 ? { classes, unlabelled: all.filter(isUnlabelled) } : { classes: all, unlabelled: [] };
+  const isRepeated = (each: Folder) => {
+    const beside = folder.full.filter((other) => other !== each);
+    return beside.length > 1 && each.photos.length === 0 && commonFolders(each, folder).length === beside.length;
+  };
+  const repeated = all.filter((each) => isRepeated(each));
+  const classes = all.filter((each) => !isUnlabelled(each) && !repeated.includes(each));
+  return classes.length > 1
+    ? { classes, unlabelled: all.filter(isUnlabelled), repeated }
+    : { classes: all, unlabelled: [], repeated: [] };
 }
 
 /** What a folder with pictures and their labels apart is for; undefined where it is a classifier's. */
 function otherTaskOf(folder: Folder): string | undefined {
   const pictures = folder.full.find(({ name }) => PICTURES.test(name));
-  if (!pictures || !pictures.full.every(({ name, full }) => roleOf(name) !== undefined && full.length === 0))
-    return undefined;
-  const [other, another] = folder.full.filter((each) => each !== pictures);
-  if (another) return undefined;
-  if (other) return MASKS.test(other.name) ? `segmentation (${pictures.name}/ and ${other.name}/)` : undefined;
+  if (!pictures) return undefined;
+  const isFlat = pictures.full.every(({ name, full }) => roleOf(name) !== undefined && full.length === 0);
+  if (!isFlat && !/^leftimg8bit$/i.test(pictures.name)) return undefined;
+  const others = folder.full.filter((each) => each !== pictures);
+  const [mask] = others;
+  if (mask && others.every(({ name }) => MASKS.test(name))) return `segmentation (${pictures.name}/ and ${mask.name}/)`;
   const labels = labelsIn(folder);
-  return labels && `detection (${pictures.name}/ and ${labels.name}/)`;
+  if (!labels) return undefined;
+  const count = [...labels.othersBelow.values()].reduce((sum, each) => sum + each, 0);
+  // One for each photo, or nearly so, whatever stands beside them.
+  const isDetection = others.length === 0 || count > pictures.photosBelow / 2;
+  return isDetection ? `detection (${pictures.name}/ and ${labels.name}/)` : undefined;
 }
 
 /** A folder of labels that are no photos. */
@@ -429,10 +508,24 @@ function detectionFileIn({ otherNames, others, photos: { length } }: Folder): st
   return named ?? (perPhoto && `${others.get(perPhoto) ?? 0} ${perPhoto}`);
 }
 
-function addPhotos(byClass: Map<string, Unlabelled[]>, name: string, folder: Folder): void {
-  const before = byClass.get(name) ?? [];
-  byClass.set(name, before);
-  for (const photo of folder.everyPhoto()) before.push(photo);
+/** Whether a class that is called so was hardly meant as one. */
+const isOddClass = ({ name }: Folder) => ASIDE.test(name) || THUMBNAILS.test(name);
+
+/** Folders of small copies of the photos beside them. */
+function* thumbnailsIn(folder: Folder): Generator<Folder> {
+  for (const each of folder.folders.values()) {
+    if (folder.photos.length > 0 && THUMBNAILS.test(each.name)) yield each;
+    else yield* thumbnailsIn(each);
+  }
+}
+
+/** A folder below this one with splits and classes in them. */
+function setBelow(folder: Folder): Folder | undefined {
+  for (const each of folder.everyFolder()) {
+    const parts = each === folder ? [] : [...(splitsOf(each)?.folders.values() ?? [])].flat();
+    if (parts.length > 1 && parts.some(({ full }) => full.length > 0)) return each;
+  }
+  return undefined;
 }
 
 /** Classes, and the photos of each, by code unit. */

@@ -6,7 +6,7 @@ import { findInList } from './csvList.js';
 import { type Dataset, datasetOf, type Found } from './dataset.js';
 import { firstBytesOf } from './folderListing.js';
 import { findInFolder } from './imageFolder.js';
-import { otherFormatOf } from './otherFormats.js';
+import { otherFormatBy, otherFormatOf } from './otherFormats.js';
 import { beginsAsPicture } from './photoTypes.js';
 import { findInZip } from './zip.js';
 
@@ -22,6 +22,12 @@ export async function openDataset(path: string, options: CifarOptions): Promise<
 /** What `path` holds, whether it will do as a data set or not. @throws UserError where it cannot be read at all. */
 export async function findData(path: string, { labels }: Pick<CifarOptions, 'labels'> = {}): Promise<Found> {
   const found = await stat(path).catch(() => undefined);
+  // Node.js puts U+FFFD for what is not UTF-8 in its arguments.
+  if (!found && path.includes('\ufffd'))
+    throw new UserError(
+      'unknown-data',
+      `cannot open ${path}: its name is not UTF-8, which an argument cannot carry; rename it (convmv), or go into that folder and name it "." (--data .)`,
+    );
   if (found?.isDirectory()) return (await holdsCifar(path)) ? findInCifar(path, labels) : findInFolder(path);
   const extension = extname(path).toLowerCase();
   if (found && !found.isFile())
@@ -41,7 +47,10 @@ export async function findData(path: string, { labels }: Pick<CifarOptions, 'lab
   const begin = Buffer.from(bytes).toString('latin1');
   // Downloads without a name.
   if (begin.startsWith('PK\x03\x04') && otherFormatOf(basename(path)) === undefined) return findInZip(path);
-  const format = otherFormatOf(basename(path)) ?? (beginsAsPicture(bytes) ? 'one photo' : undefined);
+  const format =
+    otherFormatOf(basename(path)) ??
+    otherFormatBy(bytes, basename(path)) ??
+    (beginsAsPicture(bytes) ? 'one photo' : undefined);
   throw new UserError(
     'unknown-data',
     `${path} is ${format === undefined ? 'no data set' : format}${format?.includes(';') ? ' (' : '; '}expected ${EXPECTED}${format?.includes(';') ? ')' : ''}`,

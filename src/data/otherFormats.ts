@@ -1,9 +1,11 @@
-import { extname } from 'node:path';
 import { isPhotoName } from './photoTypes.js';
 
 /** CIFAR as pickles, and the archive that has it in the form that is read. */
 const pickledCifar = (instead: string) =>
   `CIFAR's python version (pickles), which is not read; take its binary version (${instead})`;
+
+/** The files of CIFAR-100's python version, without extension. */
+const CIFAR_100 = ['meta', 'train', 'test'];
 
 /** What data sets come as that `ort-tl` does not read, by the names of their files, and what to do. */
 const FORMATS: readonly (readonly [RegExp, string])[] = [
@@ -44,13 +46,19 @@ export function otherFormatOf(name: string): string | undefined {
   return isPhotoName(lower) ? 'one photo' : undefined;
 }
 
+/** What a file is by its first bytes; undefined for all but Python's pickles. */
+export function otherFormatBy(begin: Uint8Array, name: string): string | undefined {
+  const [mark, protocol = 0] = begin;
+  if (mark !== 0x80 || protocol < 2 || protocol > 5) return undefined;
+  return CIFAR_100.includes(name)
+    ? pickledCifar('cifar-100-binary.tar.gz')
+    : 'a Python pickle, which is not read; write its images as files';
+}
+
 /** Does what `otherFormatOf` does for a folder's files. */
 export function otherFormatIn(names: readonly string[]): string | undefined {
   const all = new Set(names);
-  // CIFAR-100's have no extension.
-  const alone = [...all].every((name) => extname(name) === '' || name.startsWith('.'));
-  if (alone && all.has('meta') && all.has('train') && all.has('test'))
-    return `it holds ${pickledCifar('cifar-100-binary.tar.gz')}`;
+  if (CIFAR_100.every((name) => all.has(name))) return `it holds ${pickledCifar('cifar-100-binary.tar.gz')}`;
   for (const name of names) {
     const format = otherFormatOf(name);
     if (format !== undefined) return `it holds ${name}, ${format}`;

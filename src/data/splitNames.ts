@@ -3,8 +3,10 @@ export type Role = 'train' | 'val' | 'test' | 'none';
 
 const ROLES: ReadonlyMap<string, Role> = new Map([
   ...['train', 'training', 'trainval', 'trn'].map((word) => [word, 'train'] as const),
-  ...['val', 'valid', 'validation', 'validate', 'dev', 'eval', 'evaluation'].map((word) => [word, 'val'] as const),
-  ...['test', 'testing', 'tst'].map((word) => [word, 'test'] as const),
+  ...['val', 'valid', 'validation', 'validate', 'dev', 'development', 'eval', 'evaluation'].map(
+    (word) => [word, 'val'] as const,
+  ),
+  ...['test', 'testing', 'tst', 'holdout', 'heldout'].map((word) => [word, 'test'] as const),
   ...['pred', 'predict', 'prediction', 'predictions', 'unlabelled', 'unlabeled', 'unsup', 'nolabel', 'nolabels'].map(
     (word) => [word, 'none'] as const,
   ),
@@ -42,7 +44,8 @@ function read(name: string): { readonly role: Role; readonly rest: string } | un
     .replaceAll(/(\p{Ll})(\p{Lu})/gu, '$1 $2')
     .toLowerCase()
     .replaceAll(/(\p{L})(\d+)$/gu, '$1 $2')
-    .split(/[\s._\-+()]+/u)
+    .replaceAll(/^(\d+)(\p{L})/gu, '$1 $2')
+    .split(/[^\p{L}\p{M}\p{N}]+/u)
     .filter((word) => word !== '');
   // VOC's train_val, which is for training.
   const joined = words

@@ -30,6 +30,7 @@ const LINKS = {
 
 /** A folder's photos and folders, without what systems put there. */
 export class Folder {
+  /** By their names; what differs in its form of Unicode alone, as of two systems, is one folder. */
   readonly folders = new Map<string, Folder>();
   readonly photos: Unlabelled[] = [];
   /** Type → how many files that are no photos lie in it. */
@@ -56,10 +57,10 @@ export class Folder {
     return [...this.folders.values()].filter((each) => each.photosBelow > 0);
   }
 
-  /** Its photos at any depth. */
-  *everyPhoto(): Generator<Unlabelled> {
+  /** Its photos at any depth, without those in the folders of `except`. */
+  *everyPhoto(except?: ReadonlySet<Folder>): Generator<Unlabelled> {
     yield* this.photos;
-    for (const each of this.folders.values()) yield* each.everyPhoto();
+    for (const each of this.folders.values()) if (!except?.has(each)) yield* each.everyPhoto(except);
   }
 
   /** It and the folders below it. */
@@ -138,10 +139,11 @@ export async function treeOf({ entries, firstBytes }: Listing): Promise<Tree> {
 function folderAt(root: Folder, parts: readonly string[]): Folder {
   let folder = root;
   for (const [depth, name] of parts.entries()) {
-    let next = folder.folders.get(name);
+    const key = name.normalize('NFC');
+    let next = folder.folders.get(key);
     if (!next) {
       next = new Folder(parts.slice(0, depth + 1));
-      folder.folders.set(name, next);
+      folder.folders.set(key, next);
     }
     folder = next;
   }

@@ -41,9 +41,9 @@ export const usualLearningRate = (name: OptimizerName): number => KINDS[name].us
 /** Which optimizers have a setting, and its default in each: `0.9 for lars and sgd, 0 for rmsprop`. */
 export function defaultsOf(key: string): string {
   const names = new Map<string, string[]>();
-  for (const [name, settings] of Object.entries(optimizers)) {
-    const value: unknown = Reflect.get(settings, key);
-    if (value !== undefined) names.set(String(value), [...(names.get(String(value)) ?? []), name]);
+  for (const settings of Object.values(optimizers)) {
+    const value = new Map<string, string | number | boolean>(Object.entries(settings)).get(key);
+    if (value !== undefined) names.set(String(value), [...(names.get(String(value)) ?? []), settings.name]);
   }
   return [...names].map(([value, having]) => `${value} for ${inWords(having)}`).join(', ');
 }

@@ -86,6 +86,8 @@ export type RecommendEvent =
       readonly done: number;
       readonly total: number;
     }
+  /** A photo that cannot be read, once. */
+  | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
   | {
       readonly type: 'trained';
       readonly policy: string;
@@ -165,6 +167,7 @@ class Search {
   private readonly candidates: Candidate[] = [];
   /** All that were compiled, those that are no candidates too: closed at the end, whatever that is. */
   private readonly trials: Trial[] = [];
+  private readonly unread = new Set<string>();
   /** Policies that could not be compiled within the limits, and why. */
   private readonly refused = new Map<string, string>();
   private energyEstimated: boolean | null = null;
@@ -202,9 +205,18 @@ class Search {
       const candidate = await this.measure(policy);
       if (!candidate) continue;
       this.candidates.push(candidate);
+      yield* this.newlySkipped(candidate.trial);
       yield { type: 'measured', policy, predictedMs: candidate.predictedMs };
     }
     yield { type: 'progress', phase: 'measuring', done: policies.length, total: policies.length };
+  }
+
+  private *newlySkipped({ unread }: Trial): Generator<RecommendEvent> {
+    for (const { path, reason } of unread) {
+      if (this.unread.has(path)) continue;
+      this.unread.add(path);
+      yield { type: 'skipped', path, reason };
+    }
   }
 
   private async measure(policy: string): Promise<Candidate | undefined> {
@@ -355,6 +367,7 @@ class Search {
       yield { type: 'progress', phase: 'reading photos', done: index * photos.length, total };
       const filled = new Set(await trial.load(photos, join(this.root, 'cache')));
       readable = readable.filter((slot) => filled.has(slot));
+      yield* this.newlySkipped(trial);
     }
     yield { type: 'progress', phase: 'reading photos', done: total, total };
     return readable;

@@ -51,6 +51,8 @@ export interface ShortTraining {
 
 /** A policy that is tried: its artifacts, in a folder of their own, and an engine that has the photos' features. */
 export class Trial {
+  /** Photos that could not be read, as often as that happened. */
+  readonly unread: { readonly path: string; readonly reason: string }[] = [];
   private engine: Engine | undefined;
   private initial: ReadonlyMap<string, Tensor> = new Map();
 
@@ -237,6 +239,7 @@ export class Trial {
     while (true) {
       const next = await events.next();
       if (next.done) return next.value;
+      if (next.value.type === 'skipped') this.unread.push(next.value);
     }
   }
 }

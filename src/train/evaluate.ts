@@ -8,7 +8,7 @@ import { classifyPhotos } from './classify.js';
 import { type Metrics, metricsOf } from './metrics.js';
 
 export interface EvaluateOptions {
-  /** Which of the photos; default `val`. */
+  /** Which of the photos; default `val`. Those to test with are those that validate where a data set names no others for that. */
   readonly split?: 'val' | 'train' | 'test' | 'all';
   /** Share of unreadable photos that is too many; default 0.05. */
   readonly maxBad?: number;
@@ -42,8 +42,8 @@ export async function evaluate(
       'unknown-class',
       `the model knows no class "${alien}" of ${dataset.folder}; it knows ${labels.join(', ')}`,
     );
-  const { train, val, test = [] } = dataset;
-  const chosen = { train, val, test, all: [...train, ...val, ...test] }[split];
+  const { train, val, test = [], validatesWithTest = false } = dataset;
+  const chosen = { train, val, test: validatesWithTest ? val : test, all: [...train, ...val, ...test] }[split];
   if (chosen.length === 0) {
     const others = train.length + val.length + test.length;
     throw new UserError(

@@ -198,6 +198,35 @@ describe('openCsv', () => {
     await expect(open(...lines)).rejects.toMatchObject({ code });
   });
 
+  it.each([
+    [
+      'no line to train with',
+      ['photos/1.jpg,a,val', 'photos/2.jpg,b,test'],
+      'has lines to validate or to test with, but none to train with; add lines with the split train, or leave the split out',
+    ],
+    [
+      'no line to validate with',
+      ['photos/1.jpg,a,train', 'photos/2.jpg,b,train'],
+      'has lines to train with, but none to validate with; give some of them the split val, or leave the split out',
+    ],
+    ['lines to predict alone', ['photos/1.jpg,a,pred', 'photos/2.jpg,b,pred'], 'are all there to be predicted'],
+    [
+      'a class in val alone',
+      ['photos/1.jpg,a,train', 'photos/2.jpg,b,train', 'photos/3.jpg,c,val'],
+      'does not train there (a, b); add lines of it to train with, or remove its lines',
+    ],
+    ['a class with one photo', ['photos/1.jpg,a', 'photos/2.jpg,a', 'photos/3.jpg,b'], 'or lines with the split val'],
+    [
+      'a class called images',
+      ['photos/1.jpg,images', 'photos/2.jpg,images'],
+      'a classifier needs photos of two or more',
+    ],
+  ])('speaks of lines, not of folders, where there is %s', async (_, lines, words) => {
+    const thrown: unknown = await open(...lines).catch((error: unknown) => error);
+    expect(String(thrown)).toContain(words);
+    expect(String(thrown)).not.toMatch(/folder /);
+  });
+
   it('says that there is no such list', async () => {
     await expect(openCsv(join(folder, 'x.csv'), { seed: 0 })).rejects.toMatchObject({ code: 'no-such-file' });
   });

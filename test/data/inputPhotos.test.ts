@@ -7,6 +7,7 @@ describe('readInput', () => {
   it.each([
     ['lines', Buffer.from('dog/0.png\ndog/1.png\n')],
     ['lines of Windows', Buffer.from('dog/0.png\r\n\r\ndog/1.png\r\n')],
+    ['lines of old Macs', Buffer.from('dog/0.png\rdog/1.png\r')],
     ['a byte order mark', Buffer.from('\ufeffdog/0.png\ndog/1.png')],
     ['zero bytes', Buffer.from('dog/0.png\0dog/1.png\0')],
     ['UTF-16, as PowerShell writes it', Buffer.from('\ufeffdog/0.png\r\ndog/1.png\r\n', 'utf16le')],
@@ -44,6 +45,11 @@ describe('readInput', () => {
   it.each([
     ['a PDF', Buffer.from('%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj\x02\x9d', 'latin1')],
     ['a zip file', Buffer.from('504b03041400000008000000', 'hex')],
+    ['UTF-32', Buffer.from(Uint32Array.from('\ufeffdog/0.png\n', (letter) => letter.charCodeAt(0)).buffer)],
+    [
+      'UTF-32 of the other order',
+      Buffer.from(Uint32Array.from('dog/0.png\n', (letter) => letter.charCodeAt(0)).buffer).swap32(),
+    ],
     ['one long line', Buffer.alloc(10_000, 'a')],
   ])('takes %s for neither', (_, bytes) => {
     expect(readInput(bytes)).toEqual({ kind: 'neither' });

@@ -65,6 +65,9 @@ describe.each(KINDS)('a %s', (kind) => {
     ],
     ['all three splits', 'train/a*3 train/b*3 dev/a*1 test/b*2', 'a 3 b 3 | a 1 | b 2'],
     ['a prefix of both', 'cells_train/a*3 cells_train/b*3 cells_test/a*2', 'a 3 b 3 | a 2 |'],
+    ['marks round the names', '[Train]/a*3 [Train]/b*3 [Test!]/a*2', 'a 3 b 3 | a 2 |'],
+    ['numbers before the names', '1train/a*3 1train/b*3 2val/a*2 3holdout/b*1', 'a 3 b 3 | a 2 | b 1'],
+    ['development', 'train/a*3 train/b*3 development/b*1', 'a 3 b 3 | b 1 |'],
     ['years', 'train2017/a*3 train2017/b*3 val2017/b*2 annotations/x.json', 'a 3 b 3 | b 2 |'],
     ['a class called train', 'bus*5 car*5 train*5', 'bus 4 car 4 train 4 | bus 1 car 1 train 1 |'],
     [
@@ -94,6 +97,14 @@ describe.each(KINDS)('a %s', (kind) => {
       'cat*5 dog*5 cat/@eaDir/0.jpg/SYNOPHOTO_THUMB_M.jpg @eaDir/x.jpg __MACOSX/cat/._0.jpg lost+found/x.jpg #recycle/x.jpg',
       'cat 4 dog 4 | cat 1 dog 1 |',
     ],
+    [
+      'small copies that a gallery makes',
+      'cat*5 cat/thumbs*5 dog/a*5 dog/a/Thumbnails*5 dog/a/thumbnails/x*5',
+      'cat 4 dog 4 | cat 1 dog 1 |',
+    ],
+    ['classes called thumbs', 'thumbs*5 hand/thumb*3 hand/index*2', 'hand 4 thumbs 4 | hand 1 thumbs 1 |'],
+    ['figures beside a folder round all', 'set/cat*5 set/dog*5 docs*2 x.jpg', 'cat 4 dog 4 | cat 1 dog 1 |'],
+    ['a set that was unpacked into itself', 'v/v/a*5 v/v/b*5 v/a*5 v/b*5', 'a 4 b 4 | a 1 b 1 |'],
     ['JPEG under other names', 'cat*5.jfif dog*5.JPE dog/5.pjpeg', 'cat 4 dog 5 | cat 1 dog 1 |'],
   ])('with %s', async (_, layout, expected) => {
     const dataset = await open(kind, layout);
@@ -121,6 +132,31 @@ describe.each(KINDS)('a %s', (kind) => {
       /detection \(images\/ and labels\/\)/,
     ],
     ['JPEGImages*3 Annotations*3.xml', 'no-classes', /detection \(JPEGImages\/ and Annotations\/\)/],
+    ['ds/img*3 ds/ann*3.json', 'no-classes', /detection \(img\/ and ann\/\)/],
+    ['training/image_2*3 training/label_2*3.txt', 'no-classes', /detection \(image_2\/ and label_2\/\)/],
+    ['images*3 labels*3.txt overlays*2', 'no-classes', /detection \(images\/ and labels\/\)/],
+    [
+      'V/JPEGImages*3 V/Annotations*3.xml V/ImageSets/Main/train.txt V/SegmentationClass*2.png V/SegmentationObject*2.png',
+      'no-classes',
+      /segmentation \(JPEGImages\/ and Segmentation/,
+    ],
+    [
+      'leftImg8bit/train/x*3.png leftImg8bit/val/x*2.png gtFine/train/x*3.png gtFine/val/x*2.png',
+      'no-classes',
+      /segmentation \(leftImg8bit\/ and gtFine\/\)/,
+    ],
+    ['obj_train_data*3 obj_train_data*3.txt', 'one-class', /with 3 \.txt it looks like a set for detection$/],
+    ['data/obj*3 data/obj.names data/obj.data', 'one-class', /with obj\.names it looks like a set for detection$/],
+    [
+      'set*9 set/cat*2 set/dog*2',
+      'one-class',
+      /if cat and dog in .*set are the classes, remove the 9 photos beside them$/,
+    ],
+    [
+      'processed/v1/train/a*3 processed/v1/train/b*3 processed/v1/val/a*1 raw*4',
+      'ambiguous-layout',
+      /v1 holds train and val with class folders, and other photos lie in .*raw; keep one of them, or name the folder/,
+    ],
     ['images*3 masks*3.png', 'no-classes', /segmentation \(images\/ and masks\/\)/],
     ['val/a*2 val/b*2 test/a*2', 'no-train-split', /but none to train with; add a folder train/],
     ['train/a*2 train/b*2 training/a*2 val/a*1', 'ambiguous-layout', /train.* and .*training are both called/],
@@ -134,11 +170,27 @@ describe.each(KINDS)('a %s', (kind) => {
       'no-photos',
       /CIFAR's python version.*cifar-100-binary/,
     ],
+    [
+      'cifar-100-python/meta cifar-100-python/train cifar-100-python/test cifar-100-python/file.txt~ README.md',
+      'no-photos',
+      /CIFAR's python version.*cifar-100-binary/,
+    ],
     ['train.tfrecord-00000-of-00010', 'no-photos', /TFRecord/],
     ['a/train-images-idx3-ubyte', 'no-photos', /MNIST's format/],
     ['data.npz', 'no-photos', /NumPy/],
     ['images.tar.gz', 'no-photos', /unpack it first/],
     ['train/Cat*3 train/dog*3 val/cat*3', 'unknown-class', /call it "Cat", as there/],
+    ['train/hot_dog*3 train/dog*3 val/Hot-dog*3', 'unknown-class', /"Hot-dog" .*call it "hot_dog", as there/],
+    [
+      'train/ab*3 train/dog*3 val/a\u200bb*3',
+      'unknown-class',
+      /class "a\\u200bb" of .*val is not in .*train \(ab, dog\); call it "ab", as there/,
+    ],
+    [
+      'train/a\u00a0*3 train/dog*3 val/a*3',
+      'unknown-class',
+      /class "a" of .*val is not in .*train \(a\\u00a0, dog\); call it "a\\u00a0", as there/,
+    ],
     ['train/cat*3 train/dog*3 val/bird*3', 'unknown-class', /class "bird" of .*val is not in .*train/],
   ])('with %s is refused', async (layout, code, message) => {
     await expect(open(kind, layout)).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
@@ -151,6 +203,11 @@ describe.each(KINDS)('a %s', (kind) => {
     ],
     ['cat*5 dog*5 a.txt b.txt c.txt d.txt', /^4 files of other types were left out of .*: 4 \.txt$/],
     ['cat*5 dog*5 cat/@eaDir/0.jpg/SYNOPHOTO_THUMB_M.jpg', /^1 file of thumbnails and of the system was left out/],
+    ['cat*5 cat/thumbnails*3 dog*5', /^3 files of thumbnails and of the system were left out/],
+    ['cat*5 dog*5 Thumbs*5', /^Thumbs in .* is taken for a class, as the folders beside it$/],
+    ['train/cat*5 train/dog*5 train/samples*2 val/cat*1', /^samples in .*train is taken for a class, as the folders/],
+    ['set/cat*5 set/dog*5 docs*2', /docs stands beside set and is left out: 2 photos$/],
+    ['v/a*5 v/b*5 a*5 b*5', /v holds the same folders as stand beside it and is left out: 10 photos$/],
     ['cat*5 dog*5 train*5', /^train in .* is taken for a class, as the folders beside it$/],
     [
       'train/nok*5 train/ok*5 test*2',
@@ -193,6 +250,12 @@ describe.each(KINDS)('a %s', (kind) => {
     const [composed, parted] = ['café', 'cafe\u0301'];
     const dataset = await open(kind, `train/${parted}*2 train/thé*2 val/${composed}*1 val/thé*1`);
     expect(countsOf(dataset)).toBe('café 2 thé 2 | café 1 thé 1 |');
+  });
+
+  it('takes a folder in two forms of Unicode for one, wherever it lies', async () => {
+    const [composed, parted] = ['café', 'cafe\u0301'];
+    const dataset = await open(kind, `${parted}/train*3 ${composed}/val*1 thé/train*3 thé/val*2`);
+    expect(countsOf(dataset)).toBe('café 3 thé 3 | café 1 thé 2 |');
   });
 
   it('counts what a limit leaves out', async () => {

@@ -58,6 +58,22 @@ it.each([
   });
 });
 
+it.each([
+  ['train', 'cifar-100-binary.tar.gz'],
+  ['faces', 'a Python pickle'],
+])('knows the pickle %s by its first bytes', async (name, words) => {
+  await writeFile(join(folder, name), Buffer.from('80025d71012e', 'hex'));
+  await expect(classesOf(name)).rejects.toThrow(words);
+});
+
+it('says that an argument cannot carry a name that is not UTF-8', async () => {
+  await mkdir(Buffer.concat([Buffer.from(`${folder}/caf`), Buffer.from([0xe9])]));
+  await expect(classesOf('caf\ufffd')).rejects.toMatchObject({
+    code: 'unknown-data',
+    message: expect.stringContaining('is not UTF-8') as string,
+  });
+});
+
 it('knows a zip file and a photo by their first bytes', async () => {
   await writeFile(join(folder, 'download'), zipFile(NAMES.map((name) => ({ name, content: Buffer.alloc(0) }))));
   expect(await classesOf('download')).toEqual(['a', 'b']);

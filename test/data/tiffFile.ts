@@ -15,6 +15,8 @@ export interface TiffPicture {
   readonly sampleFormat?: number;
   readonly isPlanar?: boolean;
   readonly isDeflated?: boolean;
+  /** What it says of its compression, whatever it is. */
+  readonly compression?: number;
   readonly orientation?: number;
   readonly icc?: Uint8Array;
   /** Reds, greens and blues of a palette, 16 bits each. */
@@ -69,7 +71,7 @@ export function tiffFile(picture: TiffPicture): Buffer {
     [256, 'LONG', [width]],
     [257, 'LONG', [height]],
     [258, 'SHORT', Array<number>(samplesPerPixel).fill(bits)],
-    [259, 'SHORT', [picture.isDeflated ? 8 : 1]],
+    [259, 'SHORT', [picture.compression ?? (picture.isDeflated ? 8 : 1)]],
     [262, 'SHORT', [photometric]],
     [274, 'SHORT', [picture.orientation ?? 1]],
     [277, 'SHORT', [samplesPerPixel]],

@@ -104,6 +104,15 @@ describe('recommend, on drawn pictures', () => {
     expect(result.heldOutPhotos).toBeGreaterThan(0);
   });
 
+  it('names a photo that cannot be read once', async () => {
+    const [first, ...others] = dataset.train;
+    const train = [{ ...first, path: '/nowhere.jpg', label: 0 }, ...others];
+    const { events } = await ask({ dataset: { ...dataset, train }, policies: ['F1C0', 'F1C1'], epochs: 1, effort: 3 });
+    expect(events.filter(({ type }) => type === 'skipped')).toEqual([
+      { type: 'skipped', path: '/nowhere.jpg', reason: expect.stringContaining('cannot read /nowhere.jpg') as string },
+    ]);
+  });
+
   it('leaves out what would take more memory than there may be', async () => {
     const full = (await ask({ policies: ['F1C0', 'full'] })).result.policies[1]?.memoryBytes ?? 0;
     expect(full).toBeGreaterThan(300e6);

@@ -114,6 +114,16 @@ describe('evaluate', () => {
     expect(await count('only', 'all')).toBe(1);
     expect(await count('set', 'test')).toBe(6);
     expect(await count('set', 'all')).toBe(22);
+    for (const [split, photos] of [
+      ['train', 3],
+      ['test', 2],
+    ] as const)
+      for (let photo = 0; photo < photos; photo++)
+        put(`tested/${split}/boat/${photo}.jpg`, picture('boat', photos + photo));
+    // They validate in a training, since there are no others.
+    expect(await count('tested', 'test')).toBe(2);
+    expect(await count('tested', 'val')).toBe(2);
+    expect(await count('tested', 'all')).toBe(5);
     await expect(count('one-each', 'val')).rejects.toMatchObject({ code: 'no-photos' });
     put('alien/boat/0.jpg', picture('boat', 9));
     put('alien/dog/0.jpg', picture('boat', 9));
