@@ -8,7 +8,7 @@ const group = 'Trained layers';
 
 /** The new head, and the normalizations of trained layers. */
 export const headSettings = settings({
-  hidden: setting(z.array(wholeNumber(1)).readonly().default([]), {
+  hidden: setting(z.array(wholeNumber(1), 'whole numbers, such as 512,256').readonly().default([]), {
     group,
     read: (text) => text.split(',').map(Number),
     help: 'units of fresh fully connected layers with ReLU before the head, from input to head, such as 512,256',
@@ -28,7 +28,7 @@ export const headSettings = settings({
 export const compileSettings = settings({
   policy: setting(
     z
-      .string('a policy')
+      .string('a policy, such as F1C1')
       .refine((text) => {
         parsePolicy(text);
         return true;

@@ -58,7 +58,7 @@ export const stepSettings = settings({
   }),
   learningRateMultipliers: setting(
     z
-      .array(z.strictObject({ glob: z.string(), multiplier: numberAbove(0) }))
+      .array(z.strictObject({ glob: z.string(), multiplier: numberAbove(0) }), 'names and factors, such as head=10')
       .readonly()
       .default([]),
     {
@@ -75,11 +75,14 @@ export const stepSettings = settings({
   }),
   classWeights: setting(
     z
-      .union([
-        z.enum(['equal', 'balanced']),
-        z.array(numberFrom(0)).readonly(),
-        z.record(z.string(), numberFrom(0)).readonly(),
-      ])
+      .union(
+        [
+          z.enum(['equal', 'balanced']),
+          z.array(numberFrom(0)).readonly(),
+          z.record(z.string(), numberFrom(0)).readonly(),
+        ],
+        'equal, balanced, or classes with what they weigh',
+      )
       .default('equal'),
     {
       group: 'Loss',

@@ -4,7 +4,7 @@ import { scheduleNames } from '../optim/schedule.js';
 import { parseDuration, parseMemory } from '../quantities.js';
 import { calibrationMethods } from '../quantize/calibration.js';
 import { providerNames } from '../runtime/providers.js';
-import { choice, joined, number, numberAbove, numberFrom, setting, settings, wholeNumber } from '../settings.js';
+import { choice, joined, number, numberFrom, setting, settings, wholeNumber } from '../settings.js';
 import { metricNames } from './metrics.js';
 
 /** More threads than any machine of today has; ONNX Runtime would start as many as it is told. */
@@ -37,7 +37,7 @@ export const loopSettings = settings({
   patience: setting(wholeNumber(1).nullable().default(null), {
     help: 'stop when the metric has not improved for so many epochs',
   }),
-  timeLimitMs: setting(numberAbove(0).optional(), {
+  timeLimitMs: setting(number('a duration, such as 10m', (ms) => ms > 0).optional(), {
     flag: 'time-limit',
     read: (text) => (text === 'none' ? undefined : parseDuration(text)),
     isIncidental,
@@ -47,7 +47,7 @@ export const loopSettings = settings({
 
 /** Where a training runs, in which numbers, and what it keeps. */
 export const machineSettings = settings({
-  memoryBytes: setting(numberAbove(0).optional(), {
+  memoryBytes: setting(number('a size, such as 2GB', (bytes) => bytes > 0).optional(), {
     flag: 'memory',
     read: parseMemory,
     isIncidental,
