@@ -20,7 +20,9 @@ it('docs/errors.md names every error code of the source, and no other', () => {
   expect(limits).toContain('out-of-files');
   const thrown = new Set(
     sources(join(root, 'src')).flatMap((path) =>
-      [...readFileSync(path, 'utf8').matchAll(/UserError\(\s*'([a-z-]+)'|^ +code: '(bad-[a-z-]+)',$/gm)].map(([, thrown, ofSetting]) => thrown ?? ofSetting),
+      [...readFileSync(path, 'utf8').matchAll(/UserError\(\s*'([a-z-]+)'|^ +code: '(bad-[a-z-]+)',$/gm)].map(
+        ([, thrown, ofSetting]) => thrown ?? ofSetting,
+      ),
     ),
   );
   const codes = new Set([...thrown, ...limits]);
