@@ -14,7 +14,7 @@ const cell = (text: string) => text.replaceAll('|', '\\|');
 function defaultOf({ default: value, kind }: Flag): string {
   if (value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0))
     return '';
-  return kind.type === 'boolean' ? '' : `\`${String(value)}\``;
+  return kind.type === 'boolean' ? '' : `\`${JSON.stringify(value).replaceAll('"', '')}\``;
 }
 
 function table(shape: Shape): string[] {
