@@ -116,9 +116,13 @@ async function answer(line: Line, operations: Operations, { id, name, args }: Ca
     const operation = operations[name];
     if (!operation) throw new Error(`there is no operation "${name}"`);
     const given: unknown = await Reflect.apply(operation, undefined, args);
-    const { value, buffers }: HandedOver<unknown> = given instanceof HandedOver ? given : new HandedOver(given, []);
+    const { value, buffers } = handedOver(given);
     line.send({ id, result: value }, buffers);
   } catch (thrown) {
     line.send({ id, error: carried(thrown) }, []);
   }
+}
+
+function handedOver(given: unknown): HandedOver<unknown> {
+  return given instanceof HandedOver ? given : new HandedOver(given, []);
 }

@@ -1,5 +1,6 @@
 // Compiling.
-export { compile, type Compiled, type CompileOptions, writeArtifacts } from './artifacts/compile.js';
+export { writeArtifacts } from './artifacts/artifactFiles.js';
+export { compile, type Compiled, type CompileOptions } from './artifacts/compile.js';
 export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspect.js';
 export { type Artifacts, loadArtifacts, readManifest } from './artifacts/load.js';
 export { checkArtifactsPlace } from './artifacts/place.js';

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { MessageChannel } from 'node:worker_threads';
 import { afterEach, expect, it } from 'vitest';
 import { answerCalls, Caller, HandedOver, threadLine } from '../src/channel.js';
@@ -63,6 +64,8 @@ it('throws what the operation threw, with its class, code, stack and cause', asy
   expect(thrown).toBeInstanceOf(UserError);
   expect(thrown).toMatchObject({ code: 'bad-cache', message: 'cannot read it', cause: { name: 'RangeError' } });
   expect(thrown).toHaveProperty('stack', expect.stringContaining('refuse'));
+  // What --debug prints.
+  expect(inspect(thrown)).toMatch(/at .*refuse[^]*\[cause\]: .*RangeError\]?: too far\n\s+at /);
 });
 
 it('goes on after an operation that threw', async () => {

@@ -11,7 +11,7 @@ import { shareOfPeak } from '../optim/schedule.js';
 import { policyFileName } from '../policy/policy.js';
 import { Random } from '../random.js';
 import { Engine } from '../runtime/engine.js';
-import { argMax } from '../runtime/stepper.js';
+import { argMax } from '../runtime/argMax.js';
 import { fillSlots } from '../train/fillSlots.js';
 import { defaultLearningRate, type Settings, settingsOf, type TrainOptions } from '../train/options.js';
 import { startCompiling } from '../train/compiler.js';

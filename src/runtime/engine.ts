@@ -4,7 +4,8 @@ import { entryPoint } from '../entryPoint.js';
 import { machineErrorOf } from '../machineError.js';
 import type { Tensor } from '../onnx/tensor.js';
 import type { Operations } from './worker.js';
-import type { CacheState, EvaluationResult, StepperOptions, StepPlan, StepResult } from './stepper.js';
+import type { CacheState } from './photoRows.js';
+import type { EvaluationResult, StepperOptions, StepPlan, StepResult } from './stepper.js';
 
 /**
  * A {@link Stepper} in a worker thread: ONNX Runtime's `run` blocks its thread, and decoding and display go on in this one.

@@ -2,14 +2,8 @@ import { parentPort } from 'node:worker_threads';
 import { loadArtifacts } from '../artifacts/load.js';
 import { answerCalls, HandedOver, threadLine } from '../channel.js';
 import type { Tensor } from '../onnx/tensor.js';
-import {
-  type CacheState,
-  type EvaluationResult,
-  Stepper,
-  type StepperOptions,
-  type StepPlan,
-  type StepResult,
-} from './stepper.js';
+import type { CacheState } from './photoRows.js';
+import { type EvaluationResult, Stepper, type StepperOptions, type StepPlan, type StepResult } from './stepper.js';
 
 const bufferOf = ({ data }: Tensor) => data.buffer;
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { FILES } from '../artifacts/compile.js';
+import { FILES } from '../artifacts/artifactFiles.js';
 import { UserError } from '../errors.js';
 import { nonFiniteIn } from '../finite.js';
 import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';

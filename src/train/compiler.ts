@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
+import { writeArtifacts } from '../artifacts/artifactFiles.js';
+import type { Compiled } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { Caller, processLine } from '../channel.js';
 import { entryPoint } from '../entryPoint.js';

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
+import { writeArtifacts } from '../artifacts/artifactFiles.js';
+import type { Compiled } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { answerCalls, processLine } from '../channel.js';
 import { entryPoint } from '../entryPoint.js';

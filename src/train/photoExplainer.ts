@@ -9,7 +9,7 @@ import { refuseForeign } from '../foreignFiles.js';
 import { allFinite, notFinite } from '../finite.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { Explainer } from '../runtime/explainer.js';
-import { argMax } from '../runtime/stepper.js';
+import { argMax } from '../runtime/argMax.js';
 import { nameOf } from './predict.js';
 
 export interface Explanation {

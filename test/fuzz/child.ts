@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compile, type Compiled, writeArtifacts } from '../../src/artifacts/compile.js';
+import { writeArtifacts } from '../../src/artifacts/artifactFiles.js';
+import { compile, type Compiled } from '../../src/artifacts/compile.js';
 import { inspect } from '../../src/artifacts/inspect.js';
 import { loadArtifacts } from '../../src/artifacts/load.js';
 import { UserError } from '../../src/errors.js';
