@@ -64,14 +64,8 @@ export { checkRunFolder, isRun, runFilesIn, settleRun } from './train/runFiles.j
 export { runName, Trainer } from './train/trainer.js';
 
 // How many layers to train.
-export {
-  nestedPolicies,
-  type PolicyReport,
-  recommend,
-  type Recommendation,
-  type RecommendEvent,
-  type RecommendOptions,
-} from './recommend/recommend.js';
+export { nestedPolicies, recommend } from './recommend/recommend.js';
+export type { PolicyReport, Recommendation, RecommendEvent, RecommendOptions } from './recommend/recommendation.js';
 
 // What was trained.
 export { applyDelta, type Delta, encodeDelta, readDelta } from './export/delta.js';

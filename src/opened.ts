@@ -1,9 +1,9 @@
 /** What was opened together, and is closed together. */
 export class Opened {
-  private readonly closers: (() => Promise<unknown>)[] = [];
+  private readonly closers: (() => unknown)[] = [];
 
   /** Has `close` called when all is closed. Gives `thing`. */
-  add<Thing>(thing: Thing, close: (thing: Thing) => Promise<unknown>): Thing {
+  add<Thing>(thing: Thing, close: (thing: Thing) => unknown): Thing {
     this.closers.push(() => close(thing));
     return thing;
   }
