@@ -75,7 +75,7 @@ export type { Parity } from './export/parity.js';
 export { encodeTuned, type Learned, readLearned } from './export/run.js';
 export { checkWebFolder, webFolder, type WebOptions } from './export/webFolder.js';
 export { ImageClassifier, type ImageSize, type LoadOptions } from './runtime/classifier.js';
-export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
+export { evaluate, type EvaluateEvent, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { checkPictures, type Explanation, PhotoExplainer } from './train/photoExplainer.js';
 export { predict, type ScoredClass } from './train/predict.js';
 
@@ -141,4 +141,5 @@ export {
 export { UserError } from './errors.js';
 export { type FileContent, writeFileAtomically, writeFilesAtomically } from './files.js';
 export { checkUnlocked, type FolderLock, lockFolder, whileLocked } from './lock.js';
+export { resultOf } from './resultOf.js';
 export { packageVersion } from './version.js';

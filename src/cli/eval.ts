@@ -1,4 +1,4 @@
-import { evaluate, ImageClassifier, openDataset } from '../index.js';
+import { evaluate, ImageClassifier, openDataset, resultOf } from '../index.js';
 import { warnOfPhotos } from './report.js';
 import { share, shared, valFraction, wholeNumber } from './options.js';
 import { showCount, showPercent, table, Terminal } from './terminal.js';
@@ -54,17 +54,14 @@ export const verb: Verb<Arguments> = {
     });
     warnOfPhotos(terminal, dataset);
     const classifier = await ImageClassifier.open(args.model);
-    const { photos, labels, skipped, ...metrics } = await evaluate(classifier, dataset, {
+    const evaluating = evaluate(classifier, dataset, {
       split: args.split,
       maxBad: share('max-bad', args['max-bad']),
-      onSkipped: ({ reason }) => {
-        terminal.warn(`skipped: ${reason}`);
-      },
-      onProgress: (done, total) => {
-        terminal.progress('evaluating', done, total);
-      },
     });
-    await classifier.close();
+    const { photos, labels, skipped, ...metrics } = await resultOf(evaluating, (event) => {
+      if (event.type === 'skipped') terminal.warn(`skipped: ${event.reason}`);
+      else terminal.progress('evaluating', event.done, event.total);
+    }).finally(() => classifier.close());
     terminal.result(
       `${showCount(photos)} photos: top-1 ${showPercent(metrics.top1)}, top-5 ${showPercent(metrics.top5)}, macro F1 ${showPercent(metrics.macroF1)}, balanced accuracy ${showPercent(metrics.balancedAccuracy)}, loss ${metrics.loss.toFixed(4)}`,
     );

@@ -38,8 +38,10 @@ export async function* verify(
   const comparison = new Comparison(classifier.endsInSoftmax);
   let [done, right] = [0, 0];
   try {
-    for await (const { index, photo, scores } of classifyPhotos(classifier, chosen)) {
+    for await (const each of classifyPhotos(classifier, chosen)) {
+      if ('error' in each) continue;
       if (signal?.aborted) break;
+      const { index, photo, scores } = each;
       const row = (places[index] ?? 0) * classes;
       comparison.add(logits.subarray(row, row + classes), scores);
       if (predictionOf(scores) === photo.label) right++;
