@@ -1,9 +1,9 @@
 // Compiling.
 export { writeArtifacts } from './artifacts/artifactFiles.js';
 export { compile, type Compiled, type CompileOptions } from './artifacts/compile.js';
-export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspect.js';
+export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspectModel.js';
 export { type Artifacts, loadArtifacts, readManifest } from './artifacts/load.js';
-export { checkArtifactsPlace } from './artifacts/place.js';
+export { checkArtifactsPlace } from './artifacts/artifactsPlace.js';
 export type { Manifest, Preprocessing } from './artifacts/manifest.js';
 export {
   compileOnDevice,
@@ -59,12 +59,12 @@ export { hasCheckpoint } from './train/checkpoint.js';
 export type { EndedBy, EpochResult, FinalPart, PhotoAccount, Summary, TrainEvent } from './train/events.js';
 export { type ClassMetrics, type MetricName, metricNames, type Metrics } from './train/metrics.js';
 export type { ClassWeights, TrainOptions } from './train/options.js';
-export type { Move, PlaceChange } from './train/place.js';
+export type { Move, PlaceChange } from './train/trainingPlace.js';
 export { checkRunFolder, isRun, runFilesIn, settleRun } from './train/runFiles.js';
 export { runName, Trainer } from './train/trainer.js';
 
 // How many layers to train.
-export { nestedPolicies, recommend } from './recommend/recommend.js';
+export { nestedPolicies, recommend } from './recommend/recommendPolicy.js';
 export type { PolicyReport, Recommendation, RecommendEvent, RecommendOptions } from './recommend/recommendation.js';
 
 // What was trained.
@@ -77,7 +77,7 @@ export { checkWebFolder, webFolder, type WebOptions } from './export/webFolder.j
 export { ImageClassifier, type ImageSize, type LoadOptions } from './runtime/classifier.js';
 export { evaluate, type EvaluateEvent, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { checkPictures, type Explanation, PhotoExplainer } from './train/photoExplainer.js';
-export { predict, type ScoredClass } from './train/predict.js';
+export { predict, type ScoredClass } from './train/predictPhoto.js';
 
 // Runs side by side.
 export { type ComparedEpoch, type ComparedRun, type ComparedValues, readRuns } from './bench/comparedRun.js';

@@ -12,7 +12,7 @@ import { Random } from '../random.js';
 import { normalizeByBatch, presenceOf } from './batchStatistics.js';
 import { fromKept, type Kept } from './boundary.js';
 import type { FilledOptions } from './filledOptions.js';
-import { dropout } from './dropout.js';
+import { dropout } from './dropoutNodes.js';
 import { imageShape, unknownShape } from './imageShape.js';
 import { NEXT, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import type { Split } from './split.js';

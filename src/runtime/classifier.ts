@@ -1,5 +1,5 @@
 import * as ort from './ort.js';
-import { readLabels } from '../artifacts/labels.js';
+import { readLabels } from '../artifacts/labelsMetadata.js';
 import { METADATA, type Preprocessing } from '../artifacts/manifest.js';
 import { readPreprocessing } from '../artifacts/preprocessing.js';
 import { UserError } from '../errors.js';

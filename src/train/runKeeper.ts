@@ -7,7 +7,7 @@ import { type Identity, NO_STEPS, type Progress, writeLast } from './checkpoint.
 import { parametersOf } from './evaluatedState.js';
 import type { EpochResult, TrainEvent } from './events.js';
 import type { Settings, TrainOptions } from './options.js';
-import { changesOf, placeOf } from './place.js';
+import { changesOf, placeOf } from './trainingPlace.js';
 import type { RunClock } from './runClock.js';
 import type { RunFolder } from './runFolder.js';
 

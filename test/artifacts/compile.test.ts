@@ -5,7 +5,7 @@ import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { FILES, writeArtifacts } from '../../src/artifacts/artifactFiles.js';
 import { compile, type CompileOptions } from '../../src/artifacts/compile.js';
-import { inspect } from '../../src/artifacts/inspect.js';
+import { inspect } from '../../src/artifacts/inspectModel.js';
 import { loadArtifacts } from '../../src/artifacts/load.js';
 import { encodeModel, readModel } from '../../src/onnx/model.js';
 import { EFFICIENTNET_B0, MOBILEONE_S0, SMALL_CNN, TINY_MBCONV, TINY_RESNET } from '../models.js';

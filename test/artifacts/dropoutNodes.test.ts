@@ -5,7 +5,7 @@ import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { writeArtifacts } from '../../src/artifacts/artifactFiles.js';
 import { compile } from '../../src/artifacts/compile.js';
-import { dropout } from '../../src/artifacts/dropout.js';
+import { dropout } from '../../src/artifacts/dropoutNodes.js';
 import { loadArtifacts } from '../../src/artifacts/load.js';
 import { Builder } from '../../src/graph/builder.js';
 import { modelOfGraph } from '../../src/graph/proto.js';

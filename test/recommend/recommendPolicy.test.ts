@@ -10,7 +10,7 @@ import type { Meter } from '../../src/energy/meter.js';
 import { UserError } from '../../src/errors.js';
 import { readModel } from '../../src/onnx/model.js';
 import { interleaved } from '../../src/recommend/interleaved.js';
-import { nestedPolicies, recommend } from '../../src/recommend/recommend.js';
+import { nestedPolicies, recommend } from '../../src/recommend/recommendPolicy.js';
 import type { Recommendation, RecommendEvent, RecommendOptions } from '../../src/recommend/recommendation.js';
 import { SMALL_CNN } from '../models.js';
 
