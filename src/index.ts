@@ -46,7 +46,7 @@ export { type InputPhotos, readInput } from './data/inputPhotos.js';
 export { ImageFolder } from './data/imageFolder.js';
 export type { LeftOut } from './data/leftOut.js';
 export { openDataset } from './data/openDataset.js';
-export { drawPictures, type PictureOptions } from './data/pictures.js';
+export { drawingPictures, drawPictures, type Drawn, type PictureOptions } from './data/pictures.js';
 
 // What the frozen part gives, kept on disk.
 export { type CacheEntry, defaultCacheFolder, listCache, prunable, removeFromCache } from './cache/cacheFolder.js';
