@@ -23,11 +23,11 @@ export interface Length {
   readonly epochs: number;
 }
 
-/** Those that take part in a race. */
+/** The candidates that take part in a race. */
 export interface Field {
   /** F1C0, a head alone. */
   readonly head: Candidate;
-  /** Those inside the limits. */
+  /** The candidates inside the limits, which may be without the head. */
   readonly inside: readonly Candidate[];
 }
 
@@ -39,7 +39,7 @@ export const sumOf = (candidates: readonly Candidate[], costOf: (costs: UnitCost
 /** All but the head alone. */
 const costlyOf = ({ head, inside }: Field) => inside.filter((each) => each !== head);
 
-/** Which photos `leftMs` pays for: some to train on, and behind those some to be held out. */
+/** Chooses the photos that `leftMs` pays for: some to train on, and behind those some to be held out. */
 export function choosePhotos(
   { photos, settings }: SearchPlan,
   field: Field,
@@ -63,7 +63,7 @@ export function choosePhotos(
   return { chosen: [...photos.slice(0, pool), ...photos.slice(photos.length - heldOut)], heldOutFrom: pool };
 }
 
-/** How long all can be trained in `leftMs`, with how many seeds; and the shorter training of one, unless it would be too short. */
+/** Tells how long all can be trained in `leftMs`, with how many seeds; and how long the shorter training of one, unless it would be too short. */
 export function lengthsOf(
   { settings }: SearchPlan,
   field: Field,

@@ -28,7 +28,7 @@ export interface Candidate {
 /** What a search goes by. */
 export interface SearchPlan {
   readonly options: RecommendOptions;
-  /** Those of the whole training, but for its policy. */
+  /** Settings of the whole training, but for its policy. */
   readonly settings: Settings;
   /** A folder for what is compiled, and for features. */
   readonly root: string;
@@ -65,7 +65,7 @@ export class Candidates {
     yield { type: 'progress', phase: 'measuring', done: policies.length, total: policies.length };
   }
 
-  /** Those that no limit excludes. */
+  /** The candidates that no limit excludes. */
   get inside(): Candidate[] {
     return this.all.filter(({ exceeds }) => exceeds === undefined);
   }
@@ -131,7 +131,7 @@ export class Candidates {
     return processBytes(manifest) + Math.min(rows, ROWS_IN_MEMORY);
   }
 
-  /** By which limit a policy is out, if by any. */
+  /** Says which limit excludes a policy; undefined where none does. */
   private excessOf(candidate: Omit<Candidate, 'exceeds'>): string | undefined {
     const { timeLimitMs = Infinity, energyLimitJ = Infinity } = this.plan.options;
     const energyJ = this.energyOf(candidate);

@@ -28,7 +28,7 @@ export interface Budget {
 
 /** Photos that every candidate has the features of, by their slots. */
 interface Photos {
-  /** Those to train on. */
+  /** The photos to train on. */
   readonly pool: readonly number[];
   readonly heldOut: readonly number[];
   /** The label of each slot. */

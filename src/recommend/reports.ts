@@ -25,7 +25,7 @@ const UNKNOWN = {
 /** What a search has found. */
 export interface Found {
   readonly candidates: Candidates;
-  /** Those that were inside the limits before the race. */
+  /** The candidates that were inside the limits before the race. */
   readonly inside: readonly Candidate[];
   /** Absent where one policy alone is inside the limits. */
   readonly race: RaceResult | undefined;

@@ -36,7 +36,7 @@ export class StepBindings {
   /** [images of a run, classes]. */
   readonly logits: Float32Array;
   private readonly turns: readonly [Turn, Turn];
-  /** Where a batch's gradients add up; empty when one run takes the whole batch. */
+  /** Tensors in which a batch's gradients add up; empty when one run takes the whole batch. */
   private readonly gradients: TensorSet;
   /** Runs of the training graph by the buffers of the boundary, and of both graphs by current state. */
   private readonly trainingRuns: readonly (readonly [Run, Run])[];

@@ -1,6 +1,6 @@
 /** What one run of the training graph takes: a batch, or a part of one. */
 export interface Part {
-  /** Which of a plan's steps. */
+  /** The index of the step in its plan. */
   readonly step: number;
   /** The place of its first image in the batch. */
   readonly first: number;

@@ -23,7 +23,7 @@ export class RunClock {
     return this.elapsedBeforeMs + performance.now() - this.began;
   }
 
-  /** Until when time was counted for the epoch under way. */
+  /** The moment up to which time was counted for the epoch under way, in milliseconds of `performance.now()`. */
   get epochCountedUntil(): number {
     return this.countedUntil;
   }

@@ -93,7 +93,7 @@ async function* trainPrepared(
     return yield* conclude(run, endedBy);
   } finally {
     try {
-      // Where nobody looks any more: the epochs that were finished since the last time.
+      // Where nobody looks any more, epochs that are finished may be unwritten.
       await keeper?.write({ progress: false });
     } finally {
       await engine.close();
@@ -107,7 +107,7 @@ async function* learn(run: RunParts): AsyncGenerator<TrainEvent, EndedBy> {
   const loop = new TrainingLoop(run);
   const firstEpoch = keeper.progress.results.length + 1;
   if (options.resume) {
-    // Those that are there may be older than the checkpoint.
+    // The results that are there may be older than the checkpoint.
     await keeper.writeResults();
     if (firstEpoch <= settings.epochs && !loop.hasWaitedEnough) yield keeper.goOn(firstEpoch, settings);
   }

@@ -12,7 +12,7 @@ import { makesNewViews } from './views.js';
 const STEPS_PER_CALL = 16;
 /** A mean loss of so many times ln(classes), the loss of a guess, will not come down again. */
 const LARGEST_LOSS = 5;
-/** Nor one of so many times the loss that the training began with. */
+/** Neither will a mean loss of so many times the loss that the training began with. */
 const LARGEST_GROWTH = 3;
 /** An epoch that takes longer than this is also saved on the way. */
 const SAVE_EVERY_MS = 60_000;
