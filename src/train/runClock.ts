@@ -1,3 +1,5 @@
+import type { TrainOptions } from './options.js';
+
 /** The time of a run: of this call, which may be limited, of the parts before it, and of the epoch under way. */
 export class RunClock {
   private countedUntil = NaN;
@@ -5,13 +7,13 @@ export class RunClock {
   /** @param began when this call did, in milliseconds of `performance.now()`. */
   constructor(
     private readonly began: number,
-    private readonly limitMs: number,
+    private readonly options: Pick<TrainOptions, 'timeLimitMs'>,
     private readonly elapsedBeforeMs: number,
   ) {}
 
   /** What is left of this call's time; negative where it is up. */
   get leftMs(): number {
-    return this.limitMs - (performance.now() - this.began);
+    return (this.options.timeLimitMs ?? Infinity) - (performance.now() - this.began);
   }
 
   get isTimeUp(): boolean {

@@ -33,7 +33,7 @@ export function partsOf(
 ): RunParts {
   const { dataset, signal } = options;
   const progress = resumed?.progress ?? newProgress(settings, identity);
-  const clock = new RunClock(began, options.timeLimitMs ?? Infinity, progress.elapsedMs);
+  const clock = new RunClock(began, options, progress.elapsedMs);
   const slots = new PhotoSlots(engine, manifest, settings, dataset, { cached, signal });
   return {
     options,
