@@ -1,8 +1,10 @@
 // Compiling.
-export { compile, type Compiled, type CompileOptions, writeArtifacts } from './artifacts/compile.js';
-export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspect.js';
+export { writeArtifacts } from './artifacts/artifactFiles.js';
+export { compile, type Compiled } from './artifacts/compile.js';
+export type { CompileOptions } from './artifacts/compileOptions.js';
+export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspectModel.js';
 export { type Artifacts, loadArtifacts, readManifest } from './artifacts/load.js';
-export { checkArtifactsPlace } from './artifacts/place.js';
+export { checkArtifactsPlace } from './artifacts/artifactsPlace.js';
 export type { Manifest, Preprocessing } from './artifacts/manifest.js';
 export {
   compileOnDevice,
@@ -11,7 +13,6 @@ export {
   writeOnDeviceArtifacts,
 } from './artifacts/onDevice.js';
 export { type PreprocessingOptions, type Preset, PRESETS } from './artifacts/preprocessing.js';
-export { checkStepOptions, type StepOptions } from './artifacts/stepOptions.js';
 export { type TunedManifest, tunedModel } from './artifacts/tunedModel.js';
 export { filesOf, type ModelFile, readModel, writeModel } from './onnx/model.js';
 export type { ModelProto } from './onnx/onnx_pb.js';
@@ -36,7 +37,7 @@ export { type InputPhotos, readInput } from './data/inputPhotos.js';
 export { ImageFolder } from './data/imageFolder.js';
 export type { LeftOut } from './data/leftOut.js';
 export { openDataset } from './data/openDataset.js';
-export { drawPictures, type PictureOptions } from './data/pictures.js';
+export { drawingPictures, drawPictures, type Drawn, type PictureOptions } from './data/pictures.js';
 
 // What the frozen part gives, kept on disk.
 export { type CacheEntry, defaultCacheFolder, listCache, prunable, removeFromCache } from './cache/cacheFolder.js';
@@ -61,19 +62,13 @@ export { dataSettings } from './data/dataSettings.js';
 export { stepSettings, weightsOfClasses } from './optim/stepSettings.js';
 export { machineSettings } from './train/runSettings.js';
 export { recommendFlagSettings } from './recommend/recommendSettings.js';
-export type { Move, PlaceChange } from './train/place.js';
+export type { Move, PlaceChange } from './train/trainingPlace.js';
 export { checkRunFolder, isRun, runFilesIn, settleRun } from './train/runFiles.js';
 export { runName, Trainer } from './train/trainer.js';
 
 // How many layers to train.
-export {
-  nestedPolicies,
-  type PolicyReport,
-  recommend,
-  type Recommendation,
-  type RecommendEvent,
-  type RecommendOptions,
-} from './recommend/recommend.js';
+export { nestedPolicies, recommend } from './recommend/recommendPolicy.js';
+export type { PolicyReport, Recommendation, RecommendEvent, RecommendOptions } from './recommend/recommendation.js';
 
 // What was trained.
 export { applyDelta, type Delta, encodeDelta, readDelta } from './export/delta.js';
@@ -83,9 +78,9 @@ export type { Parity } from './export/parity.js';
 export { encodeTuned, type Learned, readLearned } from './export/run.js';
 export { checkWebFolder, webFolder, type WebOptions } from './export/webFolder.js';
 export { ImageClassifier, type ImageSize, type LoadOptions } from './runtime/classifier.js';
-export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
+export { evaluate, type EvaluateEvent, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { checkPictures, type Explanation, PhotoExplainer } from './train/photoExplainer.js';
-export { predict, type ScoredClass } from './train/predict.js';
+export { predict, type ScoredClass } from './train/predictPhoto.js';
 
 // Runs side by side.
 export { type ComparedEpoch, type ComparedRun, type ComparedValues, readRuns } from './bench/comparedRun.js';
@@ -149,4 +144,5 @@ export {
 export { UserError } from './errors.js';
 export { type FileContent, writeFileAtomically, writeFilesAtomically } from './files.js';
 export { checkUnlocked, type FolderLock, lockFolder, whileLocked } from './lock.js';
+export { resultOf } from './resultOf.js';
 export { packageVersion } from './version.js';

@@ -4,7 +4,7 @@ import { MOST_BYTES, readRegularFileSync, sha256 } from '../files.js';
 import { machineErrorOf } from '../machineError.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
-import { FILES } from './compile.js';
+import { FILES } from './artifactFiles.js';
 import { type Manifest, manifestSchema, stateNames } from './manifest.js';
 
 export interface Artifacts {

@@ -20,8 +20,9 @@ import {
   type TrainingCheckpoint,
 } from '../onnx/trainingCheckpoint.js';
 import { crossEntropy } from '../optim/loss.js';
-import { type Optimizer, optimizers } from '../optim/optimizer.js';
-import { type CompileOptions, compileParts, type Parts } from './compile.js';
+import { type Optimizer } from '../optim/optimizer.js';
+import { compileParts, type Parts } from './compile.js';
+import { type CompileOptions, type FilledOptions, filledOptions } from './compileOptions.js';
 import { keptBoundary } from './boundary.js';
 import { type Manifest, PIXELS, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import { onDeviceReadme } from './onDeviceReadme.js';
@@ -57,19 +58,20 @@ const CONTRIB = 'com.microsoft';
  * @throws UserError as {@link compile} does, and `bad-target` for what that runtime has not.
  */
 export function compileOnDevice(model: ModelFile, options: CompileOptions): OnDeviceArtifacts {
-  const { optimizer = optimizers.adamw, batch = 32, decay = 'weights' } = options;
-  refuseForeign(options, optimizer, batch);
+  const filled = filledOptions(options);
+  const { optimizer, batch, decayAll } = filled;
+  refuseForeign(filled);
   // Their AdamW has one decay for all that it updates.
   const decays = optimizer.weightDecay > 0;
-  const parts = compileParts(model, { ...options, decay: decays ? 'all' : decay });
+  const parts = compileParts(model, { ...options, decayAll: decays || decayAll });
   const { compiled, graph } = parts;
   if (graph.opset > NEWEST_OPSET)
     throw new UserError(
       'bad-target',
       `${model.path} uses operator set ${graph.opset}, and onnxruntime-training 1.19.2 reads none after ${NEWEST_OPSET}; export it with ${NEWEST_OPSET} or less`,
     );
-  const training = trainingGraph(parts, options, batch);
-  const evaluation = evaluationGraph(parts, options);
+  const training = trainingGraph(parts, filled, batch);
+  const evaluation = evaluationGraph(parts, filled);
   const namesOf = ({ frozen }: OnDeviceGraph) => frozen.map(({ value }) => value.name).join();
   if (namesOf(evaluation) !== namesOf(training))
     throw new Error('training and evaluation read other frozen parameters');
@@ -81,7 +83,7 @@ export function compileOnDevice(model: ModelFile, options: CompileOptions): OnDe
       ...compiled.manifest,
       target: 'onnxruntime-training',
       notes:
-        decays && decay === 'weights'
+        decays && !decayAll
           ? [...notes, "onnxruntime-training's AdamW decays biases and normalization parameters too"]
           : notes,
       boundary: [{ name: PIXELS, dtype: 'uint8', shape: [height, width, 3] }],
@@ -89,7 +91,7 @@ export function compileOnDevice(model: ModelFile, options: CompileOptions): OnDe
     },
     training: modelOfGraph(training.graph, 'training'),
     evaluation: modelOfGraph(evaluation.graph, 'evaluation'),
-    optimizer: optimizerModel(graph.opset, optimizer, options.clipNorm ?? 0),
+    optimizer: optimizerModel(graph.opset, optimizer, filled.clipNorm),
     checkpoint: {
       trainable: new Map(
         parameters.map(({ name }) => {
@@ -104,23 +106,24 @@ export function compileOnDevice(model: ModelFile, options: CompileOptions): OnDe
 }
 
 /** @throws UserError `bad-target` for what on-device training has no place for. */
-function refuseForeign(options: CompileOptions, optimizer: Optimizer, batch: number): void {
+function refuseForeign({ optimizer, batch, microBatch, ...options }: FilledOptions): void {
   const refuse = (reason: string) => new UserError('bad-target', `onnxruntime-training ${reason}`);
   const isPlainSgd = optimizer.name === 'sgd' && optimizer.momentum === 0 && optimizer.weightDecay === 0;
   if (optimizer.name !== 'adamw' && !isPlainSgd)
     throw refuse(
-      `has AdamW, and SGD without momentum or decay, got ${optimizer.name === 'sgd' ? 'SGD with them' : `\`${optimizer.name}\``}; choose --optimizer adamw, or --optimizer sgd --momentum 0 --weight-decay 0`,
+      `has AdamW, and SGD without momentum or decay, got ${optimizer.name === 'sgd' ? 'SGD with them' : `\`${optimizer.name}\``}; choose ‹optimizer› adamw, or ‹optimizer› sgd ‹momentum› 0 ‹weightDecay› 0`,
     );
-  if ((options.averageDecay ?? 0) > 0) throw refuse('keeps no averages of parameters; leave out --ema');
-  if ((options.learningRateMultipliers ?? []).length > 0)
-    throw refuse('has one learning rate for all layers; leave out --lr-mult');
-  if ((options.microBatch ?? batch) < batch)
-    throw refuse('adds up gradients until they are reset, whatever was compiled; leave out --accumulate');
+  if (options.averageDecay > 0) throw refuse('keeps no averages of parameters; leave out ‹averageDecay›');
+  if (options.learningRateMultipliers.length > 0)
+    throw refuse('has one learning rate for all layers; leave out ‹learningRateMultipliers›');
+  if (microBatch < batch)
+    throw refuse('adds up gradients until they are reset, whatever was compiled; leave out ‹accumulate›');
   if (options.batchNorm === 'batch')
-    throw refuse('keeps no running averages of BatchNormalizations; leave out --bn batch');
-  if ((options.dropout ?? 0) > 0)
-    throw refuse('does not tell the training graph its step, which ort-tl drops out by; leave out --dropout');
-  if (options.boundaryDtype === 'float16') throw refuse('runs the frozen part in every step; leave out --cache-dtype');
+    throw refuse('keeps no running averages of BatchNormalizations; leave out ‹batchNorm› batch');
+  if (options.dropout > 0)
+    throw refuse('does not tell the training graph its step, which ort-tl drops out by; leave out ‹dropout›');
+  if (options.boundaryDtype === 'float16')
+    throw refuse('runs the frozen part in every step; leave out ‹boundaryDtype›');
 }
 
 /** A parameter that does not train: an input of the graphs, as all parameters are, whose value is in the checkpoint. */
@@ -135,7 +138,7 @@ interface OnDeviceGraph {
 }
 
 /** From pixels and targets to loss and gradients, which are added to the buffers that the runtime keeps for them. */
-function trainingGraph(parts: Parts, options: CompileOptions, batch: number): OnDeviceGraph {
+function trainingGraph(parts: Parts, options: FilledOptions, batch: number): OnDeviceGraph {
   const { g, loss, logits, parameters } = forward(parts, options, batch);
   const frozen = frozenParameters(g.graph.nodes);
   const gradients = differentiate(g, [...g.graph.nodes], loss, parameters);
@@ -158,7 +161,7 @@ function trainingGraph(parts: Parts, options: CompileOptions, batch: number): On
 }
 
 /** From pixels and targets to loss and logits, for any batch. Parameters come in the training graph's order, as they must. */
-function evaluationGraph(parts: Parts, options: CompileOptions): OnDeviceGraph {
+function evaluationGraph(parts: Parts, options: FilledOptions): OnDeviceGraph {
   const { g, loss, logits } = forward(parts, options, { batch: 1 });
   const frozen = frozenParameters(g.graph.nodes);
   g.output(STEP_OUTPUTS.loss, loss);
@@ -194,7 +197,7 @@ function partAt({ nodes }: Graph, parameters: readonly Value[]): Cut {
 }
 
 /** The whole network on `batch` images, its frozen part with BatchNormalizations folded into its weights, and the loss. */
-function forward({ compiled, graph, parameters }: Parts, options: CompileOptions, batch: Dim): Forward {
+function forward({ compiled, graph, parameters }: Parts, options: FilledOptions, batch: Dim): Forward {
   const cut = partAt(graph, parameters);
   const rows = valuesAsRows(cut.trained, cut.boundary, graph.outputs, new Set());
   const kept = keptBoundary(cut, rows, 'float32');
@@ -234,7 +237,7 @@ function forward({ compiled, graph, parameters }: Parts, options: CompileOptions
  */
 function targetsOf(
   g: Builder,
-  { targets: kind, classWeights }: CompileOptions,
+  { targets: kind, classWeights }: FilledOptions,
   classes: number,
   batch: Dim,
 ): { targets: Value; shares: Value } {

@@ -44,67 +44,23 @@ export function tunedModel(
   const { graph } = model;
   if (!graph) throw new Error('the model has no graph');
   // Before format version 4 every initializer is also an input, with its shape.
-  const declare = (name: string, { dtype, dims }: Tensor) => {
-    if (model.irVersion >= 4n && !graph.input.some((input) => input.name === name)) return;
-    graph.input = [
-      ...graph.input.filter((input) => input.name !== name),
-      protoOfValue(new Value(name, dtype, dims), name),
-    ];
-  };
-  for (const { node: reshape, shape } of manifest.reshapes) {
-    const node = graph.node.find((each) => (each.name || each.output[0]) === reshape && each.opType === 'Reshape');
-    if (!node) throw new UserError('unsupported-model', `the source model has no Reshape "${reshape}"`);
-    const name = `${reshape}/shape_for_${manifest.classes.length}`;
-    const target = intTensor([shape.length], shape);
-    declare(name, target);
-    // A model that was tuned before may have one of this name.
-    graph.initializer = [...graph.initializer.filter((each) => each.name !== name), protoOfTensor(name, target)];
-    node.input[1] = name;
-  }
+  const declares = model.irVersion < 4n;
+  setReshapes(graph, manifest, declares);
   insertHidden(graph, manifest);
-  const added = new Set(manifest.hidden.flatMap(({ weight, bias }) => [weight, bias]));
-  for (const { name, node: reader, input } of [...manifest.separated, ...manifest.statistics]) {
-    const node = graph.node.find((each) => (each.name || each.output[0]) === reader);
-    if (!node) throw new UserError('unsupported-model', `the source model has no node "${reader}"`);
-    if (node.input[input] === name) continue;
-    node.input[input] = name;
-    added.add(name);
-  }
+  const added = readSeparated(graph, manifest);
   for (const { name } of [...manifest.parameters, ...manifest.statistics]) {
     const value = parameters.get(name);
     if (!value) throw new Error(`the checkpoint lacks "${name}"`);
     if (value.data instanceof Float32Array && !allFinite(value.data))
       throw notFinite(`the trained parameter "${name}" has values that are no numbers`);
-    declare(name, value);
-    const index = graph.initializer.findIndex((initializer) => initializer.name === name);
-    if (index >= 0) {
-      graph.initializer[index] = protoOfTensor(name, value);
-      continue;
-    }
-    if (added.has(name)) {
-      graph.initializer.push(protoOfTensor(name, value));
-      continue;
-    }
-    // A Constant node, or an Identity that shared one initializer between parameters that were equal at first.
-    const producer = graph.node.findIndex(
-      (node) => node.output[0] === name && (node.opType === 'Constant' || node.opType === 'Identity'),
-    );
-    if (producer < 0) throw new UserError('unsupported-model', `the source model holds no parameter "${name}"`);
-    graph.node.splice(producer, 1);
-    graph.initializer.push(protoOfTensor(name, value));
+    declare(graph, name, value, declares);
+    setParameter(graph, name, value, added);
   }
   // ONNX Runtime wants every input that is declared, also one that nothing reads.
   const read = new Set(graph.node.flatMap(({ input }) => input));
   graph.input = graph.input.filter(({ name }) => read.has(name));
-  // Shapes written for the old head no longer hold.
-  graph.valueInfo = [];
+  setOutputs(graph, manifest.classes.length);
   const { width, height, resize, mean, std } = manifest.preprocessing;
-  const classes = BigInt(manifest.classes.length);
-  for (const output of graph.output) {
-    const dims = output.type?.tensorType?.shape?.dim;
-    const last = dims?.at(-1);
-    if (dims?.length === 2 && last && isLogits(model, output.name)) last.value = { case: 'dimValue', value: classes };
-  }
   setMetadata(
     model,
     new Map([
@@ -117,6 +73,71 @@ export function tunedModel(
     ]),
   );
   return model;
+}
+
+/** Gives an initializer an input of its shape, in place of the one that it may have; `always`, or only where it has one. */
+function declare(graph: GraphProto, name: string, { dtype, dims }: Tensor, always: boolean): void {
+  if (!always && !graph.input.some((input) => input.name === name)) return;
+  graph.input = [
+    ...graph.input.filter((input) => input.name !== name),
+    protoOfValue(new Value(name, dtype, dims), name),
+  ];
+}
+
+/** Gives the Reshapes behind the head their shapes for the new classes. */
+function setReshapes(graph: GraphProto, { reshapes, classes }: TunedManifest, declares: boolean): void {
+  for (const { node: reshape, shape } of reshapes) {
+    const node = graph.node.find((each) => (each.name || each.output[0]) === reshape && each.opType === 'Reshape');
+    if (!node) throw new UserError('unsupported-model', `the source model has no Reshape "${reshape}"`);
+    const name = `${reshape}/shape_for_${classes.length}`;
+    const target = intTensor([shape.length], shape);
+    declare(graph, name, target, declares);
+    // A model that was tuned before may have one of this name.
+    graph.initializer = [...graph.initializer.filter((each) => each.name !== name), protoOfTensor(name, target)];
+    node.input[1] = name;
+  }
+}
+
+/** Has nodes read parameters of their own where they shared them. Gives the names of those that the source model lacks. */
+function readSeparated(graph: GraphProto, { hidden, separated, statistics }: TunedManifest): Set<string> {
+  const added = new Set(hidden.flatMap(({ weight, bias }) => [weight, bias]));
+  for (const { name, node: reader, input } of [...separated, ...statistics]) {
+    const node = graph.node.find((each) => (each.name || each.output[0]) === reader);
+    if (!node) throw new UserError('unsupported-model', `the source model has no node "${reader}"`);
+    if (node.input[input] === name) continue;
+    node.input[input] = name;
+    added.add(name);
+  }
+  return added;
+}
+
+/** Puts a parameter in the place of the source model's, or adds it where it is among those that are `added`. */
+function setParameter(graph: GraphProto, name: string, value: Tensor, added: ReadonlySet<string>): void {
+  const index = graph.initializer.findIndex((initializer) => initializer.name === name);
+  if (index >= 0) {
+    graph.initializer[index] = protoOfTensor(name, value);
+    return;
+  }
+  if (!added.has(name)) {
+    // A Constant node, or an Identity that shared one initializer between parameters that were equal at first.
+    const producer = graph.node.findIndex(
+      (node) => node.output[0] === name && (node.opType === 'Constant' || node.opType === 'Identity'),
+    );
+    if (producer < 0) throw new UserError('unsupported-model', `the source model holds no parameter "${name}"`);
+    graph.node.splice(producer, 1);
+  }
+  graph.initializer.push(protoOfTensor(name, value));
+}
+
+/** Gives the logits their new number of classes. Shapes that were written for the old head no longer hold. */
+function setOutputs(graph: GraphProto, classes: number): void {
+  graph.valueInfo = [];
+  for (const output of graph.output) {
+    const dims = output.type?.tensorType?.shape?.dim;
+    const last = dims?.at(-1);
+    if (dims?.length === 2 && last && isLogits(graph, output.name))
+      last.value = { case: 'dimValue', value: BigInt(classes) };
+  }
 }
 
 /** Puts the hidden layers before the node that reads the head's weight. */
@@ -133,6 +154,6 @@ function insertHidden(graph: GraphProto, { hidden, layers }: TunedManifest): voi
 }
 
 /** Whether no node reads the output: features that a model also gives are read by its head. */
-function isLogits(model: ModelProto, name: string): boolean {
-  return !model.graph?.node.some(({ input }) => input.includes(name));
+function isLogits(graph: GraphProto, name: string): boolean {
+  return !graph.node.some(({ input }) => input.includes(name));
 }

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   checkRunFolder,
-  drawPictures,
+  drawingPictures,
   ImageClassifier,
   ImageFolder,
   modelPath,
@@ -49,12 +49,8 @@ async function run(args: Arguments): Promise<void> {
   const pictures = join(args.out, 'pictures');
   for (const policy of POLICIES) checkRunFolder(join(args.out, policy), { overwrite: true });
   terminal.print(`drawing pictures into ${pictures}`);
-  await drawPictures(pictures, {
-    ...{ set: 'demo', trainPerClass: 200, valPerClass: 100, size: 48, seed },
-    onProgress: (done, total) => {
-      terminal.progress('drawing', done, total);
-    },
-  });
+  const drawing = drawingPictures(pictures, { set: 'demo', trainPerClass: 200, valPerClass: 100, size: 48, seed });
+  for await (const { done, total } of drawing) terminal.progress('drawing', done, total);
   const dataset = await ImageFolder.open(pictures, { valFraction: 0.2, seed });
   const path = modelPath('small_cnn');
   const model = readModel(path);

@@ -1,4 +1,12 @@
-import { compileSettings, dataSettings, evaluate, ImageClassifier, openDataset, settleFlags } from '../index.js';
+import {
+  compileSettings,
+  dataSettings,
+  evaluate,
+  ImageClassifier,
+  openDataset,
+  resultOf,
+  settleFlags,
+} from '../index.js';
 import { warnOfPhotos } from './report.js';
 import { shared } from './options.js';
 import { withSettings } from './settingFlags.js';
@@ -47,17 +55,14 @@ export const verb: Verb<Arguments> = {
     const dataset = await openDataset(args.data, { ...split, use: 'measuring' });
     warnOfPhotos(terminal, dataset);
     const classifier = await ImageClassifier.open(args.model);
-    const { photos, labels, skipped, ...metrics } = await evaluate(classifier, dataset, {
+    const evaluating = evaluate(classifier, dataset, {
       split: args.split,
       maxBad,
-      onSkipped: ({ reason }) => {
-        terminal.warn(`skipped: ${reason}`);
-      },
-      onProgress: (done, total) => {
-        terminal.progress('evaluating', done, total);
-      },
     });
-    await classifier.close();
+    const { photos, labels, skipped, ...metrics } = await resultOf(evaluating, (event) => {
+      if (event.type === 'skipped') terminal.warn(`skipped: ${event.reason}`);
+      else terminal.progress('evaluating', event.done, event.total);
+    }).finally(() => classifier.close());
     terminal.result(
       `${showCount(photos)} ${photos === 1 ? 'photo' : 'photos'}: top-1 ${showPercent(metrics.top1)}, top-5 ${showPercent(metrics.top5)}, macro F1 ${showPercent(metrics.macroF1)}, balanced accuracy ${showPercent(metrics.balancedAccuracy)}, loss ${metrics.loss.toFixed(4)}`,
     );

@@ -19,6 +19,7 @@ import {
   machineSettings,
   readLearned,
   readModel,
+  resultOf,
   runFilesIn,
   settleFlags,
   UserError,
@@ -288,13 +289,9 @@ async function report(
   learned: Learned,
   options: ExportOptions,
 ): Promise<ExportedModel> {
-  const exporting = exportModel(source, learned, options);
-  let state = await exporting.next();
-  for (; !state.done; state = await exporting.next()) {
-    const { phase, done, total } = state.value;
+  return resultOf(exportModel(source, learned, options), ({ phase, done, total }) => {
     terminal.progress(phase, done, total);
-  }
-  return state.value;
+  });
 }
 
 /** Why a model is not to be written, if it is not; `least` is the share of photos that was asked for. */

@@ -11,6 +11,7 @@ import {
   type RecommendOptions,
   recommendFlagSettings,
   settleFlags,
+  resultOf,
   UserError,
 } from '../index.js';
 import { Interruption } from './interruption.js';
@@ -132,19 +133,11 @@ export async function meterFor(watts: number | undefined): Promise<{ meter?: Met
 
 /** Finds a policy, shows how it goes, and the table that it was chosen from. */
 export async function reportRecommendation(terminal: Terminal, options: RecommendOptions): Promise<Recommendation> {
-  const events: AsyncIterator<RecommendEvent, Recommendation> = recommend(options);
-  try {
-    while (true) {
-      const next = await events.next();
-      if (next.done) {
-        showRecommendation(terminal, next.value);
-        return next.value;
-      }
-      showEvent(terminal, next.value);
-    }
-  } finally {
-    await events.return?.();
-  }
+  const recommendation = await resultOf(recommend(options), (event) => {
+    showEvent(terminal, event);
+  });
+  showRecommendation(terminal, recommendation);
+  return recommendation;
 }
 
 function showEvent(terminal: Terminal, event: RecommendEvent): void {

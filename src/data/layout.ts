@@ -246,7 +246,7 @@ class LayoutReader {
       if (!set) continue;
       const other = each === first ? second : first;
       throw this.ambiguous(
-        `${this.place(set)} holds ${namesOf(set.full)} with class folders, and other photos lie in ${other ? this.place(other) : this.source}; keep one of them, or name the folder to take (--data)`,
+        `${this.place(set)} holds ${namesOf(set.full)} with class folders, and other photos lie in ${other ? this.place(other) : this.source}; keep one of them, or name the folder to take (‹data›)`,
       );
     }
   }

@@ -6,7 +6,6 @@ import type { Preprocessing } from '../artifacts/manifest.js';
 export interface ReadOptions {
   /** How many photos may be decoding, or decoded and not yet taken. */
   readonly concurrency: number;
-  readonly onSkipped: (photo: Photo, error: UserError) => void;
 }
 
 export interface ReadPhoto<Decoded> {
@@ -16,9 +15,17 @@ export interface ReadPhoto<Decoded> {
   readonly decoded: Decoded;
 }
 
+/** A photo that could not be read. */
+export interface UnreadablePhoto {
+  /** Place in the list that was read. */
+  readonly index: number;
+  readonly photo: Photo;
+  readonly error: UserError;
+}
+
 /** Decodes many photos at once, in bounded memory. */
 export class PhotoReader<Decoded = Uint8Array> {
-  /** @param decode throws the `UserError` that skips the photo. */
+  /** @param decode throws the `UserError` for which a photo cannot be read. */
   constructor(private readonly decode: (photo: Photo, preprocessing: Preprocessing) => Promise<Decoded>) {}
 
   /** One that gives the photos as they are, uint8 RGB [height, width, 3]. */
@@ -26,12 +33,12 @@ export class PhotoReader<Decoded = Uint8Array> {
     return new PhotoReader(decodePhoto);
   }
 
-  /** The photos in the order given; those that cannot be read go to `onSkipped`, at their place in the order. */
+  /** The photos in the order given, with those that cannot be read at their place in it. @throws any other error of one. */
   async *read(
     photos: readonly Photo[],
     preprocessing: Preprocessing,
-    { concurrency, onSkipped }: ReadOptions,
-  ): AsyncGenerator<ReadPhoto<Decoded>> {
+    { concurrency }: ReadOptions,
+  ): AsyncGenerator<ReadPhoto<Decoded> | UnreadablePhoto> {
     const start = (index: number, photo: Photo) => ({
       index,
       photo,
@@ -55,7 +62,7 @@ export class PhotoReader<Decoded = Uint8Array> {
         const { index, photo } = first;
         const outcome = await first.outcome;
         if ('decoded' in outcome) yield { index, photo, decoded: outcome.decoded };
-        else if (outcome.error instanceof UserError) onSkipped(photo, outcome.error);
+        else if (outcome.error instanceof UserError) yield { index, photo, error: outcome.error };
         else throw outcome.error;
       }
     } finally {

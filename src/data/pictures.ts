@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { UserError } from '../errors.js';
 import { fileErrorCode, makeFolder, writeFailed } from '../files.js';
 import { Random } from '../random.js';
+import { resultOf } from '../resultOf.js';
 import { temporaryBeside, type TemporaryFolder } from '../temporary.js';
 import { drawScene, type Nuisance } from './scene.js';
 import { demoShapes, pretrainShapes, type Shape } from './pictureShapes.js';
@@ -34,13 +35,24 @@ const SETS: Record<PictureOptions['set'], { shapes: Readonly<Record<string, Shap
   demo: { shapes: demoShapes, nuisance: { contrast: 0.15, occlusion: 0.25, distractors: 6 } },
 };
 
+/** How far the drawing is. */
+export interface Drawn {
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Does what {@link drawingPictures} does, to its end. @throws as that does. */
+export function drawPictures(folder: string, options: PictureOptions): Promise<void> {
+  return resultOf(drawingPictures(folder, options), ({ done, total }) => options.onProgress?.(done, total));
+}
+
 /**
  * Draws a small set of pictures: `folder/train/<class>/0000.jpg` … and `folder/val/…`. The same options give the same bytes,
  * and each picture depends on its own place only, so a larger set begins with the smaller one. A folder that holds them
- * already is left as it is; one that an earlier call drew otherwise is replaced.
+ * already is left as it is; one that an earlier call drew otherwise is replaced. It tells of each picture; whoever looks no longer wants none.
  * @throws UserError `folder-in-use` when the folder holds anything else, `write-failed`, `stopped` when the signal fires.
  */
-export async function drawPictures(folder: string, options: PictureOptions): Promise<void> {
+export async function* drawingPictures(folder: string, options: PictureOptions): AsyncGenerator<Drawn, void> {
   const { set, trainPerClass, valPerClass, size = 48, seed } = options;
   const marker = JSON.stringify({ drawing: DRAWING, set, trainPerClass, valPerClass, size, seed });
   const present = await drawnIn(folder);
@@ -59,19 +71,11 @@ export async function drawPictures(folder: string, options: PictureOptions): Pro
     const pictures = places.map(({ split, name, index, path }) => async () => {
       const shape = shapes[name];
       if (!shape) throw new Error(`there is no shape ${name}`);
+      if (options.signal?.aborted) throw new UserError('stopped', `stopped while drawing pictures into ${folder}`);
       const random = root.fork(`${set}/${split}/${name}/${index}`);
       await writeFile(join(beside, path), await photograph(drawScene(shape, size, random, nuisance), random));
     });
-    let done = 0;
-    const queue = pictures.values();
-    const drawAll = async () => {
-      for (const draw of queue) {
-        if (options.signal?.aborted) throw new UserError('stopped', `stopped while drawing pictures into ${folder}`);
-        await draw();
-        options.onProgress?.(++done, total);
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, drawAll));
+    for await (const done of atOnce(pictures, AT_ONCE)) yield { done, total };
     await writeFile(join(beside, MARKER), marker);
     // What was drawn before goes with the folder for what is needed for a while.
     if (present !== undefined) await rename(folder, join(work.path, 'before'));
@@ -83,6 +87,33 @@ export async function drawPictures(folder: string, options: PictureOptions): Pro
     throw refuse(cause);
   } finally {
     await work?.remove().catch(() => undefined);
+  }
+}
+
+/**
+ * Does `works`, so many at once, and gives how many are done. Where one fails, or nobody looks any longer, no further one is begun, and none
+ * is left running.
+ */
+async function* atOnce(works: readonly (() => Promise<void>)[], most: number): AsyncGenerator<number, void> {
+  const running = new Set<Promise<void>>();
+  let [done, told] = [0, 0];
+  try {
+    for (const [index, work] of works.entries()) {
+      const run = work().then(() => {
+        running.delete(run);
+        done++;
+      });
+      // It is asked for later.
+      run.catch(() => undefined);
+      running.add(run);
+      const isLast = index === works.length - 1;
+      while (running.size >= (isLast ? 1 : most)) {
+        await Promise.race(running);
+        while (told < done) yield ++told;
+      }
+    }
+  } finally {
+    await Promise.allSettled(running);
   }
 }
 

@@ -74,8 +74,9 @@ export async function* compareModels(
   const comparison = new Comparison(trained.endsInSoftmax || exported.endsInSoftmax);
   let [count, known, rightBefore, rightAfter] = [0, 0, 0, 0];
   let first: Compared | undefined;
-  const reading = { concurrency: AHEAD, onSkipped: () => undefined };
-  for await (const { photo, decoded } of reader.read(photos, trained.preprocessing, reading)) {
+  for await (const read of reader.read(photos, trained.preprocessing, { concurrency: AHEAD })) {
+    if ('error' in read) continue;
+    const { photo, decoded } = read;
     first ??= decoded;
     const before = await trained.run(decoded.prepared, 1);
     if (!allFinite(before)) throw notFinite(`the trained model gives no numbers for ${photo.path}`);

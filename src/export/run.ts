@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { FILES } from '../artifacts/compile.js';
+import { FILES } from '../artifacts/artifactFiles.js';
 import { readManifest } from '../artifacts/load.js';
 import { type TunedManifest, tunedModel } from '../artifacts/tunedModel.js';
 import { UserError } from '../errors.js';

@@ -1,4 +1,3 @@
-import { UserError } from '../errors.js';
 import type { Builder } from '../graph/builder.js';
 import { bindShape, type Value } from '../graph/graph.js';
 
@@ -7,7 +6,7 @@ export interface Objective {
   /** ε: the target becomes (1 − ε)·target + ε/classes (Szegedy et al. 2016); default 0. */
   readonly labelSmoothing?: number;
   /** A factor for the loss of each class, in the classes' order; default 1 for all. */
-  readonly classWeights?: readonly number[];
+  readonly classWeights?: readonly number[] | undefined;
   /** γ: a factor (1 − p)^γ makes what is known already count less (Lin et al. 2017); default 0. */
   readonly focalGamma?: number;
 }
@@ -56,18 +55,4 @@ export function meanShares(
     if (label >= 0) total += classWeights?.[label] ?? 1;
   }
   for (let n = 0; n < into.length; n++) into[n] = (labels[n] ?? -1) < 0 || total === 0 ? 0 : 1 / total;
-}
-
-/** @throws UserError `bad-objective` for a number out of range, or a weight too many or too few. */
-export function checkObjective({ labelSmoothing = 0, classWeights, focalGamma = 0 }: Objective, classes: number): void {
-  const refuse = (expected: string, got: unknown, flag: string) =>
-    new UserError('bad-objective', `expected ${expected}, got \`${String(got)}\` (--${flag})`);
-  if (!(labelSmoothing >= 0 && labelSmoothing < 1))
-    throw refuse('a number from 0 up to, not including, 1', labelSmoothing, 'label-smoothing');
-  if (!(focalGamma >= 0 && Number.isFinite(focalGamma))) throw refuse('a number from 0', focalGamma, 'focal-gamma');
-  if (!classWeights) return;
-  if (classWeights.length !== classes)
-    throw refuse(`a weight for each of ${classes} classes`, classWeights.length, 'class-weights');
-  const bad = classWeights.find((weight) => !(weight >= 0 && Number.isFinite(weight)));
-  if (bad !== undefined) throw refuse('class weights from 0', bad, 'class-weights');
 }

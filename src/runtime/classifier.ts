@@ -1,5 +1,5 @@
 import * as ort from './ort.js';
-import { readLabels } from '../artifacts/labels.js';
+import { readLabels } from '../artifacts/labelsMetadata.js';
 import { METADATA, type Preprocessing } from '../artifacts/manifest.js';
 import { readPreprocessing } from '../artifacts/preprocessing.js';
 import { UserError } from '../errors.js';
@@ -29,8 +29,10 @@ export class ImageClassifier {
     /** Whether the model gives shares that add up to 1; {@link run} then gives their logarithms, which are logits too. */
     readonly endsInSoftmax: boolean,
     private readonly session: ort.InferenceSession,
-    private readonly input: ort.InferenceSession.TensorValueMetadata,
-    private readonly output: string,
+    private readonly ends: {
+      readonly input: ort.InferenceSession.TensorValueMetadata;
+      readonly output: string;
+    },
   ) {}
 
   /** @throws UserError `no-metadata` when the file lacks labels or preprocessing, `not-loadable` when ONNX Runtime refuses it. */
@@ -80,7 +82,8 @@ export class ImageClassifier {
       if (!input?.isTensor || !output)
         throw new UserError('not-loadable', `${name} does not map an image to ${labels.length} classes`);
       checkImages(input.shape, preprocessing, name);
-      return new ImageClassifier(labels, preprocessing, endsInSoftmax(proto, output.name), session, input, output.name);
+      const ends = { input, output: output.name };
+      return new ImageClassifier(labels, preprocessing, endsInSoftmax(proto, output.name), session, ends);
     } catch (thrown) {
       await session.release();
       throw thrown;
@@ -93,20 +96,20 @@ export class ImageClassifier {
    */
   async run(pixels: Uint8Array, count: number, size: ImageSize = this.preprocessing): Promise<Float32Array> {
     const each = pixels.length / count;
-    const [first] = this.input.shape;
+    const [first] = this.ends.input.shape;
     // A model for so many images takes no fewer.
     const batch = typeof first === 'number' ? first : count;
     const scores = new Float32Array(count * this.labels.length);
     for (let done = 0; done < count; done += batch) {
       const results = await this.session
-        .run({ [this.input.name]: this.feed(pixels.subarray(done * each, (done + batch) * each), batch, size) }, [
-          this.output,
+        .run({ [this.ends.input.name]: this.feed(pixels.subarray(done * each, (done + batch) * each), batch, size) }, [
+          this.ends.output,
         ])
         .catch((thrown: unknown) => {
           const what = `ONNX Runtime failed while it ran the model: ${ort.reasonOf(thrown)}`;
           throw machineErrorOf(thrown) ?? new UserError('not-runnable', what, { cause: thrown });
         });
-      const rows = results[this.output]?.data as Float32Array;
+      const rows = results[this.ends.output]?.data as Float32Array;
       scores.set(rows.subarray(0, (count - done) * this.labels.length), done * this.labels.length);
     }
     return this.endsInSoftmax ? scores.map((share) => Math.log(Math.max(share, SMALLEST_SHARE))) : scores;
@@ -114,13 +117,13 @@ export class ImageClassifier {
 
   /** Milliseconds of each of `runs` runs of the session on one image, or on as many as it takes; the first run is not among them. */
   async time(pixels: Uint8Array, runs: number, size: ImageSize = this.preprocessing): Promise<number[]> {
-    const [first] = this.input.shape;
-    const feeds = { [this.input.name]: this.feed(pixels, typeof first === 'number' ? first : 1, size) };
-    await this.session.run(feeds, [this.output]);
+    const [first] = this.ends.input.shape;
+    const feeds = { [this.ends.input.name]: this.feed(pixels, typeof first === 'number' ? first : 1, size) };
+    await this.session.run(feeds, [this.ends.output]);
     const times: number[] = [];
     for (let run = 0; run < runs; run++) {
       const began = performance.now();
-      await this.session.run(feeds, [this.output]);
+      await this.session.run(feeds, [this.ends.output]);
       times.push(performance.now() - began);
     }
     return times;
@@ -129,13 +132,13 @@ export class ImageClassifier {
   /** The model's input of `batch` images, of which `pixels` may hold fewer: bytes, or normalised numbers. */
   private feed(pixels: Uint8Array, batch: number, { height, width }: ImageSize): ort.Tensor {
     const area = height * width;
-    if (this.input.type === 'uint8') {
+    if (this.ends.input.type === 'uint8') {
       const data = new Uint8Array(batch * 3 * area);
       data.set(pixels);
       return new ort.Tensor('uint8', data, [batch, height, width, 3]);
     }
     const { mean, std } = this.preprocessing;
-    const channelsFirst = this.input.shape[1] === 3;
+    const channelsFirst = this.ends.input.shape[1] === 3;
     const data = new Float32Array(batch * 3 * area);
     for (let image = 0; image < pixels.length / (3 * area); image++) {
       for (let pixel = 0; pixel < area; pixel++) {

@@ -1,17 +1,18 @@
 import { Worker } from 'node:worker_threads';
+import { Caller, threadLine } from '../channel.js';
 import { entryPoint } from '../entryPoint.js';
 import { machineErrorOf } from '../machineError.js';
 import type { Tensor } from '../onnx/tensor.js';
-import { PendingCalls, type Reply } from '../pendingCalls.js';
-import type { Call, Operations } from './worker.js';
-import type { CacheState, EvaluationResult, StepperOptions, StepPlan, StepResult } from './stepper.js';
+import type { Operations } from './worker.js';
+import type { CacheState } from './photoRows.js';
+import type { EvaluationResult, StepperOptions, StepPlan, StepResult } from './stepper.js';
 
 /**
  * A {@link Stepper} in a worker thread: ONNX Runtime's `run` blocks its thread, and decoding and display go on in this one.
  * Calls are carried out in the order in which they were made; once the worker has died, they are refused with the reason.
  */
 export class Engine {
-  private readonly pending = new PendingCalls();
+  private readonly caller: Caller<Operations>;
   /** One flag, seen by the worker between steps. */
   private readonly stopped = new Int32Array(new SharedArrayBuffer(4));
   private closed: Promise<void> | undefined;
@@ -22,12 +23,10 @@ export class Engine {
   ) {
     if (signal?.aborted) this.stop();
     else signal?.addEventListener('abort', this.stop);
+    this.caller = new Caller(threadLine(worker));
     const end = (reason: Error) => {
-      this.pending.end(machineErrorOf(reason) ?? reason);
+      this.caller.end(reason);
     };
-    worker.on('message', (answer: Reply) => {
-      this.pending.answer(answer);
-    });
     worker.on('messageerror', end);
     worker.on('error', end);
     worker.on('exit', (code) => {
@@ -42,7 +41,7 @@ export class Engine {
   static async start(folder: string, options: StepperOptions, signal?: AbortSignal): Promise<Engine> {
     const engine = new Engine(startWorker(), signal);
     try {
-      await engine.call('open', [folder, options, engine.stopped]);
+      await engine.caller.call('open', [folder, options, engine.stopped]);
     } catch (thrown) {
       signal?.removeEventListener('abort', engine.stop);
       await engine.worker.terminate();
@@ -58,36 +57,36 @@ export class Engine {
     pixels: Uint8Array<ArrayBuffer>,
     keys?: readonly string[],
   ): Promise<void> {
-    return this.call('store', [slots, labels, pixels, keys], [pixels.buffer]);
+    return this.caller.call('store', [slots, labels, pixels, keys], [pixels.buffer]);
   }
 
   /** See {@link Stepper.recall}. */
   recall(slots: Int32Array, labels: readonly number[], keys: readonly string[]): Promise<number[]> {
-    return this.call('recall', [slots, labels, keys]);
+    return this.caller.call('recall', [slots, labels, keys]);
   }
 
   cacheState(): Promise<CacheState | undefined> {
-    return this.call('cacheState', []);
+    return this.caller.call('cacheState', []);
   }
 
   releaseFrozen(): Promise<void> {
-    return this.call('releaseFrozen', []);
+    return this.caller.call('releaseFrozen', []);
   }
 
   steps(plan: StepPlan): Promise<StepResult> {
-    return this.call('steps', [plan]);
+    return this.caller.call('steps', [plan]);
   }
 
   evaluate(slots: Int32Array): Promise<EvaluationResult> {
-    return this.call('evaluate', [slots]);
+    return this.caller.call('evaluate', [slots]);
   }
 
   getState(): Promise<Map<string, Tensor>> {
-    return this.call('getState', []);
+    return this.caller.call('getState', []);
   }
 
   setState(state: ReadonlyMap<string, Tensor>): Promise<void> {
-    return this.call('setState', [state]);
+    return this.caller.call('setState', [state]);
   }
 
   /** Lets the steps under way end after the current one, and an evaluation after some images. */
@@ -103,25 +102,13 @@ export class Engine {
 
   private async end(): Promise<void> {
     try {
-      await this.call('close', []);
+      await this.caller.call('close', []);
     } catch (thrown) {
       // A dead worker has given all back; why it died, its other calls tell.
-      if (!this.pending.ended) throw thrown;
+      if (!this.caller.ended) throw thrown;
     } finally {
       await this.worker.terminate();
     }
-  }
-
-  private call<Name extends keyof Operations>(
-    name: Name,
-    args: Parameters<Operations[Name]>,
-    transfer: ArrayBuffer[] = [],
-  ): Promise<Awaited<ReturnType<Operations[Name]>>> {
-    const answer = this.pending.call((id) => {
-      this.worker.postMessage({ id, name, args } satisfies Call, transfer);
-    });
-    // The worker answers a call with what the operation of that name returns.
-    return answer as Promise<Awaited<ReturnType<Operations[Name]>>>;
   }
 }
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as ort from './ort.js';
-import { FILES } from '../artifacts/compile.js';
+import { FILES } from '../artifacts/artifactFiles.js';
 import type { Artifacts } from '../artifacts/load.js';
 import { PIXELS } from '../artifacts/manifest.js';
 import { bridgeFrom, type Bridge } from '../cache/bridge.js';
@@ -89,13 +89,19 @@ export class Donor {
   }
 }
 
+/** Where the rows of a run's policy are kept, and what helps to fill that. */
+export interface Features {
+  readonly store: FeatureStore;
+  readonly donor: Donor | undefined;
+}
+
 /** The store for what the frozen part of `artifacts` computes, and the store of another policy that helps to fill it, if any does. */
 export async function openFeatures(
   { folder, manifest }: Artifacts,
   { folder: root, decoder }: CacheOptions,
   provider: string,
   options: ort.InferenceSession.SessionOptions,
-): Promise<{ store: FeatureStore; donor: Donor | undefined }> {
+): Promise<Features> {
   const pixels = pixelFingerprint(manifest.preprocessing, decoder);
   const file = [FILES.quantized, FILES.frozen].find((name) => manifest.files[name] !== undefined);
   const frozen = file === undefined ? undefined : decodeModel(readFileSync(join(folder, file)), join(folder, file));

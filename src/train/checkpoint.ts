@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { FILES } from '../artifacts/compile.js';
+import { FILES } from '../artifacts/artifactFiles.js';
 import { UserError } from '../errors.js';
 import { nonFiniteIn } from '../finite.js';
 import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
 import type { Settings } from './options.js';
-import { PLACE_SETTINGS } from './place.js';
+import { PLACE_SETTINGS } from './trainingPlace.js';
 
 /** JSON has no NaN and no infinity, and made `null` of them. */
 const number = z.union([

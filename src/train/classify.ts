@@ -1,6 +1,5 @@
 import type { Photo } from '../data/photo.js';
-import { PhotoReader } from '../data/photoReader.js';
-import type { UserError } from '../errors.js';
+import { PhotoReader, type UnreadablePhoto } from '../data/photoReader.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
 
 export interface Classified {
@@ -14,15 +13,16 @@ export interface Classified {
 /** Photos that are decoding, or decoded and waiting for their turn. */
 const AHEAD = 16;
 
-/** Runs an exported model on photos, in their order, as a program that deploys it would: one at a time. */
+/** Runs an exported model on photos, in their order, as a program that deploys it would: one at a time. Those that cannot be read are told of. */
 export async function* classifyPhotos(
   classifier: ImageClassifier,
   photos: readonly Photo[],
-  onSkipped: (photo: Photo, error: UserError) => void = () => undefined,
-): AsyncGenerator<Classified> {
-  const decoded = PhotoReader.ofPixels().read(photos, classifier.preprocessing, { concurrency: AHEAD, onSkipped });
-  for await (const { index, photo, decoded: pixels } of decoded)
-    yield { index, photo, scores: await classifier.run(pixels, 1) };
+): AsyncGenerator<Classified | UnreadablePhoto> {
+  const reading = PhotoReader.ofPixels().read(photos, classifier.preprocessing, { concurrency: AHEAD });
+  for await (const read of reading) {
+    if ('error' in read) yield read;
+    else yield { index: read.index, photo: read.photo, scores: await classifier.run(read.decoded, 1) };
+  }
 }
 
 /** Scores as shares that add up to 1. */

@@ -1,16 +1,17 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { type Compiled, writeArtifacts } from '../artifacts/compile.js';
+import { writeArtifacts } from '../artifacts/artifactFiles.js';
+import type { Compiled } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
+import { Caller, processLine } from '../channel.js';
 import { entryPoint } from '../entryPoint.js';
 import { UserError } from '../errors.js';
 import { machineError, machineErrorOf } from '../machineError.js';
 import { onExit } from '../onExit.js';
 import type { ModelFile } from '../onnx/model.js';
-import { PendingCalls, type Reply } from '../pendingCalls.js';
-import type { Answer, Call, Request } from './compilerProcess.js';
 import { threadsLeft } from '../threadsLeft.js';
 import { compileWithin, type Planning } from './compileWithin.js';
+import type { Operations } from './compilerProcess.js';
 import type { Settings } from './options.js';
 
 /** Smaller models leave little behind, and are compiled sooner than a process starts. */
@@ -66,12 +67,8 @@ async function compileApart(
   };
   signal?.addEventListener('abort', close);
   if (signal?.aborted) close();
-  const { settings } = await unlessStopped(compiler.ask({ path, sha256, planning }));
-  return {
-    settings: given(settings),
-    write: async (folder) => given((await unlessStopped(compiler.ask({ folder }))).manifest),
-    close,
-  };
+  const settings = await unlessStopped(compiler.caller.call('compile', [path, sha256, planning]));
+  return { settings, write: (folder) => unlessStopped(compiler.caller.call('write', [folder])), close };
 }
 
 /** The most that is kept of what the process writes to standard error: where it dies, why stands at the end. */
@@ -82,7 +79,7 @@ const THREADS = 16;
 
 /** The process that compiles. When it dies, what was asked of it and all that is asked later is refused with the reason. */
 class CompilerProcess {
-  private readonly pending = new PendingCalls();
+  readonly caller: Caller<Operations>;
   private readonly child: ChildProcess;
   private said = '';
 
@@ -102,6 +99,7 @@ class CompilerProcess {
     } catch (thrown) {
       throw machineErrorOf(thrown) ?? thrown;
     }
+    this.caller = new Caller(processLine(this.child));
     this.child.once(
       'exit',
       onExit(() => this.child.kill('SIGKILL')),
@@ -109,25 +107,13 @@ class CompilerProcess {
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.said = (this.said + text).slice(-LONGEST_SAID);
     });
-    this.child.on('message', (reply: Reply) => {
-      this.pending.answer(reply);
-    });
     this.child.on('error', (thrown) => {
-      this.pending.end(machineErrorOf(thrown) ?? thrown);
+      this.caller.end(thrown);
     });
     // Not at `exit`: what it said may come later.
     this.child.on('close', (code, signal) => {
-      this.pending.end(this.reasonOf(code, signal));
+      this.caller.end(this.reasonOf(code, signal));
     });
-  }
-
-  async ask(request: Request): Promise<Answer> {
-    const answer = this.pending.call((id) => {
-      // Where it can no longer be sent, the process has ended, and says so.
-      this.child.send({ id, request } satisfies Call, () => undefined);
-    });
-    // The process answers a request with an Answer.
-    return answer as Promise<Answer>;
   }
 
   close(): void {
@@ -138,12 +124,6 @@ class CompilerProcess {
     if (signal === 'SIGKILL')
       return machineError('out-of-memory', 'the process that compiles was killed, probably for lack of memory');
     const cause = new Error(this.said.trim());
-    const ended = new Error(`the process that compiles ended by ${signal ?? `exit code ${String(code)}`}`, { cause });
-    return machineErrorOf(cause) ?? ended;
+    return new Error(`the process that compiles ended by ${signal ?? `exit code ${String(code)}`}`, { cause });
   }
-}
-
-function given<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('the process that compiles gave no answer');
-  return value;
 }

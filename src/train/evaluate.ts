@@ -12,10 +12,12 @@ export interface EvaluateOptions {
   readonly split?: 'val' | 'train' | 'test' | 'all';
   /** Share of unreadable photos that is too many; default 0.05. */
   readonly maxBad?: number;
-  readonly onSkipped?: (photo: { readonly path: string; readonly reason: string }) => void;
-  /** After each photo. */
-  readonly onProgress?: (done: number, total: number) => void;
 }
+
+export type EvaluateEvent =
+  | { readonly type: 'skipped'; readonly path: string; readonly reason: string }
+  /** After each photo. */
+  | { readonly type: 'progress'; readonly done: number; readonly total: number };
 
 export interface Evaluation extends Metrics {
   /** How many were read. */
@@ -26,15 +28,15 @@ export interface Evaluation extends Metrics {
 }
 
 /**
- * Measures an exported model on photos whose classes are known, as a program that deploys it would run it.
+ * Measures an exported model on photos whose classes are known, as a program that deploys it would run it; tells of each photo.
  * @throws UserError `unknown-class` for a class that the model does not know, `no-photos`, `too-many-unreadable`, `not-finite` where
  * the model gives no numbers.
  */
-export async function evaluate(
+export async function* evaluate(
   classifier: ImageClassifier,
   dataset: Dataset,
-  { split = 'val', maxBad = 0.05, onSkipped, onProgress }: EvaluateOptions = {},
-): Promise<Evaluation> {
+  { split = 'val', maxBad = 0.05 }: EvaluateOptions = {},
+): AsyncGenerator<EvaluateEvent, Evaluation> {
   const { labels } = classifier;
   const alien = dataset.classes.find((name) => labelIndex(labels, name) < 0);
   if (alien !== undefined)
@@ -48,7 +50,7 @@ export async function evaluate(
     const others = train.length + val.length + test.length;
     throw new UserError(
       'no-photos',
-      `${dataset.folder} has no photos for --split ${split}, of ${others} in all; measure others of them (--split all)`,
+      `${dataset.folder} has no photos for ‹split› ${split}, of ${others} in all; measure others of them (‹split› all)`,
     );
   }
   const indices = dataset.classes.map((name) => labelIndex(labels, name));
@@ -56,16 +58,19 @@ export async function evaluate(
   const skipped = new SkippedPhotos();
   const rows: Float32Array[] = [];
   const truths: number[] = [];
-  const classified = classifyPhotos(classifier, photos, (bad, { message: reason }) => {
-    skipped.add(bad, reason);
-    skipped.check(photos.length, maxBad);
-    onSkipped?.({ path: bad.path, reason });
-  });
-  for await (const { photo, index, scores } of classified) {
-    if (!allFinite(scores)) throw notFinite(`the model gives no numbers for ${photo.path}`);
-    rows.push(scores);
+  for await (const each of classifyPhotos(classifier, photos)) {
+    const { photo, index } = each;
+    if ('error' in each) {
+      const reason = each.error.message;
+      skipped.add(photo, reason);
+      skipped.check(photos.length, maxBad);
+      yield { type: 'skipped', path: photo.path, reason };
+      continue;
+    }
+    if (!allFinite(each.scores)) throw notFinite(`the model gives no numbers for ${photo.path}`);
+    rows.push(each.scores);
     truths.push(photo.label);
-    onProgress?.(index + 1, photos.length);
+    yield { type: 'progress', done: index + 1, total: photos.length };
   }
   const logits = new Float32Array(rows.length * labels.length);
   rows.forEach((row, index) => {

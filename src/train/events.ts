@@ -3,7 +3,7 @@ import type { Agreement } from './agreement.js';
 import type { DuplicateCounts } from '../data/duplicates.js';
 import type { LeftOut } from '../data/leftOut.js';
 import type { Metrics } from './metrics.js';
-import type { Move, PlaceChange } from './place.js';
+import type { Move, PlaceChange } from './trainingPlace.js';
 
 /** One line of `results.csv`. */
 export interface EpochResult {

@@ -71,18 +71,12 @@ export async function* fillSlots(
 ): AsyncGenerator<TrainEvent, number[]> {
   const { photos, firstSlot } = filling;
   const { skipped, duplicates, signal, isTimeUp, cached } = options;
-  const events: TrainEvent[] = [];
   const filled: number[] = [];
   const checkStopped = () => {
     if (signal?.aborted || isTimeUp?.()) throw new UserError('stopped', 'stopped while reading the photos');
   };
   /** Places of photos whose rows in the cache turned out to be damaged. */
   const damaged: number[] = [];
-  const onSkipped = (photo: Photo, error: Error) => {
-    if (!skipped.add(photo, error.message)) return;
-    skipped.check(options.total, options.maxBad);
-    events.push({ type: 'skipped', path: photo.path, reason: error.message });
-  };
 
   async function* fill(places: readonly number[], known: ReadonlySet<string> | undefined): AsyncGenerator<TrainEvent> {
     let waiting: Slotted[] = [];
@@ -101,16 +95,20 @@ export async function* fillSlots(
       read(photo, filling, manifest, cached && (known ?? new Set()), duplicates),
     );
     const some = places.flatMap((place) => photos[place] ?? []);
-    for await (const { index, photo, decoded } of reader.read(some, manifest.preprocessing, {
-      concurrency: 2 * FROZEN_BATCH,
-      onSkipped,
-    })) {
+    for await (const each of reader.read(some, manifest.preprocessing, { concurrency: 2 * FROZEN_BATCH })) {
+      const { index, photo } = each;
+      if ('error' in each) {
+        const reason = each.error.message;
+        if (!skipped.add(photo, reason)) continue;
+        skipped.check(options.total, options.maxBad);
+        yield { type: 'skipped', path: photo.path, reason };
+        continue;
+      }
       checkStopped();
       const place = places[index] ?? 0;
       if (waiting.length === FROZEN_BATCH) await flush();
-      waiting.push({ index: place, label: photo.label, ...decoded });
+      waiting.push({ index: place, label: photo.label, ...each.decoded });
       filled.push(firstSlot + place);
-      yield* events.splice(0);
       if (filled.length % FROZEN_BATCH === 0 || index === some.length - 1)
         yield {
           type: 'progress',
@@ -134,7 +132,6 @@ export async function* fillSlots(
   }
   // What was on its way when the signal fired need not have arrived.
   if (signal?.aborted) checkStopped();
-  yield* events.splice(0);
   return filled.sort((a, b) => a - b);
 }
 

@@ -1,4 +1,4 @@
-import { argMax } from '../runtime/stepper.js';
+import { argMax } from '../runtime/argMax.js';
 
 /** How well a class is found, each a share from 0 to 1; 0 where a share has nothing to count. */
 export interface ClassMetrics {

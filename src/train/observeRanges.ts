@@ -32,9 +32,9 @@ export async function* observeRanges(
 ): AsyncGenerator<number, { readonly ranges: Map<string, Range>; readonly photos: number }> {
   const observed = new Calibration(method);
   async function* images(): AsyncGenerator<Uint8Array> {
+    const reading = PhotoReader.ofPixels().read(photos, preprocessing, { concurrency: AHEAD });
     // Reading all photos is what tells of unreadable ones.
-    const reading = { concurrency: AHEAD, onSkipped: () => undefined };
-    for await (const { decoded } of PhotoReader.ofPixels().read(photos, preprocessing, reading)) yield decoded;
+    for await (const read of reading) if ('decoded' in read) yield read.decoded;
   }
   let count = 0;
   const { height, width } = preprocessing;

@@ -7,10 +7,11 @@ import { labelIndex } from '../data/labels.js';
 import { UserError } from '../errors.js';
 import { refuseForeign } from '../foreignFiles.js';
 import { allFinite, notFinite } from '../finite.js';
+import { Opened } from '../opened.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { Explainer } from '../runtime/explainer.js';
-import { argMax } from '../runtime/stepper.js';
-import { nameOf } from './predict.js';
+import { argMax } from '../runtime/argMax.js';
+import { nameOf } from './predictPhoto.js';
 
 export interface Explanation {
   /** The class that was looked for. */
@@ -35,16 +36,19 @@ export class PhotoExplainer {
   private constructor(
     private readonly classifier: ImageClassifier,
     private readonly explainer: Explainer,
+    private readonly opened: Opened,
   ) {}
 
   /** @throws UserError as {@link ImageClassifier.open} does. */
   static async open(model: string): Promise<PhotoExplainer> {
-    const classifier = await ImageClassifier.open(model);
-    const { preprocessing, labels } = classifier;
+    const opened = new Opened();
     try {
-      return new PhotoExplainer(classifier, await Explainer.open(model, preprocessing, labels.length));
+      const classifier = opened.add(await ImageClassifier.open(model), (each) => each.close());
+      const { preprocessing, labels } = classifier;
+      const explainer = opened.add(await Explainer.open(model, preprocessing, labels.length), (each) => each.close());
+      return new PhotoExplainer(classifier, explainer, opened);
     } catch (thrown) {
-      await classifier.close();
+      await opened.close();
       throw thrown;
     }
   }
@@ -70,8 +74,7 @@ export class PhotoExplainer {
     return { label: labels[index] ?? String(index), picture };
   }
 
-  async close(): Promise<void> {
-    await this.classifier.close();
-    await this.explainer.close();
+  close(): Promise<void> {
+    return this.opened.close();
   }
 }

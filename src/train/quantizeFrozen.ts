@@ -29,15 +29,15 @@ export async function* quantizeFrozen(
   if (provider !== 'cpu')
     throw new UserError(
       'bad-arguments',
-      `expected --provider cpu beside --frozen int8, got \`${provider}\`; whole numbers are made for the CPU provider's operators`,
+      `expected ‹provider› cpu beside ‹frozen› int8, got \`${provider}\`; whole numbers are made for the CPU provider's operators`,
     );
   const part = compiled.frozen && new FrozenPart(compiled.frozen);
   if (!part || part.selection.nodes.length === 0)
     throw new UserError(
       'nothing-to-quantize',
       part
-        ? `the frozen part of policy ${policy} has no operators that could be computed in whole numbers; leave out --frozen int8`
-        : `policy ${policy} has no frozen part that could be computed in whole numbers; leave out --frozen int8`,
+        ? `the frozen part of policy ${policy} has no operators that could be computed in whole numbers; leave out ‹frozen› int8`
+        : `policy ${policy} has no frozen part that could be computed in whole numbers; leave out ‹frozen› int8`,
     );
   let frozen = before;
   if (!frozen || !part.selection.values.every((name) => frozen?.ranges[name])) {

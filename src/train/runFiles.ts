@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
-import { FILES } from '../artifacts/compile.js';
+import { FILES } from '../artifacts/artifactFiles.js';
 import { readManifest } from '../artifacts/load.js';
 import { UserError } from '../errors.js';
 import {

@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FILES } from '../artifacts/compile.js';
+import { FILES } from '../artifacts/artifactFiles.js';
 import type { Photo } from '../data/photo.js';
 import { thumbnailOf } from '../data/thumbnail.js';
 import { UserError } from '../errors.js';

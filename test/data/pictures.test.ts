@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ImageFolder } from '../../src/data/imageFolder.js';
-import { drawPictures } from '../../src/data/pictures.js';
+import { drawingPictures, drawPictures } from '../../src/data/pictures.js';
 import { demoShapes, pretrainShapes } from '../../src/data/pictureShapes.js';
 import { sha256 } from '../../src/files.js';
 import { built, killed, startScript } from '../processes.js';
@@ -88,6 +88,16 @@ describe('drawPictures', () => {
     };
     const drawing = drawPictures(join(folder, 'a'), { ...small, onProgress, signal: controller.signal });
     await expect(drawing).rejects.toMatchObject({ code: 'stopped' });
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('leaves nothing, and draws no further, where nobody looks any longer at how far it is', async () => {
+    const seen: number[] = [];
+    for await (const { done } of drawingPictures(join(folder, 'a'), small)) {
+      seen.push(done);
+      break;
+    }
+    expect(seen).toEqual([1]);
     expect(await readdir(folder)).toEqual([]);
   });
 

@@ -2,8 +2,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compile, type Compiled, writeArtifacts } from '../../src/artifacts/compile.js';
-import { inspect } from '../../src/artifacts/inspect.js';
+import { writeArtifacts } from '../../src/artifacts/artifactFiles.js';
+import { compile, type Compiled } from '../../src/artifacts/compile.js';
+import { inspect } from '../../src/artifacts/inspectModel.js';
 import { loadArtifacts } from '../../src/artifacts/load.js';
 import { UserError } from '../../src/errors.js';
 import { readModel } from '../../src/onnx/model.js';

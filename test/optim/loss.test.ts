@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkObjective, meanShares } from '../../src/optim/loss.js';
+import { meanShares } from '../../src/optim/loss.js';
 
 const shares = (labels: number[], weights?: number[]) => {
   const into = new Float32Array(labels.length);
@@ -17,14 +17,5 @@ describe('meanShares', () => {
     // 1/(3 + 1 + 4)
     expect(shares([0, 0], [0, 1])).toEqual([0, 0]);
     expect(shares([0, 1, 2, -1], [3, 1, 4])).toEqual([0.125, 0.125, 0.125, 0]);
-  });
-});
-
-describe('checkObjective', () => {
-  it('refuses what is out of range, and names the flag', () => {
-    expect(() => checkObjective({ labelSmoothing: 1 }, 2)).toThrow(/--label-smoothing/);
-    expect(() => checkObjective({ focalGamma: -1 }, 2)).toThrow(/--focal-gamma/);
-    expect(() => checkObjective({ classWeights: [1] }, 2)).toThrow(/a weight for each of 2 classes/);
-    expect(() => checkObjective({ classWeights: [1, -1] }, 2)).toThrow(/from 0, got `-1`/);
   });
 });

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { compile, writeArtifacts } from '../../src/artifacts/compile.js';
+import { writeArtifacts } from '../../src/artifacts/artifactFiles.js';
+import { compile } from '../../src/artifacts/compile.js';
 import { readModel } from '../../src/onnx/model.js';
 import { Engine } from '../../src/runtime/engine.js';
 import { SMALL_CNN } from '../models.js';
@@ -29,7 +30,7 @@ describe('an engine whose worker dies', () => {
     workerOf(engine).postMessage(null);
     const reason = await engine.getState().catch((thrown: unknown) => thrown);
     expect(reason).toBeInstanceOf(TypeError);
-    expect(reason).toHaveProperty('stack', expect.stringContaining('dist/bin/worker.js'));
+    expect(reason).toHaveProperty('stack', expect.stringContaining('dist/bin/'));
     await expect(engine.getState()).rejects.toBe(reason);
     await expect(engine.evaluate(Int32Array.of(0))).rejects.toBe(reason);
     await engine.close();

@@ -14,13 +14,14 @@ import { readModel, writeModel } from '../../src/onnx/model.js';
 import { readSafetensors, writeSafetensors } from '../../src/onnx/safetensors.js';
 import { floatTensor, tensor } from '../../src/onnx/tensor.js';
 import { Random } from '../../src/random.js';
-import { recommend } from '../../src/recommend/recommend.js';
+import { recommend } from '../../src/recommend/recommendPolicy.js';
+import { resultOf } from '../../src/resultOf.js';
 import { ImageClassifier } from '../../src/runtime/classifier.js';
 import { readLast, writeLast } from '../../src/train/checkpoint.js';
 import { evaluate } from '../../src/train/evaluate.js';
 import { PhotoExplainer } from '../../src/train/photoExplainer.js';
 import type { TrainOptions } from '../../src/train/options.js';
-import { predict } from '../../src/train/predict.js';
+import { predict } from '../../src/train/predictPhoto.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { tunedModel } from '../../src/artifacts/tunedModel.js';
 import { compile } from '../../src/artifacts/compile.js';
@@ -199,7 +200,7 @@ describe('a model that gives no numbers for some photos', () => {
     const refused = { code: 'not-finite', message: expect.stringContaining(black) as string };
     for (const photo of [black, { path: black }])
       expect(await errorOf(predict(classifier, photo))).toMatchObject(refused);
-    expect(await errorOf(evaluate(classifier, withBlack))).toMatchObject(refused);
+    expect(await errorOf(resultOf(evaluate(classifier, withBlack)))).toMatchObject(refused);
     await classifier.close();
     const explainer = await PhotoExplainer.open(tuned);
     for (const photo of [black, { path: black }])

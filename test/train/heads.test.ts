@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { inspect } from '../../src/artifacts/inspect.js';
+import { inspect } from '../../src/artifacts/inspectModel.js';
 import type { Dataset } from '../../src/data/dataset.js';
 import { ImageFolder } from '../../src/data/imageFolder.js';
 import { drawPictures } from '../../src/data/pictures.js';

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/openDataset.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { readModel } from '../../src/onnx/model.js';
+import { resultOf } from '../../src/resultOf.js';
 import { ImageClassifier } from '../../src/runtime/classifier.js';
 import { evaluate } from '../../src/train/evaluate.js';
 import type { Summary, TrainEvent } from '../../src/train/events.js';
@@ -109,7 +110,7 @@ describe('evaluate', () => {
     put('only/cup/0.jpg', picture('cup', 9));
     const open = (data: string) => openDataset(join(at, data), { use: 'measuring' });
     const count = async (data: string, split: 'all' | 'val' | 'test') =>
-      (await evaluate(classifier, await open(data), { split, maxBad: 1 })).photos;
+      (await resultOf(evaluate(classifier, await open(data), { split, maxBad: 1 }))).photos;
     expect(await count('one-each', 'all')).toBe(2);
     expect(await count('only', 'all')).toBe(1);
     expect(await count('set', 'test')).toBe(6);
@@ -141,7 +142,7 @@ describe('evaluate', () => {
     const classifier = await ImageClassifier.open(join(out, 'model.onnx'));
     const photos = [{ path: picture('cup', 5), label: 0 }];
     const dataset = { folder: at, classes: ['cafe\u0301'], train: [], val: photos };
-    expect((await evaluate(classifier, dataset)).classes[0]?.photos).toBe(1);
+    expect((await resultOf(evaluate(classifier, dataset))).classes[0]?.photos).toBe(1);
     await classifier.close();
   });
 });

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { compile, writeArtifacts } from '../../src/artifacts/compile.js';
+import { writeArtifacts } from '../../src/artifacts/artifactFiles.js';
+import { compile } from '../../src/artifacts/compile.js';
 import { loadArtifacts } from '../../src/artifacts/load.js';
 import { IMAGENET_MEAN, IMAGENET_STD } from '../../src/artifacts/preprocessing.js';
 import { readModel } from '../../src/onnx/model.js';
@@ -124,7 +125,7 @@ describe.each([
         batch,
         size,
         optimizer: fixture.optimizer,
-        decay: fixture.decay,
+        decayAll: fixture.decay === 'all',
         targets: fixture.targets,
         labelSmoothing: fixture.labelSmoothing,
         batchNorm: fixture.batchNorm,

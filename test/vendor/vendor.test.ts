@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url';
 import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { compile, type CompileOptions, writeArtifacts } from '../../src/artifacts/compile.js';
+import { writeArtifacts } from '../../src/artifacts/artifactFiles.js';
+import { compile } from '../../src/artifacts/compile.js';
+import type { CompileOptions } from '../../src/artifacts/compileOptions.js';
 import { loadArtifacts } from '../../src/artifacts/load.js';
 import { compileOnDevice, readOnDeviceCheckpoint, writeOnDeviceArtifacts } from '../../src/artifacts/onDevice.js';
 import { encodeTuned } from '../../src/export/run.js';
@@ -60,7 +62,7 @@ async function train(path: string, more: Partial<CompileOptions>, [command = '',
     policy: 'F1C1',
     classes: ['a', 'b', 'c'],
     batch: BATCH,
-    decay: 'all',
+    decayAll: true,
     preprocessing: ([height, width]) => ({ height, width, resize: 'crop', mean: [...MEAN], std: [...STD] }),
     ...more,
   };

@@ -43,11 +43,10 @@ describe('decodeView', () => {
   const views = async (list: typeof photos, { config = everything, seed = 1, view = 0, concurrency = 4 }) => {
     const reader = new PhotoReader((photo) => decodeView(photo, preprocessing, config, seed, view));
     const found = new Map<string, string>();
-    const fail = (_: unknown, error: Error) => {
-      throw error;
-    };
-    for await (const { photo, decoded: pixels } of reader.read(list, preprocessing, { concurrency, onSkipped: fail }))
-      found.set(photo.path, hex(pixels));
+    for await (const read of reader.read(list, preprocessing, { concurrency })) {
+      if ('error' in read) throw read.error;
+      found.set(read.photo.path, hex(read.decoded));
+    }
     return found;
   };
 

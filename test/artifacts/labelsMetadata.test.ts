@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { readLabels } from '../../src/artifacts/labels.js';
+import { readLabels } from '../../src/artifacts/labelsMetadata.js';
 
 it('reads the classes that a model names, whatever they are called', () => {
   const labels = ['cat', 'a,b', '\u001b[2J', '\u202eetis', '', 'x'.repeat(1000)];

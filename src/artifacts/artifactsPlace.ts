@@ -4,7 +4,7 @@ import { UserError } from '../errors.js';
 import { isSameFile, sha256 } from '../files.js';
 import { refuseForeign } from '../foreignFiles.js';
 import { filesOf, type ModelFile } from '../onnx/model.js';
-import { FILES } from './compile.js';
+import { FILES } from './artifactFiles.js';
 import { readManifest } from './load.js';
 import type { Manifest } from './manifest.js';
 import { ON_DEVICE_FILES } from './onDevice.js';

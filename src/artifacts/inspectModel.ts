@@ -4,7 +4,8 @@ import { type ModelFile } from '../onnx/model.js';
 import { elementCount } from '../onnx/tensor.js';
 import { findBlocks } from '../policy/blocks.js';
 import type { Layer } from '../policy/layers.js';
-import { compile, type CompileOptions } from './compile.js';
+import { compile } from './compile.js';
+import type { CompileOptions } from './compileOptions.js';
 import { classifierOf } from './prepare.js';
 
 export interface InspectOptions {

@@ -9,14 +9,9 @@ import { drawPictures } from '../../src/data/pictures.js';
 import type { Meter } from '../../src/energy/meter.js';
 import { UserError } from '../../src/errors.js';
 import { readModel } from '../../src/onnx/model.js';
-import {
-  interleaved,
-  nestedPolicies,
-  recommend,
-  type Recommendation,
-  type RecommendEvent,
-  type RecommendOptions,
-} from '../../src/recommend/recommend.js';
+import { interleaved } from '../../src/recommend/interleaved.js';
+import { nestedPolicies, recommend } from '../../src/recommend/recommendPolicy.js';
+import type { Recommendation, RecommendEvent, RecommendOptions } from '../../src/recommend/recommendation.js';
 import { SMALL_CNN } from '../models.js';
 
 const model = readModel(SMALL_CNN);
@@ -130,7 +125,7 @@ describe('recommend, on drawn pictures', () => {
   it('refuses joules where nothing measures them', async () => {
     const { code, message } = await refusal({ energyLimitJ: 500 });
     expect(code).toBe('no-energy');
-    expect(message).toMatch(/--watts/);
+    expect(message).toMatch(/watts/);
   });
 
   /** One joule for each millisecond of the clock: what a policy is charged with is its predicted time. */

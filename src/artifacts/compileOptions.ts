@@ -1,0 +1,76 @@
+import { UserError } from '../errors.js';
+import { stepSettings, weightsOfClasses } from '../optim/stepSettings.js';
+import { type Given, settle, type Settled } from '../settings.js';
+import { compileSettings, headSettings } from './compileSettings.js';
+import type { PreprocessingOptions } from './preprocessing.js';
+
+const { policy, seed, size, boundaryDtype } = compileSettings;
+const { accumulate: _, classWeights, ...step } = stepSettings;
+const shape = { policy, seed, size, boundaryDtype, ...step, ...headSettings };
+
+/** What does not follow from settings alone, but from photos and from the machine that trains. */
+interface Circumstances extends PreprocessingOptions {
+  readonly classes: readonly string[];
+  /** A factor for the loss of each class, in the classes' order; default 1 for all. */
+  readonly classWeights?: readonly number[] | undefined;
+  /**
+   * Images a run of the training graph; default the batch. A smaller one needs less memory: gradients of several runs add up to the
+   * batch's, exactly.
+   */
+  readonly microBatch?: number;
+  /** `soft` takes a float32 row of probabilities for each image in place of its label; default `labels`. */
+  readonly targets?: 'labels' | 'soft';
+  /**
+   * Block size of the CPU provider's blocked layout on the machine that trains (`probeBlockSize` finds it): depthwise
+   * convolutions are several times as fast in it. Default none: then every provider and machine runs the artifacts.
+   */
+  readonly blockSize?: 8 | 16;
+  /** Whether the backward pass computes activations again in place of keeping them: less memory, more work; default no. */
+  readonly recompute?: boolean;
+}
+
+export interface CompileOptions extends Given<typeof shape>, Circumstances {}
+
+type Filled = 'microBatch' | 'targets' | 'recompute';
+/** Options with every default filled in. */
+export interface FilledOptions
+  extends Settled<typeof shape>, Omit<Circumstances, Filled>, Required<Pick<Circumstances, Filled>> {}
+
+/** @throws UserError `one-class`, `bad-objective`, `bad-arguments`, and what a setting that is wrong throws. */
+export function filledOptions(options: CompileOptions): FilledOptions {
+  const { classes, preprocessing, resize, blockSize } = options;
+  const settled = settle(shape, options);
+  const filled: FilledOptions = {
+    ...settled,
+    classes,
+    classWeights: options.classWeights && weightsOf(options.classWeights, classes),
+    microBatch: options.microBatch ?? settled.batch,
+    targets: options.targets ?? 'labels',
+    recompute: options.recompute ?? false,
+    ...(preprocessing === undefined ? {} : { preprocessing }),
+    ...(resize === undefined ? {} : { resize }),
+    ...(blockSize === undefined ? {} : { blockSize }),
+  };
+  check(filled);
+  return filled;
+}
+
+function weightsOf(weights: readonly number[], classes: readonly string[]): readonly number[] | undefined {
+  settle({ classWeights }, { classWeights: weights });
+  return weightsOfClasses(weights, classes);
+}
+
+function check({ classes, batch, microBatch, batchNorm, dropout }: FilledOptions): void {
+  if (classes.length < 2)
+    throw new UserError('one-class', `a classifier needs two classes or more, got ${classes.length}`);
+  if (!(microBatch >= 1 && microBatch <= batch && Number.isSafeInteger(microBatch)))
+    throw new UserError(
+      'bad-arguments',
+      `expected a micro-batch from 1 to the batch, ${batch}, got \`${microBatch}\` (‹accumulate›)`,
+    );
+  if (microBatch < batch && (batchNorm === 'batch' || dropout > 0))
+    throw new UserError(
+      'bad-arguments',
+      `a part of a batch has other statistics than the batch, and drops out by itself; leave out ‹accumulate› and ‹memoryBytes›, or ${batchNorm === 'batch' ? '‹batchNorm› batch' : '‹dropout›'}`,
+    );
+}

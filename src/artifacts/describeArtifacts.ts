@@ -1,0 +1,121 @@
+import { basename } from 'node:path';
+import { multiplyAdds, peakActivationBytes } from '../graph/cost.js';
+import { bytesOf } from '../graph/cut.js';
+import { bindShape, type Graph, type Node, type Value } from '../graph/graph.js';
+import { ancestors } from '../graph/order.js';
+import type { ModelFile } from '../onnx/model.js';
+import { elementCount, type Tensor } from '../onnx/tensor.js';
+import { type Policy, showPolicy } from '../policy/policy.js';
+import { packageVersion } from '../version.js';
+import type { Chosen } from './chosen.js';
+import type { FilledOptions } from './compileOptions.js';
+import { imageShape } from './imageShape.js';
+import type { Manifest } from './manifest.js';
+import type { Split } from './split.js';
+import type { StepGraph } from './trainingGraph.js';
+
+/** What is to be told of artifacts. */
+export interface Described {
+  readonly model: ModelFile;
+  readonly policy: Policy;
+  readonly options: FilledOptions;
+  readonly chosen: Chosen;
+  readonly split: Split;
+  readonly step: StepGraph;
+  readonly update: Graph | undefined;
+  readonly state: ReadonlyMap<string, Tensor>;
+}
+
+/** The manifest of artifacts, but for the digests of their files. @throws UserError `unknown-shape`, `unsupported-model`. */
+export function describeArtifacts(described: Described): Omit<Manifest, 'files'> {
+  const { model, policy, options, chosen, split } = described;
+  const { batch, microBatch, classWeights, blockSize } = options;
+  const { classifier, choice, fresh, layers, preprocessing, reshapes } = chosen;
+  const { parameters, statistics, entries } = split;
+  return {
+    format: 1,
+    target: 'ort-tl',
+    version: packageVersion,
+    source: {
+      file: basename(model.path),
+      sha256: model.sha256,
+      opset: Number(model.proto.opsetImport[0]?.version ?? 0),
+    },
+    policy: showPolicy(policy),
+    notes: [...choice.notes],
+    warnings: warningsOf(described),
+    classes: [...options.classes],
+    hidden: fresh.hidden,
+    dropout: options.dropout,
+    preprocessing,
+    batch,
+    ...(microBatch < batch ? { microBatch } : {}),
+    ...(options.recompute ? { recomputes: true } : {}),
+    targets: options.targets,
+    labelSmoothing: options.labelSmoothing,
+    ...(classWeights ? { classWeights: [...classWeights] } : {}),
+    focalGamma: options.focalGamma,
+    optimizer: options.optimizer,
+    clipNorm: options.clipNorm,
+    averageDecay: options.averageDecay,
+    opset: classifier.graph.opset,
+    ...(blockSize ? { blockSize } : {}),
+    layers: [...layers],
+    parameters: [...entries],
+    statistics: statistics.map(({ value, node, input }) => ({
+      name: value.name,
+      shape: bindShape(value.shape ?? [], 1),
+      node: node.name,
+      input,
+    })),
+    separated: classifier.separated
+      .filter(({ value }) => parameters.includes(value))
+      .map(({ value, node, input }) => ({ name: value.name, node: node.name, input })),
+    reshapes: [...reshapes],
+    boundary: boundaryOf(split),
+    cost: costOf(described),
+  };
+}
+
+function warningsOf({ chosen, options, split }: Described): string[] {
+  const warnings = [...chosen.choice.warnings];
+  if (options.batchNorm === 'batch' && split.statistics.length === 0)
+    warnings.push('no trained layer has a BatchNormalization, so ‹batchNorm› batch changes nothing');
+  return warnings;
+}
+
+function boundaryOf({ kept }: Split): Manifest['boundary'] {
+  return kept.map(({ value }) => {
+    if (value.dtype !== 'float32' && value.dtype !== 'float16' && value.dtype !== 'uint8')
+      throw new Error(`the boundary "${value.name}" is ${value.dtype ?? 'untyped'}`);
+    return { name: value.name, dtype: value.dtype, shape: imageShape(value) };
+  });
+}
+
+function costOf({ chosen, options, split, step, update, state }: Described): Manifest['cost'] {
+  const { cut, kept, parameters } = split;
+  const { microBatch } = options;
+  const layers = [...chosen.classifier.layers.all, ...chosen.fresh.layers];
+  const boundaryBytes = kept.reduce((total, { value }) => total + bytesOf(value), 0);
+  const stateBytes = [...state.values()].reduce((total, { data }) => total + data.byteLength, 0);
+  const gradientBytes = update ? 4 * sizeOf(parameters) : 0;
+  const forward = multiplyAddsOf(cut.trained);
+  const forwardAndBackward = multiplyAddsOf(ancestors(step.nodes, [step.loss, ...step.gradients])) / microBatch;
+  return {
+    parameters: sizeOf(new Set(layers.flatMap((layer) => layer.parameters))),
+    trainableParameters: sizeOf(parameters),
+    boundaryBytes,
+    frozenMultiplyAdds: multiplyAddsOf(cut.frozen),
+    forwardMultiplyAdds: forward,
+    backwardMultiplyAdds: Math.max(0, Math.round(forwardAndBackward) - forward),
+    trainingMemoryBytes:
+      (update ? stateBytes + gradientBytes : 2 * stateBytes) +
+      Math.max(...[step, update].map((each) => (each ? peakActivationBytes(each) : 0))) +
+      microBatch * boundaryBytes,
+  };
+}
+
+const multiplyAddsOf = (nodes: readonly Node[]) => nodes.reduce((total, node) => total + multiplyAdds(node), 0);
+
+const sizeOf = (values: Iterable<Value>) =>
+  [...values].reduce((total, value) => total + elementCount(bindShape(value.shape ?? [], 1)), 0);

@@ -1,0 +1,190 @@
+import { UserError } from '../errors.js';
+import { allFinite, notFinite } from '../finite.js';
+import { toleranceOf } from './agreement.js';
+import { inPlaceOfAverages } from './evaluatedState.js';
+import type { EndedBy, FinalPart, Summary, TrainEvent } from './events.js';
+import type { Metrics } from './metrics.js';
+import type { RunParts } from './runParts.js';
+import type { Evaluated } from './validation.js';
+import { type Verification, verify } from './verification.js';
+
+/** Photos on which the exported model is run again unless said otherwise. */
+const VERIFIED_PHOTOS = 256;
+
+/**
+ * Exports the best weights, runs the exported model again, and writes the summary. A signal makes it short: what it leaves out is told.
+ * @throws UserError `stopped` where no epoch was finished, `not-finite` where the best weights give no numbers.
+ */
+export async function* conclude(run: RunParts, endedBy: EndedBy): AsyncGenerator<TrainEvent, Summary> {
+  const { keeper, folder, engine, manifest, models } = run;
+  await keeper.write();
+  const part = keeper.progress.best ? undefined : await keepPart(run, endedBy);
+  const parameters = folder.readBest();
+  await models.write(parameters);
+  await engine.setState(inPlaceOfAverages(manifest, parameters));
+  const bestEpoch = keeper.progress.best?.epoch ?? 1;
+  const evaluated = yield* evaluateAtEnd(run, bestEpoch);
+  if (evaluated && !allFinite(evaluated.logits)) throw notFinite(`the weights of epoch ${bestEpoch} give no numbers`);
+  // Before another session takes its memory.
+  await engine.close();
+  const leftOut: FinalPart[] = evaluated ? [] : ['evaluation'];
+  if (!(await writeReport(run, evaluated))) leftOut.push('report');
+  const verified = yield* verifyModels(run, evaluated);
+  if (!verified.isWhole) leftOut.push('verification');
+  const metrics = evaluated?.metrics ?? metricsOfEpoch(run, bestEpoch);
+  const perClass = evaluated?.metrics.classes ?? [];
+  const summary = summaryOf(run, { endedBy, part, bestEpoch, metrics, perClass, verified, leftOut });
+  await folder.writeSummary(summary);
+  yield { type: 'done', summary };
+  return summary;
+}
+
+/**
+ * Keeps what was learned of a first epoch that the time ended as what becomes the model, while the progress is still in it.
+ * @throws UserError `stopped` where it was not the time.
+ */
+async function keepPart(run: RunParts, endedBy: EndedBy): Promise<NonNullable<Summary['part']>> {
+  const { options, keeper, folder, engine, slots } = run;
+  const { steps } = keeper.progress.partial;
+  if (endedBy !== 'time-limit' || options.signal?.aborted) {
+    const kept = folder.holdsOldRun
+      ? `the run in ${options.out} is as it was`
+      : steps > 0
+        ? `what was learned is in ${options.out}/last`
+        : 'nothing was learned yet';
+    throw new UserError('stopped', `stopped before the first epoch was finished; ${kept}`);
+  }
+  await keeper.writePartAsBest(await engine.getState(), steps);
+  return { epoch: 1, steps, of: slots.stepsPerEpoch };
+}
+
+/** What the exported model gives on the validation photos; undefined where a signal leaves no time for it. */
+async function* evaluateAtEnd(
+  { options, validation }: RunParts,
+  epoch: number,
+): AsyncGenerator<TrainEvent, Evaluated | undefined> {
+  if (options.signal?.aborted) return undefined;
+  try {
+    return yield* validation.evaluate(epoch);
+  } catch (thrown) {
+    if (thrown instanceof UserError && thrown.code === 'stopped') return undefined;
+    throw thrown;
+  }
+}
+
+/** Writes what there is to look at. Gives whether all of it was written before the signal fired. */
+async function writeReport(
+  { folder, keeper, options, slots }: RunParts,
+  evaluated: Evaluated | undefined,
+): Promise<boolean> {
+  if (!evaluated) return false;
+  const { metrics, logits } = evaluated;
+  const { classes } = options.dataset;
+  return folder.writeReport(keeper.progress.results, classes, metrics, slots.valPhotos, logits, options.signal);
+}
+
+interface Verified {
+  /** Photos that the exported model was to be run on. */
+  readonly count: number;
+  readonly exported: Verification;
+  /** The model with the frozen part in float, where there is one. */
+  readonly inFloat: Verification | undefined;
+  /** Whether it was run on as many as it should be. */
+  readonly isWhole: boolean;
+}
+
+async function* verifyModels(
+  { options, settings, manifest, models, slots }: RunParts,
+  evaluated: Evaluated | undefined,
+): AsyncGenerator<TrainEvent, Verified> {
+  const { signal } = options;
+  const photos = slots.valPhotos;
+  const wanted = Math.min(options.verify ?? VERIFIED_PHOTOS, photos.length);
+  const count = signal?.aborted ? 0 : wanted;
+  const { logits = new Float32Array() } = evaluated ?? {};
+  const checked = { count, logits, threads: settings.threads, tolerance: toleranceOf(settings), signal };
+  const exported = yield* verify(models.path, photos, checked);
+  const inFloat = manifest.frozen && count > 0 ? yield* verify(models.floatPath, photos, checked) : undefined;
+  const isWhole = !signal?.aborted || [exported, inFloat].every((each) => !each || each.agreement.photos === wanted);
+  return { count, exported, inFloat, isWhole };
+}
+
+/** Metrics as they were when the epoch was finished. @throws UserError `stopped` where none was. */
+function metricsOfEpoch({ keeper, options }: RunParts, epoch: number): Omit<Metrics, 'classes' | 'confusion'> {
+  const result = keeper.progress.results.find((each) => each.epoch === epoch);
+  if (!result)
+    throw new UserError(
+      'stopped',
+      `stopped before the first epoch was finished; what was learned is in ${options.out}/last`,
+    );
+  return { ...result, loss: result.valLoss };
+}
+
+interface Concluded extends Pick<Summary, 'endedBy' | 'bestEpoch' | 'perClass' | 'leftOut'> {
+  readonly part: Summary['part'];
+  readonly metrics: Summary['metrics'];
+  readonly verified: Verified;
+}
+
+function summaryOf(
+  run: RunParts,
+  { endedBy, part, bestEpoch, metrics, perClass, verified, leftOut }: Concluded,
+): Summary {
+  const { options, settings, manifest, keeper, clock, models, slots } = run;
+  const { progress } = keeper;
+  const { loss, top1, top5, macroF1, balancedAccuracy } = metrics;
+  return {
+    policy: manifest.policy,
+    notes: manifest.notes,
+    warnings: manifest.warnings,
+    seed: settings.seed,
+    epochs: progress.results.length,
+    endedBy,
+    ...(part ? { part } : {}),
+    top1,
+    bestEpoch,
+    metric: settings.metric,
+    metrics: { loss, top1, top5, macroF1, balancedAccuracy },
+    perClass,
+    elapsedMs: clock.elapsedMs,
+    peakRssBytes: process.resourceUsage().maxRSS * 1024,
+    model: models.path,
+    classes: options.dataset.classes,
+    trainPhotos: slots.trainPhotos,
+    valPhotos: slots.valSlots.length,
+    photos: slots.account(),
+    duplicates: slots.foundDuplicates().counts,
+    skipped: slots.skipped,
+    batch: settings.batch,
+    learningRate: progress.learningRate,
+    optimizer: settings.optimizer.name,
+    threads: settings.threads,
+    provider: settings.provider,
+    cost: manifest.cost,
+    verified: verified.exported.agreement,
+    ...frozenOf(run, verified),
+    moves: progress.moves,
+    leftOut,
+    stopped: endedBy === 'interrupt' || leftOut.length > 0,
+  };
+}
+
+/** What a frozen part in whole numbers costs, where it was verified. */
+function frozenOf(
+  { manifest, models }: RunParts,
+  { count, exported, inFloat, isWhole }: Verified,
+): Pick<Summary, 'frozen'> {
+  if (!manifest.frozen || !inFloat || !isWhole) return {};
+  const { precision, calibration } = manifest.frozen;
+  const top1 = { int8: exported.right / count, float32: inFloat.right / count };
+  return {
+    frozen: {
+      precision,
+      calibration,
+      photos: count,
+      model: models.floatPath,
+      agreeing: inFloat.agreement.agreeing,
+      top1,
+    },
+  };
+}

@@ -1,0 +1,38 @@
+import type { Manifest } from '../artifacts/manifest.js';
+import { checkSpace } from '../cache/cacheFolder.js';
+import { decoderVersion } from '../data/decode.js';
+import { Engine } from '../runtime/engine.js';
+import type { CacheState } from '../runtime/photoRows.js';
+import type { TrainEvent } from './events.js';
+import { checkMemory } from './fillSlots.js';
+import type { Settings, TrainOptions } from './options.js';
+import { checkStopped } from './preparation.js';
+import type { RunFolder } from './runFolder.js';
+import { featuresReturn, slotsFor } from './views.js';
+
+/**
+ * Opens the artifacts of a training, with a slot for each of its photos and their views.
+ * @throws UserError `too-little-memory`, `stopped`, and as {@link Engine.start} does.
+ */
+export async function openEngine(
+  folder: RunFolder,
+  { dataset, cache: given, signal }: TrainOptions,
+  settings: Settings,
+  manifest: Manifest,
+): Promise<Engine> {
+  const slots = slotsFor(dataset, settings);
+  const { threads, provider } = settings;
+  const cache = featuresReturn(settings) ? given : undefined;
+  if (cache === undefined) checkMemory(manifest, slots);
+  else await checkSpace(cache, 0);
+  checkStopped(signal);
+  const kept = cache === undefined ? {} : { cache: { folder: cache, decoder: decoderVersion } };
+  return Engine.start(folder.path('artifacts'), { slots, threads, provider, ...kept }, signal);
+}
+
+/** What there is to tell of a cache before photos are read. @throws UserError `cache-full`. */
+export async function cacheEvent({ folder, rowBytes, rows }: CacheState, slots: number): Promise<TrainEvent> {
+  const neededBytes = Math.max(0, slots - rows) * rowBytes;
+  const freeBytes = await checkSpace(folder, neededBytes);
+  return { type: 'cache', folder, rows, slots, rowBytes, neededBytes, freeBytes };
+}

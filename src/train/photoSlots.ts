@@ -1,0 +1,229 @@
+import type { Manifest } from '../artifacts/manifest.js';
+import { mixesPhotos } from '../data/augment/augmentation.js';
+import { balancedOrder } from '../data/classBalance.js';
+import type { Dataset } from '../data/dataset.js';
+import { Duplicates } from '../data/duplicates.js';
+import { totalOf } from '../data/leftOut.js';
+import type { Photo } from '../data/photo.js';
+import { SkippedPhotos } from '../data/skippedPhotos.js';
+import { UserError } from '../errors.js';
+import { Random } from '../random.js';
+import type { Engine } from '../runtime/engine.js';
+import type { PhotoAccount, TrainEvent } from './events.js';
+import { type Filling, fillSlots, type FillOptions } from './fillSlots.js';
+import type { Settings } from './options.js';
+import { augments, keptViews, makesNewViews } from './views.js';
+
+export interface PhotoSlotsOptions {
+  /** Keys of photos, and of their views, that the cache knows. */
+  readonly cached: ReadonlySet<string> | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * The slots of a training's photos: first those of the training photos, one view of all after another, then those of the validation
+ * photos. It knows what each is filled with, and in which order an epoch takes them.
+ */
+export class PhotoSlots {
+  private readonly unreadable = new SkippedPhotos();
+  private readonly duplicates = new Duplicates();
+  private readonly views: number;
+  private readonly firstVal: number;
+  private filledVal: readonly number[] = [];
+  /** For each view, the slots of the training photos that could be read. */
+  private readonly filledTrain: (readonly number[])[] = [];
+  private readonly labels: number[];
+  /** What the slots are filled with, by the first slot of each filling. */
+  private readonly fillings = new Map<number, Filling>();
+  /** Rows [slots, classes] of training photos that are mixed. */
+  private readonly targets: Float32Array | undefined;
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly manifest: Manifest,
+    private readonly settings: Settings,
+    private readonly dataset: Dataset,
+    private readonly options: PhotoSlotsOptions,
+  ) {
+    this.views = keptViews(settings);
+    this.firstVal = dataset.train.length * this.views;
+    this.labels = dataset.train.map(({ label }) => label);
+    if (mixesPhotos(settings.augmentation)) this.targets = new Float32Array(this.firstVal * dataset.classes.length);
+  }
+
+  /**
+   * Fills the slots of the validation photos, and those of the training photos for the first epoch that is taken, `epoch`.
+   * @throws UserError `no-photos`, `class-without-photos`, and as {@link fillSlots} does.
+   */
+  async *read(epoch: number): AsyncGenerator<TrainEvent> {
+    const { train, val } = this.dataset;
+    if (augments(this.settings.augmentation)) {
+      this.filledVal = yield* this.fill(epoch, { photos: val, firstSlot: this.firstVal });
+      for (let view = 0; view < this.views; view++)
+        yield* this.readView(makesNewViews(this.settings) ? epoch : view + 1, view);
+    } else {
+      const filled = yield* this.fill(epoch, { photos: [...train, ...val], firstSlot: 0 });
+      this.filledTrain[0] = filled.filter((slot) => slot < this.firstVal);
+      this.filledVal = filled.filter((slot) => slot >= this.firstVal);
+    }
+    this.checkFilled();
+  }
+
+  /** Fills the slots of the training photos with the views of another epoch. @throws UserError `stopped` when the time is up, too. */
+  renew(epoch: number, isTimeUp: () => boolean): AsyncGenerator<TrainEvent> {
+    return this.readView(epoch, 0, isTimeUp);
+  }
+
+  /**
+   * Computes again what somebody has removed from the cache: to the same bits, since the photos are the same.
+   * @throws UserError `bad-cache` where one of them can be read no more.
+   */
+  async *fillAgain(lost: readonly number[], epoch: number): AsyncGenerator<TrainEvent> {
+    yield { type: 'features-removed', count: lost.length };
+    for (const filling of this.fillings.values()) {
+      const { firstSlot, photos } = filling;
+      const only = lost.map((slot) => slot - firstSlot).filter((place) => place >= 0 && place < photos.length);
+      if (only.length === 0) continue;
+      const skipped = new SkippedPhotos();
+      const options = { skipped, maxBad: 1, epoch, cached: new Set<string>() };
+      const filled = yield* this.fillWith({ ...filling, only }, options);
+      if (filled.length < only.length)
+        throw new UserError(
+          'bad-cache',
+          `the features of photos were removed from the cache while they were in use, and not all of those can be read any more (${skipped.list[0]?.reason ?? 'for no known reason'}); put them back, then go on (‹resume›)`,
+        );
+    }
+    await this.engine.releaseFrozen();
+  }
+
+  /** Training photos that could be read: as many in every view. */
+  get trainPhotos(): number {
+    return this.filledTrain[0]?.length ?? 0;
+  }
+
+  get stepsPerEpoch(): number {
+    return Math.ceil(this.trainPhotos / this.settings.batch);
+  }
+
+  get valSlots(): readonly number[] {
+    return this.filledVal;
+  }
+
+  /** The validation photos that could be read, in the order of their slots. */
+  get valPhotos(): Photo[] {
+    return this.filledVal.flatMap((slot) => this.dataset.val[slot - this.firstVal] ?? []);
+  }
+
+  /** The slots of all photos that could be read, those of one view. */
+  get readSlots(): number[] {
+    return [...(this.filledTrain[0] ?? []), ...this.filledVal];
+  }
+
+  /** Photos that could not be read. */
+  get skipped(): SkippedPhotos['list'] {
+    return this.unreadable.list;
+  }
+
+  /** Slots of an epoch's steps, a batch after another, filled up with −1. */
+  orderOf(epoch: number): Int32Array {
+    const { seed, batch, sampling } = this.settings;
+    const random = new Random(seed).fork(`epoch ${epoch}`);
+    const readable = [...(this.filledTrain[makesNewViews(this.settings) ? 0 : (epoch - 1) % this.views] ?? [])];
+    const order =
+      sampling === 'balanced'
+        ? balancedOrder(
+            readable.map((slot) => this.labels[slot] ?? 0),
+            readable.length,
+            random,
+          ).map((place) => readable[place] ?? 0)
+        : random.shuffle(readable);
+    const slots = new Int32Array(this.stepsPerEpoch * batch).fill(-1);
+    slots.set(order);
+    return slots;
+  }
+
+  /** Soft targets of a plan's slots, where photos are mixed. */
+  targetsOf(slots: Int32Array): { targets?: Float32Array } {
+    const { targets } = this;
+    if (!targets) return {};
+    const classes = this.dataset.classes.length;
+    const rows = new Float32Array(slots.length * classes);
+    slots.forEach((slot, index) => {
+      if (slot >= 0) rows.set(targets.subarray(slot * classes, (slot + 1) * classes), index * classes);
+    });
+    return { targets: rows };
+  }
+
+  /** What messages call the photo in a slot. */
+  nameOf(slot: number): string {
+    const { train, val } = this.dataset;
+    if (slot >= this.firstVal) return val[slot - this.firstVal]?.path ?? '';
+    // Those that are mixed lie in another order.
+    return this.targets ? 'a mixture of photos' : (train[slot % train.length]?.path ?? '');
+  }
+
+  /** Photos that are the same, among those that could be read. */
+  foundDuplicates(): ReturnType<Duplicates['find']> {
+    const { train, val } = this.dataset;
+    const readable = (photos: readonly Photo[]) => photos.filter((photo) => !this.unreadable.has(photo));
+    return this.duplicates.find(readable(train), readable(val));
+  }
+
+  /** What became of everything that the data set holds. */
+  account(): PhotoAccount {
+    const { train, val, test = [], contents } = this.dataset;
+    const account = {
+      found: contents?.found ?? train.length + val.length + test.length,
+      train: this.trainPhotos,
+      validate: this.filledVal.length,
+      test: test.length,
+      skipped: this.skipped.length,
+    };
+    const leftOut = contents?.leftOut ?? {};
+    const unread = account.found - account.train - account.validate - account.test - account.skipped - totalOf(leftOut);
+    return { ...account, leftOut: unread > 0 ? { ...leftOut, 'not read before it was stopped': unread } : leftOut };
+  }
+
+  private checkFilled(): void {
+    const { folder, classes } = this.dataset;
+    const empty = this.trainPhotos === 0 ? 'train' : this.filledVal.length === 0 ? 'validate' : undefined;
+    if (empty)
+      throw new UserError('no-photos', `${folder} has no readable photos to ${empty} with; mend or replace them`);
+    const readable = new Set(this.filledTrain.flat().map((slot) => this.labels[slot]));
+    const lacking = classes.find((_, label) => !readable.has(label));
+    if (lacking !== undefined)
+      throw new UserError(
+        'class-without-photos',
+        `class "${lacking}" has no readable photos to train with in ${folder}; mend or replace them, or remove the class`,
+      );
+  }
+
+  /** Fills the slots of one view of the training photos; `number` tells which random view. It stops when the time is up. */
+  private async *readView(number: number, view: number, isTimeUp?: () => boolean): AsyncGenerator<TrainEvent> {
+    const { augmentation, seed } = this.settings;
+    const { train } = this.dataset;
+    // Photos are mixed with those beside them, which lie sorted by class.
+    const photos = mixesPhotos(augmentation) ? new Random(seed).fork(`mix ${number}`).shuffle([...train]) : train;
+    const firstSlot = view * train.length;
+    photos.forEach(({ label }, index) => (this.labels[firstSlot + index] = label));
+    const filling = { photos, firstSlot, view: { number, seed, augmentation } };
+    this.filledTrain[view] = yield* this.fill(number, filling, isTimeUp);
+  }
+
+  private fill(epoch: number, some: Filling, isTimeUp?: () => boolean): AsyncGenerator<TrainEvent, number[]> {
+    const { duplicates } = this;
+    const filling = { ...some, ...(this.targets ? { targets: this.targets } : {}) };
+    this.fillings.set(filling.firstSlot, filling);
+    const { cached } = this.options;
+    const { maxBad } = this.settings;
+    return this.fillWith(filling, { skipped: this.unreadable, duplicates, maxBad, isTimeUp, epoch, cached });
+  }
+
+  private fillWith(
+    filling: Filling,
+    options: Omit<FillOptions, 'total' | 'signal'>,
+  ): AsyncGenerator<TrainEvent, number[]> {
+    const total = this.dataset.train.length + this.dataset.val.length;
+    return fillSlots(this.engine, filling, this.manifest, { ...options, total, signal: this.options.signal });
+  }
+}

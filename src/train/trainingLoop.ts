@@ -1,0 +1,200 @@
+import { UserError } from '../errors.js';
+import { allFinite } from '../finite.js';
+import { Plateau, shareOfPeak } from '../optim/schedule.js';
+import type { StepResult } from '../runtime/stepper.js';
+import { diverged, finiteState, notANumber } from './divergence.js';
+import type { EndedBy, EpochResult, TrainEvent } from './events.js';
+import { isBetter, type Metrics } from './metrics.js';
+import type { RunParts } from './runParts.js';
+import { makesNewViews } from './views.js';
+
+/** Steps asked of the worker at a time: progress is told, and limits are looked at, between them. */
+const STEPS_PER_CALL = 16;
+/** A mean loss of so many times ln(classes), the loss of a guess, will not come down again. */
+const LARGEST_LOSS = 5;
+/** Neither will a mean loss of so many times the loss that the training began with. */
+const LARGEST_GROWTH = 3;
+/** An epoch that takes longer than this is also saved on the way. */
+const SAVE_EVERY_MS = 60_000;
+
+/** The epochs of a training: their steps and learning rates, and what ends them. */
+export class TrainingLoop {
+  private readonly plateau = new Plateau();
+  private endedBy: EndedBy = 'epochs';
+
+  constructor(private readonly run: RunParts) {
+    for (const { valLoss } of run.keeper.progress.results) this.plateau.observe(valLoss);
+  }
+
+  /** Whether the metric has not improved for as many epochs as it may. */
+  get hasWaitedEnough(): boolean {
+    const { best, results } = this.run.keeper.progress;
+    const { patience } = this.run.settings;
+    return best !== null && patience !== null && results.length - best.epoch >= patience;
+  }
+
+  /**
+   * Trains from an epoch to the last one, or until something else ends it, and gives what. All that was learned is then in `last/`, or to
+   * be written.
+   * @throws UserError `diverged`, `not-finite`.
+   */
+  async *train(firstEpoch: number): AsyncGenerator<TrainEvent, EndedBy> {
+    const { signal } = this.run.options;
+    try {
+      yield* this.trainEpochs(firstEpoch);
+    } catch (thrown) {
+      if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
+      this.endedBy = signal?.aborted ? 'interrupt' : 'time-limit';
+    }
+    if (this.endedBy === 'interrupt' || this.endedBy === 'time-limit') await this.save();
+    return this.endedBy;
+  }
+
+  private async *trainEpochs(firstEpoch: number): AsyncGenerator<TrainEvent> {
+    const { settings, options, clock, keeper, slots } = this.run;
+    for (let epoch = firstEpoch; epoch <= settings.epochs; epoch++) {
+      if (this.hasWaitedEnough) {
+        this.endedBy = 'patience';
+        return;
+      }
+      if (epoch > firstEpoch) {
+        // An epoch before this one was finished in this call.
+        if (clock.isTimeUp) {
+          this.endedBy = 'time-limit';
+          return;
+        }
+        clock.startEpoch();
+        if (makesNewViews(settings)) {
+          await keeper.write();
+          yield* slots.renew(epoch, () => clock.isTimeUp);
+        }
+      }
+      yield* this.trainEpoch(epoch);
+      if (options.signal?.aborted) this.endedBy = 'interrupt';
+      if (this.endedBy !== 'epochs') return;
+      yield* this.finishEpoch(epoch);
+    }
+  }
+
+  /** Takes the steps of an epoch that are left, and adds them up in the progress. */
+  private async *trainEpoch(epoch: number): AsyncGenerator<TrainEvent> {
+    const { settings, options, clock, engine, keeper, slots } = this.run;
+    const { batch } = settings;
+    const { partial } = keeper.progress;
+    const { stepsPerEpoch, trainPhotos } = slots;
+    const order = slots.orderOf(epoch);
+    const learningRates = this.learningRatesOf(epoch);
+    let savedAt = clock.epochCountedUntil;
+    while (partial.steps < stepsPerEpoch && !options.signal?.aborted) {
+      const step = partial.steps;
+      const until = Math.min(stepsPerEpoch, step + STEPS_PER_CALL);
+      const images = order.subarray(step * batch, until * batch);
+      const result = await engine.steps({
+        slots: images,
+        learningRates: learningRates.subarray(step, until),
+        firstStep: (epoch - 1) * stepsPerEpoch + step + 1,
+        limitMs: Math.max(0, clock.leftMs),
+        ...slots.targetsOf(images),
+      });
+      if (result.lost) yield* slots.fillAgain(result.lost, epoch);
+      // It was stopped before the first of them, or that lacked rows.
+      if (result.losses.length === 0) continue;
+      await this.addUp(result, epoch, until, images);
+      const done = Math.min(partial.steps * batch, trainPhotos);
+      yield { type: 'progress', phase: 'training', epoch, done, total: trainPhotos };
+      const now = performance.now();
+      if (clock.isTimeUp && partial.steps < stepsPerEpoch) {
+        this.endedBy = 'time-limit';
+        return;
+      }
+      if (now - savedAt > SAVE_EVERY_MS && partial.steps < stepsPerEpoch) {
+        savedAt = now;
+        await this.save();
+      }
+    }
+  }
+
+  /**
+   * Adds steps that were taken, up to `until` at most, to the epoch under way; `images` are the slots that they took.
+   * @throws UserError `diverged`, `not-finite` where the loss runs away.
+   */
+  private async addUp(result: StepResult, epoch: number, until: number, images: Int32Array): Promise<void> {
+    const { settings, keeper, manifest, slots } = this.run;
+    const { batch } = settings;
+    const { progress } = keeper;
+    const { partial } = progress;
+    const step = partial.steps;
+    for (const [index, loss] of result.losses.entries()) {
+      const own = images.subarray(index * batch, (index + 1) * batch);
+      if (!Number.isFinite(loss)) throw await notANumber(this.run, { epoch, step: step + index + 1 }, own);
+      partial.lossSum += loss * Math.min(batch, slots.trainPhotos - (step + index) * batch);
+    }
+    progress.firstLoss ??= result.losses[0] ?? null;
+    const mean = result.losses.reduce((sum, loss) => sum + loss, 0) / result.losses.length;
+    const guess = Math.log(manifest.classes.length);
+    // Features that are large make the first loss large too, and single batches differ: neither is a rate that is too high.
+    const largest = Math.max(LARGEST_LOSS * guess + 1, LARGEST_GROWTH * (progress.firstLoss ?? 0));
+    if ((epoch - 1) * slots.stepsPerEpoch + until >= STEPS_PER_CALL && mean > largest) {
+      const what = `is ${mean.toFixed(1)}, far above the ${guess.toFixed(1)} of a guess,`;
+      throw await diverged(this.run, { epoch, step: until }, what);
+    }
+    partial.steps += result.losses.length;
+    partial.correct += result.correct;
+    partial.images += result.images;
+  }
+
+  private learningRatesOf(epoch: number): Float32Array {
+    const { schedule, epochs, warmupEpochs } = this.run.settings;
+    const { stepsPerEpoch } = this.run.slots;
+    const { learningRate } = this.run.keeper.progress;
+    const total = epochs * stepsPerEpoch;
+    const warmup = Math.round(warmupEpochs * stepsPerEpoch);
+    return Float32Array.from({ length: stepsPerEpoch }, (_, index) => {
+      const step = (epoch - 1) * stepsPerEpoch + index;
+      return learningRate * this.plateau.factor * shareOfPeak(schedule, { step, total, warmup });
+    });
+  }
+
+  /** Evaluates, and keeps what an epoch leaves behind, which is written now or with the next ones. */
+  private async *finishEpoch(epoch: number): AsyncGenerator<TrainEvent> {
+    const { settings, keeper, validation, slots } = this.run;
+    if (keeper.progress.partial.images === 0) return;
+    const { metrics, logits } = yield* validation.evaluate(epoch);
+    const state = await finiteState(this.run, epoch);
+    const last = { epoch, step: slots.stepsPerEpoch };
+    if (!allFinite(logits)) throw await notANumber(this.run, last, Int32Array.from(slots.valSlots));
+    const result = this.resultOf(epoch, metrics);
+    const value = metrics[settings.metric];
+    const best = isBetter(settings.metric, value, keeper.progress.best?.value);
+    keeper.finishEpoch({ result, state, bestBy: best ? value : undefined });
+    this.plateau.observe(result.valLoss);
+    // First of all: a run that goes on takes back what is logged and not saved, and cannot log what is saved.
+    yield { type: 'epoch', result, epochs: settings.epochs, best };
+    await keeper.writeInTime();
+  }
+
+  private resultOf(epoch: number, metrics: Metrics): EpochResult {
+    const { keeper } = this.run;
+    keeper.countTime();
+    const { lossSum, correct, images, elapsedMs } = keeper.progress.partial;
+    return {
+      epoch,
+      learningRate: this.learningRatesOf(epoch)[0] ?? 0,
+      trainLoss: lossSum / images,
+      trainTop1: correct / images,
+      valLoss: metrics.loss,
+      top1: metrics.top1,
+      top5: metrics.top5,
+      macroF1: metrics.macroF1,
+      balancedAccuracy: metrics.balancedAccuracy,
+      elapsedMs,
+      imagesPerSecond: (1000 * images) / elapsedMs,
+    };
+  }
+
+  private async save(): Promise<void> {
+    const { keeper } = this.run;
+    keeper.countTime();
+    await keeper.save(await finiteState(this.run, keeper.progress.results.length + 1));
+  }
+}
