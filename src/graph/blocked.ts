@@ -1,13 +1,7 @@
 import type { Builder } from './builder.js';
+import type { ConvGeometry } from './convGeometry.js';
+import { BLOCKED } from './domains.js';
 import { type Attribute, int, ints, type Node, type Value } from './graph.js';
-import type { ConvGeometry } from './shapes.js';
-
-/**
- * The blocked layout of ONNX Runtime's CPU provider: a tensor [N, C, H, W] lies in memory as [N, C / B, H, W, B], and its
- * operators say the former. They are what the provider's own layout pass writes for weights that are constants; written by hand,
- * weights may be inputs too. B depends on the processor; see `probeBlockSize`.
- */
-export const BLOCKED = 'com.microsoft.nchwc';
 
 /** Whether a convolution of `channels` channels, as many kernels and groups, can be blocked: one channel at a time, in planes. */
 export function isBlockable(g: Builder, { kernel, group }: ConvGeometry, channels: number, kernels: number): boolean {

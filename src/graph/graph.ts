@@ -83,6 +83,10 @@ export class Node {
     const attribute = this.attributes.get(name);
     return attribute?.kind === 'ints' ? attribute.value : undefined;
   }
+
+  setAttribute(name: string, attribute: Attribute): void {
+    this.attributes = new Map([...this.attributes, [name, attribute]]);
+  }
 }
 
 /** A directed acyclic graph of operators; `nodes` is in topological order. */

@@ -1,9 +1,9 @@
 import { type Tensor, floats, floatTensor } from '../onnx/tensor.js';
 import type { Builder } from './builder.js';
 import { depthwise, isBlockable } from './blocked.js';
+import { convGeometry } from './convGeometry.js';
 import { bindShape, consumersOf, describe, float, type Node, Value } from './graph.js';
 import { convOfRows, pointwiseRows, pooledRows, type Rows } from './rows.js';
-import { convGeometry } from './shapes.js';
 import { readSourceNode } from './sourceNode.js';
 
 /** Writes a node in another form than its own; gives what stands for its first output. */

@@ -3,7 +3,7 @@ import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { differentiate } from '../../src/autodiff/gradient.js';
-import { BLOCKED } from '../../src/graph/blocked.js';
+import { BLOCKED } from '../../src/graph/domains.js';
 import { rules } from '../../src/autodiff/registry.js';
 import { Builder } from '../../src/graph/builder.js';
 import { concreteShape } from '../../src/graph/graph.js';
