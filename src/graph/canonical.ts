@@ -1,6 +1,6 @@
 import { UserError } from '../errors.js';
 import { floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
-import { type Attribute, describe, type Graph, Node, Value } from './graph.js';
+import { type Attribute, describe, type Graph, type Node, Value } from './graph.js';
 import { operatorOf } from './operators.js';
 import { readSourceNode } from './sourceNode.js';
 
@@ -17,16 +17,12 @@ export function canonicalize(graph: Graph): void {
   graph.nodes = graph.nodes.map((node) => {
     if (node.domain !== '') return node;
     return readSourceNode(node, () => {
-      const current = node.op === 'Upsample' ? resizeOf(node) : node;
+      // Upsample (operator set 9) became Resize, which then took the same inputs.
+      const current = node.op === 'Upsample' ? node.with({ op: 'Resize' }) : node;
       upgrade(current, from);
       return current;
     });
   });
-}
-
-/** Upsample (operator set 9) became Resize, which then took the same inputs. */
-function resizeOf({ domain, name, inputs, outputs, attributes }: Node): Node {
-  return new Node('Resize', domain, name, inputs, outputs, attributes);
 }
 
 function upgrade(node: Node, from: number): void {

@@ -1,6 +1,6 @@
 import { UserError } from '../errors.js';
 import { toNumbers } from '../onnx/tensor.js';
-import { type Attribute, describe, float, type Graph, int, ints, Node, type Value } from './graph.js';
+import { type Attribute, describe, float, type Graph, int, ints, type Node, type Value } from './graph.js';
 import { operatorOf } from './operators.js';
 
 /**
@@ -19,7 +19,7 @@ function earlier(node: Node, to: number): Node {
   const { laterAttributes = {} } = operatorOf(node) ?? {};
   for (const [name, { since, usual }] of Object.entries(laterAttributes))
     if (to < since && node.int(name, usual) === usual) attributes.delete(name);
-  return new Node(node.op, node.domain, node.name, inputs, node.outputs, attributes);
+  return node.with({ inputs, attributes });
 }
 
 /** The inputs of `node` in operator set `to`; what was an attribute then moves to `attributes`. */

@@ -82,7 +82,7 @@ class QuantizedWriter {
       this.written.set(output, copy);
       return copy;
     });
-    this.nodes.push(new Node(node.op, node.domain, node.name, inputs, outputs, node.attributes));
+    this.nodes.push(node.with({ inputs, outputs }));
     node.outputs.forEach((output, index) => {
       const [quantization, from] = [output && this.quantizations.get(output), outputs[index]];
       if (output && quantization && from) this.writeRoundTrip(output, from, quantization);
@@ -136,7 +136,7 @@ class QuantizedWriter {
   }
 
   private append(op: string, name: string, inputs: Value[], output: Value, attributes?: Node['attributes']): Value {
-    this.nodes.push(new Node(op, '', name, inputs, [output], attributes ?? new Map()));
+    this.nodes.push(new Node({ op, name, inputs, outputs: [output], ...(attributes && { attributes }) }));
     return output;
   }
 }

@@ -4,7 +4,8 @@ import { Node, Value } from '../../src/graph/graph.js';
 import { operatorOf, OPERATORS } from '../../src/graph/operators.js';
 import { infersShapeOf } from '../../src/graph/shapes.js';
 
-const nodeOf = (op: string, domain: string) => new Node(op, domain, '', [], [new Value('y')], new Map());
+const nodeOf = (op: string, domain: string) =>
+  new Node({ op, domain, name: '', inputs: [], outputs: [new Value('y')] });
 
 describe('the table of operators', () => {
   it('is in alphabetical order and names each operator once', () => {

@@ -89,7 +89,7 @@ describe('Upsample and the first Resize', () => {
         'float32',
         isCanonical ? undefined : [1, 1, Math.floor(5 * factor), Math.floor(5 * factor)],
       );
-      g.graph.nodes.push(new Node(op, '', 'grow', [x, scales], [y], new Map()));
+      g.graph.nodes.push(new Node({ op, name: 'grow', inputs: [x, scales], outputs: [y] }));
       g.graph.outputs.push(y);
       if (isCanonical) {
         canonicalize(g.graph);
