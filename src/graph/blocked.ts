@@ -17,7 +17,7 @@ export function isBlockable(g: Builder, { kernel, group }: ConvGeometry, channel
 }
 
 /** Depthwise weights [C, 1, h, w] as the blocked operator wants them, [C / B, h, w, B] in memory. */
-export function blockedWeights(g: Builder, weight: Value, channels: number, kernel: readonly number[]): Value {
+function blockedWeights(g: Builder, weight: Value, channels: number, kernel: readonly number[]): Value {
   const [size, taps] = [g.blockSize ?? 1, area(kernel)];
   const blocks = g.reshape(weight, [channels / size, size, taps]);
   return g.reshape(g.transpose(blocks, [0, 2, 1]), [channels, 1, ...kernel]);

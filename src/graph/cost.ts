@@ -27,7 +27,7 @@ export function peakActivationBytes({ nodes, outputs }: Pick<Graph, 'nodes' | 'o
   run.forEach((node, index) => {
     for (const input of node.inputs) if (input) lastReader.set(rootOf(input), index);
   });
-  // What an output is made of by a mere name for it: the runtime writes into the output at once.
+  // Where an output is another name for a value's memory, the runtime writes that value into the output at once.
   const given = new Set(outputs.map(rootOf));
   const freed = new Map<number, number>();
   const bytes = (value: Value | undefined) =>
@@ -47,7 +47,7 @@ export function peakActivationBytes({ nodes, outputs }: Pick<Graph, 'nodes' | 'o
   return peak;
 }
 
-/** What the runtime computes only once: of values that equal nodes give, the first, by each of the others. */
+/** Finds nodes that the runtime computes only once because they are equal; gives the first one's value by each of the others'. */
 function equalValues(nodes: readonly Node[], outputs: ReadonlySet<Value>): Map<Value, Value> {
   const same = new Map<Value, Value>();
   const numbers = new Map<Value, number>();
@@ -79,7 +79,7 @@ function equalValues(nodes: readonly Node[], outputs: ReadonlySet<Value>): Map<V
  * The order in which ONNX Runtime's sequential executor runs `nodes`: from the last node whose result nobody reads, whatever it needs
  * before it, of a node's inputs the one that stands last in the file first (GraphViewer's reverse depth-first search).
  */
-export function executionOrder(nodes: readonly Node[], at: (value: Value) => Value = (value) => value): Node[] {
+function executionOrder(nodes: readonly Node[], at: (value: Value) => Value = (value) => value): Node[] {
   const position = new Map(nodes.map((node, index) => [node, index]));
   const sourcesOf = (node: Node) =>
     node.inputs

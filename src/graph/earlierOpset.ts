@@ -5,7 +5,7 @@ import { operatorOf } from './operators.js';
 
 /**
  * The graph, canonical, written in operator set `to`, which may be an earlier one. Operators that the set does not have at all are
- * left as they are: who loads the graph tells of them.
+ * left as they are: loading the graph tells of them.
  * @throws UserError `unsupported-opset` for a node that means something that the set cannot say.
  */
 export function inOpset(graph: Graph, to: number): Graph {

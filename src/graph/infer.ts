@@ -29,7 +29,7 @@ export function knownDims(graph: Graph): Known {
   return known;
 }
 
-/** What a Gemm reads is [images, inputs]: that much is known of it even behind an operator that ort-tl does not know. */
+/** Gives the first input of a Gemm the shape [images, inputs] where an operator that ort-tl does not know hides it. */
 function assumeRows(node: Node): void {
   const [rows, weight] = node.inputs;
   const inputs = weight?.shape?.[node.int('transB', 0) === 1 ? 1 : 0];

@@ -50,7 +50,7 @@ function quantizationsOf({ inputs, nodes }: Graph, ranges: QuantizationPlan['ran
 /** Writes the nodes of a graph anew, with the pairs around what becomes whole numbers. */
 class QuantizedWriter {
   readonly nodes: Node[] = [];
-  /** What stands for a value of the source. */
+  /** By a value of the source, what stands for it. */
   private readonly written = new Map<Value, Value>();
   /** ONNX Runtime wants zero points written out, zeros too; many are the same. */
   private readonly zeroPoints = new Map<string, Value>();

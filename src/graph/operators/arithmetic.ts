@@ -8,12 +8,12 @@ export function broadcasting(op: string, facts: Omit<Operator, 'op' | 'shape' | 
   return { op, shape: broadcast, broadcasts: true, ...facts };
 }
 
-/** One whose result is true or false. */
+/** A comparison or a logical operator: its result is true or false. */
 export function comparing(op: string): Operator {
   return broadcasting(op, { required: 2, dtype: () => 'bool' });
 }
 
-/** One of the four kinds of arithmetic, `calculate` being its own on a dimension of each input. */
+/** Addition, subtraction, multiplication or division; `calculate` does the same to dimensions. */
 function calculating(op: string, calculate: (a: Dim, b: Dim) => Dim | undefined): Operator {
   return broadcasting(op, {
     required: 2,
@@ -53,7 +53,7 @@ function broadcast({ node, shape }: ShapeContext): Shape {
   return result;
 }
 
-/** What `calculate` gives for each pair of two vectors, one of which may be a single number. */
+/** Pairs up two vectors, one of which may be a single number, and calculates; undefined where one pair gives nothing. */
 function eachOf(
   a: readonly Dim[],
   b: readonly Dim[],
