@@ -33,7 +33,7 @@ export class Builder {
   private readonly counts = new Map<string, number>();
   private readonly scalars = new Map<string, Value>();
 
-  /** @param blockSize of the blocked layout, where depthwise convolutions shall be in it; see blocked.ts. */
+  /** @param blockSize of the blocked layout, where depthwise convolutions shall be in it; see domains.ts. */
   constructor(
     opset: number,
     readonly blockSize?: number,

@@ -2,14 +2,13 @@ import { BLOCKED, MICROSOFT } from './domains.js';
 import type { Node } from './graph.js';
 import { add, broadcasting, comparing, div, mul, sub, where } from './operators/arithmetic.js';
 import { conv, convTranspose } from './operators/convolutions.js';
-import { cast, dropout, elementwise, sameShape } from './operators/elementwise.js';
+import { cast, dropout, elementwise, prelu, sameShape } from './operators/elementwise.js';
 import {
   batchNormalization,
   checkSoftmaxAxis,
   groupNormalization,
   instanceNormalization,
   layerNormalization,
-  prelu,
   softmax,
 } from './operators/normalizations.js';
 import type { Operator } from './operators/operator.js';

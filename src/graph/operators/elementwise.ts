@@ -1,4 +1,5 @@
 import { dtypeOfCode } from '../../onnx/tensor.js';
+import { checkStretches } from '../nodeChecks.js';
 import type { Operator } from './operator.js';
 
 /** An operator whose result has its input's shape, and of which there is no more to know than `facts`. */
@@ -10,6 +11,14 @@ export function sameShape(op: string, facts: Omit<Operator, 'op' | 'shape'> = {}
 export function elementwise(op: string, facts: Omit<Operator, 'op' | 'shape'> = {}): Operator {
   return sameShape(op, { works: 'elementwise', ...facts });
 }
+
+/** Its slope for each channel, or for all of them, is stretched to x alone. */
+export const prelu: Operator = sameShape('PRelu', {
+  required: 2,
+  isOfOneType: true,
+  broadcasts: true,
+  check: (node) => checkStretches(node, 1, node.input(0).shape),
+});
 
 export const cast: Operator = sameShape('Cast', {
   dtype: (node) => dtypeOfCode(node.int('to', 1)),

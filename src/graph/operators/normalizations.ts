@@ -1,7 +1,6 @@
 import { wrap } from '../dims.js';
-import type { Node, Shape } from '../graph.js';
-import { int } from '../graph.js';
-import { checkAxis, checkStretches, checkVector } from '../nodeChecks.js';
+import { int, type Node, type Shape } from '../graph.js';
+import { checkAxis, checkVector } from '../nodeChecks.js';
 import { sameShape } from './elementwise.js';
 import type { Operator, ShapeContext } from './operator.js';
 
@@ -38,14 +37,6 @@ export const layerNormalization: Operator = {
     return [context.shape(0), statistics, statistics];
   },
 };
-
-/** A slope for each channel, or one for all, is stretched to x alone. */
-export const prelu: Operator = sameShape('PRelu', {
-  required: 2,
-  isOfOneType: true,
-  broadcasts: true,
-  check: (node) => checkStretches(node, 1, node.input(0).shape),
-});
 
 /** An operator that normalizes along an axis, the last one unless the node says. */
 export function softmax(op: string, facts: Pick<Operator, 'check'> = {}): Operator {
