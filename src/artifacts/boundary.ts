@@ -19,7 +19,7 @@ export function keptBoundary({ boundary }: Cut, rows: Rows, dtype: 'float32' | '
   return boundary.map((source) => {
     const nodes: Node[] = [];
     const append = (op: string, inputs: Value[], attributes: Node['attributes'], output: Value): Value => {
-      nodes.push(new Node(op, '', output.name, inputs, [output], attributes));
+      nodes.push(new Node({ op, name: output.name, inputs, outputs: [output], attributes }));
       return output;
     };
     let value = source;

@@ -36,7 +36,13 @@ export function hiddenNodes(
   let output = input;
   for (const { name, weight, bias } of layers) {
     const append = (kind: string, inputs: Value[], attributes: Node['attributes'] = new Map()) => {
-      const node = new Node(kind, '', `${name}/${kind}`, inputs, [new Value(`${name}/${kind}_output`)], attributes);
+      const node = new Node({
+        op: kind,
+        name: `${name}/${kind}`,
+        inputs,
+        outputs: [new Value(`${name}/${kind}_output`)],
+        attributes,
+      });
       nodes.push(node);
       return node.output();
     };

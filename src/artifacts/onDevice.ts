@@ -152,7 +152,13 @@ function trainingGraph(parts: Parts, options: FilledOptions, batch: number): OnD
     const gradient = gradients.get(parameter);
     const done = new Value(`${parameter.name}_grad.accumulation.out`, 'bool', [1]);
     const inputs = [buffers[index], gradient, reset];
-    return new Node('InPlaceAccumulatorV2', CONTRIB, `${parameter.name}/accumulate`, inputs, [done], new Map());
+    return new Node({
+      op: 'InPlaceAccumulatorV2',
+      domain: CONTRIB,
+      name: `${parameter.name}/accumulate`,
+      inputs,
+      outputs: [done],
+    });
   });
   const outputs = [...g.graph.outputs, ...accumulators.map((node) => node.output())];
   const nodes = ancestors([...g.graph.nodes, ...accumulators], outputs);
@@ -213,7 +219,7 @@ function forward({ compiled, graph, parameters }: Parts, options: FilledOptions,
     // A reader that keeps what crosses from becoming a part of a larger operator.
     nodes.length > 0
       ? nodes
-      : [new Node('Identity', '', `${source.name}/crossing`, [source], [new Value('')], new Map())],
+      : [new Node({ op: 'Identity', name: `${source.name}/crossing`, inputs: [source], outputs: [new Value('')] })],
   );
   const frozenAt = lower(g, [...cut.frozen, ...crossing], new Map([[image, pixels]]));
   const given = new Map<Value, Value>(parameters.map((parameter, index) => [parameter, inputs[index] ?? parameter]));
@@ -291,14 +297,14 @@ function optimizerModel(opset: number, optimizer: Optimizer, clipNorm: number): 
   const tensorInput = (name: string, dtype: 'float32' | 'int64') => protoOfValue(new Value(name, dtype, [1]), name);
   const node = (op: string, inputs: string[], output: Value, attributes: Node['attributes']) =>
     protoOfNode(
-      new Node(
+      new Node({
         op,
-        CONTRIB,
-        op,
-        inputs.map((name) => new Value(name)),
-        [output],
+        domain: CONTRIB,
+        name: op,
+        inputs: inputs.map((name) => new Value(name)),
+        outputs: [output],
         attributes,
-      ),
+      }),
     );
   const updated = new Value('updated', 'bool', optimizer.name === 'adamw' ? [1] : undefined);
   const gradients = clipNorm > 0 ? 'clipped_gradients' : 'gradients';

@@ -232,7 +232,7 @@ export function prependPreprocessing({ graph, image, imageSize }: Classifier, { 
     attributes: Node['attributes'] = new Map(),
     output = new Value(`${PIXELS}/${op}`),
   ): Value => {
-    nodes.push(new Node(op, '', output.name, inputs, [output], attributes));
+    nodes.push(new Node({ op, name: output.name, inputs, outputs: [output], attributes }));
     return output;
   };
   let value = append('Cast', [pixels], new Map([['to', int(dtypeCode('float32'))]]));

@@ -1,4 +1,5 @@
 import { type Graph, type Node, Value } from '../graph/graph.js';
+import { operatorOf } from '../graph/operators.js';
 import { floats } from '../onnx/tensor.js';
 
 /** A parameter that got a name of its own, and where the source model reads it. */
@@ -7,16 +8,6 @@ export interface Separated {
   readonly node: Node;
   readonly input: number;
 }
-
-/** Inputs that hold biases, scales and shifts. */
-const VECTORS: Readonly<Record<string, readonly number[]>> = {
-  BatchNormalization: [1, 2],
-  Conv: [2],
-  Gemm: [2],
-  GroupNormalization: [1, 2],
-  InstanceNormalization: [1, 2],
-  LayerNormalization: [1, 2],
-};
 
 /**
  * Gives every layer biases, scales and shifts of its own. The new exporter of PyTorch writes equal tensors once, so that
@@ -51,7 +42,7 @@ function vectorsOf(node: Node): readonly number[] {
   // The bias behind a MatMul.
   if (node.op === 'Add' && node.inputs.some((input) => input?.producer?.op === 'MatMul'))
     return [0, 1].filter((index) => node.inputs[index]?.constant);
-  return VECTORS[node.op] ?? [];
+  return operatorOf(node)?.vectors ?? [];
 }
 
 function isUniform({ constant }: Value): boolean {

@@ -1,6 +1,6 @@
 import { UserError } from '../errors.js';
 import { describe, type Node } from '../graph/graph.js';
-import { numbersOfConstant } from '../graph/shapes.js';
+import { numbersOfConstant } from '../graph/integers.js';
 
 /** The numbers of input `index`, undefined where it is left out. @throws UserError `no-gradient-rule` where they are computed. */
 export function constantNumbers(node: Node, index: number, what: string): number[] | undefined {

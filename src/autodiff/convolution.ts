@@ -1,6 +1,6 @@
 import type { Builder } from '../graph/builder.js';
+import { convGeometry } from '../graph/convGeometry.js';
 import { concreteShape, type Node, type Value } from '../graph/graph.js';
-import { convGeometry } from '../graph/shapes.js';
 import { elementCount } from '../onnx/tensor.js';
 import { reversed } from './reversed.js';
 

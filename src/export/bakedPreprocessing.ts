@@ -21,7 +21,9 @@ export function bakePreprocessing(graph: Graph, { height, width, resize, mean, s
   const op = (type: string, inputs: (Value | undefined)[], attributes: Record<string, Attribute> = {}): Value => {
     const name = `preprocessing/${type}_${++count}`;
     const output = new Value(name);
-    nodes.push(new Node(type, '', name, inputs, [output], new Map(Object.entries(attributes))));
+    nodes.push(
+      new Node({ op: type, name, inputs, outputs: [output], attributes: new Map(Object.entries(attributes)) }),
+    );
     return output;
   };
   const constant = (name: string, tensor: Tensor): Value => {
@@ -73,7 +75,7 @@ export function bakePreprocessing(graph: Graph, { height, width, resize, mean, s
   const last = channelsFirst ? normalized : op('Transpose', [normalized], { perm: ints([0, 2, 3, 1]) });
   // What follows reads the source's input, which is computed now.
   const shape = constant('shape', intTensor([4], channelsFirst ? [-1, 3, height, width] : [-1, height, width, 3]));
-  nodes.push(new Node('Reshape', '', 'preprocessing/image', [last, shape], [image], new Map()));
+  nodes.push(new Node({ op: 'Reshape', name: 'preprocessing/image', inputs: [last, shape], outputs: [image] }));
   return {
     opset: Math.max(BAKED_OPSET, graph.opset),
     inputs: [pixels],

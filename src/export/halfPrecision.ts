@@ -55,7 +55,15 @@ export function halfPrecision(graph: Graph): Graph {
   const wholes = new Map<Value, Value>(graph.inputs.map((input) => [input, input]));
   const cast = (from: Value, to: 'float16' | 'float32', name: string): Value => {
     const output = new Value(name, to, from.shape);
-    nodes.push(new Node('Cast', '', `${name}/cast`, [from], [output], new Map([['to', int(dtypeCode(to))]])));
+    nodes.push(
+      new Node({
+        op: 'Cast',
+        name: `${name}/cast`,
+        inputs: [from],
+        outputs: [output],
+        attributes: new Map([['to', int(dtypeCode(to))]]),
+      }),
+    );
     return output;
   };
   const inHalf = (value: Value): Value => {
@@ -88,7 +96,7 @@ export function halfPrecision(graph: Graph): Graph {
       (isHalf ? halves : wholes).set(output, copy);
       return copy;
     });
-    nodes.push(new Node(node.op, node.domain, node.name, inputs, outputs, node.attributes));
+    nodes.push(node.with({ inputs, outputs }));
   }
   const outputs = graph.outputs.map((output) => {
     const half = halves.get(output);
@@ -120,7 +128,13 @@ export function halveVectors(graph: Graph): Graph {
       half.constant = halfTensor(constant);
       wide = new Value(value.name, 'float32', value.shape);
       casts.push(
-        new Node('Cast', '', `${value.name}/cast`, [half], [wide], new Map([['to', int(dtypeCode('float32'))]])),
+        new Node({
+          op: 'Cast',
+          name: `${value.name}/cast`,
+          inputs: [half],
+          outputs: [wide],
+          attributes: new Map([['to', int(dtypeCode('float32'))]]),
+        }),
       );
       widened.set(value, wide);
     }

@@ -126,7 +126,13 @@ function withSoftmax(graph: Graph): Graph {
   const [logits] = graph.outputs;
   if (!logits) throw new Error('the graph has no output');
   const shares = new Value('probabilities', 'float32', logits.shape);
-  const node = new Node('Softmax', '', 'probabilities', [logits], [shares], new Map([['axis', int(1)]]));
+  const node = new Node({
+    op: 'Softmax',
+    name: 'probabilities',
+    inputs: [logits],
+    outputs: [shares],
+    attributes: new Map([['axis', int(1)]]),
+  });
   return { ...graph, nodes: [...graph.nodes, node], outputs: [shares] };
 }
 

@@ -1,13 +1,7 @@
 import type { Builder } from './builder.js';
+import type { ConvGeometry } from './convGeometry.js';
+import { BLOCKED } from './domains.js';
 import { type Attribute, int, ints, type Node, type Value } from './graph.js';
-import type { ConvGeometry } from './shapes.js';
-
-/**
- * The blocked layout of ONNX Runtime's CPU provider: a tensor [N, C, H, W] lies in memory as [N, C / B, H, W, B], and its
- * operators say the former. They are what the provider's own layout pass writes for weights that are constants; written by hand,
- * weights may be inputs too. B depends on the processor; see `probeBlockSize`.
- */
-export const BLOCKED = 'com.microsoft.nchwc';
 
 /** Whether a convolution of `channels` channels, as many kernels and groups, can be blocked: one channel at a time, in planes. */
 export function isBlockable(g: Builder, { kernel, group }: ConvGeometry, channels: number, kernels: number): boolean {
@@ -23,7 +17,7 @@ export function isBlockable(g: Builder, { kernel, group }: ConvGeometry, channel
 }
 
 /** Depthwise weights [C, 1, h, w] as the blocked operator wants them, [C / B, h, w, B] in memory. */
-export function blockedWeights(g: Builder, weight: Value, channels: number, kernel: readonly number[]): Value {
+function blockedWeights(g: Builder, weight: Value, channels: number, kernel: readonly number[]): Value {
   const [size, taps] = [g.blockSize ?? 1, area(kernel)];
   const blocks = g.reshape(weight, [channels / size, size, taps]);
   return g.reshape(g.transpose(blocks, [0, 2, 1]), [channels, 1, ...kernel]);

@@ -33,7 +33,7 @@ export class Builder {
   private readonly counts = new Map<string, number>();
   private readonly scalars = new Map<string, Value>();
 
-  /** @param blockSize of the blocked layout, where depthwise convolutions shall be in it; see blocked.ts. */
+  /** @param blockSize of the blocked layout, where depthwise convolutions shall be in it; see domains.ts. */
   constructor(
     opset: number,
     readonly blockSize?: number,
@@ -138,14 +138,14 @@ export class Builder {
       { length: count },
       (_, index) => new Value(this.uniqueName(options.outputName ?? (count === 1 ? op : `${op}_${index}`))),
     );
-    const node = new Node(
+    const node = new Node({
       op,
-      options.domain ?? '',
+      domain: options.domain ?? '',
       name,
-      [...inputs],
-      [...outputs],
-      new Map(Object.entries(attributes)),
-    );
+      inputs: [...inputs],
+      outputs: [...outputs],
+      attributes: new Map(Object.entries(attributes)),
+    });
     inferNode(node);
     this.graph.nodes.push(node);
     return outputs;

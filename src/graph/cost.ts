@@ -1,36 +1,12 @@
-import { bytesPerElement, elementCount } from '../onnx/tensor.js';
-import { bindShape, type Graph, type Node, type Value } from './graph.js';
-
-/** Elements of a value for a batch of `batch`; 0 while its shape is unknown. */
-export function elementsOf(value: Value | undefined, batch = 1): number {
-  return value?.shape ? elementCount(bindShape(value.shape, batch)) : 0;
-}
+import type { Graph, Node, Value } from './graph.js';
+import { operatorOf } from './operators.js';
+import { bytesOfValue, elementsOf } from './valueSize.js';
 
 /** Multiply-adds of a node for a batch of `batch`; an operator that is no matrix product counts one for each element. */
 export function multiplyAdds(node: Node, batch = 1): number {
-  const results = elementsOf(node.outputs[0], batch);
-  const weight = node.inputs[1]?.shape ? bindShape(node.inputs[1].shape, batch) : [];
-  switch (node.op) {
-    case 'Conv':
-      return results * elementCount(weight.slice(1));
-    case 'ConvTranspose':
-      return elementsOf(node.inputs[0], batch) * elementCount(weight.slice(1));
-    case 'Gemm':
-      return results * (weight[node.int('transB', 0) === 1 ? 1 : 0] ?? 0);
-    case 'MatMul':
-      return results * (weight.at(-2) ?? weight[0] ?? 0);
-    default:
-      return Math.max(results, elementsOf(node.inputs[0], batch));
-  }
+  const own = operatorOf(node)?.multiplyAdds;
+  return own ? own(node, batch) : Math.max(elementsOf(node.outputs[0], batch), elementsOf(node.inputs[0], batch));
 }
-
-/** Bytes of a value for a batch of `batch`; 0 while its shape is unknown. */
-export function bytesOfValue(value: Value, batch = 1): number {
-  return elementsOf(value, batch) * bytesPerElement(value.dtype ?? 'float32');
-}
-
-/** Operators whose result is their input's memory. */
-const ALIASES = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten', 'Identity']);
 
 /**
  * Bytes of activations alive at once while ONNX Runtime's sequential executor runs a graph: equal nodes once, in its order, each
@@ -41,7 +17,7 @@ export function peakActivationBytes({ nodes, outputs }: Pick<Graph, 'nodes' | 'o
   const rootOf = (value: Value): Value => {
     const first = same.get(value) ?? value;
     const { producer } = first;
-    return producer && producer.domain === '' && ALIASES.has(producer.op) ? rootOf(producer.input(0)) : first;
+    return producer && operatorOf(producer)?.isAlias ? rootOf(producer.input(0)) : first;
   };
   const run = executionOrder(
     nodes.filter((node) => node.outputs.some((output) => output && !same.has(output))),
@@ -51,7 +27,7 @@ export function peakActivationBytes({ nodes, outputs }: Pick<Graph, 'nodes' | 'o
   run.forEach((node, index) => {
     for (const input of node.inputs) if (input) lastReader.set(rootOf(input), index);
   });
-  // What an output is made of by a mere name for it: the runtime writes into the output at once.
+  // Where an output is another name for a value's memory, the runtime writes that value into the output at once.
   const given = new Set(outputs.map(rootOf));
   const freed = new Map<number, number>();
   const bytes = (value: Value | undefined) =>
@@ -71,7 +47,7 @@ export function peakActivationBytes({ nodes, outputs }: Pick<Graph, 'nodes' | 'o
   return peak;
 }
 
-/** What the runtime computes only once: of values that equal nodes give, the first, by each of the others. */
+/** Finds nodes that the runtime computes only once because they are equal; gives the first one's value by each of the others'. */
 function equalValues(nodes: readonly Node[], outputs: ReadonlySet<Value>): Map<Value, Value> {
   const same = new Map<Value, Value>();
   const numbers = new Map<Value, number>();
@@ -84,7 +60,7 @@ function equalValues(nodes: readonly Node[], outputs: ReadonlySet<Value>): Map<V
   };
   const known = new Map<string, Node>();
   for (const node of nodes) {
-    // Such hold what no key is made of.
+    // A key holds neither tensors nor what ort-tl only passes on.
     if ([...node.attributes.values()].some(({ kind }) => kind === 'tensor' || kind === 'raw')) continue;
     const attributes = [...node.attributes].sort(([a], [b]) => (a < b ? -1 : 1));
     const key = JSON.stringify([node.domain, node.op, node.inputs.map(numberOf), attributes]);
@@ -103,7 +79,7 @@ function equalValues(nodes: readonly Node[], outputs: ReadonlySet<Value>): Map<V
  * The order in which ONNX Runtime's sequential executor runs `nodes`: from the last node whose result nobody reads, whatever it needs
  * before it, of a node's inputs the one that stands last in the file first (GraphViewer's reverse depth-first search).
  */
-export function executionOrder(nodes: readonly Node[], at: (value: Value) => Value = (value) => value): Node[] {
+function executionOrder(nodes: readonly Node[], at: (value: Value) => Value = (value) => value): Node[] {
   const position = new Map(nodes.map((node, index) => [node, index]));
   const sourcesOf = (node: Node) =>
     node.inputs

@@ -1,38 +1,11 @@
 import { UserError } from '../errors.js';
 import { toNumbers } from '../onnx/tensor.js';
-import { describe, float, type Graph, int, ints, Node } from './graph.js';
-
-/** Operators whose axes are an input since some operator set, and were an attribute before. */
-const AXES_INPUT_SINCE: Readonly<Record<string, number>> = {
-  ReduceL1: 18,
-  ReduceL2: 18,
-  ReduceLogSum: 18,
-  ReduceLogSumExp: 18,
-  ReduceMax: 18,
-  ReduceMean: 18,
-  ReduceMin: 18,
-  ReduceProd: 18,
-  ReduceSum: 13,
-  ReduceSumSquare: 18,
-  Squeeze: 13,
-  Unsqueeze: 13,
-};
-/** Other inputs that were attributes, in their order, of one type each. */
-const INPUTS_SINCE: Readonly<Record<string, { since: number; names: readonly string[]; integers: boolean }>> = {
-  Clip: { since: 11, names: ['min', 'max'], integers: false },
-  Slice: { since: 10, names: ['starts', 'ends', 'axes'], integers: true },
-  Split: { since: 13, names: ['split'], integers: true },
-};
-/** Attributes that came later, and the value at which they say what went without saying before. */
-const ATTRIBUTES_SINCE: Readonly<Record<string, { since: number; usual: number }>> = {
-  'BatchNormalization training_mode': { since: 14, usual: 0 },
-  'Cast saturate': { since: 19, usual: 1 },
-  'Reshape allowzero': { since: 14, usual: 0 },
-};
+import { type Attribute, describe, float, type Graph, int, ints, type Node, type Value } from './graph.js';
+import { operatorOf } from './operators.js';
 
 /**
  * The graph, canonical, written in operator set `to`, which may be an earlier one. Operators that the set does not have at all are
- * left as they are: who loads the graph tells of them.
+ * left as they are: loading the graph tells of them.
  * @throws UserError `unsupported-opset` for a node that means something that the set cannot say.
  */
 export function inOpset(graph: Graph, to: number): Graph {
@@ -40,67 +13,67 @@ export function inOpset(graph: Graph, to: number): Graph {
 }
 
 function earlier(node: Node, to: number): Node {
-  const refuse = (reason: string) =>
-    new UserError(
-      'unsupported-opset',
-      `${describe(node)} cannot be written in operator set ${to}: ${reason}; choose a later one (--opset)`,
-    );
-  let inputs = [...node.inputs];
   const attributes = new Map(node.attributes);
-  const numbersOf = (index: number) => {
-    const value = inputs[index];
-    if (value && !value.constant) throw refuse(`its input ${index} is computed`);
-    return value?.constant && toNumbers(value.constant);
-  };
-  if (to < (AXES_INPUT_SINCE[node.op] ?? 0)) {
-    const axes = numbersOf(1);
-    // Since 18, no axes may stand for none in place of all.
-    if (attributes.get('noop_with_empty_axes') && !axes?.length) throw refuse('it reduces nothing');
-    attributes.delete('noop_with_empty_axes');
-    if (axes?.length) attributes.set('axes', ints(axes));
-    inputs = inputs.slice(0, 1);
+  const inputs = inputsBefore(node, to, attributes);
+  restate(node, to, attributes);
+  const { laterAttributes = {} } = operatorOf(node) ?? {};
+  for (const [name, { since, usual }] of Object.entries(laterAttributes))
+    if (to < since && node.int(name, usual) === usual) attributes.delete(name);
+  return node.with({ inputs, attributes });
+}
+
+/** The inputs of `node` in operator set `to`; what was an attribute then moves to `attributes`. */
+function inputsBefore(node: Node, to: number, attributes: Map<string, Attribute>): (Value | undefined)[] {
+  const { onceAttributes } = operatorOf(node) ?? {};
+  if (!onceAttributes || to >= onceAttributes.until) return [...node.inputs];
+  const names = Object.entries(onceAttributes.kinds);
+  if (node.op === 'Slice' && node.inputs[4]) throw refusal(node, to, 'it takes steps');
+  if (node.op === 'Pad' && node.inputs[3]) throw refusal(node, to, 'it names axes');
+  const lists = names.map((_, index) => constantInput(node, index + 1, to));
+  // Since 18, no axes may stand for none in place of all.
+  if (attributes.get('noop_with_empty_axes') && !lists[0]?.length) throw refusal(node, to, 'it reduces nothing');
+  attributes.delete('noop_with_empty_axes');
+  names.forEach(([name, kind], index) => {
+    const numbers = lists[index];
+    // No axes stand for all of them, and so does an attribute that is not there.
+    if (numbers && (numbers.length > 0 || name !== 'axes')) attributes.set(name, attributeOf(kind, numbers));
+  });
+  return node.inputs.slice(0, 1);
+}
+
+/** The numbers of input `index`; undefined where it is left out. @throws UserError `unsupported-opset` where they are computed. */
+function constantInput(node: Node, index: number, to: number): number[] | undefined {
+  const value = node.inputs[index];
+  if (value && !value.constant) throw refusal(node, to, `its input ${index} is computed`);
+  return value?.constant && toNumbers(value.constant);
+}
+
+function attributeOf(kind: 'int' | 'ints' | 'float', numbers: readonly number[]): Attribute {
+  const [first = NaN] = numbers;
+  return kind === 'ints' ? ints(numbers) : kind === 'int' ? int(first) : float(first);
+}
+
+/** Says in `attributes` what operators say otherwise in operator set `to`. */
+function restate(node: Node, to: number, attributes: Map<string, Attribute>): void {
+  if (node.op === 'Pad' && to < 11 && !attributes.has('value')) attributes.set('value', float(0));
+  if (node.op === 'Split' && to < 18) attributes.delete('num_outputs');
+  if (node.op === 'Resize') {
+    if (to < 13) throw refusal(node, to, 'what it takes was counted otherwise');
+    if (to < 18 && ['antialias', 'axes', 'keep_aspect_ratio_policy'].some((name) => attributes.has(name)))
+      throw refusal(node, to, 'it names axes, or smooths');
   }
-  const moved = INPUTS_SINCE[node.op];
-  if (moved && to < moved.since) {
-    if (inputs[4]) throw refuse('it takes steps');
-    moved.names.forEach((name, index) => {
-      const numbers = numbersOf(index + 1);
-      if (numbers) attributes.set(name, moved.integers ? ints(numbers) : float(numbers[0] ?? NaN));
-    });
-    inputs = inputs.slice(0, 1);
+  if (operatorOf(node)?.onceFlattened && to < 13) {
+    const rank = node.input(0).shape?.length;
+    const axis = node.int('axis', -1);
+    if (rank === undefined || (axis !== -1 && axis !== rank - 1))
+      throw refusal(node, to, 'it goes along another axis than the last');
+    attributes.set('axis', int(rank - 1));
   }
-  switch (node.op) {
-    case 'Pad':
-      if (to >= 11) break;
-      if (numbersOf(3)) throw refuse('it names axes');
-      attributes.set('pads', ints(numbersOf(1) ?? []));
-      attributes.set('value', float(numbersOf(2)?.[0] ?? 0));
-      inputs = inputs.slice(0, 1);
-      break;
-    case 'Split':
-      if (to < 18) attributes.delete('num_outputs');
-      break;
-    case 'Resize':
-      if (to < 13) throw refuse('what it takes was counted otherwise');
-      if (to < 18 && ['antialias', 'axes', 'keep_aspect_ratio_policy'].some((name) => attributes.has(name)))
-        throw refuse('it names axes, or smooths');
-      break;
-    case 'Softmax':
-    case 'LogSoftmax':
-    case 'Hardmax': {
-      if (to >= 13) break;
-      const rank = node.input(0).shape?.length;
-      const axis = node.int('axis', -1);
-      if (rank === undefined || (axis !== -1 && axis !== rank - 1))
-        throw refuse('it goes along another axis than the last');
-      attributes.set('axis', int(rank - 1));
-      break;
-    }
-    default:
-  }
-  for (const name of attributes.keys()) {
-    const known = ATTRIBUTES_SINCE[`${node.op} ${name}`];
-    if (known && to < known.since && node.int(name, known.usual) === known.usual) attributes.delete(name);
-  }
-  return new Node(node.op, node.domain, node.name, inputs, node.outputs, attributes);
+}
+
+function refusal(node: Node, to: number, reason: string): UserError {
+  return new UserError(
+    'unsupported-opset',
+    `${describe(node)} cannot be written in operator set ${to}: ${reason}; choose a later one (--opset)`,
+  );
 }

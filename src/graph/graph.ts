@@ -36,18 +36,42 @@ export class Value {
   ) {}
 }
 
-/** One operator. An omitted optional input is `undefined`. */
+/** What a node is made of. */
+export interface NodeParts {
+  readonly op: string;
+  /** Default `''`, that of the standard operators. */
+  readonly domain?: string;
+  readonly name: string;
+  /** An omitted optional one is `undefined`. */
+  readonly inputs: (Value | undefined)[];
+  readonly outputs: (Value | undefined)[];
+  /** Default none. */
+  readonly attributes?: Attributes;
+}
+
+/** An operator at its place in a graph. */
 export class Node {
-  constructor(
-    readonly op: string,
-    /** `''` for the standard operators. */
-    readonly domain: string,
-    readonly name: string,
-    public inputs: (Value | undefined)[],
-    public outputs: (Value | undefined)[],
-    public attributes: Attributes,
-  ) {
+  readonly op: string;
+  readonly domain: string;
+  readonly name: string;
+  inputs: (Value | undefined)[];
+  outputs: (Value | undefined)[];
+  attributes: Attributes;
+
+  constructor({ op, domain = '', name, inputs, outputs, attributes = new Map() }: NodeParts) {
+    this.op = op;
+    this.domain = domain;
+    this.name = name;
+    this.inputs = inputs;
+    this.outputs = outputs;
+    this.attributes = attributes;
     for (const output of outputs) if (output) output.producer = this;
+  }
+
+  /** A node like this one but for `parts`, which writes the outputs from now on. */
+  with(parts: Partial<NodeParts>): Node {
+    const { op, domain, name, inputs, outputs, attributes } = this;
+    return new Node({ op, domain, name, inputs, outputs, attributes, ...parts });
   }
 
   /** Input `index`, which the operator requires. @throws Error when it is missing. */
@@ -82,6 +106,10 @@ export class Node {
   ints(name: string): readonly number[] | undefined {
     const attribute = this.attributes.get(name);
     return attribute?.kind === 'ints' ? attribute.value : undefined;
+  }
+
+  setAttribute(name: string, attribute: Attribute): void {
+    this.attributes = new Map([...this.attributes, [name, attribute]]);
   }
 }
 

@@ -1,6 +1,7 @@
 import { checkNode, checkOutputs } from './check.js';
 import type { Dim, Graph, Node, Value } from './graph.js';
-import { computed, infersShapeOf, inferNode, type Known, LONGEST_VECTOR } from './shapes.js';
+import { type Known, LONGEST_VECTOR } from './integers.js';
+import { inferNode, infersShapeOf, integersFrom } from './shapes.js';
 import { readSourceNode } from './sourceNode.js';
 
 /**
@@ -20,7 +21,7 @@ export function knownDims(graph: Graph): Known {
       if (infersShapeOf(node)) checkNode(node);
       inferNode(node, known);
       checkOutputs(node);
-      const dims = computed(node, known);
+      const dims = integersFrom(node, known);
       // Integers that are put together from themselves double at every node.
       if (dims && dims.length <= LONGEST_VECTOR && node.outputs[0]) known.set(node.outputs[0], dims);
     });
@@ -28,7 +29,7 @@ export function knownDims(graph: Graph): Known {
   return known;
 }
 
-/** What a Gemm reads is [images, inputs]: that much is known of it even behind an operator that ort-tl does not know. */
+/** Gives the first input of a Gemm the shape [images, inputs] where an operator that ort-tl does not know hides it. */
 function assumeRows(node: Node): void {
   const [rows, weight] = node.inputs;
   const inputs = weight?.shape?.[node.int('transB', 0) === 1 ? 1 : 0];

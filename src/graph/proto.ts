@@ -80,14 +80,14 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
     const outputs = node.output.map((name) => (name === '' ? undefined : valueOf(name)));
     for (const output of outputs) if (output) write(output);
     const name = node.name || (node.output[0] ?? '');
-    const graphNode = new Node(
-      node.opType,
+    const graphNode = new Node({
+      op: node.opType,
       domain,
       name,
-      node.input.map((input) => (input === '' ? undefined : valueOf(input))),
+      inputs: node.input.map((input) => (input === '' ? undefined : valueOf(input))),
       outputs,
-      attributesOf(node.attribute),
-    );
+      attributes: attributesOf(node.attribute),
+    });
     nodes.push(graphNode);
   }
   for (const node of nodes) {

@@ -1,10 +1,10 @@
 import { dtypeCode, elementCount } from '../onnx/tensor.js';
-import { BLOCKED } from './blocked.js';
 import type { Builder } from './builder.js';
-import { bytesOfValue, elementsOf } from './cost.js';
+import { BLOCKED } from './domains.js';
 import { concreteShape, consumersOf, type Node, type Value } from './graph.js';
+import { operatorOf } from './operators.js';
 import { ancestors, descendants } from './order.js';
-import { BINARY, ELEMENTWISE } from './rows.js';
+import { bytesOfValue, elementsOf } from './valueSize.js';
 
 /** What is saved at least, for a few more small operators. */
 const SMALLEST_BYTES = 2 ** 16;
@@ -68,8 +68,8 @@ export function recompute(g: Builder, forward: ReadonlySet<Node>, logits: Value)
 
 /** The input that a node, cheap to run again, works through; undefined where it has several, or is no such node. */
 function largeInput(node: Node): Value | undefined {
-  const isCheap =
-    node.domain === BLOCKED ? node.op === 'ReorderInput' : ELEMENTWISE.has(node.op) || BINARY.has(node.op);
+  const isReordering = node.op === 'ReorderInput' && node.domain === BLOCKED;
+  const isCheap = isReordering || operatorOf(node)?.works !== undefined;
   if (!isCheap || node.outputs.length !== 1) return undefined;
   const least = SMALL_SHARE * elementsOf(node.output());
   const [source, ...others] = new Set(node.inputs.filter((input) => elementsOf(input) > least));

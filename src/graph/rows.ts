@@ -1,5 +1,6 @@
 import type { Builder } from './builder.js';
 import { bindShape, consumersOf, type Dim, describe, int, type Node, type Value } from './graph.js';
+import { operatorOf } from './operators.js';
 
 /**
  * Maps that are kept as rows [N, H·W, C], a row for each place, in place of [N, C, H, W]: then a pointwise convolution is one
@@ -7,16 +8,6 @@ import { bindShape, consumersOf, type Dim, describe, int, type Node, type Value 
  * place by place, as its end usually does, up to the global pooling.
  */
 export type Rows = ReadonlySet<Value>;
-
-/** Operators that work element by element on one input. */
-export const ELEMENTWISE = new Set(
-  [
-    'Abs Celu Clip Elu Erf Exp Gelu HardSigmoid HardSwish LeakyRelu Mish Neg Relu Selu Sigmoid Softplus Softsign Sqrt',
-    'Swish Tanh ThresholdedRelu QuickGelu',
-  ].flatMap((line) => line.split(' ')),
-);
-export const BINARY = new Set(['Add', 'Div', 'Mul', 'Sub']);
-const POOLS = new Set(['GlobalAveragePool', 'ReduceMean', 'ReduceSum']);
 
 /**
  * The values of a trained part that can be rows: those of `boundary`, and what `nodes` make of them, as far as everything that
@@ -33,12 +24,12 @@ export function valuesAsRows(
   const rows = new Set(boundary.filter((value) => isMap(value) && areaOf(value) !== undefined));
   for (const node of nodes)
     if (!apart.has(node) && isPointwise(node, rows, consumers) && isMap(node.output())) rows.add(node.output());
+  const isPool = (node: Node, value: Value) =>
+    node.input(0) === value && operatorOf(node)?.poolsPlaces?.(node) === true;
   const isRead = (value: Value) =>
     !outputs.includes(value) &&
-    (consumers.get(value) ?? []).every(
-      (node) => !apart.has(node) && (rows.has(node.output()) || isPool(node, node.input(0) === value)),
-    );
-  // One that cannot be takes with it whatever it is made of and whatever is made of it.
+    (consumers.get(value) ?? []).every((node) => !apart.has(node) && (rows.has(node.output()) || isPool(node, value)));
+  // A value that cannot be rows takes with it whatever it is made of and whatever is made of it.
   const leave = (value: Value): void => {
     if (!rows.delete(value)) return;
     for (const node of [value.producer, ...(consumers.get(value) ?? [])])
@@ -64,8 +55,9 @@ function isPointwise(node: Node, rows: Rows, consumers: ReadonlyMap<Value, reado
   // It becomes a part of the convolution.
   if (node.op === 'BatchNormalization')
     return isRow(first) && first?.producer?.op === 'Conv' && consumers.get(first)?.length === 1;
-  if (ELEMENTWISE.has(node.op)) return isRow(first);
-  if (!BINARY.has(node.op) || !first || !second) return false;
+  const works = operatorOf(node)?.works;
+  if (works === 'elementwise') return isRow(first);
+  if (works !== 'pairwise' || !first || !second) return false;
   if (isRow(first) && isRow(second)) return sameArea(first, second);
   return (isRow(first) && spreads(second, first)) || (isRow(second) && spreads(first, second));
 }
@@ -91,19 +83,6 @@ function spreads({ shape }: Value, map: Value): boolean {
   return dims[2] === 1 && dims[3] === 1 && (dims[1] === 1 || dims[1] === map.shape?.[1]);
 }
 
-function isPool(node: Node, isFirst: boolean): boolean {
-  if (!isFirst || !POOLS.has(node.op)) return false;
-  if (node.op.startsWith('Global')) return true;
-  const axes = axesOf(node)?.map((axis) => (axis < 0 ? axis + 4 : axis));
-  return axes?.length === 2 && axes.includes(2) && axes.includes(3);
-}
-
-function axesOf(node: Node): number[] | undefined {
-  const constant = node.inputs[1]?.constant;
-  if (constant) return Array.from(constant.data as ArrayLike<number | bigint>, Number);
-  return node.ints('axes')?.slice();
-}
-
 /** Appends `node`, whose output is rows, and gives that. */
 export function pointwiseRows(g: Builder, node: Node, rows: Rows, at: (value: Value) => Value): Value {
   if (node.op === 'Conv') {
@@ -111,9 +90,10 @@ export function pointwiseRows(g: Builder, node: Node, rows: Rows, at: (value: Va
     if (!weight) throw new Error(`${describe(node)} lacks its weight`);
     return convOfRows(g, node, at(node.input(0)), at(weight), bias && at(bias));
   }
+  const isPairwise = operatorOf(node)?.works === 'pairwise';
   const map = node.inputs.find((input) => input && rows.has(input));
   const inputs = node.inputs.map((input) => {
-    if (!input || rows.has(input) || !BINARY.has(node.op) || !map) return input && at(input);
+    if (!input || rows.has(input) || !isPairwise || !map) return input && at(input);
     return spread(g, input, at(input));
   });
   return g.op(node.op, inputs, Object.fromEntries(node.attributes), {

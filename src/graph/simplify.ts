@@ -1,7 +1,9 @@
 import { intTensor } from '../onnx/tensor.js';
 import { type Dim, type Graph, ints, type Node, sameDim, Value } from './graph.js';
 import { ancestors } from './order.js';
+import { isNumber } from './dims.js';
 import { knownDims } from './infer.js';
+import { operatorOf } from './operators.js';
 import { straighten } from './strided.js';
 
 /**
@@ -24,7 +26,7 @@ function bypass(graph: Graph): void {
   const resolve = (value: Value): Value => replacement.get(value) ?? value;
   graph.nodes = graph.nodes.filter((node) => {
     node.inputs = node.inputs.map((input) => input && resolve(input));
-    if (node.domain !== '' || (node.op !== 'Identity' && node.op !== 'Dropout')) return true;
+    if (!operatorOf(node)?.passesOn) return true;
     const [input] = node.inputs;
     const [output] = node.outputs;
     if (!input || !output) return true;
@@ -41,23 +43,12 @@ function bypass(graph: Graph): void {
   graph.outputs = graph.outputs.map(resolve);
 }
 
-/** Operators, and the inputs that hold shapes, places or counts (opset 13 and later). */
-const integerInputs: Record<string, readonly number[]> = {
-  ConstantOfShape: [0],
-  Expand: [1],
-  Pad: [1, 3],
-  Reshape: [1],
-  Slice: [1, 2, 3, 4],
-  Split: [1],
-  Tile: [1],
-};
-
 /** Replaces computed shape arguments by constants; the batch becomes 0 (kept from the input) or -1 (what remains). */
 function fixShapes(graph: Graph): void {
   const known = knownDims(graph);
   for (const node of graph.nodes) {
     if (node.domain !== '') continue;
-    for (const index of integerInputs[node.op] ?? []) {
+    for (const index of operatorOf(node)?.integerInputs ?? []) {
       const value = node.inputs[index];
       if (!value || value.constant) continue;
       // The shape of a Reshape's result says all of its target: a -1 beside the batch is a number there.
@@ -79,7 +70,7 @@ function fixSizes(node: Node, known: ReadonlyMap<Value, readonly Dim[]>): void {
   if (!sizes || node.ints('axes') || batch === undefined || from === undefined || !sameDim(batch, from)) return;
   if (!dims.every(isNumber) || node.inputs[1]?.constant?.data.length) return;
   node.inputs[3] = constantInts(`${sizes.name}/fixed/${node.name}`, dims);
-  node.attributes = new Map([...node.attributes, ['axes', ints(dims.map((_, axis) => axis + 1))]]);
+  node.setAttribute('axes', ints(dims.map((_, axis) => axis + 1)));
 }
 
 function constantInts(name: string, numbers: readonly number[]): Value {
@@ -87,8 +78,6 @@ function constantInts(name: string, numbers: readonly number[]): Value {
   value.constant = intTensor([numbers.length], numbers);
   return value;
 }
-
-const isNumber = (dim: Dim): dim is number => typeof dim === 'number';
 
 function reshapeTarget(dims: readonly Dim[]): number[] | undefined {
   const symbolic = dims.filter((dim) => !isNumber(dim)).length;

@@ -4,7 +4,7 @@ import { describe, type Node } from './graph.js';
 /**
  * Runs `read`, which takes `node` as a model file has it. Here is the edge between the file and ort-tl: what does not fit
  * in such a node is the file's fault, while the same error in a node that ort-tl appends itself is a bug, and stays one.
- * So is a TypeError anywhere.
+ * A TypeError is a bug anywhere, and passes through.
  * @throws UserError `bad-model`, with the node's name and the reason.
  */
 export function readSourceNode<T>(node: Node, read: () => T): T {

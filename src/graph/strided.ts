@@ -33,7 +33,7 @@ function straightenOne(graph: Graph): boolean {
       [shape.length],
       shape.map((dim) => (typeof dim === 'number' ? dim : -1)),
     );
-    graph.nodes[index] = new Node('Reshape', '', node.name, [source, target], node.outputs, new Map());
+    graph.nodes[index] = new Node({ op: 'Reshape', name: node.name, inputs: [source, target], outputs: node.outputs });
     return true;
   }
   return false;

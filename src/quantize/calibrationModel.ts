@@ -27,7 +27,13 @@ export function calibrationModel(graph: Graph, wanted: readonly string[], method
     ['ReduceMin', 'ReduceMax'].map((op) => {
       const extreme = new Value(`${value.name}/${op}`, 'float32', []);
       activations.set(extreme.name, value.name);
-      return new Node(op, '', extreme.name, [value], [extreme], new Map([['keepdims', int(0)]]));
+      return new Node({
+        op,
+        name: extreme.name,
+        inputs: [value],
+        outputs: [extreme],
+        attributes: new Map([['keepdims', int(0)]]),
+      });
     }),
   );
   const nodes = [...graph.nodes, ...extremes];

@@ -1,4 +1,5 @@
 import { type Graph, int, Node, Value } from '../graph/graph.js';
+import { operatorOf } from '../graph/operators.js';
 import { floatTensor, type Tensor, tensor } from '../onnx/tensor.js';
 import { activationQuantization, type Quantization, type Range } from './range.js';
 import { isLayer } from './selection.js';
@@ -26,118 +27,125 @@ export interface QuantizationPlan {
  * Inputs and outputs keep their names and types. BatchNormalizations must be folded.
  */
 export function quantize(graph: Graph, plan: QuantizationPlan): Graph {
-  const largest = plan.reducesRange ? 63 : 127;
-  const selected = new Set(plan.nodes);
-  const quantizations = new Map<Value, Quantization>();
-  for (const value of [...graph.inputs, ...graph.nodes.flatMap(({ outputs }) => outputs)]) {
-    const range = value && plan.ranges.get(value.name);
-    if (range) quantizations.set(value, activationQuantization(range));
-  }
-  const nodes: Node[] = [];
-  /** What stands for a value of the source. */
-  const written = new Map<Value, Value>();
-
-  const append = (
-    op: string,
-    name: string,
-    inputs: Value[],
-    output: Value,
-    attributes: Node['attributes'] = new Map(),
-  ) => {
-    nodes.push(new Node(op, '', name, inputs, [output], attributes));
-    return output;
-  };
-  /** ONNX Runtime wants zero points written out, zeros too; many are the same. */
-  const zeroPoints = new Map<string, Value>();
-  const zeroPoint = (of: Tensor): Value => {
-    const key = `${of.dtype} ${of.dims.join()} ${of.data[0] ?? ''}`;
-    let value = zeroPoints.get(key);
-    if (!value) zeroPoints.set(key, (value = constant(`zero_point_${zeroPoints.size}`, of)));
-    return value;
-  };
-  const roundTrip = (value: Value, from: Value, quantization: Quantization): void => {
-    const by = [
-      constant(`${value.name}/scale`, floatTensor([], [quantization.scale])),
-      zeroPoint(tensor('uint8', [], Uint8Array.of(quantization.zeroPoint))),
-    ];
-    const whole = new Value(`${value.name}/quantized`, 'uint8', value.shape);
-    append('QuantizeLinear', `${value.name}/quantize`, [from, ...by], whole);
-    const real = new Value(value.name, value.dtype, value.shape);
-    written.set(value, append('DequantizeLinear', `${value.name}/dequantize`, [whole, ...by], real));
-  };
-  /** What stands for the weight of a layer; `inputScale` where its input is in whole numbers. */
-  const storedWeight = (node: Node, largestWhole: number, inputScale?: number): Value => {
-    const [weight, name] = [node.input(1).constant, `${node.name}/weight`];
-    if (!weight) throw new Error(`the weight of "${node.name}" is not known`);
-    const axis = channelAxis(node);
-    const { whole, scales } = quantizeWeight(weight, {
-      axis,
-      largest: largestWhole,
-      bias: node.inputs[2]?.constant,
-      inputScale,
-    });
-    const inputs = [
-      constant(`${name}/quantized`, whole),
-      constant(`${name}/scale`, floatTensor([scales.length], scales)),
-      zeroPoint(tensor('int8', [scales.length], new Int8Array(scales.length))),
-    ];
-    const real = new Value(name, 'float32', whole.dims);
-    return append('DequantizeLinear', `${name}/dequantize`, inputs, real, new Map([['axis', int(axis)]]));
-  };
-
-  for (const input of graph.inputs) {
-    const quantization = quantizations.get(input);
-    if (quantization) roundTrip(input, input, quantization);
-  }
-  for (const node of graph.nodes) {
-    let inputs = node.inputs.map((input) => input && (written.get(input) ?? input));
-    const isSelected = isLayer(node) && selected.has(node.output().name);
-    if (isSelected || (plan.storesAllWeights && hasWeight(node))) {
-      const [x, , bias] = inputs;
-      const inputScale = isSelected ? quantizations.get(node.input(0))?.scale : undefined;
-      if (isSelected && inputScale === undefined) throw new Error(`the range of "${node.input(0).name}" is not known`);
-      const weight = storedWeight(node, isSelected ? largest : 127, inputScale);
-      inputs = bias ? [x, weight, bias] : [x, weight];
-    }
-    const outputs = node.outputs.map((output) => {
-      if (!output) return output;
-      const copy = new Value(
-        quantizations.has(output) ? `${output.name}/exact` : output.name,
-        output.dtype,
-        output.shape,
-      );
-      written.set(output, copy);
-      return copy;
-    });
-    nodes.push(new Node(node.op, node.domain, node.name, inputs, outputs, node.attributes));
-    node.outputs.forEach((output, index) => {
-      const [quantization, from] = [output && quantizations.get(output), outputs[index]];
-      if (output && quantization && from) roundTrip(output, from, quantization);
-    });
-  }
+  const writer = new QuantizedWriter(quantizationsOf(graph, plan.ranges), plan);
+  graph.inputs.forEach((input) => writer.writeInput(input));
+  graph.nodes.forEach((node) => writer.writeNode(node));
   return {
     opset: graph.opset,
     inputs: graph.inputs,
-    outputs: graph.outputs.map((output) => written.get(output) ?? output),
-    nodes,
+    outputs: graph.outputs.map((output) => writer.at(output)),
+    nodes: writer.nodes,
   };
+}
+
+function quantizationsOf({ inputs, nodes }: Graph, ranges: QuantizationPlan['ranges']): Map<Value, Quantization> {
+  const quantizations = new Map<Value, Quantization>();
+  for (const value of [...inputs, ...nodes.flatMap(({ outputs }) => outputs)]) {
+    const range = value && ranges.get(value.name);
+    if (range) quantizations.set(value, activationQuantization(range));
+  }
+  return quantizations;
+}
+
+/** Writes the nodes of a graph anew, with the pairs around what becomes whole numbers. */
+class QuantizedWriter {
+  readonly nodes: Node[] = [];
+  /** By a value of the source, what stands for it. */
+  private readonly written = new Map<Value, Value>();
+  /** ONNX Runtime wants zero points written out, zeros too; many are the same. */
+  private readonly zeroPoints = new Map<string, Value>();
+  private readonly selected: ReadonlySet<string>;
+
+  constructor(
+    private readonly quantizations: ReadonlyMap<Value, Quantization>,
+    private readonly plan: QuantizationPlan,
+  ) {
+    this.selected = new Set(plan.nodes);
+  }
+
+  /** What stands for a value of the source. */
+  at(value: Value): Value {
+    return this.written.get(value) ?? value;
+  }
+
+  writeInput(input: Value): void {
+    const quantization = this.quantizations.get(input);
+    if (quantization) this.writeRoundTrip(input, input, quantization);
+  }
+
+  writeNode(node: Node): void {
+    const inputs = this.inputsOf(node);
+    const outputs = node.outputs.map((output) => {
+      if (!output) return output;
+      const name = this.quantizations.has(output) ? `${output.name}/exact` : output.name;
+      const copy = new Value(name, output.dtype, output.shape);
+      this.written.set(output, copy);
+      return copy;
+    });
+    this.nodes.push(node.with({ inputs, outputs }));
+    node.outputs.forEach((output, index) => {
+      const [quantization, from] = [output && this.quantizations.get(output), outputs[index]];
+      if (output && quantization && from) this.writeRoundTrip(output, from, quantization);
+    });
+  }
+
+  private inputsOf(node: Node): (Value | undefined)[] {
+    const inputs = node.inputs.map((input) => input && this.at(input));
+    const isSelected = isLayer(node) && this.selected.has(node.output().name);
+    if (!isSelected && !(this.plan.storesAllWeights && hasWeight(node))) return inputs;
+    const inputScale = isSelected ? this.quantizations.get(node.input(0))?.scale : undefined;
+    if (isSelected && inputScale === undefined) throw new Error(`the range of "${node.input(0).name}" is not known`);
+    const largest = isSelected && this.plan.reducesRange ? 63 : 127;
+    const weight = this.writeWeight(node, largest, inputScale);
+    const [x, , bias] = inputs;
+    return bias ? [x, weight, bias] : [x, weight];
+  }
+
+  /** Writes `value`, computed as `from`, as whole numbers and back. */
+  private writeRoundTrip(value: Value, from: Value, { scale, zeroPoint }: Quantization): void {
+    const by = [
+      constant(`${value.name}/scale`, floatTensor([], [scale])),
+      this.zeroPoint(tensor('uint8', [], Uint8Array.of(zeroPoint))),
+    ];
+    const whole = new Value(`${value.name}/quantized`, 'uint8', value.shape);
+    this.append('QuantizeLinear', `${value.name}/quantize`, [from, ...by], whole);
+    const real = new Value(value.name, value.dtype, value.shape);
+    this.written.set(value, this.append('DequantizeLinear', `${value.name}/dequantize`, [whole, ...by], real));
+  }
+
+  /** Writes a layer's weight as signed bytes, and gives what stands for it; `inputScale` where its input is in whole numbers. */
+  private writeWeight(node: Node, largest: number, inputScale: number | undefined): Value {
+    const [weight, name] = [node.input(1).constant, `${node.name}/weight`];
+    const axis = operatorOf(node)?.channelAxis?.(node);
+    if (!weight || axis === undefined) throw new Error(`the weight of "${node.name}" is not known`);
+    const { whole, scales } = quantizeWeight(weight, { axis, largest, bias: node.inputs[2]?.constant, inputScale });
+    const inputs = [
+      constant(`${name}/quantized`, whole),
+      constant(`${name}/scale`, floatTensor([scales.length], scales)),
+      this.zeroPoint(tensor('int8', [scales.length], new Int8Array(scales.length))),
+    ];
+    const real = new Value(name, 'float32', whole.dims);
+    return this.append('DequantizeLinear', `${name}/dequantize`, inputs, real, new Map([['axis', int(axis)]]));
+  }
+
+  private zeroPoint(of: Tensor): Value {
+    const key = `${of.dtype} ${of.dims.join()} ${of.data[0] ?? ''}`;
+    let value = this.zeroPoints.get(key);
+    if (!value) this.zeroPoints.set(key, (value = constant(`zero_point_${this.zeroPoints.size}`, of)));
+    return value;
+  }
+
+  private append(op: string, name: string, inputs: Value[], output: Value, attributes?: Node['attributes']): Value {
+    this.nodes.push(new Node({ op, name, inputs, outputs: [output], ...(attributes && { attributes }) }));
+    return output;
+  }
 }
 
 /** Whether a node, a layer or a product, has a weight that can be held as bytes. */
 function hasWeight(node: Node): boolean {
   const weight = node.inputs[1]?.constant;
-  return (
-    weight?.dtype === 'float32' &&
-    weight.dims.length >= 2 &&
-    node.domain === '' &&
-    (isLayer(node) || node.op === 'MatMul')
-  );
-}
-
-/** The axis of a layer's weight that counts the channels of its result. */
-function channelAxis(node: Node): number {
-  if (node.op === 'Conv') return 0;
-  return node.op === 'Gemm' && node.int('transB', 0) === 1 ? 0 : (node.inputs[1]?.constant?.dims.length ?? 2) - 1;
+  const holdsChannels = node.domain === '' && operatorOf(node)?.channelAxis !== undefined;
+  return holdsChannels && weight?.dtype === 'float32' && weight.dims.length >= 2;
 }
 
 function constant(name: string, of: Tensor): Value {

@@ -1,33 +1,23 @@
 import { bindShape, consumersOf, type Graph, type Node, type Value } from '../graph/graph.js';
+import { operatorOf } from '../graph/operators.js';
 
 /** Which operators become whole numbers. */
 export interface SelectionOptions {
-  /** Among those that can; default all of {@link QUANTIZABLE}. */
+  /** Among those that can; default all. */
   readonly operators?: ReadonlySet<string>;
   /** Whether the first convolution or fully connected layer stays in float; default false. */
   readonly keepsFirst?: boolean;
-  /** The same of the last. */
+  /** Whether the last one does; default false. */
   readonly keepsLast?: boolean;
   /** Operators on maps that are larger, in pixels a side, stay in float; default none are. */
   readonly largestMap?: number;
 }
 
-/** Operators that ONNX Runtime's CPU provider has in whole numbers, or that only move them. */
-export const QUANTIZABLE: ReadonlySet<string> = new Set([
-  'Add',
-  'AveragePool',
-  'Conv',
-  'Gemm',
-  'GlobalAveragePool',
-  'MaxPool',
-  'Mul',
-  'Sigmoid',
-]);
-/** Activations that need no node of their own: they cut off what the range of their result does not have. */
-const CLIPPING: ReadonlySet<string> = new Set(['Clip', 'Relu']);
-
-/** Whether a node has weights. */
-export const isLayer = ({ op }: Node) => op === 'Conv' || op === 'Gemm';
+/** Whether a node has weights that ONNX Runtime's CPU provider multiplies in whole numbers. */
+export function isLayer(node: Node): boolean {
+  const operator = operatorOf(node);
+  return operator?.inWholeNumbers === true && operator.channelAxis !== undefined;
+}
 
 export interface Selection {
   /** By the names of their results. */
@@ -38,12 +28,13 @@ export interface Selection {
 
 /** The operators of `graph` that are computed in whole numbers. BatchNormalizations must be folded. */
 export function selectNodes(graph: Graph, options: SelectionOptions = {}): Selection {
-  const { operators = QUANTIZABLE, keepsFirst = false, keepsLast = false, largestMap = Infinity } = options;
+  const { operators, keepsFirst = false, keepsLast = false, largestMap = Infinity } = options;
   const layers = graph.nodes.filter(isLayer);
   const kept = new Set([keepsFirst ? layers.at(0) : undefined, keepsLast ? layers.at(-1) : undefined]);
   const nodes = new Set(
     graph.nodes.filter(
-      (node) => operators.has(node.op) && isQuantizable(node) && !kept.has(node) && sideOf(node) <= largestMap,
+      (node) =>
+        operators?.has(node.op) !== false && isQuantizable(node) && !kept.has(node) && sideOf(node) <= largestMap,
     ),
   );
   const consumers = consumersOf(graph.nodes);
@@ -56,7 +47,7 @@ export function selectNodes(graph: Graph, options: SelectionOptions = {}): Selec
 }
 
 function isQuantizable(node: Node): boolean {
-  if (node.domain !== '' || !QUANTIZABLE.has(node.op) || node.output().dtype !== 'float32') return false;
+  if (node.domain !== '' || !operatorOf(node)?.inWholeNumbers || node.output().dtype !== 'float32') return false;
   if (!isLayer(node)) return node.inputs.every((input) => input && !input.constant) && node.outputs.length === 1;
   const [x, weight, bias] = node.inputs;
   if (x?.constant || weight?.constant?.dtype !== 'float32' || (bias && bias.constant?.dims.length !== 1)) return false;
@@ -74,6 +65,6 @@ function sideOf({ inputs, outputs }: Node): number {
 function clippedOutput(node: Node, consumers: ReadonlyMap<Value, readonly Node[]>, { outputs }: Graph): Value {
   const output = node.output();
   const [reader, ...others] = consumers.get(output) ?? [];
-  const clips = reader !== undefined && others.length === 0 && CLIPPING.has(reader.op) && !outputs.includes(output);
-  return clips ? reader.output() : output;
+  const isClipped = reader && others.length === 0 && operatorOf(reader)?.cutsOff && !outputs.includes(output);
+  return isClipped ? reader.output() : output;
 }

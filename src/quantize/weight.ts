@@ -1,7 +1,7 @@
 import { elementCount, floats, type Tensor, tensor } from '../onnx/tensor.js';
 import { SMALLEST_SCALE } from './range.js';
 
-/** What an integer of 32 bits holds, with as much room left for the sum of products that the bias is added to. */
+/** The largest bias: half of what 32 bits hold, so that the sum of products that it is added to has as much room. */
 const LARGEST_BIAS = 2 ** 30;
 
 export interface QuantizedWeight {

@@ -26,7 +26,10 @@ async function computes(size: number): Promise<boolean> {
   const x = g.input('x', 'float32', [1, CHANNELS, SIDE, SIDE]);
   const w = g.input('w', 'float32', [CHANNELS, 1, SIDE, SIDE]);
   const geometry = { group: CHANNELS, kernel: [SIDE, SIDE], strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] };
-  g.output('y', depthwise(g, new Node('Conv', '', 'probe', [], [], new Map()), geometry, [x, w, undefined]));
+  g.output(
+    'y',
+    depthwise(g, new Node({ op: 'Conv', name: 'probe', inputs: [], outputs: [] }), geometry, [x, w, undefined]),
+  );
   const values = (seed: number) =>
     Float32Array.from({ length: CHANNELS * SIDE * SIDE }, (_, index) => ((index * seed) % 11) - 5);
   const [xs, ws] = [values(7), values(3)];

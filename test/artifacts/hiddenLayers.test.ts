@@ -54,10 +54,20 @@ const matmulHead = changed(({ graph }) => {
     index,
     1,
     protoOfNode(
-      new Node('MatMul', '', 'fc2', [new Value(head.input[0] ?? ''), new Value('fc2.weight')], [product], new Map()),
+      new Node({
+        op: 'MatMul',
+        name: 'fc2',
+        inputs: [new Value(head.input[0] ?? ''), new Value('fc2.weight')],
+        outputs: [product],
+      }),
     ),
     protoOfNode(
-      new Node('Add', '', 'fc2/add', [product, new Value('fc2.bias')], [new Value(head.output[0] ?? '')], new Map()),
+      new Node({
+        op: 'Add',
+        name: 'fc2/add',
+        inputs: [product, new Value('fc2.bias')],
+        outputs: [new Value(head.output[0] ?? '')],
+      }),
     ),
   );
 });

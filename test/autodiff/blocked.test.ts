@@ -43,7 +43,7 @@ async function results({ size, kernel, strides, dilations, pads, autoPad }: Case
     ...(autoPad ? [['auto_pad', { kind: 'string', value: autoPad } as const] as const] : []),
   ]);
   const y = new Value('y');
-  const node = new Node('Conv', '', 'conv', [source.x, source.w, source.b], [y], attributes);
+  const node = new Node({ op: 'Conv', name: 'conv', inputs: [source.x, source.w, source.b], outputs: [y], attributes });
   const g = new Builder(17, size_);
   const given = new Map(
     Object.values(source).map((value) => [value, g.input(value.name, 'float32', value.shape ?? [])]),

@@ -1,10 +1,10 @@
 import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { differentiate } from '../../src/autodiff/gradient.js';
-import { BLOCKED } from '../../src/graph/blocked.js';
+import { BLOCKED } from '../../src/graph/domains.js';
 import { rules } from '../../src/autodiff/registry.js';
 import { Builder } from '../../src/graph/builder.js';
-import { int } from '../../src/graph/graph.js';
+import { int, type Value } from '../../src/graph/graph.js';
 import { modelOfGraph } from '../../src/graph/proto.js';
 import { encodeModel } from '../../src/onnx/model.js';
 import { tensor } from '../../src/onnx/tensor.js';
@@ -76,14 +76,26 @@ describe('differentiate', () => {
     );
   });
 
-  it('refuses a result of which the rule knows nothing', () => {
+  it.each<[string, (g: Builder, y: Value, mean: Value) => Value]>([
+    ['beside the first', (g, y, mean) => g.add(y, mean)],
+    ['alone', (_, __, mean) => mean],
+  ])('refuses a result of which the rule knows nothing, %s', (_, lossOf) => {
     const g = new Builder(18);
     const [x, scale] = [g.input('x', 'float32', [2, 3]), g.input('scale', 'float32', [3])];
     const [y = x, mean = x] = g.ops('LayerNormalization', [x, scale], 2, {}, { name: 'norm' });
-    const loss = g.reduceSum(g.add(y, mean), undefined, false);
+    const loss = g.reduceSum(lossOf(g, y, mean), undefined, false);
     expect(() => differentiate(g, [...g.graph.nodes], loss, [x])).toThrow(
       /node "norm" \(LayerNormalization\) has a gradient for its first result only/,
     );
+  });
+
+  it('sums the gradient of what was stretched before it multiplies it', () => {
+    const g = new Builder(18);
+    const [a, b] = [g.input('a', 'float32', [2, 3]), g.input('b', 'float32', [3])];
+    const loss = g.reduceSum(g.sub(a, b), undefined, false);
+    const db = differentiate(g, [...g.graph.nodes], loss, [b]).get(b);
+    expect(db?.shape).toEqual([3]);
+    expect(db?.producer).toMatchObject({ op: 'Neg' });
   });
 
   it('names the operator that has no rule', () => {

@@ -20,7 +20,7 @@ function infer(op: string, inputs: (Shape | Tensor)[], attributes: Record<string
   const entries = Object.entries(attributes).map(
     ([name, value]) => [name, typeof value === 'number' ? int(value) : ints(value)] as const,
   );
-  const node = new Node(op, '', 'odd', values, [output], new Map(entries));
+  const node = new Node({ op, name: 'odd', inputs: values, outputs: [output], attributes: new Map(entries) });
   inferGraph({ opset: 18, inputs: values, outputs: [output], nodes: [node] });
   return showShape(output.shape);
 }
@@ -80,7 +80,15 @@ describe('what exporters write', () => {
     const x = g.input('x', 'float32', [N, 9]);
     const y = new Value('y');
     const attributes = { starts: ints([2]), ends: ints([7]), axes: ints([1]) };
-    g.graph.nodes.push(new Node('Slice', '', 'slice', [x], [y], new Map(Object.entries(attributes))));
+    g.graph.nodes.push(
+      new Node({
+        op: 'Slice',
+        name: 'slice',
+        inputs: [x],
+        outputs: [y],
+        attributes: new Map(Object.entries(attributes)),
+      }),
+    );
     g.graph.outputs.push(y);
     const proto = modelOfGraph(g.graph, 'old');
     const ends = proto.graph?.node[0]?.attribute.find(({ name }) => name === 'ends');

@@ -2,10 +2,10 @@ import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { Builder } from '../../src/graph/builder.js';
 import { canonicalize, refuseFlattenedSoftmax } from '../../src/graph/canonical.js';
+import { convGeometry } from '../../src/graph/convGeometry.js';
 import { type Attribute, int, ints, Node, text, Value } from '../../src/graph/graph.js';
 import { inferGraph } from '../../src/graph/infer.js';
 import { modelOfGraph } from '../../src/graph/proto.js';
-import { convGeometry } from '../../src/graph/shapes.js';
 import { encodeModel } from '../../src/onnx/model.js';
 import { elementCount, floatTensor } from '../../src/onnx/tensor.js';
 
@@ -89,7 +89,7 @@ describe('Upsample and the first Resize', () => {
         'float32',
         isCanonical ? undefined : [1, 1, Math.floor(5 * factor), Math.floor(5 * factor)],
       );
-      g.graph.nodes.push(new Node(op, '', 'grow', [x, scales], [y], new Map()));
+      g.graph.nodes.push(new Node({ op, name: 'grow', inputs: [x, scales], outputs: [y] }));
       g.graph.outputs.push(y);
       if (isCanonical) {
         canonicalize(g.graph);

@@ -12,7 +12,7 @@ function table(fcs: number, convs: number): LayerTable {
       return {
         kind,
         name: output.name,
-        node: new Node('Conv', '', '', [], [output], new Map()),
+        node: new Node({ op: 'Conv', name: '', inputs: [], outputs: [output] }),
         output,
         parameters: [],
       };

@@ -1,5 +1,5 @@
+import { convGeometry } from '../../graph/convGeometry.js';
 import { concreteShape } from '../../graph/graph.js';
-import { convGeometry } from '../../graph/shapes.js';
 import { accumulate, type AxisMap, transposedMaps } from '../axisMap.js';
 import type { GradientRule } from '../rule.js';
 

@@ -1,6 +1,7 @@
-import { BLOCKED, blockedConv, fromBlocked, plainWeights, toBlocked } from '../../graph/blocked.js';
+import { blockedConv, fromBlocked, plainWeights, toBlocked } from '../../graph/blocked.js';
+import type { ConvGeometry } from '../../graph/convGeometry.js';
+import { BLOCKED } from '../../graph/domains.js';
 import { concreteShape, type Value } from '../../graph/graph.js';
-import type { ConvGeometry } from '../../graph/shapes.js';
 import { elementCount } from '../../onnx/tensor.js';
 import { type Convolution, convolutionOf, largeGradient } from '../convolution.js';
 import type { GradientRule, RuleContext } from '../rule.js';

@@ -1,11 +1,11 @@
-import { concreteShape, type Value } from '../../graph/graph.js';
+import type { Value } from '../../graph/graph.js';
 import { compare, indicator } from '../piecewise.js';
 import type { GradientRule, GradientThunk, RuleContext } from '../rule.js';
 
 /** y = the largest of a, b, …  ⇒  dy goes to where it came from; where several are equal, each gets the same share. */
 export const max: GradientRule = { op: 'Max', gradients: (context) => shares(context, true) };
 
-/** y = the smallest of a, b, …  ⇒  as {@link max}. PyTorch shares out likewise. */
+/** y = the smallest of a, b, …  ⇒  dy goes to where it came from, as {@link max} says. PyTorch shares out likewise. */
 export const min: GradientRule = { op: 'Min', gradients: (context) => shares(context, false) };
 
 function shares({ node, input, output, dy, g }: RuleContext, isMax: boolean): GradientThunk[] {
@@ -18,5 +18,5 @@ function shares({ node, input, output, dy, g }: RuleContext, isMax: boolean): Gr
     const count = inputs.map(isChosen).reduce(g.add);
     return g.mul(g.div(dy, count), isChosen(x));
   };
-  return inputs.map((x, index) => () => g.unbroadcast(share(x, index), concreteShape(x)));
+  return inputs.map((x, index) => () => share(x, index));
 }

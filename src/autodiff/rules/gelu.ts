@@ -1,5 +1,5 @@
 import type { Builder } from '../../graph/builder.js';
-import { concreteShape, type Value } from '../../graph/graph.js';
+import type { Value } from '../../graph/graph.js';
 import type { GradientRule } from '../rule.js';
 import { erfSlope } from './erf.js';
 
@@ -29,7 +29,7 @@ export const fastGelu: GradientRule = {
       const bias = node.inputs[1];
       return g.mul(dy, tanhSlope(g, bias ? g.add(input(0), bias) : input(0), output()));
     };
-    return [gradient, () => g.unbroadcast(gradient(), concreteShape(input(1)))];
+    return [gradient, gradient];
   },
 };
 

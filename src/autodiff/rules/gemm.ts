@@ -1,7 +1,7 @@
-import { concreteShape, type Value } from '../../graph/graph.js';
-import type { GradientRule } from '../rule.js';
+import type { Value } from '../../graph/graph.js';
+import { type GradientRule, scaled } from '../rule.js';
 
-/** y = α·A·B + β·C, with A and B transposed or not  ⇒  dA = α·dy·Bᵀ, dB = α·Aᵀ·dy, dC = β·dy summed to C's shape. */
+/** y = α·A·B + β·C, with A and B transposed or not  ⇒  dA = α·dy·Bᵀ, dB = α·Aᵀ·dy, dC = β·dy. */
 export const gemm: GradientRule = {
   op: 'Gemm',
   gradients: ({ node, input, dy, g }) => {
@@ -13,10 +13,7 @@ export const gemm: GradientRule = {
     return [
       () => (transA ? times(input(1), transB, dy, true) : times(dy, false, input(1), !transB)),
       () => (transB ? times(dy, true, input(0), transA) : times(input(0), !transA, dy, false)),
-      () => {
-        const dc = g.unbroadcast(dy, concreteShape(input(2)));
-        return beta === 1 ? dc : g.mul(dc, g.scalar(beta));
-      },
+      () => scaled(dy, beta),
     ];
   },
 };

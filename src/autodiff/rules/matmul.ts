@@ -17,23 +17,19 @@ export const matmul: GradientRule = {
     ];
     const [rows = 1, inner = 1] = left.slice(-2);
     const columns = right.at(-1) ?? 1;
-    const [a, b] = [() => g.reshape(input(0), left), () => g.reshape(input(1), right)];
     if (right.length === 2) {
       const all = elementCount(left) / inner;
       const dyRows = () => g.reshape(dy, [all, columns]);
       return [
-        () => g.reshape(g.gemm(dyRows(), b(), { transB: true }), aShape),
+        () => g.reshape(g.gemm(dyRows(), g.reshape(input(1), right), { transB: true }), aShape),
         () => g.reshape(g.gemm(g.reshape(input(0), [all, inner]), dyRows(), { transA: true }), bShape),
       ];
     }
-    const lead = concreteShape(dy).slice(
-      0,
-      (aShape.length === 1 ? 0 : -1) + (bShape.length === 1 ? 0 : -1) || undefined,
-    );
+    const lead = concreteShape(dy).slice(0, aShape.length === 1 ? -1 : -2);
     const dyMatrix = () => g.reshape(dy, [...lead, rows, columns]);
     return [
-      () => g.reshape(g.unbroadcast(g.matmul(dyMatrix(), swapLast(g, b())), left), aShape),
-      () => g.reshape(g.unbroadcast(g.matmul(swapLast(g, a()), dyMatrix()), right), bShape),
+      () => g.matmul(dyMatrix(), swapLast(g, input(1))),
+      () => g.matmul(swapLast(g, g.reshape(input(0), left)), dyMatrix()),
     ];
   },
 };

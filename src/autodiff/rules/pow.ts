@@ -1,5 +1,5 @@
 import type { Builder } from '../../graph/builder.js';
-import { concreteShape, type Value } from '../../graph/graph.js';
+import type { Value } from '../../graph/graph.js';
 import { dtypeCode, toNumbers } from '../../onnx/tensor.js';
 import { clip } from '../piecewise.js';
 import type { GradientRule } from '../rule.js';
@@ -11,11 +11,8 @@ import type { GradientRule } from '../rule.js';
 export const pow: GradientRule = {
   op: 'Pow',
   gradients: ({ input, output, dy, g }) => [
-    () => g.unbroadcast(g.mul(dy, slope(g, input(0), input(1))), concreteShape(input(0))),
-    () => {
-      const logarithm = g.log(clip(g, input(0), SMALLEST));
-      return g.unbroadcast(g.mul(dy, g.mul(output(), logarithm)), concreteShape(input(1)));
-    },
+    () => g.mul(dy, slope(g, input(0), input(1))),
+    () => g.mul(dy, g.mul(output(), g.log(clip(g, input(0), SMALLEST)))),
   ],
 };
 

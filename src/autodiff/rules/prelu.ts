@@ -1,4 +1,3 @@
-import { concreteShape } from '../../graph/graph.js';
 import { clip, step } from '../piecewise.js';
 import type { GradientRule } from '../rule.js';
 
@@ -10,6 +9,6 @@ export const prelu: GradientRule = {
       const [x, slope] = [input(0), input(1)];
       return g.mul(dy, g.add(slope, g.mul(step(g, x, 0, 1), g.sub(g.scalar(1), slope))));
     },
-    () => g.unbroadcast(g.mul(dy, clip(g, input(0), undefined, 0)), concreteShape(input(1))),
+    () => g.mul(dy, clip(g, input(0), undefined, 0)),
   ],
 };

@@ -1,4 +1,5 @@
-import { BLOCKED, fromBlocked, toBlocked } from '../../graph/blocked.js';
+import { fromBlocked, toBlocked } from '../../graph/blocked.js';
+import { BLOCKED } from '../../graph/domains.js';
 import { concreteShape } from '../../graph/graph.js';
 import type { GradientRule } from '../rule.js';
 

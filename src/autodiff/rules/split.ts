@@ -4,8 +4,7 @@ import type { GradientRule } from '../rule.js';
 /** [y₀, y₁, …] = parts of x along an axis  ⇒  dx = their gradients, joined; a part that the loss does not need gives zeros. */
 export const split: GradientRule = {
   op: 'Split',
-  ofAllOutputs: true,
-  gradients: ({ node, input, output, dOutputs, g }) => [
+  gradientsOfAll: ({ node, input, output, dOutputs, g }) => [
     () => {
       const rank = concreteShape(input(0)).length;
       const parts = node.outputs.map(

@@ -1,4 +1,3 @@
-import { concreteShape } from '../../graph/graph.js';
 import { indicator } from '../piecewise.js';
 import type { GradientRule } from '../rule.js';
 
@@ -7,7 +6,7 @@ export const where: GradientRule = {
   op: 'Where',
   gradients: ({ input, dy, g }) => [
     undefined,
-    () => g.unbroadcast(g.mul(dy, indicator(g, input(0))), concreteShape(input(1))),
-    () => g.unbroadcast(g.mul(dy, indicator(g, g.op('Not', [input(0)]))), concreteShape(input(2))),
+    () => g.mul(dy, indicator(g, input(0))),
+    () => g.mul(dy, indicator(g, g.op('Not', [input(0)]))),
   ],
 };

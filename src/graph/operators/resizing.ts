@@ -1,10 +1,47 @@
-import { type Dim, describe, type Node, type Shape } from './graph.js';
+import { UserError } from '../../errors.js';
+import { toNumbers } from '../../onnx/tensor.js';
+import { type Dim, describe, type Node, type Shape, text } from '../graph.js';
+import type { Operator } from './operator.js';
+
+export const resize: Operator = {
+  op: 'Resize',
+  shape: ({ node, shape, numbers }) => {
+    const scales = node.inputs[2]?.constant;
+    const sizes = node.inputs[3] && numbers(3);
+    return resizedShape(node, shape(0), scales && scales.data.length > 0 ? toNumbers(scales) : undefined, sizes);
+  },
+  upgrade: (node, from) => {
+    if (from < 11) fromAsymmetric(node);
+    // Before operator set 13, scales were given also where sizes were, and then empty.
+    node.inputs = node.inputs.map((input, index) => (index > 0 && input?.shape?.[0] === 0 ? undefined : input));
+  },
+};
+
+/**
+ * Before operator set 11, Resize took its scales as its second input, and counted pixels from the first one's edge.
+ * @throws UserError `unsupported-operator` where scales that decide how to round are computed.
+ */
+function fromAsymmetric(node: Node): void {
+  const scales = node.inputs[1];
+  node.inputs = [node.inputs[0], undefined, scales];
+  node.setAttribute('coordinate_transformation_mode', text('asymmetric'));
+  if (node.string('mode', 'nearest') !== 'nearest') return;
+  if (!scales?.constant) {
+    throw new UserError(
+      'unsupported-operator',
+      `${describe(node)} computes its scales, which before operator set 11 decide how it rounds; export the model with a later one`,
+    );
+  }
+  // ONNX Runtime's reading of "nearest" in those sets: an image that becomes smaller rounds up.
+  const shrinks = toNumbers(scales.constant).some((scale) => scale < 1);
+  node.setAttribute('nearest_mode', text(shrinks ? 'ceil' : 'floor'));
+}
 
 /**
  * The shape that a Resize gives. `scales` and `sizes` count for the axes of the attribute `axes`, or for all; the batch may
  * only be kept.
  */
-export function resizedShape(
+function resizedShape(
   node: Node,
   from: Shape,
   scales: readonly number[] | undefined,
