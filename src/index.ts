@@ -104,15 +104,14 @@ export type { RunResult } from './bench/runResult.js';
 export { type Forecast, type SuiteEvent, SuiteSession, type SuiteSessionOptions } from './bench/runSuite.js';
 export {
   type CacheState,
-  type PaperFigures,
-  readSuite,
   type Suite,
   type SuiteData,
   type SuiteModel,
-  type SuiteOptions,
   type SuiteRow,
   type TrainSettings,
 } from './bench/suite.js';
+export { readSuite, type SuiteOptions } from './bench/suiteFile/readSuite.js';
+export type { PaperFigures } from './bench/suiteFile/suiteSchema.js';
 export { writeSuiteReport } from './bench/suiteReport.js';
 export type { RunOutcome, SuiteResults } from './bench/suiteResults.js';
 export type { SuiteRun } from './bench/suiteRuns.js';

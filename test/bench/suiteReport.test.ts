@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { RunResult } from '../../src/bench/runResult.js';
-import { readSuite } from '../../src/bench/suite.js';
+import { readSuite } from '../../src/bench/suiteFile/readSuite.js';
 import { writeSuiteReport } from '../../src/bench/suiteReport.js';
 import { runsOf } from '../../src/bench/suiteRuns.js';
 

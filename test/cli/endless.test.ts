@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { readManifest } from '../../src/artifacts/load.js';
 import { readRuns } from '../../src/bench/comparedRun.js';
 import { Records } from '../../src/bench/records.js';
-import { readSuite } from '../../src/bench/suite.js';
+import { readSuite } from '../../src/bench/suiteFile/readSuite.js';
 import { readConfig } from '../../src/cli/config.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { readPhoto } from '../../src/data/readPhoto.js';

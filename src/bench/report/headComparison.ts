@@ -1,7 +1,8 @@
 import { type Markup, markup } from '../../markup.js';
 import { reached } from '../runResult.js';
 import { meanOf } from '../statistics.js';
-import type { PaperFigures, SuiteRow } from '../suite.js';
+import type { SuiteRow } from '../suite.js';
+import type { PaperFigures } from '../suiteFile/suiteSchema.js';
 import { type Cell, type Quantity, quantityCalled, valuesOf } from '../suiteResults.js';
 import { dataTable, numberCell, percent } from './dataTable.js';
 import { halfInterval, meanWithInterval, type ReportedSuite } from './reportedSuite.js';

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { readSuite, type SuiteOptions, type TrainSettings } from '../../src/bench/suite.js';
-import { chosenRuns, runsOf } from '../../src/bench/suiteRuns.js';
-import { UserError } from '../../src/errors.js';
-import { SMALL_CNN } from '../models.js';
+import type { TrainSettings } from '../../../src/bench/suite.js';
+import { readSuite, type SuiteOptions } from '../../../src/bench/suiteFile/readSuite.js';
+import { chosenRuns, runsOf } from '../../../src/bench/suiteRuns.js';
+import { UserError } from '../../../src/errors.js';
+import { SMALL_CNN } from '../../models.js';
 
 const known = { settings: ['epochs', 'batch', 'limit', 'nesterov', 'seed'], switches: ['nesterov'] };
 
@@ -142,7 +143,7 @@ rows: [{ model: cnn, data: pets, train: { limit: 4 } }]
 });
 
 it('reads the suite that docs/bench.md shows', () => {
-  const page = readFileSync(new URL('../../docs/bench.md', import.meta.url), 'utf8');
+  const page = readFileSync(new URL('../../../docs/bench.md', import.meta.url), 'utf8');
   const shown = /```yaml\n([^]*?)```/.exec(page)?.[1] ?? '';
   const { rows } = read(shown, { settings: ['epochs', 'batch', 'flip', 'views', 'size'], switches: [] });
   expect(rows.map(({ name }) => name)).toEqual([
@@ -155,7 +156,7 @@ it('reads the suite that docs/bench.md shows', () => {
 
 describe('a suite that comes with ort-tl', () => {
   it.each(['quick', 'paper', 'scale'])('%s can be read', (name) => {
-    const file = fileURLToPath(new URL(`../../bench/${name}.yaml`, import.meta.url));
+    const file = fileURLToPath(new URL(`../../../bench/${name}.yaml`, import.meta.url));
     expect(existsSync(file)).toBe(true);
     const settings = ['epochs', 'batch', 'limit', 'val-limit', 'size'];
     const { rows } = readSuite(file, { settings, switches: [] });
