@@ -101,7 +101,6 @@ export { comparisonPage, type ComparisonTable } from './bench/comparisonPage.js'
 export { type Machine, describeMachine } from './bench/machine.js';
 export { modelPath } from './bench/models.js';
 export type { RunResult } from './bench/runResult.js';
-export { type Forecast, type SuiteEvent, SuiteSession, type SuiteSessionOptions } from './bench/runSuite.js';
 export {
   type CacheState,
   type Suite,
@@ -112,9 +111,11 @@ export {
 } from './bench/suite.js';
 export { readSuite, type SuiteOptions } from './bench/suiteFile/readSuite.js';
 export type { PaperFigures } from './bench/suiteFile/suiteSchema.js';
+export type { Forecast, SuiteEvent } from './bench/suiteEvents.js';
 export { writeSuiteReport } from './bench/suiteReport.js';
 export type { RunOutcome, SuiteResults } from './bench/suiteResults.js';
 export type { SuiteRun } from './bench/suiteRuns.js';
+export { SuiteSession, type SuiteSessionOptions } from './bench/suiteSession.js';
 
 // The machine.
 export { decoderVersion, sharpVersion } from './data/decode.js';
