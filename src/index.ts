@@ -119,7 +119,8 @@ export { SuiteSession, type SuiteSessionOptions } from './bench/suiteSession.js'
 
 // The machine.
 export { decoderVersion, sharpVersion } from './data/decode.js';
-export { type Measurement, measureCommand, type MeasureOptions } from './bench/measureCommand.js';
+export type { Measurement, MeasureOptions } from './bench/command/measurement.js';
+export { measureCommand } from './bench/measureCommand.js';
 export { type Spread, spreadOf } from './bench/statistics.js';
 export {
   type EnergyChoice,
