@@ -4,12 +4,8 @@ export { inspect, type InspectOptions, type InspectReport, type LayerReport } fr
 export { type Artifacts, loadArtifacts, readManifest } from './artifacts/load.js';
 export { checkArtifactsPlace } from './artifacts/place.js';
 export type { Manifest, Preprocessing } from './artifacts/manifest.js';
-export {
-  compileOnDevice,
-  type OnDeviceArtifacts,
-  readOnDeviceCheckpoint,
-  writeOnDeviceArtifacts,
-} from './artifacts/onDevice.js';
+export { compileOnDevice, type OnDeviceArtifacts } from './artifacts/onDevice.js';
+export { readOnDeviceCheckpoint, writeOnDeviceArtifacts } from './artifacts/onDeviceFiles.js';
 export { type PreprocessingOptions, type Preset, PRESETS } from './artifacts/preprocessing.js';
 export { checkStepOptions, type StepOptions } from './artifacts/stepOptions.js';
 export { type TunedManifest, tunedModel } from './artifacts/tunedModel.js';
