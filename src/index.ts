@@ -6,12 +6,8 @@ export { inspect, type InspectOptions, type InspectReport, type LayerReport } fr
 export { type Artifacts, loadArtifacts, readManifest } from './artifacts/load.js';
 export { checkArtifactsPlace } from './artifacts/artifactsPlace.js';
 export type { Manifest, Preprocessing } from './artifacts/manifest.js';
-export {
-  compileOnDevice,
-  type OnDeviceArtifacts,
-  readOnDeviceCheckpoint,
-  writeOnDeviceArtifacts,
-} from './artifacts/onDevice.js';
+export { compileOnDevice, type OnDeviceArtifacts } from './artifacts/onDevice.js';
+export { readOnDeviceCheckpoint, writeOnDeviceArtifacts } from './artifacts/onDeviceFiles.js';
 export { type PreprocessingOptions, type Preset, PRESETS } from './artifacts/preprocessing.js';
 export { type TunedManifest, tunedModel } from './artifacts/tunedModel.js';
 export { filesOf, type ModelFile, readModel, writeModel } from './onnx/model.js';
@@ -99,25 +95,27 @@ export { comparisonPage, type ComparisonTable } from './bench/comparisonPage.js'
 export { type Machine, describeMachine } from './bench/machine.js';
 export { modelPath } from './bench/models.js';
 export type { RunResult } from './bench/runResult.js';
-export { type Forecast, type SuiteEvent, SuiteSession, type SuiteSessionOptions } from './bench/runSuite.js';
 export {
   type CacheState,
-  type PaperFigures,
-  readSuite,
   type Suite,
   type SuiteData,
   type SuiteModel,
-  type SuiteOptions,
   type SuiteRow,
   type TrainSettings,
 } from './bench/suite.js';
+export { readSuite } from './bench/suiteFile/readSuite.js';
+export type { OtherPlaces } from './bench/suiteFile/suiteRows.js';
+export type { PaperFigures } from './bench/suiteFile/suiteSchema.js';
+export type { Forecast, SuiteEvent } from './bench/suiteEvents.js';
 export { writeSuiteReport } from './bench/suiteReport.js';
 export type { RunOutcome, SuiteResults } from './bench/suiteResults.js';
 export type { SuiteRun } from './bench/suiteRuns.js';
+export { SuiteSession, type SuiteSessionOptions } from './bench/suiteSession.js';
 
 // The machine.
 export { decoderVersion, sharpVersion } from './data/decode.js';
-export { type Measurement, measureCommand, type MeasureOptions } from './bench/measureCommand.js';
+export type { Measurement, MeasureOptions } from './bench/command/measurement.js';
+export { measureCommand } from './bench/measureCommand.js';
 export { type Spread, spreadOf } from './bench/statistics.js';
 export {
   type EnergyChoice,

@@ -7,7 +7,7 @@ import { filesOf, type ModelFile } from '../onnx/model.js';
 import { FILES } from './artifactFiles.js';
 import { readManifest } from './load.js';
 import type { Manifest } from './manifest.js';
-import { ON_DEVICE_FILES } from './onDevice.js';
+import { ON_DEVICE_FILES } from './onDeviceFiles.js';
 
 /**
  * Looks whether artifacts may be written into `folder`: those that lie there are replaced, nothing else.

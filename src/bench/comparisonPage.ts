@@ -1,5 +1,6 @@
 import { type ChartSpec, drawChart } from '../figures/chart.js';
-import { escapeHtml, htmlPage } from '../figures/page.js';
+import { htmlPage } from '../figures/page.js';
+import { inLines, type Markup, markup, trusted } from '../markup.js';
 import type { ComparedEpoch } from './comparedRun.js';
 import type { Comparison, RunGroup } from './comparison.js';
 import { meanOf } from './statistics.js';
@@ -17,13 +18,13 @@ export async function comparisonPage({ groups }: Comparison, tables: readonly Co
     ['valLoss', 'validation loss', '~g'],
     ['trainLoss', 'training loss', '~g'],
   ] as const;
-  const figures: string[] = [];
+  const figures: Markup[] = [];
   for (const [field, title, format] of curves) {
     const svg = await drawChart(curveOf(groups, field, title, format), { standalone: false });
-    figures.push(`<figure>${svg}</figure>`);
+    figures.push(markup`<figure>${trusted(svg)}</figure>`);
   }
-  const sections = tables.map(({ title, rows }) => `<h2>${escapeHtml(title)}</h2>\n${htmlTable(rows)}`);
-  return htmlPage('Runs compared', [...figures, ...sections].join('\n'));
+  const sections = tables.map(({ title, rows }) => markup`<h2>${title}</h2>\n${htmlTable(rows)}`);
+  return htmlPage('Runs compared', inLines([...figures, ...sections]));
 }
 
 function curveOf(
@@ -63,8 +64,8 @@ function curveOf(
   };
 }
 
-function htmlTable([headings = [], ...rows]: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[], tag: 'th' | 'td') =>
-    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
-  return `<table>\n${[line(headings, 'th'), ...rows.map((row) => line(row, 'td'))].join('\n')}\n</table>`;
+function htmlTable([headings = [], ...rows]: readonly (readonly string[])[]): Markup {
+  const first = markup`<tr>${headings.map((cell) => markup`<th>${cell}</th>`)}</tr>`;
+  const others = rows.map((row) => markup`<tr>${row.map((cell) => markup`<td>${cell}</td>`)}</tr>`);
+  return markup`<table>\n${inLines([first, ...others])}\n</table>`;
 }

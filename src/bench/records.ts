@@ -54,7 +54,7 @@ export class Records {
     // The very first one may have been cut off.
     const isBegun = others.length === 0 && first.startsWith(BEGINNING.slice(0, first.length));
     if (!isBegun && !found.some((line) => recordOf(line)))
-      throw new UserError('foreign-files', `${path} holds no measurements of ort-tl; choose another file (--out)`);
+      throw new UserError('foreign-files', `${path} holds no measurements of ort-tl; choose another file (‹out›)`);
     if (fresh) rmSync(path, { force: true });
     const lines = fresh ? [] : found;
     const records = lines.flatMap((line) => recordOf(line) ?? []);
@@ -126,7 +126,7 @@ function readRecords(path: string): string {
   try {
     return readRegularFileSync(path, MOST_BYTES.record).toString('utf8');
   } catch (cause) {
-    throw new UserError('bad-suite', `cannot read ${path}: ${fileReason(cause)}; choose another folder (--out)`, {
+    throw new UserError('bad-suite', `cannot read ${path}: ${fileReason(cause)}; choose another folder (‹out›)`, {
       cause,
     });
   }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { MOST_BYTES, readRegularFileSync } from '../files.js';
-import type { Measurement } from './measureCommand.js';
+import type { Measurement } from './command/measurement.js';
 
 const energySchema = z.object({
   sources: z.array(z.string()),

@@ -1,7 +1,5 @@
 import { join } from 'node:path';
 import {
-  type CalibrationMethod,
-  calibrationMethods,
   checkWebFolder,
   type Dataset,
   encodeDelta,
@@ -14,14 +12,10 @@ import {
   type ModelFile,
   type Parity,
   openDataset,
-  type Precision,
-  precisions,
-  machineSettings,
+  resultOf,
   readLearned,
   readModel,
-  resultOf,
   runFilesIn,
-  settleFlags,
   UserError,
   webFolder,
   whileLocked,
@@ -29,128 +23,30 @@ import {
   writeFilesAtomically,
 } from '../index.js';
 import { checkApart, checkPlace } from '../files.js';
-import { number, shared, wholeNumber } from './options.js';
+import {
+  type Arguments,
+  COMPARISON_FLAGS,
+  inferenceOptions,
+  leastAgreement,
+  MODEL_FLAGS,
+  PLACE_FLAGS,
+} from './exportFlags.js';
+import { shared } from './options.js';
 import { showBytes, showPercent, Terminal } from './terminal.js';
 import { warnOfPhotos } from './report.js';
 import { beginningOfRun } from './runArguments.js';
 import type { Verb } from './verb.js';
 
-interface Arguments {
-  run: string;
-  format: 'onnx' | 'ort' | 'web';
-  delta: boolean;
-  precision: Precision;
-  opset: number | undefined;
-  preprocessing: 'apart' | 'baked';
-  softmax: boolean;
-  batch: string;
-  'calibration-data': string | undefined;
-  calibration: CalibrationMethod;
-  'calibration-photos': number;
-  'keep-float': string | undefined;
-  'reduce-range': boolean | undefined;
-  data: string | undefined;
-  verify: number;
-  'min-agreement': number | undefined;
-  threads: number;
-  model: string | undefined;
-  out: string;
-  json: boolean;
-  quiet: boolean;
-}
-
 /** Flags that have a meaning for a delta. */
 const OF_DELTAS: ReadonlySet<string> = new Set(['debug', 'delta', 'json', 'model', 'out', 'quiet']);
-const DYNAMIC = 'dynamic';
-/** Images at once that any memory holds. */
-const LARGEST_BATCH = 4096;
 
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
       .positional('run', { type: 'string', demandOption: true, describe: 'folder that ort-tl train wrote' })
-      .option('format', {
-        choices: ['onnx', 'ort', 'web'] as const,
-        default: 'onnx' as const,
-        describe:
-          "what is written: an ONNX model, one in ONNX Runtime's own format, or a folder with a page that runs it",
-      })
-      .option('precision', {
-        choices: precisions,
-        default: 'fp32' as const,
-        describe: 'numbers of weights and activations; int8 is calibrated on training photos of the run',
-      })
-      .option('opset', {
-        type: 'number',
-        requiresArg: true,
-        describe: 'operator set (default: of the pretrained model)',
-      })
-      .option('preprocessing', {
-        choices: ['apart', 'baked'] as const,
-        default: 'apart' as const,
-        describe:
-          'baked: the model takes uint8 photos [N, H, W, 3] of any size, and resizes, crops and normalizes them',
-      })
-      .option('softmax', { type: 'boolean', default: false, describe: 'give probabilities in place of logits' })
-      .option('batch', {
-        type: 'string',
-        default: DYNAMIC,
-        requiresArg: true,
-        describe: 'images that the model takes at once, or dynamic',
-      })
-      .option('calibration', {
-        choices: calibrationMethods,
-        default: 'percentile' as const,
-        describe: 'int8: how the ranges of activations are found',
-      })
-      .option('calibration-data', {
-        type: 'string',
-        requiresArg: true,
-        describe: 'int8: photos for it, a folder (default: training photos of the run)',
-      })
-      .option('calibration-photos', { type: 'number', default: 512, requiresArg: true, describe: 'int8: how many' })
-      .option('keep-float', {
-        type: 'string',
-        requiresArg: true,
-        describe: 'int8: layers that are computed in float: first, last, or first,last',
-      })
-      .option('reduce-range', {
-        type: 'boolean',
-        describe: 'int8: weights of 7 bits, for x86 processors without VNNI (default: as this machine needs)',
-      })
-      .option('data', {
-        type: 'string',
-        requiresArg: true,
-        describe: 'the photos of the run (default: where the run found them)',
-      })
-      .option('verify', {
-        type: 'number',
-        default: 256,
-        requiresArg: true,
-        describe: 'photos that the model is compared on with the one that was trained, at most',
-      })
-      .option('min-agreement', {
-        type: 'number',
-        requiresArg: true,
-        describe: 'percent of them that both must give the same class; else nothing is written',
-      })
-      .option('threads', { type: 'number', default: 0, requiresArg: true, describe: 'of ONNX Runtime; 0: all cores' })
-      .option('delta', {
-        type: 'boolean',
-        default: false,
-        describe: 'only what changed, for ort-tl apply to patch the pretrained model with',
-      })
-      .option('model', {
-        ...shared.model,
-        demandOption: false,
-        describe: 'the pretrained model that the run began with (default: where the run found it)',
-      })
-      .option('out', {
-        type: 'string',
-        demandOption: true,
-        requiresArg: true,
-        describe: 'the file to write, or the folder',
-      })
+      .options(MODEL_FLAGS)
+      .options(COMPARISON_FLAGS)
+      .options(PLACE_FLAGS)
       .option('json', shared.json)
       .option('quiet', shared.quiet)
       .example('$0 export runs/first --out tuned.onnx', 'the best epoch as a model, float32')
@@ -163,80 +59,65 @@ export const verb: Verb<Arguments> = {
       .example('$0 export runs/first --delta --out tuned.delta', 'what to send to whoever has the pretrained model'),
   handler: async (args) => {
     const terminal = new Terminal(args);
-    const least =
-      args['min-agreement'] === undefined
-        ? undefined
-        : number('min-agreement', args['min-agreement'], 'percent from 0 to 100', (each) => each >= 0 && each <= 100) /
-          100;
+    const least = leastAgreement(args);
     const given = inferenceOptions(args);
-    await checkPlace(args.out, args.format === 'web' ? 'folder' : 'file');
+    const place = args.format === 'web' ? 'folder' : 'file';
+    await checkPlace(args.out, place);
     if (args.format === 'web') checkWebFolder(args.out);
     const learned = readLearned(args.run);
-    const settings = beginningOfRun(args.run);
-    const path = args.model ?? settings.model;
-    if (path === undefined)
-      throw new UserError('bad-arguments', `${args.run} does not say which model it began with; name it (--model)`);
-    const source = readModel(path);
+    const beginning = beginningOfRun(args.run);
+    const source = readModel(pretrainedModel(args, beginning));
     const inputs = [...filesOf(source), ...runFilesIn(args.run).map((name) => join(args.run, name))];
-    await checkPlace(args.out, args.format === 'web' ? 'folder' : 'file', inputs);
-    const data = args.data ?? settings.data;
+    await checkPlace(args.out, place, inputs);
+    const data = args.data ?? beginning.data;
     if (args.format === 'web' && data !== undefined) checkApart(args.out, data);
     if (args.delta) {
       refuseBesideDelta();
       await writeDelta(terminal, args, source, learned);
       return;
     }
-    const exported = await report(terminal, source, learned, {
-      ...given,
-      ...(await photosOf(terminal, args, settings)),
-    });
-    const { parity } = exported;
-    const told = { format: args.format, precision: args.precision, ...parity, calibration: exported.calibration };
-    const refused = refusalOf(parity, least);
-    if (refused !== undefined) {
-      terminal.warn(`ort-tl: ${refused}; nothing is written`);
-      terminal.json({ out: null, ...told });
-      process.exitCode = 1;
-      return;
-    }
-    if (args.format === 'web') {
-      const { classes: labels, preprocessing } = learned.manifest;
-      const files = await webFolder(args.out, exported, { ...given, labels, preprocessing });
-      await whileLocked(args.out, 'exporting a page', () => writeFilesAtomically(files));
-    } else await writeFileAtomically(args.out, exported.bytes);
-    terminal.result(`${args.out}: ${comparisonOf(parity)}`);
-    terminal.json({ out: args.out, base: learned.manifest.source, ...told });
+    const options = { ...given, ...(await photosOf(terminal, args, beginning)) };
+    const exported = await report(terminal, source, learned, options);
+    await writeUnlessRefused(terminal, args, learned, { exported, given, least });
   },
 };
 
-function inferenceOptions(args: Arguments): ExportOptions {
-  const optional: { -readonly [Key in keyof ExportOptions]?: ExportOptions[Key] } = {};
-  if (args.opset !== undefined) optional.opset = wholeNumber('opset', args.opset, 9, 99);
-  if (args.batch !== DYNAMIC) optional.batch = batchOf(args.batch);
-  if (args['keep-float'] !== undefined) optional.keepFloat = keptLayers(args['keep-float']);
-  if (args['reduce-range'] !== undefined) optional.reducesRange = args['reduce-range'];
-  return {
-    ...optional,
-    precision: args.precision,
-    format: args.format === 'ort' ? 'ort' : 'onnx',
-    bakesPreprocessing: args.preprocessing === 'baked',
-    softmax: args.softmax,
-    calibration: {
-      method: args.calibration,
-      photos: wholeNumber('calibration-photos', args['calibration-photos'], 1),
-    },
-    verify: wholeNumber('verify', args.verify, 1),
-    threads: settleFlags({ threads: machineSettings.threads }, { ...args }).threads,
-  };
+/** @throws UserError `bad-arguments` where nobody says which model the run began with. */
+function pretrainedModel({ model, run }: Arguments, beginning: ReturnType<typeof beginningOfRun>): string {
+  const path = model ?? beginning.model;
+  if (path !== undefined) return path;
+  throw new UserError('bad-arguments', `${run} does not say which model it began with; name it (--model)`);
 }
 
-function batchOf(value: string): number {
-  const batch = Number(value);
-  if (Number.isSafeInteger(batch) && batch >= 1 && batch <= LARGEST_BATCH) return batch;
-  throw new UserError(
-    'bad-arguments',
-    `expected ${DYNAMIC} or a whole number from 1 to ${LARGEST_BATCH}, got \`${value}\` (--batch)`,
-  );
+interface Exported {
+  readonly exported: ExportedModel;
+  readonly given: ExportOptions;
+  /** The share of photos on which both models must agree, if one was asked for. */
+  readonly least: number | undefined;
+}
+
+async function writeUnlessRefused(
+  terminal: Terminal,
+  args: Arguments,
+  learned: Learned,
+  { exported, given, least }: Exported,
+): Promise<void> {
+  const { parity } = exported;
+  const told = { format: args.format, precision: args.precision, ...parity, calibration: exported.calibration };
+  const refused = refusalOf(parity, least);
+  if (refused !== undefined) {
+    terminal.warn(`ort-tl: ${refused}; nothing is written`);
+    terminal.json({ out: null, ...told });
+    process.exitCode = 1;
+    return;
+  }
+  if (args.format === 'web') {
+    const { classes: labels, preprocessing } = learned.manifest;
+    const files = await webFolder(args.out, exported, { ...given, labels, preprocessing });
+    await whileLocked(args.out, 'exporting a page', () => writeFilesAtomically(files));
+  } else await writeFileAtomically(args.out, exported.bytes);
+  terminal.result(`${args.out}: ${comparisonOf(parity)}`);
+  terminal.json({ out: args.out, base: learned.manifest.source, ...told });
 }
 
 /** @throws UserError `bad-arguments` for flags that say how a model is to be, beside one that asks for no model. */
@@ -245,13 +126,6 @@ function refuseBesideDelta(): void {
   const alien = flags.find((flag) => !OF_DELTAS.has(flag));
   if (alien !== undefined)
     throw new UserError('bad-arguments', `a delta holds what was trained, as it was trained; leave out --${alien}`);
-}
-
-function keptLayers(value: string): ('first' | 'last')[] {
-  return value.split(',').map((word) => {
-    if (word === 'first' || word === 'last') return word;
-    throw new UserError('bad-arguments', `expected first, last or first,last, got \`${value}\` (--keep-float)`);
-  });
 }
 
 /** The run's photos, and those that are to calibrate; without the first, the second will have to do. */

@@ -17,7 +17,6 @@ import {
   type TrainFlags,
   trainFlagSettings,
   type TrainOptions,
-  type TrainSettings,
   UserError,
   writeFileAtomically,
 } from '../index.js';
@@ -219,11 +218,6 @@ function choosePolicy(
     checkRunFolder(out, { overwrite });
   }
   return meterFor(undefined).then((meter) => reportRecommendation(terminal, { ...options, ...meter }));
-}
-
-/** Reads settings as a training would, as far as it can without photos. @throws UserError for what makes no sense. */
-export function checkSettings(settings: TrainSettings): void {
-  readTrainFlags(settings);
 }
 
 /** 20261125-091500, in local time. */

@@ -1,3 +1,4 @@
+import { type Markup, markup } from '../markup.js';
 import type { Random } from '../random.js';
 
 /** Paints of one shape, as SVG writes them. */
@@ -15,7 +16,7 @@ export interface Shape {
   readonly kind: 'figure' | 'texture';
   /** Degrees by which an example may be turned either way. */
   readonly turn: number;
-  draw(random: Random, paints: Paints): string;
+  draw(random: Random, paints: Paints): Markup;
 }
 
 type Point = readonly [x: number, y: number];
@@ -46,10 +47,13 @@ export const pretrainShapes: Readonly<Record<string, Shape>> = {
   ),
   crescent: figure(180, (random, { main }) => {
     const inner = round(random.between(1.02, 1.25));
-    return `<path d="M0,-1 A1,1 0 1 0 0,1 A${inner},${inner} 0 0 1 0,-1z" fill="${main}" transform="translate(.4)"/>`;
+    return markup`<path d="M0,-1 A1,1 0 1 0 0,1 A${inner},${inner} 0 0 1 0,-1z" fill="${main}" transform="translate(.4)"/>`;
   }),
   cross: figure(45, (random, { main }) => stroke('M-1,0 H1 M0,-1 V1', main, random.between(0.3, 0.6))),
-  disc: figure(180, (random, { main }) => `<ellipse rx="1" ry="${round(random.between(0.75, 1))}" fill="${main}"/>`),
+  disc: figure(
+    180,
+    (random, { main }) => markup`<ellipse rx="1" ry="${round(random.between(0.75, 1))}" fill="${main}"/>`,
+  ),
   dots: texture(45, dots),
   grid: texture(45, (random, { main }) => {
     const step = random.between(0.4, 0.7);
@@ -59,7 +63,7 @@ export const pretrainShapes: Readonly<Record<string, Shape>> = {
   hexagon: figure(180, (_, { main }) => polygon(regular(6), main)),
   ring: figure(180, (random, { main }) => {
     const width = random.between(0.15, 0.45);
-    return `<circle r="${round(1 - width / 2)}" fill="none" stroke="${main}" stroke-width="${round(width)}"/>`;
+    return markup`<circle r="${round(1 - width / 2)}" fill="none" stroke="${main}" stroke-width="${round(width)}"/>`;
   }),
   spiral: figure(180, (random, { main }) => {
     const turns = random.between(2, 3.2);
@@ -93,7 +97,7 @@ export const demoShapes: Readonly<Record<string, Shape>> = {
   boat: figure(20, (random, { main, accent }) => {
     const deck = round(random.between(0.3, 0.5));
     const top = round(random.between(-1, -0.8));
-    const hull = `<path d="M-1,${deck} H1 L${round(random.between(0.55, 0.75))},.9 H${round(random.between(-0.75, -0.5))}z" fill="${main}"/>`;
+    const hull = markup`<path d="M-1,${deck} H1 L${round(random.between(0.55, 0.75))},.9 H${round(random.between(-0.75, -0.5))}z" fill="${main}"/>`;
     const sail = polygon(
       [
         [0.06, top],
@@ -110,21 +114,21 @@ export const demoShapes: Readonly<Record<string, Shape>> = {
       ],
       accent,
     );
-    return `${hull}${stroke(`M0,${top} V${deck}`, main, 0.09)}${sail}${random.next() < 0.6 ? second : ''}`;
+    return markup`${hull}${stroke(`M0,${top} V${deck}`, main, 0.09)}${sail}${random.next() < 0.6 ? second : ''}`;
   }),
   cup: figure(20, (random, { main, accent }) => {
     const foot = random.between(0.4, 0.68);
     const rim = round(random.between(-0.7, -0.4));
-    const body = `<path d="M-.75,${rim} H.6 L${round(foot)},.85 H${round(-foot - 0.1)}z" fill="${main}"/>`;
-    const handle = `<ellipse cx=".66" cy=".12" rx="${round(random.between(0.25, 0.36))}" ry="${round(random.between(0.25, 0.4))}" fill="none" stroke="${main}" stroke-width=".15"/>`;
-    const mouth = `<ellipse cx="-.075" cy="${rim}" rx=".67" ry="${round(random.between(0.06, 0.2))}" fill="${accent}"/>`;
+    const body = markup`<path d="M-.75,${rim} H.6 L${round(foot)},.85 H${round(-foot - 0.1)}z" fill="${main}"/>`;
+    const handle = markup`<ellipse cx=".66" cy=".12" rx="${round(random.between(0.25, 0.36))}" ry="${round(random.between(0.25, 0.4))}" fill="none" stroke="${main}" stroke-width=".15"/>`;
+    const mouth = markup`<ellipse cx="-.075" cy="${rim}" rx=".67" ry="${round(random.between(0.06, 0.2))}" fill="${accent}"/>`;
     const steam = stroke(`M-.3,${rim - 0.2} q.15,-.15 0,-.3 M.15,${rim - 0.2} q.15,-.15 0,-.3`, accent, 0.08);
-    return `${handle}${body}${mouth}${random.next() < 0.4 ? steam : ''}`;
+    return markup`${handle}${body}${mouth}${random.next() < 0.4 ? steam : ''}`;
   }),
   fish: figure(25, (random, { main, accent }) => {
     const height = round(random.between(0.35, 0.6));
     const fork = random.between(0.3, 0.6);
-    const body = `<ellipse cx=".15" rx=".8" ry="${height}" fill="${main}"/>`;
+    const body = markup`<ellipse cx=".15" rx=".8" ry="${height}" fill="${main}"/>`;
     const tail = polygon(
       [
         [-0.45, 0],
@@ -134,27 +138,27 @@ export const demoShapes: Readonly<Record<string, Shape>> = {
       ],
       main,
     );
-    const fin = `<path d="M-.1,${-height * 0.9} q.25,-.45 .5,-.1z M0,${height * 0.9} q.05,.3 .3,.3 v-.35z" fill="${accent}"/>`;
+    const fin = markup`<path d="M-.1,${-height * 0.9} q.25,-.45 .5,-.1z M0,${height * 0.9} q.05,.3 .3,.3 v-.35z" fill="${accent}"/>`;
     const bars = stroke(
       `M0,${-height * 0.7} q.15,${height * 0.7} 0,${height * 1.4} M-.25,${-height * 0.5} v${height}`,
       accent,
       0.08,
     );
-    return `${fin}${tail}${body}${random.next() < 0.5 ? bars : ''}<circle cx=".6" cy="-.1" r=".09" fill="${accent}"/>`;
+    return markup`${fin}${tail}${body}${random.next() < 0.5 ? bars : ''}<circle cx=".6" cy="-.1" r=".09" fill="${accent}"/>`;
   }),
   flower: figure(25, (random, { main, accent }) => {
     const petals = 5 + random.integer(4);
     const width = round(random.between(0.14, 0.26));
     const stem = stroke('M0,-.2 Q.1,.4 -.05,1 M.02,.6 q.3,-.3 .45,-.2', accent, 0.1);
     const crown = Array.from({ length: petals }, (_, at) =>
-      turned((360 * at) / petals, `<ellipse cy="-.38" rx="${width}" ry=".32" fill="${main}"/>`),
+      turned((360 * at) / petals, markup`<ellipse cy="-.38" rx="${width}" ry=".32" fill="${main}"/>`),
     );
-    return `${stem}<g transform="translate(0,-.3)">${crown.join('')}<circle r=".2" fill="${accent}"/></g>`;
+    return markup`${stem}<g transform="translate(0,-.3)">${crown}<circle r=".2" fill="${accent}"/></g>`;
   }),
   house: figure(15, (random, { main, accent }) => {
     const eaves = round(random.between(-0.25, 0.1));
     const wall = random.between(0.6, 0.8);
-    const walls = `<rect x="${round(-wall)}" y="${eaves}" width="${round(2 * wall)}" height="${round(0.9 - eaves)}" fill="${main}"/>`;
+    const walls = markup`<rect x="${round(-wall)}" y="${eaves}" width="${round(2 * wall)}" height="${round(0.9 - eaves)}" fill="${main}"/>`;
     const roof = polygon(
       [
         [-wall - 0.2, eaves],
@@ -163,12 +167,12 @@ export const demoShapes: Readonly<Record<string, Shape>> = {
       ],
       random.pick([main, accent]),
     );
-    const chimney = `<rect x=".35" y="-.85" width=".2" height=".5" fill="${main}"/>`;
-    const door = `<rect x="${round(random.between(-0.5, 0.2))}" y=".35" width=".28" height=".55" fill="${accent}"/>`;
-    return `${random.next() < 0.5 ? chimney : ''}${walls}${roof}${door}`;
+    const chimney = markup`<rect x=".35" y="-.85" width=".2" height=".5" fill="${main}"/>`;
+    const door = markup`<rect x="${round(random.between(-0.5, 0.2))}" y=".35" width=".28" height=".55" fill="${accent}"/>`;
+    return markup`${random.next() < 0.5 ? chimney : ''}${walls}${roof}${door}`;
   }),
   tree: figure(15, (random, { main, accent }) => {
-    const trunk = `<rect x="-.12" y=".2" width="${round(random.between(0.18, 0.3))}" height=".8" fill="${accent}"/>`;
+    const trunk = markup`<rect x="-.12" y=".2" width="${round(random.between(0.18, 0.3))}" height=".8" fill="${accent}"/>`;
     if (random.next() < 0.5) {
       const tiers = 2 + random.integer(2);
       const fir = Array.from({ length: tiers }, (_, at) => {
@@ -183,12 +187,12 @@ export const demoShapes: Readonly<Record<string, Shape>> = {
           main,
         );
       });
-      return trunk + fir.join('');
+      return markup`${trunk}${fir}`;
     }
     const crown = Array.from({ length: 5 }, () =>
       disc([random.between(-0.4, 0.4), random.between(-0.6, 0)], random.between(0.3, 0.45), main),
     );
-    return trunk + crown.join('');
+    return markup`${trunk}${crown}`;
   }),
 };
 
@@ -200,13 +204,13 @@ function texture(turn: number, draw: Shape['draw']): Shape {
   return { kind: 'texture', turn, draw };
 }
 
-function stripes(random: Random, { main }: Paints): string {
+function stripes(random: Random, { main }: Paints): Markup {
   const step = random.between(0.35, 0.65);
   const lines = ticks(step, 3).map((at) => `M-3,${at} H3`);
   return stroke(lines.join(' '), main, step * random.between(0.35, 0.6));
 }
 
-function waves(random: Random, { main }: Paints): string {
+function waves(random: Random, { main }: Paints): Markup {
   const step = random.between(0.4, 0.6);
   const length = random.between(0.35, 0.6);
   const lines = ticks(step).map(
@@ -216,32 +220,35 @@ function waves(random: Random, { main }: Paints): string {
   return stroke(lines.join(' '), main, step * random.between(0.25, 0.4));
 }
 
-function checker(random: Random, { main }: Paints): string {
+function checker(random: Random, { main }: Paints): Markup {
   const step = random.between(0.35, 0.65);
   const cells = ticks(step).flatMap((y, row) =>
     ticks(step).flatMap((x, column) =>
       (row + column) % 2 ? [`M${x},${y} h${round(step)} v${round(step)} h${round(-step)}z`] : [],
     ),
   );
-  return `<path d="${cells.join(' ')}" fill="${main}"/>`;
+  return markup`<path d="${cells.join(' ')}" fill="${main}"/>`;
 }
 
-function dots(random: Random, { main }: Paints): string {
+function dots(random: Random, { main }: Paints): Markup {
   const step = random.between(0.4, 0.7);
   const radius = step * random.between(0.22, 0.36);
   const shift = random.pick([0, step / 2]);
-  return ticks(step)
-    .flatMap((y, row) => ticks(step).map((x) => disc([x + (row % 2 ? shift : 0), y], radius, main)))
-    .join('');
+  const all = ticks(step).flatMap((y, row) =>
+    ticks(step).map((x) => disc([x + (row % 2 ? shift : 0), y], radius, main)),
+  );
+  return markup`${all}`;
 }
 
-function blobs(random: Random, { main, accent }: Paints): string {
+function blobs(random: Random, { main, accent }: Paints): Markup {
   const count = 14 + random.integer(14);
-  return Array.from({ length: count }, () => {
+  const all = Array.from({ length: count }, () => {
     const at: Point = [random.between(-1.6, 1.6), random.between(-1.6, 1.6)];
-    const box = `rx="${round(random.between(0.12, 0.4))}" ry="${round(random.between(0.12, 0.4))}" fill="${random.pick([main, main, accent])}"`;
-    return `<ellipse ${box} transform="translate(${points([at])}) rotate(${random.integer(180)})"/>`;
-  }).join('');
+    const [rx, ry] = [round(random.between(0.12, 0.4)), round(random.between(0.12, 0.4))];
+    const paint = random.pick([main, main, accent]);
+    return markup`<ellipse rx="${rx}" ry="${ry}" fill="${paint}" transform="translate(${points([at])}) rotate(${random.integer(180)})"/>`;
+  });
+  return markup`${all}`;
 }
 
 /** Multiples of `step` from −reach to reach. */
@@ -266,20 +273,20 @@ function widened(path: readonly Point[], width: number, height = 1): Point[] {
   return path.map(([x, y]): Point => [x * width, y * height]);
 }
 
-function polygon(path: readonly Point[], paint: string): string {
-  return `<polygon points="${points(path)}" fill="${paint}"/>`;
+function polygon(path: readonly Point[], paint: string): Markup {
+  return markup`<polygon points="${points(path)}" fill="${paint}"/>`;
 }
 
-function disc([x, y]: Point, radius: number, paint: string): string {
-  return `<circle cx="${round(x)}" cy="${round(y)}" r="${round(radius)}" fill="${paint}"/>`;
+function disc([x, y]: Point, radius: number, paint: string): Markup {
+  return markup`<circle cx="${round(x)}" cy="${round(y)}" r="${round(radius)}" fill="${paint}"/>`;
 }
 
-function stroke(path: string, paint: string, width: number): string {
-  return `<path d="${path}" fill="none" stroke="${paint}" stroke-width="${round(width)}"/>`;
+function stroke(path: string, paint: string, width: number): Markup {
+  return markup`<path d="${path}" fill="none" stroke="${paint}" stroke-width="${round(width)}"/>`;
 }
 
-function turned(degrees: number, elements: string): string {
-  return `<g transform="rotate(${round(degrees)})">${elements}</g>`;
+function turned(degrees: number, elements: Markup): Markup {
+  return markup`<g transform="rotate(${round(degrees)})">${elements}</g>`;
 }
 
 function points(path: readonly Point[]): string {

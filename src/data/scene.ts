@@ -1,3 +1,4 @@
+import { type Content, type Markup, markup } from '../markup.js';
 import type { Random } from '../random.js';
 import { round, type Shape } from './pictureShapes.js';
 
@@ -41,16 +42,18 @@ export function drawScene(shape: Shape, size: number, random: Random, nuisance: 
     main: random.next() < 0.4 && shape.kind === 'figure' ? 'url(#figure)' : main,
     accent: colour(random, random.integer(360), far),
   };
-  const rough = (id: string, chance: number) => (random.next() < chance ? ` filter="url(#${id})"` : '');
-  const whole = `width="${size}" height="${size}"`;
-  const ground = `<rect ${whole} fill="url(#ground)"${rough('rough-ground', 0.6)}/>`;
+  const rough = (id: string, chance: number) => (random.next() < chance ? markup` filter="url(#${id})"` : '');
+  const whole = markup`width="${size}" height="${size}"`;
+  const ground = markup`<rect ${whole} fill="url(#ground)"${rough('rough-ground', 0.6)}/>`;
   const scraps = Array.from({ length: random.integer(nuisance.distractors + 1) }, () => scrap(random, size, lightness));
   const shown = place(shape, size, random, shape.draw(random, paints), rough('rough-figure', 0.35));
   const cover = random.next() < nuisance.occlusion ? occluder(random, size, colour(random, hue, lightness)) : '';
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${whole}><defs>${definitions.join('')}</defs>${ground}${scraps.join('')}${shown}${cover}</svg>`;
+  return String(
+    markup`<svg xmlns="http://www.w3.org/2000/svg" ${whole}><defs>${definitions}</defs>${ground}${scraps}${shown}${cover}</svg>`,
+  );
 }
 
-function place(shape: Shape, size: number, random: Random, elements: string, filter: string): string {
+function place(shape: Shape, size: number, random: Random, elements: Markup, filter: Content): Markup {
   const texture = shape.kind === 'texture';
   const radius = size * (texture ? random.between(0.38, 0.6) : random.between(0.24, 0.42));
   const room = Math.max(0.08, 0.5 - radius / size);
@@ -58,53 +61,54 @@ function place(shape: Shape, size: number, random: Random, elements: string, fil
   const flip = random.pick([1, -1]);
   const scale = `${round(flip * radius * random.between(0.85, 1.1))},${round(radius * random.between(0.85, 1.1))}`;
   const turn = round(random.between(-shape.turn, shape.turn));
-  const edge = random.pick(['<circle r="1.05"/>', '<rect x="-1" y="-.9" width="2" height="1.8"/>']);
+  const edge = random.pick([markup`<circle r="1.05"/>`, markup`<rect x="-1" y="-.9" width="2" height="1.8"/>`]);
   const patch = texture && random.next() < 0.5;
-  const clip = patch ? `<clipPath id="patch">${edge}</clipPath>` : '';
-  return `${clip}<g${filter}><g transform="translate(${at}) scale(${scale}) rotate(${turn})"${patch ? ' clip-path="url(#patch)"' : ''}>${elements}</g></g>`;
+  const clip = patch ? markup`<clipPath id="patch">${edge}</clipPath>` : '';
+  const clipped = patch ? markup` clip-path="url(#patch)"` : '';
+  return markup`${clip}<g${filter}><g transform="translate(${at}) scale(${scale}) rotate(${turn})"${clipped}>${elements}</g></g>`;
 }
 
 /** Something small that says nothing of the class. */
-function scrap(random: Random, size: number, lightness: number): string {
-  const [x, y, dx, dy] = [size, size, size / 3, size / 3].map((range, at) =>
-    round(at < 2 ? random.between(0, range) : random.between(-range, range)),
-  );
+function scrap(random: Random, size: number, lightness: number): Markup {
+  const [x, y] = [round(random.between(0, size)), round(random.between(0, size))];
+  const far = size / 3;
+  const [dx, dy] = [round(random.between(-far, far)), round(random.between(-far, far))];
   const paint = colour(random, random.integer(360), lightness + random.between(-0.3, 0.3));
   const opacity = round(random.between(0.4, 1));
   return random.pick([
-    `<path d="M${x},${y} q${dy},${dx} ${dx},${dy}" fill="none" stroke="${paint}" stroke-width="${round(size * random.between(0.01, 0.04))}" opacity="${opacity}"/>`,
-    `<ellipse cx="${x}" cy="${y}" rx="${round(size * random.between(0.02, 0.1))}" ry="${round(size * random.between(0.02, 0.1))}" fill="${paint}" opacity="${opacity}"/>`,
-    `<path d="M${x},${y} l${dx},${dy} l${dy},${dx}z" fill="${paint}" opacity="${round(opacity / 2)}"/>`,
+    markup`<path d="M${x},${y} q${dy},${dx} ${dx},${dy}" fill="none" stroke="${paint}" stroke-width="${round(size * random.between(0.01, 0.04))}" opacity="${opacity}"/>`,
+    markup`<ellipse cx="${x}" cy="${y}" rx="${round(size * random.between(0.02, 0.1))}" ry="${round(size * random.between(0.02, 0.1))}" fill="${paint}" opacity="${opacity}"/>`,
+    markup`<path d="M${x},${y} l${dx},${dy} l${dy},${dx}z" fill="${paint}" opacity="${round(opacity / 2)}"/>`,
   ]);
 }
 
 /** A bar across a part of the picture, or a block at its rim. */
-function occluder(random: Random, size: number, paint: string): string {
+function occluder(random: Random, size: number, paint: string): Markup {
   const thick = round(size * random.between(0.08, 0.18));
   const at = round(size * random.between(0.2, 0.75));
-  return `<rect x="${-size}" y="${at}" width="${3 * size}" height="${thick}" fill="${paint}" transform="rotate(${random.integer(180)} ${size / 2} ${size / 2})"/>`;
+  return markup`<rect x="${-size}" y="${at}" width="${3 * size}" height="${thick}" fill="${paint}" transform="rotate(${random.integer(180)} ${size / 2} ${size / 2})"/>`;
 }
 
-function gradient(random: Random, id: string, from: string, to: string): string {
-  const stops = `<stop stop-color="${from}"/><stop offset="1" stop-color="${to}"/>`;
+function gradient(random: Random, id: string, from: string, to: string): Markup {
+  const stops = markup`<stop stop-color="${from}"/><stop offset="1" stop-color="${to}"/>`;
   const [x, y] = [round(random.next()), round(random.next())];
   return random.next() < 0.6
-    ? `<linearGradient id="${id}" x1="${x}" y1="${y}" x2="${1 - x}" y2="${1 - y}">${stops}</linearGradient>`
-    : `<radialGradient id="${id}" cx="${x}" cy="${y}" r="${round(random.between(0.5, 1.2))}">${stops}</radialGradient>`;
+    ? markup`<linearGradient id="${id}" x1="${x}" y1="${y}" x2="${1 - x}" y2="${1 - y}">${stops}</linearGradient>`
+    : markup`<radialGradient id="${id}" cx="${x}" cy="${y}" r="${round(random.between(0.5, 1.2))}">${stops}</radialGradient>`;
 }
 
 /** A filter that makes a surface uneven, from clouds to grain, alike in x and y or drawn out like wood or water. */
-function roughness(random: Random, id: string): string {
+function roughness(random: Random, id: string): Markup {
   const frequency = 2 ** random.between(-5, -1);
   const frequencies = `${round(frequency)} ${round(frequency * random.pick([1, 1, 0.3, 3]))}`;
   const strength = random.between(0.6, 1.8);
-  return (
-    `<filter id="${id}" x="0" y="0" width="1" height="1" color-interpolation-filters="sRGB">` +
-    `<feTurbulence type="${random.pick(['fractalNoise', 'turbulence'])}" baseFrequency="${frequencies}" numOctaves="2" seed="${random.integer(10000)}"/>` +
-    `<feColorMatrix values="1 .5 0 0 0  1 .3 .2 0 0  1 0 .5 0 0  0 0 0 0 1" result="noise"/>` +
-    // surface · (strength · noise + 1 − strength/2): brighter and darker by turns, its alpha at least as it was
-    `<feComposite in="SourceGraphic" in2="noise" operator="arithmetic" k1="${round(strength)}" k2="${round(1 - strength / 2)}"/></filter>`
-  );
+  // The last: surface · (strength · noise + 1 − strength/2), brighter and darker by turns, its alpha at least as it was.
+  return markup`${[
+    markup`<filter id="${id}" x="0" y="0" width="1" height="1" color-interpolation-filters="sRGB">`,
+    markup`<feTurbulence type="${random.pick(['fractalNoise', 'turbulence'])}" baseFrequency="${frequencies}" numOctaves="2" seed="${random.integer(10000)}"/>`,
+    markup`<feColorMatrix values="1 .5 0 0 0  1 .3 .2 0 0  1 0 .5 0 0  0 0 0 0 1" result="noise"/>`,
+    markup`<feComposite in="SourceGraphic" in2="noise" operator="arithmetic" k1="${round(strength)}" k2="${round(1 - strength / 2)}"/></filter>`,
+  ]}`;
 }
 
 function colour(random: Random, hue: number, lightness: number): string {

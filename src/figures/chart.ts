@@ -1,6 +1,6 @@
 import type { TopLevelSpec } from 'vega-lite';
+import { type Markup, markup, trusted } from '../markup.js';
 import { visibleLines } from '../text.js';
-import { escapeHtml } from './page.js';
 
 /** What a chart shows: a Vega-Lite specification without the parts that all charts share. */
 export type ChartSpec = TopLevelSpec;
@@ -48,7 +48,8 @@ export async function drawChart(spec: ChartSpec, { standalone = true } = {}): Pr
 export const standaloneChart = (svg: string): string => svg.replace(/<svg [^>]*>/, (tag) => tag + OWN_COLOUR);
 
 /** A chart for a page as one image to who hears the page, told by `label`; what it shows must be in a table too. */
-export function labelledChart(svg: string, label: string): string {
+export function labelledChart(svg: string, label: string): Markup {
   const bare = svg.replace(/ (?:aria-[a-z]+|role)="[^"]*"/g, '');
-  return bare.replace(/<svg /, (tag) => `${tag}role="img" aria-label="${escapeHtml(label)}" `);
+  const attributes = markup`role="img" aria-label="${label}" `;
+  return trusted(bare.replace(/<svg /, (tag) => `${tag}${String(attributes)}`));
 }

@@ -1,18 +1,12 @@
-import { visibleLines } from '../text.js';
+import { type Markup, markup, trusted } from '../markup.js';
 
-/** Text as it may stand in HTML. */
-export function escapeHtml(text: string): string {
-  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-  return visibleLines(text).replace(/[&<>"']/g, (character) => entities[character] ?? character);
-}
-
-/** A whole page that needs no other file, light or dark as its reader likes. `body` is HTML, `style` more CSS. */
-export function htmlPage(title: string, body: string, style = ''): string {
-  return `<!doctype html>
+/** A whole page that needs no other file, light or dark as its reader likes. `style` is more CSS. */
+export function htmlPage(title: string, body: Markup, style = ''): string {
+  return String(markup`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
+<title>${title}</title>
 <style>
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
@@ -21,9 +15,9 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; }
 figure { display: inline-block; margin: 0 1rem 1.5rem 0; vertical-align: top; }
 figcaption { font-size: .9rem; max-width: 16rem; }
 svg { max-width: 100%; height: auto; }
-${style}</style>
-<h1>${escapeHtml(title)}</h1>
+${trusted(style)}</style>
+<h1>${title}</h1>
 ${body}
 </html>
-`;
+`);
 }

@@ -1,4 +1,5 @@
-import { escapeHtml, htmlPage } from '../figures/page.js';
+import { htmlPage } from '../figures/page.js';
+import { inLines, type Markup, markup } from '../markup.js';
 
 /** A photo that got a wrong class. */
 export interface Mistake {
@@ -15,16 +16,21 @@ export interface Mistake {
 
 /** A page of mistakes with their pictures, in the order given. */
 export function mistakesPage(mistakes: readonly Mistake[], total: number, photos: number): string {
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-  const figures = mistakes.map(
-    ({ path, actual, given, probability, actualProbability, thumbnail }) => `<figure>
-${thumbnail ? `<img src="data:image/jpeg;base64,${Buffer.from(thumbnail).toString('base64')}" alt="${escapeHtml(actual)}">` : ''}
-<figcaption><b>${escapeHtml(given)}</b> ${percent(probability)}; it is <b>${escapeHtml(actual)}</b> (${percent(actualProbability)})<br>${escapeHtml(path)}</figcaption>
-</figure>`,
-  );
   const shown = mistakes.length < total ? `, of which the ${mistakes.length} with the largest loss are shown` : '';
   return htmlPage(
     'Mistakes',
-    `<p>${total} of ${photos} validation photos got a wrong class${shown}.</p>\n${figures.join('\n')}`,
+    markup`<p>${total} of ${photos} validation photos got a wrong class${shown}.</p>\n${inLines(mistakes.map(figureOf))}`,
   );
 }
+
+function figureOf({ path, actual, given, probability, actualProbability, thumbnail }: Mistake): Markup {
+  const picture = thumbnail
+    ? markup`<img src="data:image/jpeg;base64,${Buffer.from(thumbnail).toString('base64')}" alt="${actual}">`
+    : '';
+  return markup`<figure>
+${picture}
+<figcaption><b>${given}</b> ${percent(probability)}; it is <b>${actual}</b> (${percent(actualProbability)})<br>${path}</figcaption>
+</figure>`;
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { readManifest } from '../../src/artifacts/load.js';
 import { readRuns } from '../../src/bench/comparedRun.js';
 import { Records } from '../../src/bench/records.js';
-import { readSuite } from '../../src/bench/suite.js';
+import { readSuite } from '../../src/bench/suiteFile/readSuite.js';
 import { readConfig } from '../../src/cli/config.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { readPhoto } from '../../src/data/readPhoto.js';
@@ -39,12 +39,10 @@ const endless: readonly (readonly [what: string, make: (path: string) => void])[
   ],
 ];
 
-const suiteOptions = { settings: [], switches: [] };
-
 describe.runIf(process.platform !== 'win32').each(endless)('%s in the place of', (_, make) => {
   it.each<[what: string, name: string, code: string, read: (path: string, folder: string) => unknown]>([
     ['settings', 'settings.yaml', 'bad-config', (path) => readConfig(path, flags(['epochs']))],
-    ['a suite', 'suite.yaml', 'bad-suite', (path) => readSuite(path, suiteOptions)],
+    ['a suite', 'suite.yaml', 'bad-suite', (path) => readSuite(path)],
     ["a suite's records", 'results.jsonl', 'bad-suite', (path) => Records.open(path)],
     ['records to compare', 'results.jsonl', 'not-a-run', (path) => readRuns(path)],
     ['a manifest', 'manifest.json', 'bad-artifacts', (_path, place) => readManifest(place)],
@@ -103,7 +101,7 @@ describe('YAML', () => {
     const path = join(folder(), 'settings.yaml');
     writeFileSync(path, text);
     expect(() => readConfig(path, flags(['epochs', 'title']))).toThrow(path);
-    expect(() => readSuite(path, suiteOptions)).toThrow(path);
+    expect(() => readSuite(path)).toThrow(path);
     const copy = join(folder(), 'copy');
     cpSync(run, copy, { recursive: true });
     writeFileSync(join(copy, 'args.yaml'), text);
@@ -114,7 +112,7 @@ describe('YAML', () => {
     const path = join(folder(), 'settings.yaml');
     writeFileSync(path, Array.from({ length: 3e4 }, (_, at) => `k${at}: 1`).join('\n'));
     expect(() => readConfig(path, flags(['epochs']))).toThrow('line 1: there is no setting `k0`');
-    expect(() => readSuite(path, suiteOptions)).toThrow(path);
+    expect(() => readSuite(path)).toThrow(path);
   });
 
   it('that sets a thing twice is refused with the line and the word', () => {
@@ -122,7 +120,7 @@ describe('YAML', () => {
     writeFileSync(path, 'epochs: 1\nseed: 1\nepochs: 2');
     expect(() => readConfig(path, flags(['epochs', 'seed']))).toThrow('line 3: `epochs` is set twice');
     writeFileSync(path, 'models: { cnn: small_cnn, cnn: other }');
-    expect(() => readSuite(path, suiteOptions)).toThrow('line 1: `cnn` is set twice');
+    expect(() => readSuite(path)).toThrow('line 1: `cnn` is set twice');
   });
 });
 

@@ -3,23 +3,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { readSuite, type SuiteOptions, type TrainSettings } from '../../src/bench/suite.js';
-import { chosenRuns, runsOf } from '../../src/bench/suiteRuns.js';
-import { UserError } from '../../src/errors.js';
-import { SMALL_CNN } from '../models.js';
+import { readSuite } from '../../../src/bench/suiteFile/readSuite.js';
+import type { OtherPlaces } from '../../../src/bench/suiteFile/suiteRows.js';
+import { chosenRuns, runsOf } from '../../../src/bench/suiteRuns.js';
+import { UserError } from '../../../src/errors.js';
+import { SMALL_CNN } from '../../models.js';
 
-const known = { settings: ['epochs', 'batch', 'limit', 'nesterov', 'seed'], switches: ['nesterov'] };
-
-function read(text: string, options: Partial<SuiteOptions> = {}) {
+function read(text: string, places: OtherPlaces = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
   mkdirSync(join(folder, 'photos'));
   writeFileSync(join(folder, 'suite.yaml'), text);
-  return readSuite(join(folder, 'suite.yaml'), { ...known, ...options });
+  return readSuite(join(folder, 'suite.yaml'), places);
 }
 
-function refusal(text: string, options: Partial<SuiteOptions> = {}): string {
+function refusal(text: string): string {
   try {
-    read(text, options);
+    read(text);
   } catch (thrown) {
     expect(thrown).toBeInstanceOf(UserError);
     if (thrown instanceof UserError && thrown.code === 'bad-suite')
@@ -62,10 +61,10 @@ cache: both
   it('merges settings, the nearest to the row last', () => {
     const [row] = read(`models: { cnn: { path: small_cnn, train: { epochs: 2, batch: 2 } } }
 data: { pets: { path: photos, train: { batch: 3, limit: 3 } } }
-train: { epochs: 1, batch: 1, limit: 1, nesterov: true }
+train: { epochs: 1, batch: 1, limit: 1, decay-all: true }
 rows: [{ model: cnn, data: pets, train: { limit: 4 } }]
 `).rows;
-    expect(row?.train).toEqual({ epochs: 2, batch: 3, limit: 4, nesterov: true });
+    expect(row?.train).toEqual({ epochs: 2, batch: 3, limit: 4, 'decay-all': true });
     expect(row?.model.path).toBe(SMALL_CNN);
   });
 
@@ -81,13 +80,11 @@ rows: [{ model: cnn, data: pets, train: { limit: 4 } }]
 
   it('says which files a row lacks, and takes other places for them', () => {
     const text = 'models: { cnn: gone.onnx }\ndata: { pets: nowhere }\n';
-    expect(read(text).rows[0]?.missing).toBe(
-      'model cnn: there is no gone.onnx (--model cnn=PATH); data set pets: there is no nowhere (--data pets=PATH)',
-    );
+    expect(read(text).rows[0]?.missing).toBe('model cnn: there is no gone.onnx; data set pets: there is no nowhere');
     const given = read(text, { models: { cnn: SMALL_CNN }, data: { pets: tmpdir() } });
     expect(given.rows[0]?.missing).toBeUndefined();
     expect(runsOf(read(text))).toEqual([]);
-    expect(() => read(text, { data: { pet: 'x' } })).toThrow('has no data set `pet`; did you mean `pets`? (--data)');
+    expect(() => read(text, { data: { pet: 'x' } })).toThrow('has no data set `pet`; did you mean `pets`? (data)');
   });
 
   it('chooses runs by the words of their names', () => {
@@ -99,16 +96,13 @@ rows: [{ model: cnn, data: pets, train: { limit: 4 } }]
   });
 
   it('finds the line of a value that a training would refuse, nearest to the row', () => {
-    const check = ({ batch }: TrainSettings) => {
-      if (Number(batch) > 64) throw new UserError('bad-arguments', `expected less, got \`${batch}\` (‹batch›)`);
-    };
-    const lineOf = (text: string) => refusal(`${SMALL}${text}`, { check });
-    expect(lineOf('train: { batch: 65 }')).toBe('line 3: expected less, got `65` (train.batch)');
-    expect(lineOf('train: { batch: 65 }\nvary:\n  batch: [8, 66]')).toBe(
-      'line 5: expected less, got `66` (vary.batch)',
-    );
-    expect(lineOf('train: { batch: 1 }\nrows:\n  - model: cnn\n    data: pets\n    train: { batch: 67 }')).toBe(
-      'line 7: expected less, got `67` (rows.0.train.batch)',
+    const lineOf = (text: string) => refusal(`${SMALL}${text}`);
+    const refused = (line: number, got: number, where: string) =>
+      `line ${line}: expected a whole number from 1 up, got \`${got}\` (${where}.batch)`;
+    expect(lineOf('train: { batch: -1 }')).toBe(refused(3, -1, 'train'));
+    expect(lineOf('train: { batch: -1 }\nvary:\n  batch: [8, -2]')).toBe(refused(5, -2, 'vary'));
+    expect(lineOf('train: { batch: 1 }\nrows:\n  - model: cnn\n    data: pets\n    train: { batch: -3 }')).toBe(
+      refused(7, -3, 'rows.0.train'),
     );
   });
 
@@ -142,9 +136,9 @@ rows: [{ model: cnn, data: pets, train: { limit: 4 } }]
 });
 
 it('reads the suite that docs/bench.md shows', () => {
-  const page = readFileSync(new URL('../../docs/bench.md', import.meta.url), 'utf8');
+  const page = readFileSync(new URL('../../../docs/bench.md', import.meta.url), 'utf8');
   const shown = /```yaml\n([^]*?)```/.exec(page)?.[1] ?? '';
-  const { rows } = read(shown, { settings: ['epochs', 'batch', 'flip', 'views', 'size'], switches: [] });
+  const { rows } = read(shown);
   expect(rows.map(({ name }) => name)).toEqual([
     'b0-flowers',
     'b0-pictures',
@@ -155,10 +149,9 @@ it('reads the suite that docs/bench.md shows', () => {
 
 describe('a suite that comes with ort-tl', () => {
   it.each(['quick', 'paper', 'scale'])('%s can be read', (name) => {
-    const file = fileURLToPath(new URL(`../../bench/${name}.yaml`, import.meta.url));
+    const file = fileURLToPath(new URL(`../../../bench/${name}.yaml`, import.meta.url));
     expect(existsSync(file)).toBe(true);
-    const settings = ['epochs', 'batch', 'limit', 'val-limit', 'size'];
-    const { rows } = readSuite(file, { settings, switches: [] });
+    const { rows } = readSuite(file);
     if (name === 'paper') expect(rows.map(({ paper }) => paper?.fc)).toEqual([69.5, 74.5, 86.9, 78]);
     else expect(rows.every(({ missing }) => missing === undefined)).toBe(true);
   });

@@ -1,53 +1,8 @@
-import { type ChartSpec, PALETTE } from '../figures/chart.js';
-import { kneeOf, paretoFront } from './pareto.js';
-import { meanOf } from './statistics.js';
-import type { CacheState, SuiteRow } from './suite.js';
-import { type Cell, type Quantity, valuesOf } from './suiteResults.js';
-
-/** A chart, and what it is called. */
-export interface Figure {
-  /** Name of its files, without their ending. */
-  readonly name: string;
-  readonly title: string;
-  /** For who cannot see it. */
-  readonly label: string;
-  readonly spec: ChartSpec;
-}
-
-const WIDTH = 300;
-const HEIGHT = 210;
-const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3], [10, 4], [4, 1]];
-const SHAPES = ['circle', 'square', 'triangle-up', 'diamond', 'cross', 'triangle-down', 'triangle-right'];
-
-const cycled = <T>(all: readonly T[], count: number): T[] =>
-  Array.from({ length: count }, (_, index) => all[index % all.length]).flatMap((each) => each ?? []);
-
-const legendOf = (names: readonly string[]) => ({
-  title: null,
-  orient: 'bottom',
-  columns: names.some(({ length }) => length > 5) ? 2 : 5,
-  symbolStrokeWidth: 2,
-  symbolSize: 70,
-  symbolOpacity: 1,
-  labelLimit: 130,
-});
-
-/** How series are told apart: by colour, and by dash or shape too. */
-function told(names: readonly string[]) {
-  const domain = [...names];
-  const field = 'series';
-  const legend = legendOf(names);
-  return {
-    color: { field, type: 'nominal', scale: { domain, range: cycled(PALETTE, domain.length) }, legend },
-    strokeDash: {
-      field,
-      type: 'nominal',
-      scale: { domain, range: domain.map((_, index) => DASHES[index % DASHES.length]) },
-      legend,
-    },
-    shape: { field, type: 'nominal', scale: { domain, range: cycled(SHAPES, domain.length) }, legend },
-  };
-}
+import type { ChartSpec } from '../../figures/chart.js';
+import { meanOf } from '../statistics.js';
+import type { SuiteRow } from '../suite.js';
+import { type Cell, type Quantity, valuesOf } from '../suiteResults.js';
+import { type Figure, HEIGHT, seriesChannels, WIDTH, withUnit } from './figure.js';
 
 type CurveField = 'top1' | 'valLoss' | 'trainLoss';
 const CURVES: readonly { field: CurveField; name: string; title: string; axis: string; format: string }[] = [
@@ -73,7 +28,7 @@ export function curveFigures(row: SuiteRow, cells: readonly Cell[]): Figure[] {
       });
     });
     if (values.length === 0) return [];
-    const { color, strokeDash, shape } = told(row.policies);
+    const { color, strokeDash, shape } = seriesChannels(row.policies);
     const epochs = Math.max(...values.map(({ epoch }) => epoch));
     const x = {
       field: 'epoch',
@@ -116,14 +71,6 @@ export function curveFigures(row: SuiteRow, cells: readonly Cell[]): Figure[] {
   });
 }
 
-const meanOfCell = (cell: Cell, quantity: Quantity): number | undefined => {
-  const values = valuesOf(cell, quantity);
-  return values.length > 0 ? meanOf(values) : undefined;
-};
-
-const withUnit = ({ title, unit }: Quantity, estimated = false) =>
-  `${title}${estimated ? ', estimated' : ''}${unit === '' ? '' : `, ${unit}`}`;
-
 /** What each policy of a row costs: bars, with lines from the least to the most over seeds. */
 export function costFigure(
   row: SuiteRow,
@@ -143,7 +90,7 @@ export function costFigure(
   const caches = [...new Set(values.map(({ cache }) => cache))];
   const x = { field: 'series', type: 'nominal', sort: null, title: null, axis: { labelAngle: 0 } };
   const xOffset = caches.length > 1 ? { xOffset: { field: 'cache', sort: caches } } : {};
-  const { color } = told(row.policies);
+  const { color } = seriesChannels(row.policies);
   const y = { field: 'mean', type: 'quantitative', title: withUnit(quantity, estimated) };
   const opacity =
     caches.length > 1
@@ -192,110 +139,20 @@ export function costFigure(
   return { name: `${row.name}-cost`, title, label, spec };
 }
 
-export interface TradeOff {
-  readonly figure: Figure;
-  /** Policies on the Pareto front, the cheapest first. */
-  readonly front: readonly string[];
-  readonly knee: string | undefined;
-}
-
-/** Accuracy against a cost for the policies of a row, with the Pareto front and its knee. */
-export function tradeOffFigure(
-  row: SuiteRow,
-  cache: CacheState,
-  cells: readonly Cell[],
-  accuracy: Quantity,
-  cost: Quantity,
-  estimated: boolean,
-): TradeOff | undefined {
-  const values = cells.flatMap((cell) => {
-    const [gain, at] = [meanOfCell(cell, accuracy), meanOfCell(cell, cost)];
-    if (gain === undefined || at === undefined) return [];
-    const gains = valuesOf(cell, accuracy);
-    return [{ series: cell.policy, gain, cost: at, low: Math.min(...gains), high: Math.max(...gains) }];
-  });
-  if (values.length === 0) return undefined;
-  const front = paretoFront(values);
-  const knee = kneeOf(front);
-  const costs = values.map((each) => each.cost);
-  const isWide = Math.max(...costs) / Math.min(...costs) > 8 && Math.min(...costs) > 0;
-  const x = {
-    field: 'cost',
-    type: 'quantitative',
-    title: withUnit(cost, estimated) + (isWide ? ' (logarithmic)' : ''),
-    scale: isWide ? { type: 'log', nice: false, padding: 24 } : { zero: false, padding: 24 },
-    axis: isWide ? { tickCount: 4, format: '~s' } : { tickCount: 5 },
-  };
-  const y = (field: string) => ({
-    field,
-    type: 'quantitative',
-    title: withUnit(accuracy),
-    scale: { zero: false, padding: 18 },
-    axis: { tickCount: 6 },
-  });
-  const scaled = (value: number) => (isWide ? Math.log(value) : value);
-  const middle = (scaled(Math.min(...costs)) + scaled(Math.max(...costs))) / 2;
-  const named = values.map((each) => ({
-    ...each,
-    text: each.series === knee?.series ? `${each.series}, the knee` : each.series,
-    align: scaled(each.cost) > middle ? 'right' : 'left',
-  }));
-  const { color, shape } = told(row.policies);
-  const byCost = { x, y: y('gain') };
-  const spec = {
-    width: WIDTH,
-    height: HEIGHT,
-    layer: [
-      {
-        data: { values: front },
-        mark: { type: 'line', interpolate: 'step-after', strokeDash: [4, 3], color: 'currentColor', opacity: 0.6 },
-        encoding: byCost,
-      },
-      {
-        data: { values },
-        mark: { type: 'rule', strokeWidth: 1.5, opacity: 0.5 },
-        encoding: { x, y: y('low'), y2: { field: 'high' }, color: { ...color, legend: null } },
-      },
-      {
-        data: { values: knee ? [knee] : [] },
-        mark: { type: 'point', size: 360, shape: 'circle', strokeWidth: 1.5, color: 'currentColor', filled: false },
-        encoding: byCost,
-      },
-      ...(['left', 'right'] as const).map((align) => ({
-        data: { values: named.filter((each) => each.align === align) },
-        mark: { type: 'text', align, dx: align === 'left' ? 11 : -11, dy: -9, fontSize: 11, color: 'currentColor' },
-        encoding: { ...byCost, text: { field: 'text' } },
-      })),
-      {
-        data: { values },
-        mark: { type: 'point', filled: true, size: 90, opacity: 1 },
-        encoding: { ...byCost, color: { ...color, legend: null }, shape: { ...shape, legend: null } },
-      },
-    ],
-  } as ChartSpec;
-  const title = `Accuracy against ${cost.unit === 'J' ? 'energy' : cost.title === 'CPU' ? 'CPU seconds' : 'time'}`;
-  const points = values.map(
-    (each) => `${each.series} ${each.gain.toFixed(1)} % for ${each.cost.toPrecision(3)} ${cost.unit}`,
-  );
-  const onFront = front.map((each) => each.series);
-  const label = `${title}, ${row.title}, ${cache} cache: ${points.join(', ')}. On the Pareto front: ${onFront.join(', ')}. Knee: ${knee?.series ?? 'none'}.`;
-  return {
-    figure: { name: `${row.name}-${cache}-accuracy-by-${cost.key}`, title, label, spec },
-    front: onFront,
-    knee: knee?.series,
-  };
+export interface Growth {
+  /** Name of the chart's files, without their ending. */
+  readonly name: string;
+  readonly axis: string;
+  readonly points: readonly { readonly at: number; readonly policy: string; readonly value: number }[];
+  readonly policies: readonly string[];
+  readonly quantity: Quantity;
+  /** What all points have in common besides; may be empty. */
+  readonly where: string;
 }
 
 /** How a cost grows along an axis: lines for policies, one chart for each of what else differs. */
-export function growthFigure(
-  name: string,
-  axis: string,
-  points: readonly { readonly at: number; readonly policy: string; readonly value: number }[],
-  policies: readonly string[],
-  quantity: Quantity,
-  where: string,
-): Figure {
-  const { color, strokeDash, shape } = told(policies);
+export function growthFigure({ name, axis, points, policies, quantity, where }: Growth): Figure {
+  const { color, strokeDash, shape } = seriesChannels(policies);
   const values = points.map(({ at, policy, value }) => ({ series: policy, at, value }));
   const ats = [...new Set(values.map(({ at }) => at))].sort((a, b) => a - b);
   const x = {

@@ -1,0 +1,39 @@
+import { openDataset } from '../data/openDataset.js';
+import { trainSettingsOf } from './runSettings.js';
+import { photosOf, type TrainSettings } from './suite.js';
+import type { SuiteRun } from './suiteRuns.js';
+
+/** The default of `ort-tl train`. */
+const DEFAULT_BATCH = 32;
+/** Steps of an epoch of a probe. */
+const PROBE_BATCHES = 2;
+
+/** What a short training of a run's policy is told, and how many photos a whole one reads; none where they cannot be read. */
+export async function probeSettings(
+  run: SuiteRun,
+  out: string,
+): Promise<{ readonly settings: TrainSettings; readonly allPhotos: number }> {
+  const settings = trainSettingsOf(run.row);
+  const { train, val, classes } = await openDataset(photosOf(run.row.data, out), openOptions(run)).catch(() => ({
+    train: [],
+    val: [],
+    classes: [],
+  }));
+  const batch = Number(settings['batch'] ?? DEFAULT_BATCH);
+  const limit = Math.max(1, Math.ceil((PROBE_BATCHES * batch) / Math.max(1, classes.length)));
+  const valLimit = Math.max(1, Math.round((limit * val.length) / Math.max(1, train.length)));
+  return {
+    settings: { ...settings, limit, 'val-limit': valLimit, epochs: 2, verify: 0 },
+    allPhotos: train.length + val.length,
+  };
+}
+
+function openOptions({ row: { train }, seed }: SuiteRun) {
+  const [fraction, limit, valLimit] = ['val-fraction', 'limit', 'val-limit'].map((each) => train[each]);
+  return {
+    seed,
+    ...(fraction === undefined ? {} : { valFraction: Number(fraction) }),
+    ...(limit === undefined ? {} : { limit: Number(limit) }),
+    ...(valLimit === undefined ? {} : { valLimit: Number(valLimit) }),
+  };
+}

@@ -1,0 +1,81 @@
+import { inLines, type Markup, markup } from '../../markup.js';
+import { meanOf } from '../statistics.js';
+import type { CacheState, SuiteRow } from '../suite.js';
+import { type Cell, type Quantity, quantityCalled, valuesOf } from '../suiteResults.js';
+import type { DrawnFigures } from './drawnFigures.js';
+import { meanWithInterval, type ReportedSuite } from './reportedSuite.js';
+import { costFigure, curveFigures } from './suiteFigures.js';
+import { type TradeOff, tradeOffFigure } from './tradeOffFigure.js';
+
+/** The charts of accuracy against energy and against time, with a cold or a warm cache. */
+interface TradeOffs {
+  readonly cache: CacheState;
+  readonly pair: readonly TradeOff[];
+}
+
+/** What the policies give and cost on one row: a verdict in words, curves, bars of costs, and accuracy against cost. */
+export async function rowSection(reported: ReportedSuite, figures: DrawnFigures, row: SuiteRow): Promise<Markup> {
+  const tradeOffs = reported.suite.caches.map((cache) => tradeOffsOf(reported, row, cache));
+  const parts = [
+    markup`<p>${verdict(reported, reported.leading(row), tradeOffs)}</p>`,
+    await figures.show(
+      'Accuracy and loss',
+      'Figure 1. Lines are means over seeds, bands reach from the least to the most.',
+      curveFigures(row, reported.leading(row)),
+    ),
+    await costs(reported, figures, row),
+  ];
+  for (const [index, { cache, pair }] of tradeOffs.entries())
+    parts.push(
+      await figures.show(
+        `Accuracy against cost${reported.hasCaches ? `, ${cache} cache` : ''}`,
+        index > 0 ? '' : TRADE_OFF_CAPTION,
+        pair.map(({ figure }) => figure),
+      ),
+    );
+  return inLines(parts);
+}
+
+const TRADE_OFF_CAPTION =
+  'Points are means over seeds, vertical lines reach from the least to the most accuracy. Dashed: the Pareto front, policies that no other beats in both. Ringed: its knee, of the points of the front, both axes scaled linearly to 0 … 1, the one farthest above the line from the first to the last (Kneedle; Satopää and others, 2011).';
+
+function tradeOffsOf(reported: ReportedSuite, row: SuiteRow, cache: CacheState): TradeOffs {
+  const { quantity, estimated } = reported.cost;
+  const cells = reported.cellsOfRow(row, cache);
+  const against = (cost: Quantity, isEstimated: boolean) =>
+    tradeOffFigure({ row, cache, cells, accuracy: quantityCalled('top1Percent'), cost, isEstimated });
+  const pair = [against(quantity, estimated), against(quantityCalled('trainingSeconds'), false)];
+  return { cache, pair: pair.flatMap((each) => each ?? []) };
+}
+
+function costs(reported: ReportedSuite, figures: DrawnFigures, row: SuiteRow): Promise<Markup> {
+  const { quantity, estimated } = reported.cost;
+  const hasEnergy = quantity.unit === 'J';
+  const title = hasEnergy ? 'Energy of each policy' : 'CPU seconds of each policy (energy: not measured)';
+  const bars = costFigure(row, reported.cellsOfRow(row), quantity, title, estimated);
+  const caption = [
+    'Figure 2. Bars are means over seeds, lines on them reach from the least to the most.',
+    ...(reported.hasCaches ? ['Full colour: with a cold cache; pale: with a warm one.'] : []),
+    ...(hasEnergy ? [] : [`Energy: ${reported.energyNote}`]),
+  ];
+  return figures.show('Cost', caption.join(' '), bars ? [bars] : []);
+}
+
+/** In words: the most accurate policy, and where the knees are. */
+function verdict({ hasCaches }: ReportedSuite, leading: readonly Cell[], tradeOffs: readonly TradeOffs[]): string {
+  const top1 = quantityCalled('top1Percent');
+  const known = leading.filter((cell) => valuesOf(cell, top1).length > 0);
+  const [best] = known.toSorted((a, b) => meanOf(valuesOf(b, top1)) - meanOf(valuesOf(a, top1)));
+  if (!best) return '';
+  const example = best.finished[0]?.result;
+  const photos = example
+    ? `${example.trainPhotos.toLocaleString('en-US')} photos to train with, ${example.valPhotos.toLocaleString('en-US')} to validate. `
+    : '';
+  const knees = tradeOffs.flatMap(({ cache, pair }) =>
+    pair.map(({ knee, figure }) => {
+      const which = hasCaches ? ` (${cache} cache)` : '';
+      return `${figure.title.replace('Accuracy ', '')}${which}: ${knee ?? 'none'}`;
+    }),
+  );
+  return `${photos}The most accurate is ${best.policy}, ${meanWithInterval(best, top1)}. The knee of accuracy ${knees.join('; ')}.`;
+}

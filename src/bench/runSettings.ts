@@ -1,0 +1,66 @@
+import { relative } from 'node:path';
+import { openDataset } from '../data/openDataset.js';
+import type { MeterAccess } from '../energy/meter.js';
+import { UserError } from '../errors.js';
+import { fileReason, MOST_BYTES, readRegularFile, sha256 } from '../files.js';
+import type { Machine } from './machine.js';
+import { photosOf, type SuiteData, type SuiteRow, type TrainSettings } from './suite.js';
+import type { SuiteRun } from './suiteRuns.js';
+
+/** Runs by their ids, with the text that is equal for runs whose results may be compared. */
+export type RunSettings = ReadonlyMap<string, string>;
+
+/** What a run depends on besides its own settings and files. */
+export interface Circumstances {
+  readonly machine: Machine;
+  readonly access: MeterAccess;
+  /** Where pictures are that are drawn. */
+  readonly out: string;
+}
+
+/** What each run depends on: the machine, what energy comes from, the model, the photos, and what the training is told. */
+export async function settingsOfRuns(runs: readonly SuiteRun[], circumstances: Circumstances): Promise<RunSettings> {
+  const { machine, access, out } = circumstances;
+  const contents = new Map<string, string>();
+  for (const { row } of runs)
+    if (!contents.has(contentKey(row)))
+      contents.set(contentKey(row), `${await modelContent(row)} ${await photosContent(row.data, out)}`);
+  return new Map(
+    runs.map(({ id, row }) => {
+      const decides = [
+        machine,
+        access.kind === 'meter' ? access.describe : 'no energy',
+        contents.get(contentKey(row)),
+        Object.entries(trainSettingsOf(row)).sort(([a], [b]) => (a < b ? -1 : 1)),
+      ];
+      return [id, sha256(Buffer.from(JSON.stringify(decides))).slice(0, 16)];
+    }),
+  );
+}
+
+/** What the trainings of a row are told. The exported model is not run again unless the suite says so: that is no part of what training costs. */
+export const trainSettingsOf = ({ train }: SuiteRow): TrainSettings => ({ verify: 0, ...train });
+
+const contentKey = ({ model, data }: SuiteRow) => `${model.name} ${data.name}`;
+
+async function modelContent({ model }: SuiteRow): Promise<string> {
+  try {
+    return sha256(await readRegularFile(model.path, MOST_BYTES.file));
+  } catch (thrown) {
+    // Each run will say so.
+    return fileReason(thrown);
+  }
+}
+
+async function photosContent(data: SuiteData, out: string): Promise<string> {
+  if (data.drawn) return JSON.stringify(data.drawn);
+  try {
+    const { classes, train, val, folder } = await openDataset(photosOf(data, out), { seed: 0 });
+    const names = [train, val].map((photos) => photos.map(({ path, label }) => [relative(folder, path), label]));
+    return sha256(Buffer.from(JSON.stringify([classes, names])));
+  } catch (thrown) {
+    // Each run will say so.
+    if (thrown instanceof UserError) return thrown.message;
+    throw thrown;
+  }
+}
