@@ -1,0 +1,221 @@
+import { describe, expect, it } from 'vitest';
+import { Builder } from '../../src/graph/builder.js';
+import { modelOfGraph } from '../../src/graph/proto.js';
+import { encodeModel } from '../../src/onnx/model.js';
+import { type Optimizer, optimizerCalled, optimizerNames, updateRuleOf } from '../../src/optim/optimizer.js';
+import { type Trained, updateAll } from '../../src/optim/update.js';
+import * as ort from '../../src/runtime/ort.js';
+
+type Vector = readonly number[];
+/** A parameter and its moments. */
+interface State {
+  readonly parameter: Vector;
+  readonly moments: readonly Vector[];
+}
+/** What PyTorch's documentation, or the paper, says a step does to one element-wise state. */
+type Reference = (state: State, gradient: Vector, rate: number, step: number) => State;
+
+const BEGIN: Vector = [0.5, -1.25, 2];
+const GRADIENTS: readonly Vector[] = [
+  [0.1, -0.4, 0.3],
+  [-0.2, 0.6, 0.05],
+  [0.7, 0.1, -0.9],
+];
+const RATE = 0.03;
+
+const map = (vector: Vector, by: (value: number, index: number) => number): Vector => vector.map(by);
+const norm = (vector: Vector) => Math.hypot(...vector);
+const at = (vectors: readonly Vector[], moment: number, index: number) => vectors[moment]?.[index] ?? 0;
+
+/** m̂/(√v̂ + ε) of Adam, and the moments behind it. */
+function adamStep(
+  { moments }: State,
+  gradient: Vector,
+  step: number,
+  [beta1, beta2, epsilon]: [number, number, number],
+) {
+  const first = map(gradient, (g, i) => beta1 * at(moments, 0, i) + (1 - beta1) * g);
+  const second = map(gradient, (g, i) => beta2 * at(moments, 1, i) + (1 - beta2) * g * g);
+  const direction = map(first, (m, i) => {
+    const v = second[i] ?? 0;
+    return m / (1 - beta1 ** step) / (Math.sqrt(v / (1 - beta2 ** step)) + epsilon);
+  });
+  return { direction, moments: [first, second] };
+}
+
+const sgd =
+  (momentum: number, decay: number, nesterov = false): Reference =>
+  ({ parameter, moments }, gradient, rate) => {
+    const slope = map(gradient, (g, i) => g + decay * (parameter[i] ?? 0));
+    const velocity = map(slope, (g, i) => momentum * at(moments, 0, i) + g);
+    const direction = nesterov ? map(slope, (g, i) => g + momentum * (velocity[i] ?? 0)) : velocity;
+    return { parameter: map(parameter, (p, i) => p - rate * (direction[i] ?? 0)), moments: [velocity] };
+  };
+
+const adam: Reference = (state, gradient, rate, step) => {
+  const { direction, moments } = adamStep(state, gradient, step, [0.9, 0.999, 1e-8]);
+  return { parameter: map(state.parameter, (p, i) => p - rate * (direction[i] ?? 0)), moments };
+};
+
+const adamw: Reference = (state, gradient, rate, step) => {
+  const { parameter, moments } = adam(state, gradient, rate, step);
+  return { parameter: map(parameter, (p, i) => p - rate * 0.01 * (state.parameter[i] ?? 0)), moments };
+};
+
+const lamb: Reference = (state, gradient, rate, step) => {
+  const { direction, moments } = adamStep(state, gradient, step, [0.9, 0.999, 1e-6]);
+  const update = map(direction, (u, i) => u + 0.01 * (state.parameter[i] ?? 0));
+  const trust = norm(state.parameter) / norm(update);
+  return { parameter: map(state.parameter, (p, i) => p - rate * trust * (update[i] ?? 0)), moments };
+};
+
+const lars: Reference = (state, gradient, rate, step) => {
+  const [length, slope] = [norm(state.parameter), norm(gradient)];
+  const scale = (1e-3 * length) / (slope + 1e-4 * length);
+  const decayed = map(gradient, (g, i) => scale * (g + 1e-4 * (state.parameter[i] ?? 0)));
+  return sgd(0.9, 0)(state, decayed, rate, step);
+};
+
+const rmsprop: Reference = ({ parameter, moments }, gradient, rate) => {
+  const squares = map(gradient, (g, i) => 0.99 * at(moments, 0, i) + 0.01 * g * g);
+  const next = map(parameter, (p, i) => p - (rate * (gradient[i] ?? 0)) / (Math.sqrt(squares[i] ?? 0) + 1e-8));
+  return { parameter: next, moments: [squares] };
+};
+
+const REFERENCES: Readonly<Record<Optimizer['name'], Reference>> = {
+  ...{ adam, adamw, lamb, lars, rmsprop },
+  sgd: sgd(0.9, 1e-4),
+};
+
+interface Options {
+  readonly clipNorm?: number;
+  readonly averageDecay?: number;
+  readonly multiplier?: number;
+  readonly decays?: boolean;
+}
+
+/** Parameters after each of the steps, as the compiled graph takes them; with averages behind each where they are kept. */
+async function compiledSteps(optimizer: Optimizer, options: Options = {}): Promise<number[][]> {
+  const { clipNorm = 0, averageDecay = 0, multiplier = 1, decays = true } = options;
+  const g = new Builder(18);
+  const input = (name: string) => g.input(name, 'float32', [BEGIN.length]);
+  const scalar = (name: string) => g.input(name, 'float32', []);
+  const rule = updateRuleOf(optimizer);
+  const moments = rule.moments.map(input);
+  const trained: Trained = {
+    parameter: input('parameter'),
+    gradient: input('gradient'),
+    moments,
+    average: averageDecay > 0 ? input('average') : undefined,
+    learningRateMultiplier: multiplier,
+    decays,
+  };
+  const scalars = { learningRate: scalar('learningRate'), step: scalar('step') };
+  const [next] = updateAll(g, [trained], { rule, ...scalars, clipNorm, averageDecay });
+  if (!next) throw new Error('nothing is updated');
+  g.output('parameter_next', next.parameter);
+  for (const [index, name] of rule.moments.entries()) {
+    const moment = next.moments[index];
+    if (moment) g.output(`${name}_next`, moment);
+  }
+  if (next.average) g.output('average_next', next.average);
+
+  const session = await ort.openSession(encodeModel(modelOfGraph(g.graph, 'update')), {});
+  const vector = (values: Vector) => new ort.Tensor('float32', Float32Array.from(values), [values.length]);
+  const number = (value: number) => new ort.Tensor('float32', Float32Array.of(value), []);
+  const state: Record<string, Vector> = { parameter: BEGIN, ...(next.average ? { average: BEGIN } : {}) };
+  for (const name of rule.moments) state[name] = BEGIN.map(() => 0);
+  const taken: number[][] = [];
+  for (const [index, gradient] of GRADIENTS.entries()) {
+    const feeds = Object.fromEntries(Object.entries(state).map(([name, values]) => [name, vector(values)]));
+    const results = await session.run({
+      ...feeds,
+      ...{ gradient: vector(gradient), learningRate: number(RATE), step: number(index + 1) },
+    });
+    for (const name of Object.keys(state)) state[name] = Array.from(results[`${name}_next`]?.data as Float32Array);
+    taken.push([...(state['parameter'] ?? []), ...(state['average'] ?? [])]);
+  }
+  await session.release();
+  return taken;
+}
+
+/** The same by the formulas, in double precision. */
+function steps(reference: Reference, { rate = RATE, gradients = GRADIENTS } = {}): Vector[] {
+  let state: State = { parameter: BEGIN, moments: [] };
+  return gradients.map((gradient, index) => {
+    state = reference(state, gradient, rate, index + 1);
+    return state.parameter;
+  });
+}
+
+function expectClose(got: readonly Vector[], wanted: readonly Vector[]): void {
+  expect(got).toHaveLength(wanted.length);
+  for (const [step, values] of wanted.entries())
+    for (const [index, value] of values.entries()) expect(got[step]?.[index], `step ${step + 1}`).toBeCloseTo(value, 5);
+}
+
+describe('a step', () => {
+  it.each(optimizerNames)('of %s is what its paper, or PyTorch, says', async (name) => {
+    expectClose(await compiledSteps(optimizerCalled(name)), steps(REFERENCES[name]));
+  });
+
+  it("takes Nesterov's momentum, momentum in rmsprop, and no momentum at all", async () => {
+    const nesterov = optimizerCalled('sgd', { nesterov: true, weightDecay: 0.1 });
+    expectClose(await compiledSteps(nesterov), steps(sgd(0.9, 0.1, true)));
+    expectClose(await compiledSteps(optimizerCalled('sgd', { momentum: 0, weightDecay: 0 })), steps(sgd(0, 0)));
+    const withMomentum: Reference = ({ parameter, moments }, gradient) => {
+      const squares = map(gradient, (g, i) => 0.99 * at(moments, 0, i) + 0.01 * g * g);
+      const velocity = map(gradient, (g, i) => 0.8 * at(moments, 1, i) + g / (Math.sqrt(squares[i] ?? 0) + 1e-8));
+      return { parameter: map(parameter, (p, i) => p - RATE * (velocity[i] ?? 0)), moments: [squares, velocity] };
+    };
+    expectClose(await compiledSteps(optimizerCalled('rmsprop', { momentum: 0.8 })), steps(withMomentum));
+  });
+
+  it('adds weight decay to the gradient, but in adamw and lamb, and not where a parameter does not decay', async () => {
+    const decayed: Reference = (state, gradient, rate, step) =>
+      adam(
+        state,
+        map(gradient, (g, i) => g + 0.2 * (state.parameter[i] ?? 0)),
+        rate,
+        step,
+      );
+    expectClose(await compiledSteps(optimizerCalled('adam', { weightDecay: 0.2 })), steps(decayed));
+    for (const name of ['adam', 'adamw'] as const)
+      expectClose(await compiledSteps(optimizerCalled(name, { weightDecay: 0.2 }), { decays: false }), steps(adam));
+    const plainLamb: Reference = (state, gradient, rate, step) => {
+      const { direction, moments } = adamStep(state, gradient, step, [0.9, 0.999, 1e-6]);
+      return { parameter: map(state.parameter, (p, i) => p - rate * (direction[i] ?? 0)), moments };
+    };
+    expectClose(await compiledSteps(optimizerCalled('lamb'), { decays: false }), steps(plainLamb));
+    expectClose(await compiledSteps(optimizerCalled('lars'), { decays: false }), steps(sgd(0.9, 0)));
+  });
+
+  it('goes by the learning rate of its parameter', async () => {
+    const got = await compiledSteps(optimizerCalled('adamw'), { multiplier: 10 });
+    expectClose(got, steps(adamw, { rate: 10 * RATE }));
+  });
+
+  it('shortens gradients that are longer than the norm, and no others', async () => {
+    const clipped = GRADIENTS.map((gradient) => {
+      const factor = Math.min(1, 0.6 / (norm(gradient) + 1e-6));
+      return map(gradient, (g) => g * factor);
+    });
+    expect(GRADIENTS.map((gradient) => norm(gradient) > 0.6)).toEqual([false, true, true]);
+    const plain = optimizerCalled('sgd', { momentum: 0, weightDecay: 0 });
+    expectClose(await compiledSteps(plain, { clipNorm: 0.6 }), steps(sgd(0, 0), { gradients: clipped }));
+  });
+
+  it('moves averages by what is new, the faster the earlier', async () => {
+    const plain = optimizerCalled('sgd', { momentum: 0, weightDecay: 0 });
+    let average = BEGIN;
+    const wanted = steps(sgd(0, 0)).map((parameter, index) => {
+      // 2/11, 3/12 and 4/13 of the old value stay, for all are less than 0.9.
+      const stays = (index + 2) / (index + 11);
+      average = map(average, (old, i) => stays * old + (1 - stays) * (parameter[i] ?? 0));
+      return [...parameter, ...average];
+    });
+    expectClose(await compiledSteps(plain, { averageDecay: 0.9 }), wanted);
+    const least = await compiledSteps(plain, { averageDecay: 0.1 });
+    expect(least[0]?.[3]).toBeCloseTo(0.1 * 0.5 + 0.9 * (0.5 - RATE * 0.1), 6);
+  });
+});
