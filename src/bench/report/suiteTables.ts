@@ -1,6 +1,5 @@
 import { type Markup, markup } from '../../markup.js';
-import { type Cell, quantities, type Quantity, valuesOf } from '../suiteResults.js';
-import type { RunOutcome } from '../suiteResults.js';
+import { type Cell, quantities, type Quantity, type RunOutcome, valuesOf } from '../suiteResults.js';
 import { dataTable, numberCell, percent } from './dataTable.js';
 import { absent, meanWithInterval, type ReportedSuite, significantOf } from './reportedSuite.js';
 
