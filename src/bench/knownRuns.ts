@@ -3,10 +3,8 @@ import { type RunResult, runResultSchema } from './runResult.js';
 import type { RunSettings } from './runSettings.js';
 import { meanOf, median } from './statistics.js';
 import type { RunOutcome } from './suiteResults.js';
+import { readTrainFlags } from '../train/options.js';
 import { cellOf, type SuiteRun } from './suiteRuns.js';
-
-/** The default of `ort-tl train`. */
-const DEFAULT_EPOCHS = 10;
 
 type Key = Pick<MeasurementRecord, 'id' | 'round' | 'setting'>;
 
@@ -89,7 +87,7 @@ export class KnownRuns {
     const [first, second] = curve;
     if (!first || !second) return undefined;
     const times = Number(result['allPhotos']) / (trainPhotos + valPhotos);
-    const epochs = Number(run.row.train['epochs'] ?? DEFAULT_EPOCHS);
+    const { epochs } = readTrainFlags(run.row.train);
     const reading = run.cache === 'cold' ? Math.max(0, first.computeSeconds - second.computeSeconds) : 0;
     const writing = Math.max(0, second.seconds - first.seconds - second.computeSeconds);
     return wallSeconds - second.seconds + times * reading + epochs * (times * second.computeSeconds + writing);

@@ -1,10 +1,9 @@
 import { openDataset } from '../data/openDataset.js';
+import { readTrainFlags } from '../train/options.js';
 import { trainSettingsOf } from './runSettings.js';
 import { photosOf, type TrainSettings } from './suite.js';
 import type { SuiteRun } from './suiteRuns.js';
 
-/** The default of `ort-tl train`. */
-const DEFAULT_BATCH = 32;
 /** Steps of an epoch of a probe. */
 const PROBE_BATCHES = 2;
 
@@ -14,26 +13,17 @@ export async function probeSettings(
   out: string,
 ): Promise<{ readonly settings: TrainSettings; readonly allPhotos: number }> {
   const settings = trainSettingsOf(run.row);
-  const { train, val, classes } = await openDataset(photosOf(run.row.data, out), openOptions(run)).catch(() => ({
+  const { batch, valFraction, limit: most, valLimit: mostVal } = readTrainFlags(run.row.train);
+  const options = { seed: run.seed, valFraction, limit: most, valLimit: mostVal };
+  const { train, val, classes } = await openDataset(photosOf(run.row.data, out), options).catch(() => ({
     train: [],
     val: [],
     classes: [],
   }));
-  const batch = Number(settings['batch'] ?? DEFAULT_BATCH);
   const limit = Math.max(1, Math.ceil((PROBE_BATCHES * batch) / Math.max(1, classes.length)));
   const valLimit = Math.max(1, Math.round((limit * val.length) / Math.max(1, train.length)));
   return {
     settings: { ...settings, limit, 'val-limit': valLimit, epochs: 2, verify: 0 },
     allPhotos: train.length + val.length,
-  };
-}
-
-function openOptions({ row: { train }, seed }: SuiteRun) {
-  const [fraction, limit, valLimit] = ['val-fraction', 'limit', 'val-limit'].map((each) => train[each]);
-  return {
-    seed,
-    ...(fraction === undefined ? {} : { valFraction: Number(fraction) }),
-    ...(limit === undefined ? {} : { limit: Number(limit) }),
-    ...(valLimit === undefined ? {} : { valLimit: Number(valLimit) }),
   };
 }
