@@ -1,5 +1,5 @@
 import { checkPlace } from '../files.js';
-import { applyDelta, filesOf, readDelta, readModel, writeFileAtomically } from '../index.js';
+import { applyDelta, filesOf, readDelta, readModel, writeFileAtomically } from '../internal.js';
 import { shared } from './options.js';
 import { showBytes, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';

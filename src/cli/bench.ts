@@ -10,7 +10,7 @@ import {
   SuiteSession,
   UserError,
   writeSuiteReport,
-} from '../index.js';
+} from '../internal.js';
 import { BenchView, PLACES, printResults, showForecast } from './benchView.js';
 import { Interruption } from './interruption.js';
 import { number, shared } from './options.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Forecast, SuiteEvent, SuiteSession } from '../index.js';
+import type { Forecast, SuiteEvent, SuiteSession } from '../internal.js';
 import { showDuration, showPercent, table, type Terminal } from './terminal.js';
 
 /** How what a suite lacks is given. */

@@ -1,4 +1,4 @@
-import { defaultCacheFolder, listCache, prunable, removeFromCache, UserError } from '../index.js';
+import { defaultCacheFolder, listCache, prunable, removeFromCache, UserError } from '../internal.js';
 import { duration, shared, size } from './options.js';
 import { showBytes, showCount, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';

@@ -12,7 +12,7 @@ import {
   runFilesIn,
   UserError,
   writeFileAtomically,
-} from '../index.js';
+} from '../internal.js';
 import { shared } from './options.js';
 import { table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';

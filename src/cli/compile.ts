@@ -16,7 +16,7 @@ import {
   whileLocked,
   writeArtifacts,
   writeOnDeviceArtifacts,
-} from '../index.js';
+} from '../internal.js';
 import { checkApart } from '../files.js';
 import { shared } from './options.js';
 import { withSettings } from './settingFlags.js';

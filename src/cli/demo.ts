@@ -11,7 +11,7 @@ import {
   type Summary,
   Trainer,
   whileLocked,
-} from '../index.js';
+} from '../internal.js';
 import { shared, wholeNumber } from './options.js';
 import { writeRunArguments } from './runArguments.js';
 import { reportTraining } from './report.js';

@@ -1,5 +1,5 @@
 import { availableParallelism, cpus, freemem, release, totalmem, type as osType } from 'node:os';
-import { sharpVersion, findMeter, packageVersion, probeProviders, runtimeVersion } from '../index.js';
+import { sharpVersion, findMeter, packageVersion, probeProviders, runtimeVersion } from '../internal.js';
 import { shared } from './options.js';
 import type { Verb } from './verb.js';
 import { showBytes, Terminal } from './terminal.js';

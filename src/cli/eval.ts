@@ -6,7 +6,7 @@ import {
   openDataset,
   resultOf,
   settleFlags,
-} from '../index.js';
+} from '../internal.js';
 import { warnOfPhotos } from './report.js';
 import { shared } from './options.js';
 import { withSettings } from './settingFlags.js';

@@ -1,5 +1,5 @@
 import { basename, extname, join, relative, resolve } from 'node:path';
-import { checkPictures, PhotoExplainer, UserError, writeFileAtomically } from '../index.js';
+import { checkPictures, PhotoExplainer, UserError, writeFileAtomically } from '../internal.js';
 import { shared } from './options.js';
 import { type PhotoArgument, photosOf } from './photoList.js';
 import type { Verb } from './verb.js';

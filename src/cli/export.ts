@@ -21,7 +21,7 @@ import {
   whileLocked,
   writeFileAtomically,
   writeFilesAtomically,
-} from '../index.js';
+} from '../internal.js';
 import { checkApart, checkPlace } from '../files.js';
 import {
   type Arguments,

@@ -7,7 +7,7 @@ import {
   precisions,
   settleFlags,
   UserError,
-} from '../index.js';
+} from '../internal.js';
 import { number, shared, wholeNumber } from './options.js';
 
 export interface Arguments {

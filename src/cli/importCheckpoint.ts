@@ -8,7 +8,7 @@ import {
   readOnDeviceCheckpoint,
   UserError,
   writeFileAtomically,
-} from '../index.js';
+} from '../internal.js';
 import { shared } from './options.js';
 import { showBytes, showCount, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';

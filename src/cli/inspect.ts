@@ -7,7 +7,7 @@ import {
   readModel,
   settleFlags,
   stepSettings,
-} from '../index.js';
+} from '../internal.js';
 import { withSettings } from './settingFlags.js';
 import { shared, wholeNumber } from './options.js';
 import type { Verb } from './verb.js';

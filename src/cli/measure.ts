@@ -10,7 +10,7 @@ import {
   type MeterAccess,
   spreadOf,
   UserError,
-} from '../index.js';
+} from '../internal.js';
 import { handleSignals } from './interruption.js';
 import { duration, shared, wholeNumber } from './options.js';
 import { showBytes, table, Terminal } from './terminal.js';

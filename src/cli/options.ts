@@ -1,4 +1,4 @@
-import { UserError } from '../index.js';
+import { UserError } from '../internal.js';
 import { parseDuration, parseJoules, parseSize } from '../quantities.js';
 
 /** Options that several verbs share; each verb picks what it needs. */

@@ -1,4 +1,4 @@
-import { findPhotos, readInput, type Unlabelled, UserError } from '../index.js';
+import { findPhotos, readInput, type Unlabelled, UserError } from '../internal.js';
 import type { Terminal } from './terminal.js';
 import { STANDARD_INPUT } from './verb.js';
 

@@ -1,4 +1,4 @@
-import { ImageClassifier, predict, type ScoredClass, UserError } from '../index.js';
+import { ImageClassifier, predict, type ScoredClass, UserError } from '../internal.js';
 import { csvLine, csvPath } from '../text.js';
 import { shared, wholeNumber } from './options.js';
 import { photosOf } from './photoList.js';

@@ -13,7 +13,7 @@ import {
   settleFlags,
   resultOf,
   UserError,
-} from '../index.js';
+} from '../internal.js';
 import { Interruption } from './interruption.js';
 import { duration, joules, shared } from './options.js';
 import { warnOfPhotos } from './report.js';

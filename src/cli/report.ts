@@ -1,4 +1,4 @@
-import type { Dataset, Summary, Trainer, TrainEvent } from '../index.js';
+import type { Dataset, Summary, Trainer, TrainEvent } from '../internal.js';
 import { showBytes, showCount, showDuration, showPercent, type Terminal } from './terminal.js';
 
 /** More classes than this are counted only. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
-import { type OpenOptions, settleRun, trainFlagSettings, UserError, writeFileAtomically } from '../index.js';
+import { type OpenOptions, settleRun, trainFlagSettings, UserError, writeFileAtomically } from '../internal.js';
 import { readConfig } from './config.js';
 import { settingsFileFlags } from './settingFlags.js';
 

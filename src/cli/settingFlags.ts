@@ -1,5 +1,5 @@
 import type { Argv, Options } from 'yargs';
-import { type Flag, flagsOf, type Shape } from '../index.js';
+import { type Flag, flagsOf, type Shape } from '../internal.js';
 import { inFlags } from './wording.js';
 
 /** Adds a flag for each setting of `shape`; `more` stands behind the help of some, by their flags. */

@@ -19,7 +19,7 @@ import {
   type TrainOptions,
   UserError,
   writeFileAtomically,
-} from '../index.js';
+} from '../internal.js';
 import { checkApart } from '../files.js';
 import { jsonText } from '../text.js';
 import { shared } from './options.js';

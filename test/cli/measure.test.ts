@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import type { IdleBaseline, Measurement, Spread } from '../../src/index.js';
+import type { IdleBaseline, Measurement, Spread } from '../../src/internal.js';
 import { powercap, simulate } from '../energy/powercap.js';
 import { cli, cliHere, expectRefusal, folder, main } from './cli.js';
 
