@@ -63,7 +63,7 @@ export class Plateau {
   private best = Infinity;
   private waited = 0;
 
-  constructor(private readonly patience = 3) {}
+  constructor(private readonly patience: number) {}
 
   observe(loss: number): void {
     // PyTorch's threshold: less of a gain than a ten-thousandth does not count.

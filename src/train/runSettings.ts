@@ -22,6 +22,9 @@ export const loopSettings = settings({
     help: 'peak learning rate, or auto to look for it (default: by optimizer and policy)',
   }),
   schedule: setting(choice(scheduleNames).default('cosine'), { help: 'how the learning rate goes' }),
+  plateauPatience: setting(wholeNumber(0).default(3), {
+    help: 'epochs without a lower validation loss that ‹schedule› plateau waits before it takes a tenth of the learning rate',
+  }),
   warmupEpochs: setting(numberFrom(0).default(0.5), {
     flag: 'warmup',
     help: 'epochs, or a part of one, through which the learning rate rises',

@@ -19,10 +19,11 @@ const SAVE_EVERY_MS = 60_000;
 
 /** The epochs of a training: their steps and learning rates, and what ends them. */
 export class TrainingLoop {
-  private readonly plateau = new Plateau();
+  private readonly plateau: Plateau;
   private endedBy: EndedBy = 'epochs';
 
   constructor(private readonly run: RunParts) {
+    this.plateau = new Plateau(run.settings.plateauPatience);
     for (const { valLoss } of run.keeper.progress.results) this.plateau.observe(valLoss);
   }
 

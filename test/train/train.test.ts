@@ -127,6 +127,18 @@ describe('train, on drawn pictures', () => {
     await expect(run({ ...options, memoryBytes: 306e6 })).rejects.toMatchObject({ code: 'too-little-memory' });
   });
 
+  it('waits as long as it is told for a lower loss before it takes a tenth of the learning rate', async () => {
+    // Too small a rate to lower the loss.
+    const options = { schedule: 'plateau', learningRate: 1e-12, warmupEpochs: 0, verify: 0 } as const;
+    const ratesOf = async (more: Partial<TrainOptions>) => {
+      const { events } = await run({ ...options, ...more });
+      return events.flatMap((event) => (event.type === 'epoch' ? [event.result.learningRate] : []));
+    };
+    const near = (rates: readonly number[]) => rates.map((rate) => expect.closeTo(rate, 20) as number);
+    expect(await ratesOf({})).toEqual(near([1e-12, 1e-12, 1e-12]));
+    expect(await ratesOf({ plateauPatience: 0 })).toEqual(near([1e-12, 1e-12, 1e-13]));
+  });
+
   it('comes to the same in parts of a batch', async () => {
     const [whole, parts] = [
       await run({ optimizer: optimizers.sgd, epochs: 1, classWeights: 'balanced', clipNorm: 1 }),
