@@ -10,7 +10,7 @@ export type { Contents, Dataset, OpenOptions } from './data/dataset.js';
 export type { Photo } from './data/photo.js';
 export type { LeftOut } from './data/leftOut.js';
 export { Trainer } from './train/trainer.js';
-export type { TrainOptions } from './train/options.js';
+export type { TrainOptions } from './train/trainOptions.js';
 export type { EpochResult, Summary, TrainEvent } from './train/events.js';
 export type { ClassMetrics, Metrics } from './train/metrics.js';
 export { type Optimizer, optimizerCalled, optimizers } from './optim/optimizer.js';

@@ -31,7 +31,7 @@ export type { Agreement } from './train/agreement.js';
 export { hasCheckpoint } from './train/checkpoint.js';
 export type { EndedBy, FinalPart, PhotoAccount } from './train/events.js';
 export { type MetricName, metricNames } from './train/metrics.js';
-export { incidentalFlags, readTrainFlags, type TrainFlags, trainFlagSettings } from './train/options.js';
+export { incidentalFlags, readTrainFlags, type TrainFlags, trainFlagSettings } from './train/trainOptions.js';
 export { type Flag, type FlagKind, flagsOf, helpOf, settleFlags, type Shape } from './settings.js';
 export { compileFlagSettings, compileSettings, headSettings } from './artifacts/compileSettings.js';
 export { dataSettings } from './data/dataSettings.js';

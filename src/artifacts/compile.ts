@@ -12,7 +12,7 @@ import { type CompileOptions, type FilledOptions, filledOptions } from './compil
 import { initialState } from './initialState.js';
 import type { Manifest } from './manifest.js';
 import { withNearestPolicy } from './nearestPolicy.js';
-import { type Split, splitGraph } from './split.js';
+import { type Split, splitGraph } from './splitGraph.js';
 import { type StepGraph, trainingGraph, trainingModel } from './trainingGraph.js';
 import { updateGraph } from './updateGraph.js';
 

@@ -11,7 +11,7 @@ import type { Chosen } from './chosen.js';
 import type { FilledOptions } from './compileOptions.js';
 import { imageShape } from './imageShape.js';
 import type { Manifest } from './manifest.js';
-import type { Split } from './split.js';
+import type { Split } from './splitGraph.js';
 import type { StepGraph } from './trainingGraph.js';
 
 /** What is to be told of artifacts. */
@@ -80,7 +80,7 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
 function warningsOf({ chosen, options, split }: Described): string[] {
   const warnings = [...chosen.choice.warnings];
   if (options.batchNorm === 'batch' && split.statistics.length === 0)
-    warnings.push('no trained layer has a BatchNormalization, so ‹batchNorm› batch changes nothing');
+    warnings.push('no trained layer has a BatchNormalization, so statistics of the batch change nothing');
   return warnings;
 }
 

@@ -4,7 +4,7 @@ import { lower } from '../graph/lower.js';
 import { fromKept } from './boundary.js';
 import type { FilledOptions } from './compileOptions.js';
 import { STEP_OUTPUTS } from './manifest.js';
-import type { Split } from './split.js';
+import type { Split } from './splitGraph.js';
 
 /** From the boundary and the state that it reads to the logits, for any batch. */
 export function evaluationGraph(

@@ -1,5 +1,5 @@
 import { elementCount, tensor, type Tensor } from '../onnx/tensor.js';
-import type { Split } from './split.js';
+import type { Split } from './splitGraph.js';
 
 /** Parameters and their averages as they are at first, moments zero. */
 export function initialState({ parameters, averages, entries }: Split): Map<string, Tensor> {

@@ -15,7 +15,7 @@ import type { FilledOptions } from './compileOptions.js';
 import { dropout } from './dropoutNodes.js';
 import { imageShape, unknownShape } from './imageShape.js';
 import { NEXT, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
-import type { Split } from './split.js';
+import type { Split } from './splitGraph.js';
 import { appendUpdate } from './updateGraph.js';
 
 export interface StepGraph extends Graph {

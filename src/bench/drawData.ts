@@ -1,9 +1,7 @@
-import { drawPictures } from '../data/pictures.js';
+import { drawingPictures } from '../data/pictures.js';
+import { passOn } from '../passOn.js';
 import { photosOf, type SuiteData } from './suite.js';
 import type { SuiteEvent } from './suiteEvents.js';
-
-/** How often it is told how far the drawing is. */
-const TELL_EVERY_MS = 100;
 
 /**
  * Draws the pictures of a data set that is drawn, unless they are in `out` already.
@@ -12,29 +10,9 @@ const TELL_EVERY_MS = 100;
 export async function* drawData(data: SuiteData, out: string, signal?: AbortSignal): AsyncGenerator<SuiteEvent> {
   if (!data.drawn) return;
   const { train, val, size, seed } = data.drawn;
-  const given = new AbortController();
-  let last: SuiteEvent | undefined;
-  const drawing = drawPictures(photosOf(data, out), {
+  const drawing = drawingPictures(photosOf(data, out), {
     ...{ set: 'demo', trainPerClass: train, valPerClass: val, size, seed },
-    signal: signal ? AbortSignal.any([signal, given.signal]) : given.signal,
-    onProgress: (done, total) => {
-      last = { type: 'drawing', data: data.name, done, total };
-    },
+    ...(signal ? { signal } : {}),
   });
-  let isDone = false;
-  const ended = drawing.finally(() => (isDone = true));
-  // Who does not wait for it yet must not miss that it fails.
-  ended.catch(() => undefined);
-  try {
-    while (!isDone) {
-      await Promise.race([ended, new Promise((wake) => setTimeout(wake, TELL_EVERY_MS))]);
-      const told: SuiteEvent | undefined = last;
-      last = undefined;
-      if (told) yield told;
-    }
-  } finally {
-    // Who looks no longer at how far it is wants no pictures either.
-    given.abort();
-  }
-  await ended;
+  yield* passOn(drawing, ({ done, total }): SuiteEvent => ({ type: 'drawing', data: data.name, done, total }));
 }

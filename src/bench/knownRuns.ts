@@ -1,9 +1,9 @@
 import type { MeasurementRecord, Records } from './records.js';
 import { type RunResult, runResultSchema } from './runResult.js';
-import type { RunSettings } from './runSettings.js';
+import type { RunSettings } from './settingsOfRuns.js';
 import { meanOf, median } from './statistics.js';
 import type { RunOutcome } from './suiteResults.js';
-import { readTrainFlags } from '../train/options.js';
+import { readTrainFlags } from '../train/trainOptions.js';
 import { cellOf, type SuiteRun } from './suiteRuns.js';
 
 type Key = Pick<MeasurementRecord, 'id' | 'round' | 'setting'>;

@@ -1,6 +1,6 @@
 import { openDataset } from '../data/openDataset.js';
-import { readTrainFlags } from '../train/options.js';
-import { trainSettingsOf } from './runSettings.js';
+import { readTrainFlags } from '../train/trainOptions.js';
+import { trainSettingsOf } from './settingsOfRuns.js';
 import { photosOf, type TrainSettings } from './suite.js';
 import type { SuiteRun } from './suiteRuns.js';
 

@@ -7,7 +7,7 @@ import { KnownRuns } from './knownRuns.js';
 import { describeMachine, type Machine } from './machine.js';
 import { probeSettings } from './probeSettings.js';
 import { Records } from './records.js';
-import { settingsOfRuns, trainSettingsOf } from './runSettings.js';
+import { settingsOfRuns, trainSettingsOf } from './settingsOfRuns.js';
 import type { Suite } from './suite.js';
 import type { Forecast, SuiteEvent } from './suiteEvents.js';
 import { SuiteFolder } from './suiteFolder.js';

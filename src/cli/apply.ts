@@ -1,6 +1,6 @@
 import { checkPlace } from '../files.js';
 import { applyDelta, filesOf, readDelta, readModel, writeFileAtomically } from '../internal.js';
-import { shared } from './options.js';
+import { shared } from './sharedFlags.js';
 import { showBytes, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 

@@ -13,7 +13,7 @@ import {
 } from '../internal.js';
 import { BenchView, PLACES, printResults, showForecast } from './benchView.js';
 import { Interruption } from './interruption.js';
-import { number, shared } from './options.js';
+import { number, shared } from './sharedFlags.js';
 import { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 

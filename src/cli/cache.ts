@@ -1,5 +1,5 @@
 import { defaultCacheFolder, listCache, prunable, removeFromCache, UserError } from '../internal.js';
-import { duration, shared, size } from './options.js';
+import { duration, shared, size } from './sharedFlags.js';
 import { showBytes, showCount, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 

@@ -13,7 +13,7 @@ import {
   UserError,
   writeFileAtomically,
 } from '../internal.js';
-import { shared } from './options.js';
+import { shared } from './sharedFlags.js';
 import { table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 

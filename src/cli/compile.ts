@@ -18,7 +18,7 @@ import {
   writeOnDeviceArtifacts,
 } from '../internal.js';
 import { checkApart } from '../files.js';
-import { shared } from './options.js';
+import { shared } from './sharedFlags.js';
 import { withSettings } from './settingFlags.js';
 import { warnOfPhotos } from './report.js';
 import type { Verb } from './verb.js';

@@ -12,7 +12,7 @@ import {
   Trainer,
   whileLocked,
 } from '../internal.js';
-import { shared, wholeNumber } from './options.js';
+import { shared, wholeNumber } from './sharedFlags.js';
 import { writeRunArguments } from './runArguments.js';
 import { reportTraining } from './report.js';
 import { showBytes, showDuration, showPercent, table, Terminal } from './terminal.js';

@@ -1,6 +1,6 @@
 import { availableParallelism, cpus, freemem, release, totalmem, type as osType } from 'node:os';
 import { sharpVersion, findMeter, packageVersion, probeProviders, runtimeVersion } from '../internal.js';
-import { shared } from './options.js';
+import { shared } from './sharedFlags.js';
 import type { Verb } from './verb.js';
 import { showBytes, Terminal } from './terminal.js';
 

@@ -8,7 +8,7 @@ import {
   settleFlags,
 } from '../internal.js';
 import { warnOfPhotos } from './report.js';
-import { shared } from './options.js';
+import { shared } from './sharedFlags.js';
 import { withSettings } from './settingFlags.js';
 import { showCount, showPercent, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';

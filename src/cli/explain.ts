@@ -1,6 +1,6 @@
 import { basename, extname, join, relative, resolve } from 'node:path';
 import { checkPictures, PhotoExplainer, UserError, writeFileAtomically } from '../internal.js';
-import { shared } from './options.js';
+import { shared } from './sharedFlags.js';
 import { type PhotoArgument, photosOf } from './photoList.js';
 import type { Verb } from './verb.js';
 import { inFlags } from './wording.js';

@@ -31,7 +31,7 @@ import {
   MODEL_FLAGS,
   PLACE_FLAGS,
 } from './exportFlags.js';
-import { shared } from './options.js';
+import { shared } from './sharedFlags.js';
 import { showBytes, showPercent, Terminal } from './terminal.js';
 import { warnOfPhotos } from './report.js';
 import { beginningOfRun } from './runArguments.js';

@@ -8,7 +8,7 @@ import {
   settleFlags,
   UserError,
 } from '../internal.js';
-import { number, shared, wholeNumber } from './options.js';
+import { number, shared, wholeNumber } from './sharedFlags.js';
 
 export interface Arguments {
   run: string;

@@ -9,7 +9,7 @@ import {
   UserError,
   writeFileAtomically,
 } from '../internal.js';
-import { shared } from './options.js';
+import { shared } from './sharedFlags.js';
 import { showBytes, showCount, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 

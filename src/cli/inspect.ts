@@ -9,7 +9,7 @@ import {
   stepSettings,
 } from '../internal.js';
 import { withSettings } from './settingFlags.js';
-import { shared, wholeNumber } from './options.js';
+import { shared, wholeNumber } from './sharedFlags.js';
 import type { Verb } from './verb.js';
 import { showBytes, showCount, showPercent, table, Terminal } from './terminal.js';
 

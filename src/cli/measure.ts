@@ -12,7 +12,7 @@ import {
   UserError,
 } from '../internal.js';
 import { handleSignals } from './interruption.js';
-import { duration, shared, wholeNumber } from './options.js';
+import { duration, shared, wholeNumber } from './sharedFlags.js';
 import { showBytes, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 

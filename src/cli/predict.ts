@@ -1,6 +1,6 @@
 import { ImageClassifier, predict, type ScoredClass, UserError } from '../internal.js';
 import { csvLine, csvPath } from '../text.js';
-import { shared, wholeNumber } from './options.js';
+import { shared, wholeNumber } from './sharedFlags.js';
 import { photosOf } from './photoList.js';
 import { showPercent, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';

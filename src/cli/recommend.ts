@@ -15,7 +15,7 @@ import {
   UserError,
 } from '../internal.js';
 import { Interruption } from './interruption.js';
-import { duration, joules, shared } from './options.js';
+import { duration, joules, shared } from './sharedFlags.js';
 import { warnOfPhotos } from './report.js';
 import { withSettings } from './settingFlags.js';
 import { showBytes, showCount, showDuration, showPercent, table, Terminal } from './terminal.js';

@@ -22,7 +22,7 @@ import {
 } from '../internal.js';
 import { checkApart } from '../files.js';
 import { jsonText } from '../text.js';
-import { shared } from './options.js';
+import { shared } from './sharedFlags.js';
 import { Interruption } from './interruption.js';
 import { meterFor, reportRecommendation } from './recommend.js';
 import { reportTraining } from './report.js';

@@ -2,7 +2,7 @@ import { mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
 import type { Photo } from '../data/photo.js';
 import { UserError } from '../errors.js';
 import { processBytes } from '../train/compileWithin.js';
-import type { Settings } from '../train/options.js';
+import type { Settings } from '../train/trainOptions.js';
 import type { Metering, Spent } from './metering.js';
 import type { RecommendEvent, RecommendOptions } from './recommendation.js';
 import { Trial, type UnitCosts } from './trial.js';

@@ -11,7 +11,7 @@ import { argMax } from '../runtime/argMax.js';
 import { Engine } from '../runtime/engine.js';
 import type { StepperOptions } from '../runtime/stepper.js';
 import { fillSlots } from '../train/fillSlots.js';
-import { defaultLearningRate, type Settings } from '../train/options.js';
+import { defaultLearningRate, type Settings } from '../train/trainOptions.js';
 import type { UnreadPhotos } from './unreadPhotos.js';
 
 /** One short training. */

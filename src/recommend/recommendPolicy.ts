@@ -4,7 +4,7 @@ import { Opened } from '../opened.js';
 import { parsePolicy } from '../policy/policy.js';
 import { settle } from '../settings.js';
 import { temporaryFolder } from '../temporary.js';
-import { settingsOf, type TrainOptions } from '../train/options.js';
+import { settingsOf, type TrainOptions } from '../train/trainOptions.js';
 import { Candidates } from './candidates.js';
 import { interleaved } from './interleaved.js';
 import { Metering } from './metering.js';

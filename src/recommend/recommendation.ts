@@ -1,5 +1,5 @@
 import type { Meter } from '../energy/meter.js';
-import type { TrainOptions } from '../train/options.js';
+import type { TrainOptions } from '../train/trainOptions.js';
 
 /** What is measured, and what is to be found out. */
 export interface RecommendOptions extends Omit<

@@ -5,7 +5,7 @@ import type { Photo } from '../data/photo.js';
 import { policyFileName } from '../policy/policy.js';
 import { startCompiling } from '../train/compiler.js';
 import { planningOf } from '../train/compileWithin.js';
-import { type Settings, settingsOf, type TrainOptions } from '../train/options.js';
+import { type Settings, settingsOf, type TrainOptions } from '../train/trainOptions.js';
 import type { SearchPlan } from './candidates.js';
 import { type CompiledPolicy, OpenTrial } from './openTrial.js';
 

@@ -1,5 +1,5 @@
 import { predictionOf } from './metrics.js';
-import type { Settings } from './options.js';
+import type { Settings } from './trainOptions.js';
 
 /** How the logits of a model compare with those that they should be. */
 export interface Agreement {

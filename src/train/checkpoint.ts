@@ -6,7 +6,7 @@ import { UserError } from '../errors.js';
 import { nonFiniteIn } from '../finite.js';
 import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
-import type { Settings } from './options.js';
+import type { Settings } from './trainOptions.js';
 import { PLACE_SETTINGS } from './trainingPlace.js';
 
 /** JSON has no NaN and no infinity, and made `null` of them. */

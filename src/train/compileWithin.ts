@@ -6,7 +6,7 @@ import { UserError } from '../errors.js';
 import type { ModelFile } from '../onnx/model.js';
 import { elementCount } from '../onnx/tensor.js';
 import { probeBlockSize } from '../runtime/blockSize.js';
-import type { Settings, TrainOptions } from './options.js';
+import type { Settings, TrainOptions } from './trainOptions.js';
 
 /** What a process takes beside the training's tensors, as measured: Node.js, ONNX Runtime and sharp, models, rows in memory. */
 const OVERHEAD_BYTES = 297e6;

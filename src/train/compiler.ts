@@ -12,7 +12,7 @@ import type { ModelFile } from '../onnx/model.js';
 import { threadsLeft } from '../threadsLeft.js';
 import { compileWithin, type Planning } from './compileWithin.js';
 import type { Operations } from './compilerProcess.js';
-import type { Settings } from './options.js';
+import type { Settings } from './trainOptions.js';
 
 /** Smaller models leave little behind, and are compiled sooner than a process starts. */
 const LARGE_MODEL_BYTES = 8e6;

@@ -7,7 +7,7 @@ import { entryPoint } from '../entryPoint.js';
 import { UserError } from '../errors.js';
 import { readModel } from '../onnx/model.js';
 import { compileWithin, type Planning } from './compileWithin.js';
-import type { Settings } from './options.js';
+import type { Settings } from './trainOptions.js';
 
 let last: Compiled | undefined;
 

@@ -5,7 +5,7 @@ import { Engine } from '../runtime/engine.js';
 import type { CacheState } from '../runtime/photoRows.js';
 import type { TrainEvent } from './events.js';
 import { checkMemory } from './fillSlots.js';
-import type { Settings, TrainOptions } from './options.js';
+import type { Settings, TrainOptions } from './trainOptions.js';
 import { checkStopped } from './preparation.js';
 import type { RunFolder } from './runFolder.js';
 import { featuresReturn, slotsFor } from './views.js';

@@ -11,7 +11,7 @@ import { Random } from '../random.js';
 import type { Engine } from '../runtime/engine.js';
 import type { PhotoAccount, TrainEvent } from './events.js';
 import { type Filling, fillSlots, type FillOptions } from './fillSlots.js';
-import type { Settings } from './options.js';
+import type { Settings } from './trainOptions.js';
 import { augments, keptViews, makesNewViews } from './views.js';
 
 export interface PhotoSlotsOptions {

@@ -10,7 +10,7 @@ import { compiledHere, startCompiling } from './compiler.js';
 import { compileWithin, planningOf } from './compileWithin.js';
 import type { Summary, TrainEvent } from './events.js';
 import { summaryOfFinished } from './finishedRun.js';
-import { type Settings, settingsOf, type TrainOptions } from './options.js';
+import { type Settings, settingsOf, type TrainOptions } from './trainOptions.js';
 import { quantizeFrozen } from './quantizeFrozen.js';
 import type { RunFolder } from './runFolder.js';
 

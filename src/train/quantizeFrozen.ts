@@ -10,7 +10,7 @@ import { Random } from '../random.js';
 import { productsSaturate } from '../runtime/saturation.js';
 import type { TrainEvent } from './events.js';
 import { observeRanges } from './observeRanges.js';
-import type { Settings } from './options.js';
+import type { Settings } from './trainOptions.js';
 
 type Quantized = NonNullable<Manifest['frozen']>;
 

@@ -1,4 +1,4 @@
-import type { TrainOptions } from './options.js';
+import type { TrainOptions } from './trainOptions.js';
 
 /** The time of a run: of this call, which may be limited, of the parts before it, and of the epoch under way. */
 export class RunClock {

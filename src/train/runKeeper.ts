@@ -6,7 +6,7 @@ import type { Tensor } from '../onnx/tensor.js';
 import { type Identity, NO_STEPS, type Progress, writeLast } from './checkpoint.js';
 import { parametersOf } from './evaluatedState.js';
 import type { EpochResult, TrainEvent } from './events.js';
-import type { Settings, TrainOptions } from './options.js';
+import type { Settings, TrainOptions } from './trainOptions.js';
 import { changesOf, placeOf } from './trainingPlace.js';
 import type { RunClock } from './runClock.js';
 import type { RunFolder } from './runFolder.js';

@@ -1,6 +1,6 @@
 import type { Manifest } from '../artifacts/manifest.js';
 import type { Engine } from '../runtime/engine.js';
-import type { Settings, TrainOptions } from './options.js';
+import type { Settings, TrainOptions } from './trainOptions.js';
 import { PhotoSlots } from './photoSlots.js';
 import type { Prepared } from './preparation.js';
 import { RunClock } from './runClock.js';

@@ -5,7 +5,7 @@ import { resultOf } from '../resultOf.js';
 import { conclude } from './conclusion.js';
 import type { EndedBy, Summary, TrainEvent } from './events.js';
 import { cacheEvent, openEngine } from './openEngine.js';
-import type { TrainOptions } from './options.js';
+import type { TrainOptions } from './trainOptions.js';
 import { prepare, type Prepared } from './preparation.js';
 import { findLearningRate } from './rangeTest.js';
 import { RunFolder } from './runFolder.js';

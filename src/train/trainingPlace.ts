@@ -2,7 +2,7 @@ import { arch, cpus } from 'node:os';
 import { decoderVersion } from '../data/decode.js';
 import { runtimeVersion } from '../runtime/providers.js';
 import { packageVersion } from '../version.js';
-import type { Settings } from './options.js';
+import type { Settings } from './trainOptions.js';
 
 /** Settings that say where and how a training runs, and not what it learns: a run may go on with others. */
 export const PLACE_SETTINGS = ['threads', 'provider', 'microBatch', 'recompute'] as const satisfies (keyof Settings)[];

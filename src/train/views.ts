@@ -1,6 +1,6 @@
 import { type Augmentation, mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
 import type { Dataset } from '../data/dataset.js';
-import type { Settings } from './options.js';
+import type { Settings } from './trainOptions.js';
 
 type Viewing = Pick<Settings, 'augmentation' | 'views'>;
 

@@ -4,7 +4,7 @@ import { inFlags } from '../../src/cli/wording.js';
 import { type Flag, flagsOf, type Shape } from '../../src/settings.js';
 import { compileFlagSettings } from '../../src/artifacts/compileSettings.js';
 import { recommendSettings } from '../../src/recommend/recommendSettings.js';
-import { trainFlagSettings } from '../../src/train/options.js';
+import { trainFlagSettings } from '../../src/train/trainOptions.js';
 
 const page = fileURLToPath(new URL('../../docs/settings.md', import.meta.url));
 

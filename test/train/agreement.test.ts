@@ -12,7 +12,7 @@ import { readModel, writeModel } from '../../src/onnx/model.js';
 import { floatTensor } from '../../src/onnx/tensor.js';
 import { Random } from '../../src/random.js';
 import { Comparison, toleranceOf } from '../../src/train/agreement.js';
-import type { TrainOptions } from '../../src/train/options.js';
+import type { TrainOptions } from '../../src/train/trainOptions.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { cli } from '../cli/cli.js';
 import { SMALL_CNN } from '../models.js';

@@ -12,7 +12,7 @@ import { readModel } from '../../src/onnx/model.js';
 import { Engine } from '../../src/runtime/engine.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
 import type { TrainEvent } from '../../src/train/events.js';
-import type { TrainOptions } from '../../src/train/options.js';
+import type { TrainOptions } from '../../src/train/trainOptions.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { SMALL_CNN, TINY_MBCONV } from '../models.js';
 

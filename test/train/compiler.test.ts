@@ -7,7 +7,7 @@ import type { Dataset } from '../../src/data/dataset.js';
 import { readModel, writeModel } from '../../src/onnx/model.js';
 import { planningOf } from '../../src/train/compileWithin.js';
 import { startCompiling } from '../../src/train/compiler.js';
-import { settingsOf, type TrainOptions } from '../../src/train/options.js';
+import { settingsOf, type TrainOptions } from '../../src/train/trainOptions.js';
 import { SMALL_CNN } from '../models.js';
 
 const at = mkdtempSync(join(tmpdir(), 'ort-tl-'));

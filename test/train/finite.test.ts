@@ -20,7 +20,7 @@ import { ImageClassifier } from '../../src/runtime/classifier.js';
 import { readLast, writeLast } from '../../src/train/checkpoint.js';
 import { evaluate } from '../../src/train/evaluate.js';
 import { PhotoExplainer } from '../../src/train/photoExplainer.js';
-import type { TrainOptions } from '../../src/train/options.js';
+import type { TrainOptions } from '../../src/train/trainOptions.js';
 import { predict } from '../../src/train/predictPhoto.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { tunedModel } from '../../src/artifacts/tunedModel.js';

@@ -8,7 +8,7 @@ import { ImageFolder } from '../../src/data/imageFolder.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { readModel } from '../../src/onnx/model.js';
 import type { Summary, TrainEvent } from '../../src/train/events.js';
-import type { TrainOptions } from '../../src/train/options.js';
+import type { TrainOptions } from '../../src/train/trainOptions.js';
 import { calibrationPhotos } from '../../src/train/quantizeFrozen.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { SMALL_CNN } from '../models.js';

@@ -19,7 +19,7 @@ import { readLearned } from '../../src/export/run.js';
 import { sha256 } from '../../src/files.js';
 import { readModel } from '../../src/onnx/model.js';
 import type { TrainEvent } from '../../src/train/events.js';
-import type { TrainOptions } from '../../src/train/options.js';
+import type { TrainOptions } from '../../src/train/trainOptions.js';
 import { checkRunFolder, makeNext, planNext, settleRun } from '../../src/train/runFiles.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { SMALL_CNN } from '../models.js';

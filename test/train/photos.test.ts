@@ -9,7 +9,7 @@ import { resultOf } from '../../src/resultOf.js';
 import { ImageClassifier } from '../../src/runtime/classifier.js';
 import { evaluate } from '../../src/train/evaluate.js';
 import type { Summary, TrainEvent } from '../../src/train/events.js';
-import type { TrainOptions } from '../../src/train/options.js';
+import type { TrainOptions } from '../../src/train/trainOptions.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { SMALL_CNN } from '../models.js';
 

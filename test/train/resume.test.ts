@@ -24,7 +24,7 @@ import { elementCount, tensor } from '../../src/onnx/tensor.js';
 import { Random } from '../../src/random.js';
 import { hasCheckpoint } from '../../src/train/checkpoint.js';
 import type { Summary, TrainEvent } from '../../src/train/events.js';
-import type { TrainOptions } from '../../src/train/options.js';
+import type { TrainOptions } from '../../src/train/trainOptions.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { SMALL_CNN, TINY_RESNET } from '../models.js';
 

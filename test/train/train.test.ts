@@ -12,7 +12,7 @@ import { metadataOf, readModel } from '../../src/onnx/model.js';
 import { readSafetensors } from '../../src/onnx/safetensors.js';
 import { optimizers } from '../../src/optim/optimizer.js';
 import type { Summary, TrainEvent } from '../../src/train/events.js';
-import type { TrainOptions } from '../../src/train/options.js';
+import type { TrainOptions } from '../../src/train/trainOptions.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { SMALL_CNN, TINY_RESNET } from '../models.js';
 

@@ -2,7 +2,7 @@ import { closestMatch } from 'leven';
 import { UserError } from '../../errors.js';
 import { flagNamed } from '../../flagNames.js';
 import { flagsOf } from '../../settings.js';
-import { readTrainFlags, trainFlagSettings } from '../../train/options.js';
+import { readTrainFlags, trainFlagSettings } from '../../train/trainOptions.js';
 import type { TrainSettings } from '../suite.js';
 import { didYouMean } from './schemaRefusal.js';
 import type { Path, SuiteYaml } from './suiteYaml.js';
