@@ -1,7 +1,7 @@
 import type { Random } from '../random.js';
 
 /** Paints of one shape, as SVG writes them. */
-export interface Paints {
+interface Paints {
   readonly main: string;
   /** For details: a door, an eye, a sail. */
   readonly accent: string;

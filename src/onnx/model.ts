@@ -8,7 +8,7 @@ import { type ModelProto, ModelProtoSchema, StringStringEntryProtoSchema, type T
 import { protoOfTensor, tensorOfProto } from './tensor.js';
 
 /** The oldest operator set that ort-tl reads. */
-export const OLDEST_OPSET = 9;
+const OLDEST_OPSET = 9;
 /** Protocol buffers hold less than 2 GiB; a larger model keeps its tensors in a file beside it. */
 const LARGEST_FILE_BYTES = 2 ** 31 - 1;
 

@@ -4,14 +4,14 @@ import { fromMarkdown } from 'mdast-util-from-markdown';
 import { toString } from 'mdast-util-to-string';
 
 /** What a Markdown page points at, and what it offers to be pointed at. */
-export interface PageLinks {
+interface PageLinks {
   /** Addresses of links and pictures, HTML's included, in the order in which they stand. */
   readonly targets: readonly string[];
   /** The anchors of the page: headings as GitHub names them, and what HTML calls by `id` or `name`. */
   readonly anchors: ReadonlySet<string>;
 }
 
-export function linksOf(markdown: string): PageLinks {
+function linksOf(markdown: string): PageLinks {
   const slugger = new GithubSlugger();
   const targets: string[] = [];
   const anchors = new Set<string>();
@@ -34,7 +34,7 @@ const valuesOf = (html: string, names: string): string[] =>
   [...html.matchAll(new RegExp(`\\s(?:${names})=["']([^"']*)["']`, 'g'))].flatMap(([, value]) => value ?? []);
 
 /** Whether an address leads out of the repository: it begins with a scheme, or with the host. */
-export const isExternal = (target: string): boolean => /^(?:[a-z][a-z0-9+.-]*:|\/\/)/i.test(target);
+const isExternal = (target: string): boolean => /^(?:[a-z][a-z0-9+.-]*:|\/\/)/i.test(target);
 
 /**
  * The links of a page that lead nowhere, as a line each: what they point at is no file or folder of the repository, or has no such anchor.
