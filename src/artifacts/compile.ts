@@ -22,7 +22,7 @@ import { optimizers, updateRuleOf } from '../optim/optimizer.js';
 import type { LayerTable } from '../policy/layers.js';
 import { type Block, findBlocks } from '../policy/blocks.js';
 import { deepestWithin } from '../policy/nearest.js';
-import { type Choice, chooseLayers, parsePolicy, type Policy, showPolicy } from '../policy/policy.js';
+import { type LayerChoice, chooseLayers, parsePolicy, type Policy, showPolicy } from '../policy/policy.js';
 import { Random } from '../random.js';
 import { packageVersion } from '../version.js';
 import { normalizeByBatch, normsOf, presenceOf, separateStatistics, statisticsOf } from './batchStatistics.js';
@@ -129,7 +129,7 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
   prependPreprocessing(classifier, preprocessing);
 
   // The head stands for all that is new: F1 trains its hidden layers too.
-  const withFresh = (chosen: Choice) => chosen.layers.toSpliced(-1, 0, ...fresh.layers);
+  const withFresh = (chosen: LayerChoice) => chosen.layers.toSpliced(-1, 0, ...fresh.layers);
   const layerEntries = withFresh(choice).map(({ kind, name, parameters: own }) => ({
     kind,
     name,
@@ -137,7 +137,7 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
   }));
   const multipliers = multipliersOf(layerEntries, options.learningRateMultipliers ?? []);
   const settings = { optimizer, clipNorm, averageDecay };
-  const part = (chosen: Choice) => {
+  const part = (chosen: LayerChoice) => {
     const layers = withFresh(chosen);
     const norms = batchNorm === 'batch' ? normsOf(layers) : [];
     const statistics = statisticsOf(norms);
@@ -297,7 +297,7 @@ function withNearestPolicy<T>(
   policy: Policy,
   table: LayerTable,
   blocks: readonly Block[],
-  part: (choice: Choice) => T,
+  part: (choice: LayerChoice) => T,
 ): T {
   const attempt = (other: Policy): T | UserError => {
     try {

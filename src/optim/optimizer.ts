@@ -6,7 +6,7 @@ import { adamw } from './optimizers/adamw.js';
 import { lamb } from './optimizers/lamb.js';
 import { lars } from './optimizers/lars.js';
 import { rmsprop } from './optimizers/rmsprop.js';
-import type { UpdateRule } from './optimizers/rule.js';
+import type { UpdateRule } from './optimizers/updateRule.js';
 import { sgd } from './optimizers/sgd.js';
 
 /** Every optimizer there is, by its name. */

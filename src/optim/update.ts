@@ -1,6 +1,6 @@
 import type { Builder } from '../graph/builder.js';
 import { concreteShape, type Value } from '../graph/graph.js';
-import type { UpdateRule } from './optimizers/rule.js';
+import type { UpdateRule } from './optimizers/updateRule.js';
 
 /** A trainable parameter and what is known of it at a step. */
 export interface Trained {

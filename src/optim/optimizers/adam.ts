@@ -11,7 +11,7 @@ import {
   type UpdateInputs,
   type UpdateRule,
   weightDecay,
-} from './rule.js';
+} from './updateRule.js';
 
 /**
  * m ← β₁·m + (1 − β₁)·g,  v ← β₂·v + (1 − β₂)·g²,  p ← p − η·m̂/(√v̂ + ε)  with m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ)

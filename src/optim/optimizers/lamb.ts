@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ADAM_MOMENTS, adamDirection, adamSettings } from './adam.js';
-import { decaySum, epsilon, norm, optimizerKind, ratioOrOne, type UpdateRule, weightDecay } from './rule.js';
+import { decaySum, epsilon, norm, optimizerKind, ratioOrOne, type UpdateRule, weightDecay } from './updateRule.js';
 
 /**
  * u = m̂/(√v̂ + ε) + λ·p,  p ← p − η·(‖p‖/‖u‖)·u  (You et al. 2020): Adam's direction, as long as the parameter. Parameters

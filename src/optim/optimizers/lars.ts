@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { decayedGradient, norm, optimizerKind, ratioOrOne, type UpdateRule, weightDecay } from './rule.js';
+import { decayedGradient, norm, optimizerKind, ratioOrOne, type UpdateRule, weightDecay } from './updateRule.js';
 import { descend, sgdSettings } from './sgd.js';
 import { numberAbove } from '../../settings.js';
 

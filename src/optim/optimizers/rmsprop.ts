@@ -8,7 +8,7 @@ import {
   optimizerKind,
   type UpdateRule,
   weightDecay,
-} from './rule.js';
+} from './updateRule.js';
 
 /**
  * v ← α·v + (1 − α)·g²,  p ← p − η·g/(√v + ε), or with momentum  m ← μ·m + g/(√v + ε),  p ← p − η·m  (Tieleman and Hinton

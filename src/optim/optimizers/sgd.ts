@@ -11,7 +11,7 @@ import {
   type UpdateInputs,
   type UpdateRule,
   weightDecay,
-} from './rule.js';
+} from './updateRule.js';
 
 /**
  * m ← μ·m + g,  p ← p − η·m;  Nesterov's:  p ← p − η·(g + μ·m). Decay is added to the gradient. As in PyTorch
