@@ -1,3 +1,6 @@
+import { readdirSync } from 'node:fs';
+import { createTypeScriptImportResolver } from 'eslint-import-resolver-typescript';
+import { importX } from 'eslint-plugin-import-x';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
@@ -6,6 +9,9 @@ const FLOORS = [
   ...['onnx', 'graph', 'policy', 'autodiff', 'optim', 'quantize', 'artifacts', 'cache', 'runtime', 'data', 'figures'],
   ...['energy', 'train', 'recommend', 'bench', 'export', 'cli'],
 ];
+for (const entry of readdirSync(new URL('src', import.meta.url), { withFileTypes: true }))
+  if (entry.isDirectory() && !FLOORS.includes(entry.name))
+    throw new Error(`src/${entry.name} has no place among FLOORS`);
 /** What one folder alone imports. */
 const OWNERS = { 'onnxruntime-node': 'runtime', sharp: 'data', yargs: 'cli' };
 
@@ -31,6 +37,14 @@ function floorRule(folder) {
       message:
         'The CLI uses internal.js, which is the public API and little more; the others load without ONNX Runtime.',
     });
+  return ['error', { patterns }];
+}
+
+/** The rule for the files that every folder may import: they import none of the folders. */
+function groundRule() {
+  const patterns = [
+    { regex: `^\\./(?:${FLOORS.join('|')})/`, message: 'Every folder may import this file: it imports no folder.' },
+  ];
   return ['error', { patterns }];
 }
 
@@ -75,6 +89,20 @@ export default defineConfig(
         },
       ],
     },
+  },
+  {
+    files: ['src/**/*.ts'],
+    plugins: { 'import-x': importX },
+    settings: {
+      ...importX.flatConfigs.typescript.settings,
+      'import-x/resolver-next': [createTypeScriptImportResolver()],
+    },
+    rules: { 'import-x/no-cycle': 'error' },
+  },
+  {
+    files: ['src/*.ts'],
+    ignores: ['src/index.ts', 'src/internal.ts'],
+    rules: { 'no-restricted-imports': groundRule() },
   },
   ...FLOORS.map((folder) => ({
     files: [`src/${folder}/**/*.ts`],

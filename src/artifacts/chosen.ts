@@ -2,7 +2,7 @@ import type { ModelFile } from '../onnx/model.js';
 import { multipliersOf } from '../optim/learningRates.js';
 import { type Block, findBlocks } from '../policy/blocks.js';
 import type { Layer } from '../policy/layers.js';
-import { type Choice, chooseLayers, type Policy } from '../policy/policy.js';
+import { type LayerChoice, chooseLayers, type Policy } from '../policy/policy.js';
 import { separateStatistics } from './batchStatistics.js';
 import type { FilledOptions } from './compileOptions.js';
 import { type HiddenLayer, insertHiddenLayers } from './hiddenLayers.js';
@@ -15,7 +15,7 @@ export interface Chosen {
   readonly classifier: Classifier;
   readonly preprocessing: Preprocessing;
   readonly blocks: readonly Block[];
-  readonly choice: Choice;
+  readonly choice: LayerChoice;
   readonly fresh: { readonly layers: readonly Layer[]; readonly hidden: HiddenLayer[] };
   /** Layers that train, as the manifest has them. */
   readonly layers: Manifest['layers'];
@@ -52,6 +52,6 @@ export function choose(understood: Understood, policy: Policy, options: FilledOp
 }
 
 /** The layers that train, from input to head. The head stands for all that is new: F1 trains its hidden layers too. */
-export function layersOf({ layers }: Choice, fresh: Chosen['fresh']): readonly Layer[] {
+export function layersOf({ layers }: LayerChoice, fresh: Chosen['fresh']): readonly Layer[] {
   return layers.toSpliced(-1, 0, ...fresh.layers);
 }

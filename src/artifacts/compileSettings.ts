@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { stepSettings } from '../optim/stepSettings.js';
 import { parsePolicy } from '../policy/policy.js';
-import { choice, keysOf, numberBelow, setting, settings, type Settled, wholeNumber } from '../settings.js';
+import { choice, keysOf, numberBelow, setting, settings, wholeNumber } from '../settings.js';
 import { PRESETS } from './preprocessing.js';
 
 const group = 'Trained layers';
@@ -63,5 +63,3 @@ export const compileFlagSettings = {
   seed: compileSettings.seed,
   size: compileSettings.size,
 };
-
-export type HeadSettings = Settled<typeof headSettings>;

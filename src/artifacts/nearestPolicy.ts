@@ -2,7 +2,7 @@ import { UserError } from '../errors.js';
 import type { Block } from '../policy/blocks.js';
 import type { LayerTable } from '../policy/layers.js';
 import { deepestWithin } from '../policy/nearest.js';
-import { type Choice, chooseLayers, type Policy, showPolicy } from '../policy/policy.js';
+import { type LayerChoice, chooseLayers, type Policy, showPolicy } from '../policy/policy.js';
 
 /** Codes of errors that lie in one operator: a policy whose trained part is without it has no such error. */
 const AVOIDABLE = new Set(['no-gradient-rule', 'no-gradient', 'unknown-shape']);
@@ -12,7 +12,7 @@ export function withNearestPolicy<T>(
   policy: Policy,
   table: LayerTable,
   blocks: readonly Block[],
-  part: (choice: Choice) => T,
+  part: (choice: LayerChoice) => T,
 ): T {
   const attempt = (other: Policy): T | UserError => {
     try {

@@ -2,7 +2,7 @@ import { type Cut, cutGraph } from '../graph/cut.js';
 import { bindShape, type Node, type Value } from '../graph/graph.js';
 import { type Rows, valuesAsRows } from '../graph/rows.js';
 import { updateRuleOf } from '../optim/optimizer.js';
-import type { Choice } from '../policy/policy.js';
+import type { LayerChoice } from '../policy/policy.js';
 import { normsOf, type Statistic, statisticsOf } from './batchStatistics.js';
 import { type Kept, keptBoundary } from './boundary.js';
 import { type Chosen, layersOf } from './chosen.js';
@@ -26,7 +26,7 @@ export interface Split {
 }
 
 /** Parts the graph before the layers of `choice` and the fresh ones. */
-export function splitGraph(chosen: Chosen, choice: Choice, options: FilledOptions): Split {
+export function splitGraph(chosen: Chosen, choice: LayerChoice, options: FilledOptions): Split {
   const { classifier, fresh } = chosen;
   const { graph } = classifier;
   const layers = layersOf(choice, fresh);

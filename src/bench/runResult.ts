@@ -117,6 +117,3 @@ export function reached(
   // A share of photos is a quotient of whole numbers: what differs by less than one photo in a billion is equal.
   return curve.find(({ top1 }) => top1 >= target - 1e-9);
 }
-
-/** Seconds from the first photo read to the end of the last epoch. */
-export const trainingSeconds = ({ curve }: Pick<RunResult, 'curve'>): number => curve.at(-1)?.seconds ?? NaN;

@@ -66,7 +66,7 @@ export function readLayout(folder: string): Layout | undefined {
 }
 
 /** A row's bytes. */
-export function rowBytesOf({ values }: Pick<Layout, 'values'>): number {
+function rowBytesOf({ values }: Pick<Layout, 'values'>): number {
   return values.reduce((sum, { dtype, shape }) => sum + bytesPerElement(dtype) * elementCount(shape), 0);
 }
 

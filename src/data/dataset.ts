@@ -51,7 +51,7 @@ export interface OpenOptions extends Given<typeof openSettings> {
 type Use = NonNullable<OpenOptions['use']>;
 
 /** A class's name → its photos. */
-export type PhotosByClass = ReadonlyMap<string, readonly Unlabelled[]>;
+type PhotosByClass = ReadonlyMap<string, readonly Unlabelled[]>;
 
 export interface FoundSplit {
   /** Where its classes were found. */

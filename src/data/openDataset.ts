@@ -20,7 +20,7 @@ export async function openDataset(path: string, options: CifarOptions): Promise<
 }
 
 /** What `path` holds, whether it will do as a data set or not. @throws UserError where it cannot be read at all. */
-export async function findData(path: string, { labels }: Pick<CifarOptions, 'labels'> = {}): Promise<Found> {
+async function findData(path: string, { labels }: Pick<CifarOptions, 'labels'> = {}): Promise<Found> {
   const found = await stat(path).catch(() => undefined);
   // Node.js puts U+FFFD for what is not UTF-8 in its arguments.
   if (!found && path.includes('\ufffd'))

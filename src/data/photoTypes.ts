@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
 
 /** What sharp's published binaries read, by extension; JPEG under all its names (Chrome and Windows write `.jfif`). */
-export const EXTENSIONS = [
+const EXTENSIONS = [
   ...['.jpg', '.jpeg', '.png', '.webp', '.avif', '.tif', '.tiff', '.gif'],
   ...['.jfif', '.jpe', '.jif', '.jfi', '.pjpeg', '.pjp', '.apng'],
 ];

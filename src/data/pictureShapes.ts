@@ -2,7 +2,7 @@ import { type Markup, markup } from '../markup.js';
 import type { Random } from '../random.js';
 
 /** Paints of one shape, as SVG writes them. */
-export interface Paints {
+interface Paints {
   readonly main: string;
   /** For details: a door, an eye, a sail. */
   readonly accent: string;
@@ -12,7 +12,7 @@ export interface Paints {
  * SVG elements of one example, in the square from −1 to 1, y downwards. A figure stands somewhere in the picture; a texture
  * fills the square from −2 to 2, and the background shows through.
  */
-export interface Shape {
+export interface PictureShape {
   readonly kind: 'figure' | 'texture';
   /** Degrees by which an example may be turned either way. */
   readonly turn: number;
@@ -38,7 +38,7 @@ const ARROW: Point[] = [
 ];
 
 /** What the embedded model is pretrained on: forms, strokes and textures in general. */
-export const pretrainShapes: Readonly<Record<string, Shape>> = {
+export const pretrainShapes: Readonly<Record<string, PictureShape>> = {
   arrow: figure(180, (random, { main }) => polygon(widened(ARROW, random.between(0.7, 1.2)), main)),
   blobs: texture(180, blobs),
   checker: texture(45, checker),
@@ -93,7 +93,7 @@ export const pretrainShapes: Readonly<Record<string, Shape>> = {
 };
 
 /** What the demo retrains the model for: things, none of them a shape of the pretraining. */
-export const demoShapes: Readonly<Record<string, Shape>> = {
+export const demoShapes: Readonly<Record<string, PictureShape>> = {
   boat: figure(20, (random, { main, accent }) => {
     const deck = round(random.between(0.3, 0.5));
     const top = round(random.between(-1, -0.8));
@@ -196,11 +196,11 @@ export const demoShapes: Readonly<Record<string, Shape>> = {
   }),
 };
 
-function figure(turn: number, draw: Shape['draw']): Shape {
+function figure(turn: number, draw: PictureShape['draw']): PictureShape {
   return { kind: 'figure', turn, draw };
 }
 
-function texture(turn: number, draw: Shape['draw']): Shape {
+function texture(turn: number, draw: PictureShape['draw']): PictureShape {
   return { kind: 'texture', turn, draw };
 }
 

@@ -8,7 +8,7 @@ import { Random } from '../random.js';
 import { resultOf } from '../resultOf.js';
 import { temporaryBeside, type TemporaryFolder } from '../temporary.js';
 import { drawScene, type Nuisance } from './scene.js';
-import { demoShapes, pretrainShapes, type Shape } from './pictureShapes.js';
+import { demoShapes, pretrainShapes, type PictureShape } from './pictureShapes.js';
 
 export interface PictureOptions {
   /** `pretrain`: twenty forms and textures; `demo`: six kinds of things that are not among them. */
@@ -30,7 +30,7 @@ const DRAWING = 1;
 /** libuv's default number of threads, on which sharp runs. */
 const AT_ONCE = 4;
 
-const SETS: Record<PictureOptions['set'], { shapes: Readonly<Record<string, Shape>>; nuisance: Nuisance }> = {
+const SETS: Record<PictureOptions['set'], { shapes: Readonly<Record<string, PictureShape>>; nuisance: Nuisance }> = {
   pretrain: { shapes: pretrainShapes, nuisance: { contrast: 0.2, occlusion: 0.12, distractors: 5 } },
   demo: { shapes: demoShapes, nuisance: { contrast: 0.15, occlusion: 0.25, distractors: 6 } },
 };

@@ -1,6 +1,6 @@
 import { type Content, type Markup, markup } from '../markup.js';
 import type { Random } from '../random.js';
-import { round, type Shape } from './pictureShapes.js';
+import { round, type PictureShape } from './pictureShapes.js';
 
 /** How far a scene hides what it shows; shares from 0 to 1. */
 export interface Nuisance {
@@ -16,7 +16,7 @@ export interface Nuisance {
  * One picture of `shape` as an SVG of `size` × `size` px, with a background, a light and a clutter of its own, so that a model
  * which tells the shapes apart must look at forms and textures rather than at colours and places.
  */
-export function drawScene(shape: Shape, size: number, random: Random, nuisance: Nuisance): string {
+export function drawScene(shape: PictureShape, size: number, random: Random, nuisance: Nuisance): string {
   const lightness = random.between(0.1, 0.9);
   const hue = random.integer(360);
   const contrast = random.between(nuisance.contrast, nuisance.contrast + 0.25);
@@ -53,7 +53,7 @@ export function drawScene(shape: Shape, size: number, random: Random, nuisance: 
   );
 }
 
-function place(shape: Shape, size: number, random: Random, elements: Markup, filter: Content): Markup {
+function place(shape: PictureShape, size: number, random: Random, elements: Markup, filter: Content): Markup {
   const texture = shape.kind === 'texture';
   const radius = size * (texture ? random.between(0.38, 0.6) : random.between(0.24, 0.42));
   const room = Math.max(0.08, 0.5 - radius / size);

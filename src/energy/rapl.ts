@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileErrorCode } from '../files.js';
 
 /** Where Linux shows RAPL's counters (Documentation/power/powercap/powercap.rst). AMD's processors have the same names there. */
-export const POWERCAP = '/sys/class/powercap';
+const POWERCAP = '/sys/class/powercap';
 
 /** One counter of energy. */
 export interface RaplZone {
@@ -26,7 +26,7 @@ export type RaplAccess =
   | { readonly kind: 'absent' | 'denied'; readonly reason: string };
 
 /** How to let everyone read the counters: until the next start of the machine; docs/energy.md has a rule that lasts. */
-export const GRANT =
+const GRANT =
   'sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj /sys/class/powercap/intel-rapl*/intel-rapl*/energy_uj';
 /** The counters under `root`, or why there are none to read. */
 export function findRapl(root = POWERCAP): RaplAccess {

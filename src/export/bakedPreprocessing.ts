@@ -3,7 +3,7 @@ import { type Attribute, type Graph, int, ints, Node, text, Value } from '../gra
 import { dtypeCode, floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
 
 /** What the image is called that a model with its preprocessing takes. */
-export const IMAGE = 'image';
+const IMAGE = 'image';
 /** Since which operator set Resize smooths what it shrinks. */
 export const BAKED_OPSET = 18;
 

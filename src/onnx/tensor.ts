@@ -82,7 +82,7 @@ export function dtypeName(code: number): string {
 }
 
 /** A zeroed array for `count` elements. */
-export function allocate(dtype: DType, count: number): TensorData {
+function allocate(dtype: DType, count: number): TensorData {
   return new constructors[dtype](count);
 }
 

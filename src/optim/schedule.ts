@@ -1,17 +1,17 @@
 import { UserError } from '../errors.js';
 
 /** Where a training stands. Steps count from 0; `total` and `warmup` are numbers of steps. */
-export interface Progress {
+interface StepPosition {
   readonly step: number;
   readonly total: number;
   readonly warmup: number;
 }
 
 /** The share of the peak learning rate that a step takes. */
-type Schedule = (progress: Progress) => number;
+type Schedule = (progress: StepPosition) => number;
 
 /** The part of the way from the end of the warm-up to the end of the training, 0 to 1. */
-const share = ({ step, total, warmup }: Progress) => (step - warmup) / Math.max(1, total - warmup);
+const share = ({ step, total, warmup }: StepPosition) => (step - warmup) / Math.max(1, total - warmup);
 const halfCosine = (from: number, to: number, part: number) => to + ((from - to) * (1 + Math.cos(Math.PI * part))) / 2;
 
 /** Rises linearly through the warm-up before it does what `schedule` says. */
@@ -44,7 +44,7 @@ export type ScheduleName = keyof typeof schedules;
 export const scheduleNames: readonly ScheduleName[] = ['cosine', 'linear', 'step', 'constant', 'one-cycle', 'plateau'];
 
 /** The share of the peak learning rate that a step of a schedule takes, 0 to 1. */
-export function shareOfPeak(name: ScheduleName, progress: Progress): number {
+export function shareOfPeak(name: ScheduleName, progress: StepPosition): number {
   return schedules[name](progress);
 }
 

@@ -80,7 +80,7 @@ function updateVectors(g: Builder, trained: readonly Trained[], options: UpdateO
 }
 
 /** g · min(1, largest/(‖all g‖ + 10⁻⁶)), as torch.nn.utils.clip_grad_norm_ (Pascanu et al. 2013). */
-export function clipByGlobalNorm(g: Builder, gradients: readonly Value[], largest: number): Value[] {
+function clipByGlobalNorm(g: Builder, gradients: readonly Value[], largest: number): Value[] {
   const squares = gradients.map((gradient) => g.reduceSumSquare(gradient));
   const total = g.sqrt(squares.length === 1 ? (squares[0] ?? g.scalar(0)) : g.op('Sum', squares));
   const factor = g.op('Min', [g.scalar(1), g.div(g.scalar(largest), g.add(total, g.scalar(1e-6)))]);

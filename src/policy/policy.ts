@@ -17,7 +17,7 @@ export type Policy =
   | { readonly kind: 'blocks'; readonly count: number };
 
 /** What a policy makes of a model. */
-export interface Choice {
+export interface LayerChoice {
   /** From input to head, each with those of its parameters that train. */
   readonly layers: readonly Layer[];
   /** What the user did not ask for in so many words. */
@@ -76,9 +76,9 @@ export function policyFileName(policy: string): string {
  * The layers that `policy` trains.
  * @throws UserError `bad-policy` when it asks for what the model does not have.
  */
-export function chooseLayers(policy: Policy, table: LayerTable, blocks: readonly Block[]): Choice {
+export function chooseLayers(policy: Policy, table: LayerTable, blocks: readonly Block[]): LayerChoice {
   const { all } = table;
-  const plain = (layers: readonly Layer[]): Choice => ({
+  const plain = (layers: readonly Layer[]): LayerChoice => ({
     layers,
     notes: [],
     warnings: cutBlocks(policy, layers, table, blocks),
@@ -142,7 +142,7 @@ function headOf({ fcs }: LayerTable): Layer {
 const headNote = ({ name }: Layer) => `the head "${name}" trains wholly too: its weights are new`;
 
 /** Every layer's bias, or the shift of its normalization where it has one, which makes a bias redundant. */
-function biases(table: LayerTable): Choice {
+function biases(table: LayerTable): LayerChoice {
   const head = headOf(table);
   const layers = table.all.flatMap((layer): Layer[] => {
     if (layer === head) return [head];

@@ -23,7 +23,7 @@ const UNKNOWN = {
 } as const;
 
 /** What a search has found. */
-export interface Found {
+export interface SearchResult {
   readonly candidates: Candidates;
   /** The candidates that were inside the limits before the race. */
   readonly inside: readonly Candidate[];
@@ -36,7 +36,7 @@ export interface Found {
 }
 
 /** What was decided, and between whom. */
-interface Judged extends Found {
+interface Judged extends SearchResult {
   readonly plan: SearchPlan;
   readonly tolerance: number;
   readonly decision: Decision | undefined;
@@ -44,7 +44,7 @@ interface Judged extends Found {
 }
 
 /** Chooses a policy, and tells why. @throws UserError `no-policy-fits` where the only one has diverged. */
-export function conclude(plan: SearchPlan, found: Found): Recommendation {
+export function conclude(plan: SearchPlan, found: SearchResult): Recommendation {
   const { candidates, inside, race } = found;
   const { tolerance = TOLERANCE, seed = 0 } = plan.options;
   const decision = race && decide(race.evidence, { tolerance, seed });

@@ -3,7 +3,7 @@ import { Caller, threadLine } from '../channel.js';
 import { entryPoint } from '../entryPoint.js';
 import { machineErrorOf } from '../machineError.js';
 import type { Tensor } from '../onnx/tensor.js';
-import type { Operations } from './worker.js';
+import type { EngineOperations } from './worker.js';
 import type { CacheState } from './photoRows.js';
 import type { EvaluationResult, StepperOptions, StepPlan, StepResult } from './stepper.js';
 
@@ -12,7 +12,7 @@ import type { EvaluationResult, StepperOptions, StepPlan, StepResult } from './s
  * Calls are carried out in the order in which they were made; once the worker has died, they are refused with the reason.
  */
 export class Engine {
-  private readonly caller: Caller<Operations>;
+  private readonly caller: Caller<EngineOperations>;
   /** One flag, seen by the worker between steps. */
   private readonly stopped = new Int32Array(new SharedArrayBuffer(4));
   private closed: Promise<void> | undefined;

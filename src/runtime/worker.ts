@@ -45,6 +45,6 @@ const operations = {
   close: (): Promise<void> => open().close(),
 };
 
-export type Operations = typeof operations;
+export type EngineOperations = typeof operations;
 
 if (parentPort) answerCalls(threadLine(parentPort), operations);

@@ -11,7 +11,7 @@ import { onExit } from '../onExit.js';
 import type { ModelFile } from '../onnx/model.js';
 import { threadsLeft } from '../threadsLeft.js';
 import { compileWithin, type Planning } from './compileWithin.js';
-import type { Operations } from './compilerProcess.js';
+import type { CompilerOperations } from './compilerProcess.js';
 import type { Settings } from './trainOptions.js';
 
 /** Smaller models leave little behind, and are compiled sooner than a process starts. */
@@ -79,7 +79,7 @@ const THREADS = 16;
 
 /** The process that compiles. When it dies, what was asked of it and all that is asked later is refused with the reason. */
 class CompilerProcess {
-  readonly caller: Caller<Operations>;
+  readonly caller: Caller<CompilerOperations>;
   private readonly child: ChildProcess;
   private said = '';
 

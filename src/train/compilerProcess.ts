@@ -29,7 +29,7 @@ const operations = {
   },
 };
 
-export type Operations = typeof operations;
+export type CompilerOperations = typeof operations;
 
 const watch = new Worker(entryPoint('parentWatch'), { workerData: process.argv[2] });
 watch.unref();

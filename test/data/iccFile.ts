@@ -4,7 +4,7 @@ type Triple = [number, number, number];
 type Matrix = [Triple, Triple, Triple];
 
 /** A colour of the stored picture, each channel from 0 to 1, as sRGB from 0 to 1. */
-export type ToSrgb = (colour: readonly number[]) => Triple;
+type ToSrgb = (colour: readonly number[]) => Triple;
 
 export interface TestProfile {
   readonly space: 'RGB ' | 'GRAY' | 'CMYK';
@@ -100,19 +100,19 @@ function fixed(...values: number[]): Buffer {
 const typed = (type: string, ...parts: Buffer[]) => Buffer.concat([Buffer.from(type), Buffer.alloc(4), ...parts]);
 
 /** 563/256 is Adobe RGB's. */
-export const gamma = (sixths: number): Curve => ({
+const gamma = (sixths: number): Curve => ({
   tag: typed('curv', numbers(4, 1), numbers(2, Math.round(256 * sixths))),
   light: (sample) => sample ** (Math.round(256 * sixths) / 256),
 });
 
 const SRGB_PARAMETERS = [2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045] as const;
-export const srgbCurve: Curve = {
+const srgbCurve: Curve = {
   tag: typed('para', numbers(2, 3, 0), fixed(...SRGB_PARAMETERS)),
   light: (sample) => (sample >= 0.04045 ? ((sample + 0.055) / 1.055) ** 2.4 : sample / 12.92),
 };
 
 /** sRGB's, as a table. */
-export const tabledCurve: Curve = {
+const tabledCurve: Curve = {
   tag: typed(
     'curv',
     numbers(4, 1024),
@@ -147,7 +147,7 @@ const described = [
   ['wtpt', typed('XYZ ', fixed(...D50))],
 ] as const;
 
-export function rgbProfile(
+function rgbProfile(
   primaries: readonly (readonly [number, number])[],
   white: readonly [number, number],
   curve: Curve,
@@ -171,7 +171,7 @@ export function rgbProfile(
   return { space: 'RGB ', bytes, toSrgb };
 }
 
-export function greyProfile(curve: Curve): TestProfile {
+function greyProfile(curve: Curve): TestProfile {
   return {
     space: 'GRAY',
     bytes: profile('GRAY', 'mntr', [...described, ['kTRC', curve.tag]]),
@@ -186,7 +186,7 @@ export function greyProfile(curve: Curve): TestProfile {
  * Inks whose linear light of sRGB's primaries is 1 − 0.6 of their own ink − 0.4 of black: sums, which interpolation of any kind in a
  * table of two points an ink gives exactly. All of them together are black, so that there is no black point to compensate.
  */
-export function cmykProfile(): TestProfile {
+function cmykProfile(): TestProfile {
   const light = ([c = 0, m = 0, y = 0, k = 0]: readonly number[]): Triple => [
     1 - 0.6 * c - 0.4 * k,
     1 - 0.6 * m - 0.4 * k,

@@ -60,7 +60,7 @@ export function commandsOf({ lines }: Block): Command[] {
 }
 
 /** Lines with every number, duration and size as a placeholder, so that another machine's are the same; blank ones left out. */
-export function withoutNumbers(text: string): string[] {
+function withoutNumbers(text: string): string[] {
   return text
     .split('\n')
     .map((line) =>

@@ -4,7 +4,7 @@ import { classifierOf } from '../../src/artifacts/prepare.js';
 import { UserError } from '../../src/errors.js';
 import { readModel } from '../../src/onnx/model.js';
 import { findBlocks } from '../../src/policy/blocks.js';
-import { type Choice, chooseLayers, parsePolicy, policyFileName, showPolicy } from '../../src/policy/policy.js';
+import { type LayerChoice, chooseLayers, parsePolicy, policyFileName, showPolicy } from '../../src/policy/policy.js';
 import { EFFICIENTNET_B0, SMALL_CNN, TINY_MBCONV, TINY_RESNET } from '../models.js';
 
 describe('parsePolicy', () => {
@@ -56,11 +56,12 @@ describe('parsePolicy', () => {
   });
 });
 
-function choose(path: string, policy: string): Choice {
+function choose(path: string, policy: string): LayerChoice {
   const { graph, layers } = classifierOf(readModel(path));
   return chooseLayers(parsePolicy(policy), layers, findBlocks(graph, layers));
 }
-const parametersOf = ({ layers }: Choice) => layers.flatMap(({ parameters }) => parameters.map(({ name }) => name));
+const parametersOf = ({ layers }: LayerChoice) =>
+  layers.flatMap(({ parameters }) => parameters.map(({ name }) => name));
 
 describe('bias', () => {
   it('trains the biases of convolutions that have no normalization, and the head', () => {

@@ -1,8 +1,7 @@
 import { Random } from '../../random.js';
-import type { PhotoContent, Unlabelled } from '../photo.js';
+import type { PhotoContent } from '../photo.js';
 import { decodeContent } from '../decode.js';
 import { centredView } from '../geometry.js';
-import { contentHash, readPhoto } from '../readPhoto.js';
 import type { Preprocessing } from '../../artifacts/manifest.js';
 import type { Augmentation } from './augmentation.js';
 import { colourJitter } from './colourJitter.js';
@@ -44,22 +43,9 @@ export async function augmentPixels(
 }
 
 /**
- * View number `view` of a photo. It follows from the seed, the number and the photo's content alone: not from its place in the
- * list, its name, or the order in which photos are decoded.
- * @throws UserError `unreadable-photo`.
+ * What chance decides in view number `view` of the photo whose content has the hash. It follows from the seed, the number and the
+ * content alone: not from the photo's place in the list, its name, or the order in which photos are decoded.
  */
-export async function decodeView(
-  photo: Unlabelled,
-  preprocessing: Preprocessing,
-  config: Augmentation,
-  seed: number,
-  view: number,
-): Promise<Uint8Array> {
-  const content = await readPhoto(photo);
-  return augmentPixels(content, preprocessing, config, randomOfView(seed, view, contentHash(content)), photo.path);
-}
-
-/** What chance decides in a view of the photo whose content has the hash. */
 export function randomOfView(seed: number, view: number, hash: string): Random {
   return new Random(seed).fork(`view ${view} of ${hash}`);
 }

@@ -3,7 +3,7 @@ import { ADAM_MOMENTS, adamDirection, adamSettings } from './adam.js';
 import { optimizerKind, type UpdateRule, weightDecay } from './updateRule.js';
 
 /** p ← (1 − η·λ)·p − η·m̂/(√v̂ + ε): Adam with its decay apart from the gradient (Loshchilov and Hutter 2019). */
-export const adamwSettings = adamSettings.extend({ name: z.literal('adamw'), weightDecay: weightDecay.default(0.01) });
+const adamwSettings = adamSettings.extend({ name: z.literal('adamw'), weightDecay: weightDecay.default(0.01) });
 export type AdamW = z.infer<typeof adamwSettings>;
 
 function rule(settings: AdamW): UpdateRule {

@@ -6,7 +6,7 @@ import { decaySum, epsilon, norm, optimizerKind, ratioOrOne, type UpdateRule, we
  * u = m̂/(√v̂ + ε) + λ·p,  p ← p − η·(‖p‖/‖u‖)·u  (You et al. 2020): Adam's direction, as long as the parameter. Parameters
  * that do not decay take u as it is.
  */
-export const lambSettings = adamSettings.extend({
+const lambSettings = adamSettings.extend({
   name: z.literal('lamb'),
   epsilon: epsilon.default(1e-6),
   weightDecay: weightDecay.default(0.01),

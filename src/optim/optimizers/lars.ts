@@ -7,7 +7,7 @@ import { numberAbove } from '../../settings.js';
  * SGD by g' = (g + λ·p) · κ·‖p‖/(‖g‖ + λ·‖p‖): each parameter moves by a share κ of its length (You et al. 2017). Those
  * that do not decay follow their gradient as it is.
  */
-export const larsSettings = sgdSettings.extend({
+const larsSettings = sgdSettings.extend({
   name: z.literal('lars'),
   weightDecay: weightDecay.default(1e-4),
   /** κ. */

@@ -14,7 +14,7 @@ import {
  * v ← α·v + (1 − α)·g²,  p ← p − η·g/(√v + ε), or with momentum  m ← μ·m + g/(√v + ε),  p ← p − η·m  (Tieleman and Hinton
  * 2012, as PyTorch has it). Decay is added to the gradient.
  */
-export const rmspropSettings = z.strictObject({
+const rmspropSettings = z.strictObject({
   name: z.literal('rmsprop'),
   /** α. */
   smoothing: decayRate.default(0.99),

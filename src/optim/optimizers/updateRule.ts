@@ -22,7 +22,7 @@ export interface UpdateInputs {
   readonly decays: boolean;
 }
 
-export interface Updated {
+interface Updated {
   readonly parameter: Value;
   readonly moments: readonly Value[];
 }

@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { augmentPixels, decodeView } from '../../../src/data/augment/augment.js';
+import { augmentPixels, randomOfView } from '../../../src/data/augment/augment.js';
 import { type Augmentation, parseAugmentation, variesPhotos } from '../../../src/data/augment/augmentation.js';
 import { decodePhoto } from '../../../src/data/decode.js';
+import type { Unlabelled } from '../../../src/data/photo.js';
 import { PhotoReader } from '../../../src/data/photoReader.js';
+import { contentHash, readPhoto } from '../../../src/data/readPhoto.js';
 import type { Preprocessing } from '../../../src/artifacts/manifest.js';
 import { Random } from '../../../src/random.js';
 
@@ -39,9 +41,15 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-describe('decodeView', () => {
+/** View number `view` of a photo, read and decoded. */
+async function decodeView(photo: Unlabelled, config: Augmentation, seed: number, view: number): Promise<Uint8Array> {
+  const content = await readPhoto(photo);
+  return augmentPixels(content, preprocessing, config, randomOfView(seed, view, contentHash(content)), photo.path);
+}
+
+describe('a view of a photo', () => {
   const views = async (list: typeof photos, { config = everything, seed = 1, view = 0, concurrency = 4 }) => {
-    const reader = new PhotoReader((photo) => decodeView(photo, preprocessing, config, seed, view));
+    const reader = new PhotoReader((photo) => decodeView(photo, config, seed, view));
     const found = new Map<string, string>();
     for await (const read of reader.read(list, preprocessing, { concurrency })) {
       if ('error' in read) throw read.error;
@@ -79,13 +87,13 @@ describe('decodeView', () => {
     const off = parseAugmentation({});
     expect([variesPhotos(off), variesPhotos(everything)]).toEqual([false, true]);
     for (const photo of photos)
-      expect(await decodeView(photo, preprocessing, off, 1, 3)).toEqual(await decodePhoto(photo, preprocessing));
+      expect(await decodeView(photo, off, 1, 3)).toEqual(await decodePhoto(photo, preprocessing));
   });
 
   it('names the photo that it cannot read', async () => {
     const path = join(folder, 'text.jpg');
     await writeFile(path, 'not a photo');
-    await expect(decodeView({ path }, preprocessing, everything, 1, 0)).rejects.toMatchObject({
+    await expect(decodeView({ path }, everything, 1, 0)).rejects.toMatchObject({
       code: 'unreadable-photo',
       message: expect.stringContaining(path) as string,
     });
