@@ -75,6 +75,10 @@ export default defineConfig(
       ],
     },
   },
+  {
+    files: ['src/**/*.ts'],
+    rules: { 'max-lines': ['error', 350], 'max-lines-per-function': ['error', 80], 'max-params': ['error', 5] },
+  },
   ...FLOORS.map((folder) => ({
     files: [`src/${folder}/**/*.ts`],
     rules: { 'no-restricted-imports': floorRule(folder) },
