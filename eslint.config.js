@@ -97,7 +97,12 @@ export default defineConfig(
       ...importX.flatConfigs.typescript.settings,
       'import-x/resolver-next': [createTypeScriptImportResolver()],
     },
-    rules: { 'import-x/no-cycle': 'error' },
+    rules: {
+      'import-x/no-cycle': 'error',
+      'max-lines': ['error', 350],
+      'max-lines-per-function': ['error', 80],
+      'max-params': ['error', 5],
+    },
   },
   {
     files: ['src/*.ts'],

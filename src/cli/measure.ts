@@ -83,7 +83,7 @@ export const verb: Verb<Arguments> = {
     const runs: Measurement[] = [];
     try {
       const idle = energy === 'estimate' ? undefined : await idleOf(access, idleMs / 1000, args.quiet, terminal);
-      await run(command, repeat, access, idle, args.json, runs);
+      await run({ command, repeat, access, idle, json: args.json }, runs);
       if (repeat === 1) for (const each of runs) printRun(each, access, terminal);
       else printRuns(runs, terminal);
       terminal.json({ command, meter: describe(access), idle: idle ?? null, runs, spreads: spreadsOf(runs) });
@@ -107,15 +107,18 @@ async function idleOf(
   return measureIdle(access.open(), seconds);
 }
 
-/** Runs `command` until one of its runs fails or is interrupted, and adds what each cost to `runs`. */
-async function run(
-  command: readonly string[],
-  repeat: number,
-  access: MeterAccess,
-  idle: IdleBaseline | undefined,
-  json: boolean,
-  runs: Measurement[],
-): Promise<void> {
+interface Measured {
+  readonly command: readonly string[];
+  /** How often it runs at most. */
+  readonly repeat: number;
+  readonly access: MeterAccess;
+  readonly idle: IdleBaseline | undefined;
+  /** Whether standard output is for the figures, so that the command prints on standard error. */
+  readonly json: boolean;
+}
+
+/** Runs the command until one of its runs fails or is interrupted, and adds what each cost to `runs`. */
+async function run({ command, repeat, access, idle, json }: Measured, runs: Measurement[]): Promise<void> {
   const received: NodeJS.Signals[] = [];
   let send: ((name: NodeJS.Signals) => void) | undefined;
   const passOn = (name: NodeJS.Signals) => {

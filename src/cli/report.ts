@@ -28,44 +28,21 @@ export function warnOfPhotos(terminal: Terminal, { contents }: Dataset): void {
   for (const line of contents?.warnings ?? []) terminal.warn(`warning: ${line}`);
 }
 
+type EventOf<Type extends TrainEvent['type']> = Extract<TrainEvent, { readonly type: Type }>;
+
 function reportEvent(terminal: Terminal, event: TrainEvent): void {
   switch (event.type) {
-    case 'compiled': {
-      const { policy, cost, notes, warnings } = event.manifest;
-      const on = `${event.provider}${event.provider === 'cpu' ? ` with ${event.threads} threads` : ''}`;
-      const share = showPercent(cost.trainableParameters / cost.parameters);
-      terminal.print(
-        `policy ${policy}: ${showCount(cost.trainableParameters)} parameters train (${share}), boundary ${showBytes(cost.boundaryBytes)} an image; runs on ${on}; compiled in ${showDuration(event.elapsedMs)}`,
-      );
-      const { batch, microBatch = batch } = event.manifest;
-      if (microBatch < batch)
-        terminal.print(`a step is run in ${Math.ceil(batch / microBatch)} parts of ${microBatch} images or fewer`);
-      if (event.manifest.recomputes) terminal.print('activations are computed again for the backward pass, not kept');
-      for (const note of notes) terminal.print(note);
-      for (const warning of warnings) terminal.warn(`warning: ${warning}`);
+    case 'compiled':
+      reportCompiled(terminal, event);
       break;
-    }
-    case 'cache': {
-      const { folder, slots, rowBytes, neededBytes, freeBytes } = event;
-      const size = `${showBytes(slots * rowBytes)} for ${showCount(slots)} ${slots === 1 ? 'photo' : 'photos and views'}`;
-      terminal.print(
-        neededBytes === 0
-          ? `features: ${size}, in ${folder}`
-          : `features: ${size}, of which ${showBytes(neededBytes)} are to be written to ${folder}, with ${showBytes(freeBytes)} free`,
-      );
+    case 'cache':
+      reportCache(terminal, event);
       break;
-    }
     case 'photos':
       for (const line of event.warnings) terminal.warn(`warning: ${line}`);
       break;
     case 'resumed':
-      terminal.print(`goes on with epoch ${event.epoch}${event.step > 0 ? `, after step ${event.step}` : ''}`);
-      if (event.changes.length > 0) {
-        const changes = event.changes.map(({ name, before, now }) => `${name} was ${before}, and is ${now}`);
-        terminal.warn(
-          `warning: it goes on elsewhere (${changes.join('; ')}), so its weights may differ in their last digits from those of a run that was not stopped`,
-        );
-      }
+      reportResumed(terminal, event);
       break;
     case 'finished':
       terminal.print('the run has ended by itself, and nothing is left to do');
@@ -82,49 +59,94 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
       terminal.warn(`skipped: ${event.reason}`);
       break;
     case 'progress':
-      terminal.progress(
-        event.phase === 'training' ? `epoch ${event.epoch}` : event.phase,
-        event.done,
-        event.total,
-        event.phase === 'looking for a learning rate' ? 'steps' : 'images',
-      );
+      reportProgress(terminal, event);
       break;
-    case 'epoch': {
-      const { epoch, trainLoss, valLoss, top1, elapsedMs } = event.result;
-      terminal.print(
-        `epoch ${String(epoch).padStart(String(event.epochs).length)}/${event.epochs}  loss ${trainLoss.toFixed(4)}  validation loss ${valLoss.toFixed(4)}  top-1 ${showPercent(top1)}  ${showDuration(elapsedMs)}`,
-      );
+    case 'epoch':
+      reportEpoch(terminal, event);
       break;
-    }
-    case 'done': {
-      const { top1, bestEpoch, elapsedMs, peakRssBytes, model, verified, skipped, endedBy, metric, frozen } =
-        event.summary;
-      const { part, leftOut } = event.summary;
-      if (endedBy === 'patience') terminal.print(`stopped early: ${metric} has not improved since epoch ${bestEpoch}`);
-      if (endedBy === 'time-limit') terminal.print('stopped: the time is up');
-      if (skipped.length > 0)
-        terminal.print(`${skipped.length} unreadable ${skipped.length === 1 ? 'photo was' : 'photos were'} left out`);
-      const at = part ? `after ${part.steps} of ${part.of} steps of epoch ${part.epoch}` : `at epoch ${bestEpoch}`;
-      terminal.result(
-        `top-1 ${showPercent(top1)} ${at}, in ${showDuration(elapsedMs)}, with ${showBytes(peakRssBytes)} of memory at most`,
-        'bold',
-      );
-      if (verified.photos === 0) terminal.result(model);
-      else terminal.result(`${model}: the exported model agrees on ${verified.agreeing} of ${verified.photos} photos`);
-      if (!verified.ok) {
-        terminal.warn(`ort-tl: ${disagreement(model, verified)}`);
-        process.exitCode = 1;
-      }
-      if (leftOut.length > 0) terminal.warn(`left out, since it was stopped: ${leftOut.join(', ')}`);
-      if (frozen) {
-        const { photos, calibration, agreeing } = frozen;
-        terminal.result(
-          `its frozen part is in int8 (${calibration.method} of ${calibration.photos} photos): top-1 of these ${photos} is ${showPercent(frozen.top1.int8)}, and ${showPercent(frozen.top1.float32)} with it in float32 (${frozen.model}, which agrees on ${agreeing})`,
-        );
-      }
+    case 'done':
+      reportSummary(terminal, event.summary);
       break;
-    }
   }
+}
+
+function reportCompiled(terminal: Terminal, { manifest, provider, threads, elapsedMs }: EventOf<'compiled'>): void {
+  const { policy, cost, batch, microBatch = batch, recomputes, notes, warnings } = manifest;
+  const on = `${provider}${provider === 'cpu' ? ` with ${threads} threads` : ''}`;
+  const share = showPercent(cost.trainableParameters / cost.parameters);
+  terminal.print(
+    `policy ${policy}: ${showCount(cost.trainableParameters)} parameters train (${share}), boundary ${showBytes(cost.boundaryBytes)} an image; runs on ${on}; compiled in ${showDuration(elapsedMs)}`,
+  );
+  if (microBatch < batch)
+    terminal.print(`a step is run in ${Math.ceil(batch / microBatch)} parts of ${microBatch} images or fewer`);
+  if (recomputes) terminal.print('activations are computed again for the backward pass, not kept');
+  for (const note of notes) terminal.print(note);
+  for (const warning of warnings) terminal.warn(`warning: ${warning}`);
+}
+
+function reportCache(terminal: Terminal, event: EventOf<'cache'>): void {
+  const { folder, slots, rowBytes, neededBytes, freeBytes } = event;
+  const size = `${showBytes(slots * rowBytes)} for ${showCount(slots)} ${slots === 1 ? 'photo' : 'photos and views'}`;
+  terminal.print(
+    neededBytes === 0
+      ? `features: ${size}, in ${folder}`
+      : `features: ${size}, of which ${showBytes(neededBytes)} are to be written to ${folder}, with ${showBytes(freeBytes)} free`,
+  );
+}
+
+function reportResumed(terminal: Terminal, { epoch, step, changes }: EventOf<'resumed'>): void {
+  terminal.print(`goes on with epoch ${epoch}${step > 0 ? `, after step ${step}` : ''}`);
+  if (changes.length === 0) return;
+  const told = changes.map(({ name, before, now }) => `${name} was ${before}, and is ${now}`);
+  terminal.warn(
+    `warning: it goes on elsewhere (${told.join('; ')}), so its weights may differ in their last digits from those of a run that was not stopped`,
+  );
+}
+
+function reportProgress(terminal: Terminal, { phase, epoch, done, total }: EventOf<'progress'>): void {
+  const what = phase === 'training' ? `epoch ${epoch}` : phase;
+  terminal.progress(what, done, total, phase === 'looking for a learning rate' ? 'steps' : 'images');
+}
+
+function reportEpoch(terminal: Terminal, { result, epochs }: EventOf<'epoch'>): void {
+  const { epoch, trainLoss, valLoss, top1, elapsedMs } = result;
+  terminal.print(
+    `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}  loss ${trainLoss.toFixed(4)}  validation loss ${valLoss.toFixed(4)}  top-1 ${showPercent(top1)}  ${showDuration(elapsedMs)}`,
+  );
+}
+
+function reportSummary(terminal: Terminal, summary: Summary): void {
+  const { top1, bestEpoch, elapsedMs, peakRssBytes, skipped, endedBy, metric, part, leftOut, frozen } = summary;
+  if (endedBy === 'patience') terminal.print(`stopped early: ${metric} has not improved since epoch ${bestEpoch}`);
+  if (endedBy === 'time-limit') terminal.print('stopped: the time is up');
+  if (skipped.length > 0)
+    terminal.print(`${skipped.length} unreadable ${skipped.length === 1 ? 'photo was' : 'photos were'} left out`);
+  const at = part ? `after ${part.steps} of ${part.of} steps of epoch ${part.epoch}` : `at epoch ${bestEpoch}`;
+  terminal.result(
+    `top-1 ${showPercent(top1)} ${at}, in ${showDuration(elapsedMs)}, with ${showBytes(peakRssBytes)} of memory at most`,
+    'bold',
+  );
+  reportVerified(terminal, summary);
+  if (leftOut.length > 0) terminal.warn(`left out, since it was stopped: ${leftOut.join(', ')}`);
+  if (frozen) reportFrozen(terminal, frozen);
+}
+
+/** Tells whether the exported model does what was evaluated; where it does not, the process exits with 1. */
+function reportVerified(terminal: Terminal, { model, verified }: Summary): void {
+  if (verified.photos === 0) terminal.result(model);
+  else terminal.result(`${model}: the exported model agrees on ${verified.agreeing} of ${verified.photos} photos`);
+  if (verified.ok) return;
+  terminal.warn(`ort-tl: ${disagreement(model, verified)}`);
+  process.exitCode = 1;
+}
+
+function reportFrozen(
+  terminal: Terminal,
+  { photos, calibration, agreeing, top1, model }: NonNullable<Summary['frozen']>,
+): void {
+  terminal.result(
+    `its frozen part is in int8 (${calibration.method} of ${calibration.photos} photos): top-1 of these ${photos} is ${showPercent(top1.int8)}, and ${showPercent(top1.float32)} with it in float32 (${model}, which agrees on ${agreeing})`,
+  );
 }
 
 /** What the exported model does otherwise than the evaluation that chose it. */

@@ -7,7 +7,7 @@ import { UserError } from '../errors.js';
 import { fileReason } from '../files.js';
 import { type Dataset, datasetOf, type Found, type OpenOptions } from './dataset.js';
 import type { Unlabelled } from './photo.js';
-import { sorted } from './layout.js';
+import { sortedClasses } from './sortedClasses.js';
 import { LeftOutCounts, REASONS } from './leftOut.js';
 import { textOf } from './listText.js';
 import { isPhotoName } from './photoTypes.js';
@@ -167,7 +167,7 @@ function foundOf(list: string, rows: readonly Row[], found: number, hasSplits: b
       if (others) others.push(photo);
       else classes.set(label, [photo]);
     }
-    return { source: list, classes: sorted(classes) };
+    return { source: list, classes: sortedClasses(classes) };
   };
   const leftOut = new LeftOutCounts();
   const warnings: string[] = [];

@@ -1,6 +1,6 @@
 import { type Dataset, datasetOf, type Found, type OpenOptions } from './dataset.js';
 import { listFolder } from './folderListing.js';
-import { readLayout } from './layout.js';
+import { readTreeLayout } from './layout/treeLayout.js';
 import { NAMED_EXTENSIONS } from './photoTypes.js';
 import { treeOf } from './tree.js';
 
@@ -39,6 +39,6 @@ export class ImageFolder implements Dataset {
 /** What a folder holds, whether it will do as a data set or not. @throws UserError `no-such-folder`. */
 export async function findInFolder(folder: string): Promise<Found> {
   const tree = await treeOf(await listFolder(folder, EXPECTED));
-  const layout = readLayout(tree, folder, EXPECTED);
+  const layout = readTreeLayout(tree, folder, EXPECTED);
   return { source: folder, expected: EXPECTED, found: tree.found, leftOut: tree.leftOut, ...layout };
 }

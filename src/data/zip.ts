@@ -5,7 +5,7 @@ import { Entry as ArchiveEntry, getFileNameLowLevel, openPromise, validateFileNa
 import { messageOf, UserError } from '../errors.js';
 import { type Dataset, datasetOf, type Found, type OpenOptions } from './dataset.js';
 import type { Unlabelled, ZipEntry } from './photo.js';
-import { readLayout } from './layout.js';
+import { readTreeLayout } from './layout/treeLayout.js';
 import { LeftOutCounts, REASONS } from './leftOut.js';
 import { isPhotoName, NAMED_EXTENSIONS, SIGNATURE_BYTES } from './photoTypes.js';
 import { systemFile, systemFolder } from './systemFiles.js';
@@ -35,7 +35,7 @@ export async function findInZip(archive: string): Promise<Found> {
   const tree = await treeOf(listing);
   const leftOut = new LeftOutCounts(tree.leftOut);
   leftOut.add(REASONS.sameEntry, repeated);
-  const layout = readLayout({ ...tree, leftOut }, archive, EXPECTED);
+  const layout = readTreeLayout({ ...tree, leftOut }, archive, EXPECTED);
   const doubtful =
     guessed === undefined
       ? []

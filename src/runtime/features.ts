@@ -117,20 +117,28 @@ export async function openFeatures(
   const store = await FeatureStore.open(own, layout);
   if (!frozen) return { store, donor: undefined };
   try {
-    return { store, donor: await openDonor(root, own, layout, frozen, known, options) };
+    return { store, donor: await openDonor({ root, own, layout, frozen, known }, options) };
   } catch (thrown) {
     await store.close();
     throw thrown;
   }
 }
 
-/** The store below `root`, but for the one in `own`, from whose rows the least is left to compute; undefined where none helps. */
+/** What a donor is looked for with. */
+interface Wanted {
+  /** The folder that holds all stores. */
+  readonly root: string;
+  /** The folder of the run's own store, which is no donor. */
+  readonly own: string;
+  readonly layout: Layout;
+  readonly frozen: ModelProto;
+  /** Value of the frozen part → its fingerprint. */
+  readonly known: ReadonlyMap<string, string>;
+}
+
+/** The store from whose rows the least is left to compute; undefined where none helps. */
 async function openDonor(
-  root: string,
-  own: string,
-  layout: Layout,
-  frozen: ModelProto,
-  known: ReadonlyMap<string, string>,
+  { root, own, layout, frozen, known }: Wanted,
   options: ort.InferenceSession.SessionOptions,
 ): Promise<Donor | undefined> {
   let best: { folder: string; layout: Layout; bridge: Bridge } | undefined;

@@ -79,8 +79,9 @@ async function writeReport(
 ): Promise<boolean> {
   if (!evaluated) return false;
   const { metrics, logits } = evaluated;
+  const { results } = keeper.progress;
   const { classes } = options.dataset;
-  return folder.writeReport(keeper.progress.results, classes, metrics, slots.valPhotos, logits, options.signal);
+  return folder.writeReport({ results, classes, metrics, photos: slots.valPhotos, logits }, options.signal);
 }
 
 interface Verified {

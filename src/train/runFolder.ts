@@ -35,6 +35,18 @@ import { tensorBoardFile } from './tensorboard.js';
 const SHOWN_MISTAKES = 48;
 const THUMBNAIL_PIXELS = 160;
 
+/** What a run's report is made of. */
+interface Reported {
+  readonly results: readonly EpochResult[];
+  readonly classes: readonly string[];
+  /** What the best weights are worth on the photos. */
+  readonly metrics: Metrics;
+  /** The photos that validate. */
+  readonly photos: readonly Photo[];
+  /** What the best weights give on them, [photos, classes]. */
+  readonly logits: Float32Array;
+}
+
 /**
  * The files of a run, but for its checkpoint `last/` (see checkpoint.ts), its artifacts and its model. No other process writes into the
  * folder until it is closed. A run that is to replace another one is written beside it until it has something to show.
@@ -207,12 +219,8 @@ export class RunFolder {
 
   /** What a reader looks at when the training has ended. Gives whether all of it was written before the signal fired. */
   async writeReport(
-    results: readonly EpochResult[],
-    classes: readonly string[],
-    metrics: Metrics,
-    photos: readonly Photo[],
-    logits: Float32Array,
-    signal?: AbortSignal,
+    { results, classes, metrics, photos, logits }: Reported,
+    signal: AbortSignal | undefined,
   ): Promise<boolean> {
     await writeFileAtomically(this.path('labels.txt'), classes.map((label) => `${label}\n`).join(''));
     if (signal?.aborted) return false;

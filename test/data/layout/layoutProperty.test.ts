@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { openDataset } from '../../src/data/openDataset.js';
-import { Random } from '../../src/random.js';
-import { addsUp, JPEG, link, membersOf, writeAll, zipOf } from './layoutCases.js';
+import { openDataset } from '../../../src/data/openDataset.js';
+import { Random } from '../../../src/random.js';
+import { addsUp, JPEG, link, membersOf, writeAll, zipOf } from '../layoutCases.js';
 
 const CASES = 500;
 
