@@ -23,7 +23,7 @@ const CIFAR_100_BYTES = 2 + IMAGE_BYTES;
 const TRAIN = /^(data_batch_\d+|train)\.bin$/;
 const VAL = /^val\.bin$/;
 const TEST = /^(test_batch|test)\.bin$/;
-/** What names the classes, in the order of their labels. */
+/** The files that name the classes, in the order of their labels. */
 const NAME_FILES = {
   only: ['batches.meta.txt', 'classes.txt'],
   fine: ['fine_label_names.txt', 'classes.txt'],
@@ -169,7 +169,7 @@ async function readNames(path: string): Promise<string> {
   }
 }
 
-/** The lines of a list, its empty last ones left out. */
+/** The lines of a list without the empty ones at its end. */
 function linesOf(list: string): string[] {
   return list
     .split(/\r?\n/)

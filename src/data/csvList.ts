@@ -23,7 +23,7 @@ const SPLIT_NAME = 'split';
 const OTHER_SPLIT_NAMES = ['set', 'data set', 'data_set', 'dataset', 'subset', 'partition', 'phase'];
 const EXPECTED = 'expected lines of path,label, or path,label,split with train, val or test, under a header or not';
 
-/** In bytes; no list has longer ones, but a file that is no list might. */
+/** The longest line that is read, in bytes: no list has longer ones, but a file that is no list might. */
 const LONGEST_LINE = 100_000;
 
 interface Columns {
@@ -147,7 +147,7 @@ async function splitColumnOf(
   return first ? { split: first.column, readSplit: first.read } : {};
 }
 
-/** A line for each column that by its name parts the photos, in a way that is not read. */
+/** Gives a line for each column whose name says that it parts the photos, in a way that is not read. */
 function unreadSplits(list: string, header: readonly string[]): string[] {
   return header
     .filter((name) => /(^|[^a-z])(folds?|splits?|kfold)([^a-z]|$)/i.test(name) || questionOf(name) !== undefined)
@@ -230,7 +230,7 @@ function writings(path: string): string[] {
   return [...new Set([path, path.normalize('NFC'), path.normalize('NFD'), slashes, slashes.normalize('NFC')])];
 }
 
-/** undefined where the first line is a photo already; −1 for a column that the header lacks. */
+/** The columns that a header names, −1 for one that it lacks; undefined where the first line is a photo already. */
 function headerOf(cells: readonly string[]): Columns | undefined {
   const names = cells.map((cell) => cell.toLowerCase());
   const find = (any: readonly string[]) => names.findIndex((name) => any.includes(name));
@@ -264,7 +264,7 @@ async function* rowsOf(list: string): AsyncGenerator<{ cells: string[]; line: nu
     } catch (cause) {
       if (!(cause instanceof CsvError)) throw cause;
       const line = typeof cause['lines'] === 'number' ? cause['lines'] : parser.info.lines;
-      // What it quotes of the list may be long.
+      // The message quotes the list, which may be long.
       throw badLine(list, line, cause.message.split(', value is')[0] ?? '');
     }
   } catch (cause) {
@@ -282,7 +282,7 @@ async function* joined(first: string, rest: AsyncIterable<string>): AsyncGenerat
   for await (const each of rest) if (each !== '') yield each;
 }
 
-/** What parts the first line of a list, outside quotes: the mark that gives it a photo's name or a header, else the most frequent. */
+/** The mark that parts the first line of a list: the one that makes it a header or a photo's line, else the most frequent outside quotes. */
 function delimiterOf(start: string): string {
   const line = /[^\r\n]+/.exec(start)?.[0] ?? '';
   const bare = line.replaceAll(/"[^"]*"/g, '');
@@ -295,7 +295,7 @@ function delimiterOf(start: string): string {
   return (some.find(fits) ?? some[0])?.mark ?? ',';
 }
 
-/** In one line, whatever the list holds. */
+/** The error for a line of a list, itself in one line, whatever the list holds. */
 function badLine(list: string, line: number, what: string): UserError {
   return new UserError('bad-csv', `${list}, line ${line}: ${what.replaceAll(/\p{Cc}+/gu, ' ')}`);
 }

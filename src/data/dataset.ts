@@ -9,7 +9,7 @@ import { roleOf } from './splitNames.js';
 import type { Photo, Unlabelled } from './photo.js';
 
 export interface Dataset {
-  /** Sorted by code unit; of CIFAR files in the order of their labels. */
+  /** Sorted by code unit; those of CIFAR files are in the order of their labels. */
   readonly classes: string[];
   readonly train: Photo[];
   readonly val: Photo[];
@@ -24,9 +24,9 @@ export interface Dataset {
 
 /** What becomes of everything that was found: `found` is the photos of the three splits and all that is left out. */
 export interface Contents {
-  /** Files at any depth; of a list its lines. */
+  /** Files at any depth, or the lines of a list. */
   readonly found: number;
-  /** Why, or of what type → how many. */
+  /** Reason or type → how many files. */
   readonly leftOut: LeftOut;
   /** One line each about what somebody may miss, or may have meant otherwise. */
   readonly warnings: readonly string[];
@@ -190,7 +190,7 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
   );
 }
 
-/** What of a name is left without what people hardly see: case, width, accents' form, separators, spaces at its ends. */
+/** A name without what people hardly see: case, width, the form of accents, separators, and spaces at its ends. */
 function skeletonOf(name: string): string {
   return name
     .normalize('NFKC')
@@ -200,7 +200,7 @@ function skeletonOf(name: string): string {
     .trim();
 }
 
-/** Two names as a message shows them: where they look alike, with what is unusual in them as `\u00a0`. */
+/** Two names as a message shows them: where they look alike, unusual characters are shown as `\u00a0`. */
 function toldApart(...names: readonly [string, string]): readonly [string, string] {
   const looks = names.map((name) =>
     name
@@ -229,7 +229,7 @@ function noPhotos({ expected }: Found, where: string, instead?: ReadonlyMap<stri
   );
 }
 
-/** Those to train with; to measure with, all that are named anywhere and have photos. */
+/** The classes to train with, or, to measure with, all that are named anywhere and have photos. */
 function classesOf({ splits }: Found, use: Use): string[] {
   if (use !== 'measuring') return [...(splits.train?.classes.keys() ?? [])];
   const order = [...(splits.train?.classes.keys() ?? [])];
@@ -270,7 +270,7 @@ function alike(classes: readonly string[], source: string): string[] {
   return [];
 }
 
-/** A class with photos that is none of those. */
+/** A class with photos that is not `known`. */
 function alienOf({ classes }: FoundSplit, known: readonly string[]): string | undefined {
   return [...classes].find(([name, photos]) => photos.length > 0 && !known.includes(name))?.[0];
 }

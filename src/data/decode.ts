@@ -12,7 +12,10 @@ import type { Preprocessing } from '../artifacts/manifest.js';
 
 export { decoderVersion, sharpVersion } from './openPhoto.js';
 
-/** libvips keeps the reasons of failures in one place for the whole process, so that of photos decoded at once one may get another's. */
+/**
+ * libvips keeps the reasons of failures in one place for the whole process, so that one photo may get the reason of another that is
+ * decoded at the same time.
+ */
 const decoding = new Gate();
 
 /**

@@ -23,7 +23,7 @@ export class Duplicates {
     if (!this.prints.has(photo)) this.prints.set(photo, fingerprintOf(content));
   }
 
-  /** What is the same of what was added; the lines tell what spoils a training. */
+  /** Counts the photos that are the same; the lines tell what spoils a training. */
   find(train: readonly Photo[], val: readonly Photo[]): { readonly counts: DuplicateCounts; readonly lines: string[] } {
     const trained = new Map<number, Photo[]>();
     const validated = new Map<number, Photo[]>();
@@ -67,7 +67,7 @@ export class Duplicates {
 }
 
 /**
- * Tells contents apart: of a file its length and checksum, of pixels, which are as long in all of them, 52 bits of their hash.
+ * Tells contents apart: a file by its length and checksum, and pixels, which all have one length, by 52 bits of their hash.
  * Among 100,000 photos two that differ are hardly ever taken for the same.
  */
 function fingerprintOf(content: PhotoContent): number {

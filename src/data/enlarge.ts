@@ -1,4 +1,4 @@
-/** Along one side: the picture has `length` pixels and is enlarged to `scaled`, of which `count` from `first` on are wanted. */
+/** One side of a picture: it has `length` pixels and is enlarged to `scaled`, of which `count` from `first` on are wanted. */
 export interface Side {
   readonly length: number;
   readonly scaled: number;

@@ -1,7 +1,7 @@
 /** Why a file is not read, told from its bytes; the same whenever it is asked. */
 export class NotRead extends Error {}
 
-/** What a text begins with is looked for in so many bytes. */
+/** How many bytes are searched for what a text begins with. */
 const HEAD_BYTES = 1024;
 /** Where a HEIF file tells what its pictures are coded with. */
 const HEIF_HEAD_BYTES = 65_536;
@@ -66,7 +66,7 @@ export function checkKind(bytes: Buffer): void {
 function foreignKind(bytes: Buffer): string | undefined {
   if (bytes.length === 0) return 'it is empty';
   const [first = 0, second = 0, third = 0] = bytes;
-  // JPEG and PNG, as nearly all are.
+  // Nearly all photos are JPEG or PNG.
   if ((first === 0xff && second === 0xd8) || (first === 0x89 && second === 0x50 && third === 0x4e)) return undefined;
   const start = bytes.toString('latin1', 0, 32);
   const known = SIGNATURES.find(([signature]) => start.startsWith(signature));

@@ -26,7 +26,7 @@ export async function findPhotos(place: string): Promise<FoundPhotos> {
   if (found?.isDirectory()) {
     const base = place.replace(/\/+$/, '');
     const { entries, firstBytes } = await listFolder(base === '' ? place : base, expected);
-    // Beginning as the word does.
+    // The paths begin as the word does.
     const named = entries.map((entry) => ({
       ...entry,
       photo: { ...entry.photo, path: [base, ...entry.parts].join('/') },

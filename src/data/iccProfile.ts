@@ -1,8 +1,8 @@
-/** From the samples of a profile's colour space to sRGB: a curve for each colour, then a matrix. */
+/** Leads from the samples of a profile's colour space to sRGB: a curve for each colour, then a matrix. */
 export interface SrgbConversion {
   /** Linear light from 0 to 1 for each of the 65,536 values of a sample: red's, green's and blue's, or grey's alone. */
   readonly curves: readonly Float32Array[];
-  /** From the linear light of the profile's colours to that of sRGB's, row by row; for grey none. */
+  /** Takes the linear light of the profile's colours to that of sRGB's, row by row; grey needs none. */
   readonly matrix: readonly number[];
 }
 

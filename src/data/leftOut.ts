@@ -20,7 +20,7 @@ export const REASONS = {
 /** Reason or type → how many files. */
 export type LeftOut = Readonly<Record<string, number>>;
 
-/** Files of types that are not read are told of when they are more than these, pictures always. */
+/** Files of types that are not read are told of when there are more of them than these; pictures are always told of. */
 const FEW = 3;
 /** Types that a message names. */
 const NAMED_TYPES = 4;

@@ -4,7 +4,7 @@ import { TextDecoder } from 'node:util';
 /** How a list of photos is written: UTF-16 where a byte order mark or its zeros say so, else UTF-8. */
 export type ListEncoding = 'utf-8' | 'utf-16le' | 'utf-16be';
 
-/** By the first bytes of a list; names are mostly ASCII, of which UTF-16 makes every second byte zero. */
+/** Tells by the first bytes of a list: names are mostly ASCII, of which UTF-16 makes every second byte zero. */
 export function encodingOf(start: Uint8Array): ListEncoding {
   if (start[0] === 0xff && start[1] === 0xfe) return 'utf-16le';
   if (start[0] === 0xfe && start[1] === 0xff) return 'utf-16be';

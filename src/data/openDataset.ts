@@ -45,7 +45,7 @@ async function findData(path: string, { labels }: Pick<CifarOptions, 'labels'> =
   if (!found) return findInFolder(path);
   const bytes = await firstBytesOf({ path });
   const begin = Buffer.from(bytes).toString('latin1');
-  // Downloads without a name.
+  // Downloads may have lost their extension.
   if (begin.startsWith('PK\x03\x04') && otherFormatOf(basename(path)) === undefined) return findInZip(path);
   const format =
     otherFormatOf(basename(path)) ??

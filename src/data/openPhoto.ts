@@ -23,7 +23,7 @@ const MOST_PIXELS = 0x3fff ** 2;
 /** What is unpacked as a whole, in bytes. */
 const MOST_UNPACKED_BYTES = 2 ** 31 - 1;
 
-/** Pictures that are unpacked as a whole are so one after another. */
+/** Pictures that are unpacked as a whole take turns, one after another. */
 const unpacking = new Gate();
 
 export interface OpenPhoto {
@@ -52,7 +52,7 @@ export async function openPhoto(content: PhotoContent): Promise<OpenPhoto> {
   // sharp takes RGB of 16 bits to Display P3, and leaves grey of 16 bits as it is.
   const isProfiled = depth === 'ushort' && icc !== undefined && (isGrey || space === 'rgb16');
   const conversion = isProfiled ? srgbConversion(icc, isGrey ? 'GRAY' : 'RGB ') : undefined;
-  // To 8 bits before its profile is applied, which then is as right as for any picture of 8 bits.
+  // It goes to 8 bits before its profile is applied, which then is as right as for any picture of 8 bits.
   const narrowed = isProfiled && !conversion ? (isGrey ? 'b-w' : 'srgb') : undefined;
   const isPlain = !bands || bands.extras === 0 || (bands.extras === 1 && bands.alpha === 0);
   if (isPlain && !conversion) {
@@ -107,7 +107,7 @@ function describe({ width, height }: Size): string {
   return `${width.toLocaleString('en-US')} × ${height.toLocaleString('en-US')}`;
 }
 
-/** The first three bands, or the first one thrice, and `alpha`, of 8 bits. */
+/** The first three bands, or the first one thrice, and `alpha`, with 8 bits each. */
 function pick(
   samples: Uint8Array | Uint16Array,
   channels: number,

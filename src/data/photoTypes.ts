@@ -6,7 +6,7 @@ const EXTENSIONS = [
   ...['.jfif', '.jpe', '.jif', '.jfi', '.pjpeg', '.pjp', '.apng'],
 ];
 
-/** Those that a message names. */
+/** The extensions that a message names. */
 export const NAMED_EXTENSIONS = EXTENSIONS.slice(0, 8);
 
 /** Pictures that are not read. Whoever has them among the photos wants to know that they are left out. */

@@ -47,7 +47,7 @@ function read(name: string): { readonly role: Role; readonly rest: string } | un
     .replaceAll(/^(\d+)(\p{L})/gu, '$1 $2')
     .split(/[^\p{L}\p{M}\p{N}]+/u)
     .filter((word) => word !== '');
-  // VOC's train_val, which is for training.
+  // VOC's train_val is for training.
   const joined = words
     .join(' ')
     .replaceAll(/\btrain val\b/g, 'trainval')
@@ -87,7 +87,7 @@ export function questionOf(name: string): ((cell: string) => Role | undefined) |
   return (cell) => (YES.test(cell) ? role : NO.test(cell) ? (role === 'train' ? 'test' : 'train') : undefined);
 }
 
-/** What names say that stand beside each other: `cells_train` is a part where `cells_test` is, too. */
+/** What folders that stand beside each other are for by their names: `cells_train` is a part where `cells_test` is one, too. */
 export function rolesOf(names: readonly string[]): ReadonlyMap<string, Role> {
   const all = names.flatMap((name) => {
     const found = read(name);

@@ -30,7 +30,7 @@ const LINKS = {
 
 /** A folder's photos and folders, without what systems put there. */
 export class Folder {
-  /** By their names; what differs in its form of Unicode alone, as of two systems, is one folder. */
+  /** Name → folder; names that differ in their form of Unicode alone, as two systems write them, are one folder. */
   readonly folders = new Map<string, Folder>();
   readonly photos: Unlabelled[] = [];
   /** Type → how many files that are no photos lie in it. */
@@ -82,7 +82,7 @@ export interface Tree {
   readonly root: Folder;
   /** Files of all kinds, and links that were not followed. */
   readonly found: number;
-  /** Those that are no photos. */
+  /** Those of them that are no photos. */
   readonly leftOut: LeftOutCounts;
 }
 

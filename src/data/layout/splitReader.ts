@@ -76,7 +76,7 @@ export class SplitReader {
     );
   }
 
-  /** The one folder of each split. @throws UserError `ambiguous-layout` where two are called so, or it is unclear whether one is a split. */
+  /** The one folder of each split. @throws UserError `ambiguous-layout` where two are called so, or one may be a class. */
   private oneOfEach({ folders, unclear }: SplitFolders): ReadonlyMap<SplitRole, Folder> {
     const one = new Map<SplitRole, Folder>();
     for (const [role, all] of folders) {
