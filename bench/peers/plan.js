@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { compile, openDataset, readModel } from 'ort-tl';
 import { shareOfPeak } from '../../dist/optim/schedule.js';
 import { Random } from '../../dist/random.js';
-import { settingsOf } from '../../dist/train/options.js';
+import { settingsOf } from '../../dist/train/trainOptions.js';
 
 /**
  * Opens the photos of `data` and keeps the first `share` of each class, of the training and the validation photos alike; writes

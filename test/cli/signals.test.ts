@@ -38,7 +38,7 @@ describe.skipIf(process.platform === 'win32')('a signal that no verb handles', (
       script,
       `
       import { listenToSignals } from ${built('cli/interruption')};
-      import { modelPath, openDataset, readModel, Trainer } from ${built('index')};
+      import { modelPath, openDataset, readModel, Trainer } from ${built('internal')};
       import { onExit } from ${built('onExit')};
       listenToSignals();
       onExit(() => console.log('undone'));
