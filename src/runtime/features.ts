@@ -11,7 +11,7 @@ import { decodeModel, encodeModel } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import { elementCount } from '../onnx/tensor.js';
 import { runtimeVersion } from './providers.js';
-import { runInto } from './runInto.js';
+import { openBytes, runPart } from './partSessions.js';
 import { bytesOf, newRow, type Row } from './slots.js';
 
 export interface CacheOptions {
@@ -30,6 +30,13 @@ interface DonorRows {
   readonly isWhole: readonly boolean[];
 }
 
+/** How what is left of a frozen part is run. */
+interface Running {
+  /** The file of the whole frozen part, which messages name. */
+  readonly path: string;
+  readonly options: ort.InferenceSession.SessionOptions;
+}
+
 /** A store of another policy whose rows lie nearer to the photo, and what makes rows of this one of them. */
 export class Donor {
   /** Made when it is first needed. */
@@ -39,16 +46,11 @@ export class Donor {
     readonly store: FeatureStore,
     private readonly layout: Layout,
     private readonly bridge: Bridge,
-    private readonly options: ort.InferenceSession.SessionOptions,
+    private readonly running: Running,
   ) {}
 
-  static async open(
-    folder: string,
-    layout: Layout,
-    bridge: Bridge,
-    options: ort.InferenceSession.SessionOptions,
-  ): Promise<Donor> {
-    return new Donor(await FeatureStore.open(folder, layout), layout, bridge, options);
+  static async open(folder: string, layout: Layout, bridge: Bridge, running: Running): Promise<Donor> {
+    return new Donor(await FeatureStore.open(folder, layout), layout, bridge, running);
   }
 
   async read(keys: readonly string[]): Promise<DonorRows> {
@@ -69,7 +71,7 @@ export class Donor {
     return { buffers, count, isWhole };
   }
 
-  /** Computes `fetches`, the boundary of this run's policy, of the rows. */
+  /** Computes `fetches`, the boundary of this run's policy, of the rows. @throws UserError `not-loadable`, `not-runnable`. */
   async run({ buffers, count }: DonorRows, fetches: Record<string, ort.Tensor>): Promise<void> {
     const feeds: Record<string, ort.Tensor> = {};
     this.layout.values.forEach(({ dtype, shape }, index) => {
@@ -78,8 +80,9 @@ export class Donor {
       const data = buffer.subarray(0, count * elementCount(shape));
       feeds[name] = new ort.Tensor(dtype, data, [count, ...shape]);
     });
-    this.session ??= await ort.openSession(encodeModel(this.bridge.model), this.options);
-    await runInto(this.session, { feeds, fetches });
+    const { path, options } = this.running;
+    this.session ??= await openBytes(encodeModel(this.bridge.model), path, options);
+    await runPart(path, this.session, { feeds, fetches });
   }
 
   async close(): Promise<void> {
@@ -115,9 +118,12 @@ export async function openFeatures(
   };
   const own = storeFolder(root, layout);
   const store = await FeatureStore.open(own, layout);
-  if (!frozen) return { store, donor: undefined };
+  if (!frozen || file === undefined) return { store, donor: undefined };
   try {
-    return { store, donor: await openDonor({ root, own, layout, frozen, known }, options) };
+    return {
+      store,
+      donor: await openDonor({ root, own, layout, frozen, known }, { path: join(folder, file), options }),
+    };
   } catch (thrown) {
     await store.close();
     throw thrown;
@@ -137,10 +143,7 @@ interface Wanted {
 }
 
 /** The store from whose rows the least is left to compute; undefined where none helps. */
-async function openDonor(
-  { root, own, layout, frozen, known }: Wanted,
-  options: ort.InferenceSession.SessionOptions,
-): Promise<Donor | undefined> {
+async function openDonor({ root, own, layout, frozen, known }: Wanted, running: Running): Promise<Donor | undefined> {
   let best: { folder: string; layout: Layout; bridge: Bridge } | undefined;
   for (const name of readdirSync(root).sort()) {
     const other = join(root, name);
@@ -150,5 +153,5 @@ async function openDonor(
     const nodes = (each: Bridge) => each.model.graph?.node.length ?? 0;
     if (bridge && (!best || nodes(bridge) < nodes(best.bridge))) best = { folder: other, layout: found, bridge };
   }
-  return best && (await Donor.open(best.folder, best.layout, best.bridge, options));
+  return best && (await Donor.open(best.folder, best.layout, best.bridge, running));
 }

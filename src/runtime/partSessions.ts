@@ -26,7 +26,15 @@ export function sessionOptions(threads: number, provider: Provider): SessionOpti
 /** Opens the part that a file of `folder` holds. @throws UserError `not-loadable` when ONNX Runtime refuses it. */
 export async function openPart(folder: string, file: string, options: SessionOptions): Promise<ort.InferenceSession> {
   const path = join(folder, file);
-  const bytes = readFileSync(path);
+  return openBytes(readFileSync(path), path, options);
+}
+
+/** Opens a model, of which messages say that it lies in the file `path`. @throws UserError `not-loadable` when ONNX Runtime refuses it. */
+export async function openBytes(
+  bytes: Uint8Array,
+  path: string,
+  options: SessionOptions,
+): Promise<ort.InferenceSession> {
   try {
     return await ort.openSession(bytes, withoutIndices(options, bytes, path));
   } catch (thrown) {
