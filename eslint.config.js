@@ -63,6 +63,7 @@ export default defineConfig(
       'src/export/page/*.js',
       'test/fuzz/*.js',
       'test/kill/*.js',
+      'test/mutation/*.js',
       'test/vendor/*.js',
       'test/zoo/*.js',
     ],

@@ -26,7 +26,8 @@ export class HeldTests {
     }, limitMs);
     child.send(question);
     try {
-      const [answer]: unknown[] = await Promise.race(heard);
+      const said: readonly unknown[] = await Promise.race(heard);
+      const [answer] = said;
       const verdict = verdictSchema.safeParse(answer);
       if (!verdict.success) this.close();
       return verdict.data;
