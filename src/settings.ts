@@ -147,6 +147,12 @@ function kindOf(schema: z.ZodType, { read }: About): FlagKind {
   return { type: schema instanceof z.ZodNumber ? 'number' : 'string' };
 }
 
+/** The defaults of those settings that have one. */
+export function defaultsIn(shape: Shape): Readonly<Record<string, unknown>> {
+  const entries = Object.entries(shape).map(([key, schema]) => [key, schema.safeParse(undefined).data] as const);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+}
+
 /**
  * Settings as a program gives them, checked, with every default filled in.
  * @throws UserError that names the first setting that is wrong, by its key.

@@ -432,6 +432,22 @@ describe('a run that goes on', () => {
     expect(summary?.moves).toEqual([{ epoch: 2, step: 0, changes: [{ name: 'threads', before: 2, now: 1 }] }]);
   });
 
+  it('after an earlier version, which did not have a setting, goes on where that is as it is by default', async () => {
+    const out = folder();
+    await drive({ ...few(), out }, ({ type }) => type === 'epoch');
+    const path = join(out, 'last', 'checkpoint.safetensors');
+    const { tensors, metadata } = readSafetensors(path);
+    const progress = JSON.parse(metadata['progress'] ?? '') as { settings: Record<string, unknown> };
+    delete progress.settings['plateauPatience'];
+    await writeSafetensors(path, tensors, { progress: JSON.stringify(progress) });
+    await expect(drive({ ...few(), out, plateauPatience: 5, resume: true })).rejects.toMatchObject({
+      code: 'cannot-resume',
+      message: expect.stringContaining('its plateauPatience was 3, and is now 5') as string,
+    });
+    const { summary } = await drive({ ...few(), out, resume: true });
+    expect(summary?.endedBy).toBe('epochs');
+  });
+
   it('in less memory takes smaller runs of the same steps', async () => {
     const out = folder();
     const all = { ...few(), policy: 'full' };
