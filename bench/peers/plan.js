@@ -60,7 +60,7 @@ export async function writePlan({ modelPath, list, policy, batch, epochs, seed =
       batch: settings.batch,
       epochs,
       optimizer: settings.optimizer,
-      decay: settings.decay,
+      decay: settings.decayAll ? 'all' : 'weights',
       learningRates: Array.from({ length: epochs }, (_, epoch) =>
         Array.from(
           { length: steps },
