@@ -1,5 +1,3 @@
-import { UserError } from '../errors.js';
-
 /** Where a training stands. Steps count from 0; `total` and `warmup` are numbers of steps. */
 interface StepPosition {
   readonly step: number;
@@ -46,14 +44,6 @@ export const scheduleNames: readonly ScheduleName[] = ['cosine', 'linear', 'step
 /** The share of the peak learning rate that a step of a schedule takes, 0 to 1. */
 export function shareOfPeak(name: ScheduleName, progress: StepPosition): number {
   return schedules[name](progress);
-}
-
-/** The schedule called `name`. @throws UserError `bad-schedule`. */
-export function scheduleCalled(name: string): ScheduleName {
-  const found = scheduleNames.find((known) => known === name);
-  if (!found)
-    throw new UserError('bad-schedule', `expected one of ${scheduleNames.join(', ')}, got "${name}" (‹schedule›)`);
-  return found;
 }
 
 /** Takes the learning rate down to a tenth each time that the validation loss has not fallen for `patience` epochs. */

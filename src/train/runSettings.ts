@@ -21,7 +21,10 @@ export const loopSettings = settings({
     read: (text) => (text === 'auto' ? text : Number(text)),
     help: 'peak learning rate, or auto to look for it (default: by optimizer and policy)',
   }),
-  schedule: setting(choice(scheduleNames).default('cosine'), { help: 'how the learning rate goes' }),
+  schedule: setting(choice(scheduleNames).default('cosine'), {
+    code: 'bad-schedule',
+    help: 'how the learning rate goes',
+  }),
   plateauPatience: setting(wholeNumber(0).default(3), {
     help: 'epochs without a lower validation loss that ‹schedule› plateau waits before it takes a tenth of the learning rate',
   }),
