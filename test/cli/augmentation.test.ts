@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import yargs from 'yargs';
 import { withSettings } from '../../src/cli/settingFlags.js';
 import { augmentation } from '../../src/data/augment/augmentationSettings.js';
-import { settleFlags } from '../../src/settings.js';
+import { settle, settleFlags } from '../../src/settings.js';
 
 const shape = { augmentation };
 const parse = (line: string) => settleFlags(shape, withSettings(yargs(), shape).parseSync(line)).augmentation;
@@ -32,6 +32,13 @@ describe('augmentation flags', () => {
   ])('refuses %s', (line, words) => {
     expect(() => parse(line)).toThrow(expect.objectContaining({ code: 'bad-arguments' }));
     expect(() => parse(line)).toThrow(words);
+  });
+
+  it('refuses what a program gives by the part that is wrong', () => {
+    expect(() => settle(shape, { augmentation: { flip: 2 } })).toThrow(
+      expect.objectContaining({ code: 'bad-augmentation', message: expect.stringContaining('at flip') as string }),
+    );
+    expect(settle(shape, {}).augmentation).toMatchObject({ flip: 0, mixup: 0 });
   });
 
   it('refuses half an operation', () => {

@@ -1,7 +1,7 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { UserError } from '../../errors.js';
 import { joined, numberFrom, setting, wholeNumber } from '../../settings.js';
-import { augmentationSchema } from './augmentation.js';
+import { type augmentationSchema, parseAugmentation } from './augmentation.js';
 
 const part = (least: number, most: number, help: string) =>
   setting(numberFrom(least, most).optional(), { group: 'Augmentation', help });
@@ -31,7 +31,7 @@ const parts = {
 
 /** How photos vary from view to view. */
 export const augmentation = joined(
-  augmentationSchema.prefault({}),
+  z.custom<z.input<typeof augmentationSchema>>().default({}).transform(parseAugmentation),
   parts,
   ({
     randomCrop,
