@@ -20,13 +20,13 @@ export class HeldTests {
   async run(question: Question, limitMs: number): Promise<Verdict | undefined> {
     const child = (this.child ??= await started());
     const stop = new AbortController();
-    const heard = ['message', 'exit'].map((event) => once(child, event, { signal: stop.signal }));
+    const heard: Promise<unknown[]>[] = ['message', 'exit'].map((event) => once(child, event, { signal: stop.signal }));
     const timer = setTimeout(() => {
       end(child);
     }, limitMs);
     child.send(question);
     try {
-      const [answer]: unknown[] = await Promise.race(heard);
+      const [answer] = await Promise.race(heard);
       const verdict = verdictSchema.safeParse(answer);
       if (!verdict.success) this.close();
       return verdict.data;
