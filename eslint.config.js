@@ -18,6 +18,7 @@ const OWNERS = { 'onnxruntime-node': 'runtime', sharp: 'data', yargs: 'cli' };
 /**
  * The rule for what a folder may not import.
  * @param {string} folder
+ * @returns {import('eslint').Linter.RuleEntry}
  */
 function floorRule(folder) {
   const above = FLOORS.slice(FLOORS.indexOf(folder) + 1);
@@ -40,7 +41,10 @@ function floorRule(folder) {
   return ['error', { patterns }];
 }
 
-/** The rule for the files that every folder may import: they import none of the folders. */
+/**
+ * The rule for the files that every folder may import: they import none of the folders.
+ * @returns {import('eslint').Linter.RuleEntry}
+ */
 function groundRule() {
   const patterns = [
     { regex: `^\\./(?:${FLOORS.join('|')})/`, message: 'Every folder may import this file: it imports no folder.' },
@@ -50,33 +54,22 @@ function groundRule() {
 
 export default defineConfig(
   {
-    ignores: [
-      'dist/',
-      'docs/api/',
-      'node_modules/',
-      'src/onnx/onnx_pb.ts',
-      'runs/',
-      'artifacts/',
-      'bench/**/*.js',
-      'bench/**/*.cjs',
-      'models/*.js',
-      'src/export/page/*.js',
-      'test/fuzz/*.js',
-      'test/kill/*.js',
-      'test/mutation/*.js',
-      'test/vendor/*.js',
-      'test/zoo/*.js',
-    ],
+    ignores: ['dist/', 'docs/api/', 'node_modules/', 'src/onnx/onnx_pb.ts', 'runs/', 'artifacts/'],
   },
   ...tseslint.configs.strictTypeChecked,
   {
-    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['*.js'] } } },
+    languageOptions: { parserOptions: { projectService: true } },
     rules: {
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
       '@typescript-eslint/no-unused-vars': ['error', { ignoreRestSiblings: true }],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
     },
+  },
+  {
+    files: ['**/*.js'],
+    // What is `any` gets its type by JSDoc there, which this rule does not see; the type checker does.
+    rules: { '@typescript-eslint/no-unsafe-assignment': 'off' },
   },
   {
     files: ['src/**/*.ts'],

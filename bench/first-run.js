@@ -6,6 +6,7 @@ import { cpus, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -21,8 +22,17 @@ const { values, positionals } = parseArgs({
 });
 const cli = fileURLToPath(new URL('../dist/bin/main.js', import.meta.url));
 const seeds = values.seeds.split(',');
-const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+/** @param {readonly number[]} numbers */
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN;
+/** What `ort-tl train --json` prints, as far as it is told here. */
+const summarySchema = z.object({
+  top1: z.number(),
+  elapsedMs: z.number(),
+  peakRssBytes: z.number(),
+  verified: z.object({ agreeing: z.number(), photos: z.number() }),
+});
 
+/** @type {string[][]} */
 const rows = [];
 for (const policy of values.policies.split(',')) {
   const runs = seeds.map((seed) => {
@@ -47,13 +57,13 @@ for (const policy of values.policies.split(',')) {
       encoding: 'utf8',
       maxBuffer: 1e9,
     });
-    const [heading, ...lines] = readFileSync(join(out, 'results.csv'), 'utf8').trim().split('\n');
+    const [heading = '', ...lines] = readFileSync(join(out, 'results.csv'), 'utf8').trim().split('\n');
     const column = heading.split(',').indexOf('elapsedMs');
     const epochMs = lines.map((line) => Number(line.split(',')[column]));
     rmSync(out, { recursive: true });
-    const summary = JSON.parse(json);
+    const summary = summarySchema.parse(JSON.parse(json));
     console.error(`${policy} seed ${seed}: top-1 ${summary.top1}, ${Math.round(summary.elapsedMs / 1000)} s`);
-    return { ...summary, first: epochMs[0], later: median(epochMs.slice(1)) };
+    return { ...summary, first: epochMs[0] ?? NaN, later: median(epochMs.slice(1)) };
   });
   const top1 = runs.map((run) => 100 * run.top1);
   rows.push([
@@ -64,7 +74,7 @@ for (const policy of values.policies.split(',')) {
     (median(runs.map((run) => run.first)) / 1000).toFixed(2),
     (median(runs.map((run) => run.later)) / 1000).toFixed(3),
     median(runs.map((run) => run.first / run.later)).toFixed(0),
-    Math.round(Math.max(...runs.map((run) => run.peakRssBytes)) / 1e6),
+    Math.round(Math.max(...runs.map((run) => run.peakRssBytes)) / 1e6).toString(),
     runs.map((run) => `${run.verified.agreeing}/${run.verified.photos}`).join(', '),
   ]);
 }
@@ -79,14 +89,15 @@ const headings = [
   'peak memory MB',
   'exported model agrees',
 ];
+/** @param {readonly string[]} cells */
 const line = (cells) => `| ${cells.join(' | ')} |`;
 const command = `node bench/first-run.js --model ${basename(values.model)} --data ${basename(values.data)} --policies ${values.policies} --seeds ${values.seeds} --epochs ${values.epochs}${positionals.length ? ` -- ${positionals.join(' ')}` : ''}`;
-const versions = JSON.parse(
-  readFileSync(new URL('../node_modules/onnxruntime-node/package.json', import.meta.url), 'utf8'),
-).version;
+const { version } = z
+  .object({ version: z.string() })
+  .parse(JSON.parse(readFileSync(new URL('../node_modules/onnxruntime-node/package.json', import.meta.url), 'utf8')));
 const text = `# ${values.title}
 
-Made by \`${command}\` on ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.version}, onnxruntime-node ${versions},
+Made by \`${command}\` on ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), Node ${process.version}, onnxruntime-node ${version},
 ${new Date().toISOString().slice(0, 10)}. Times are medians over the seeds; the first epoch includes decoding and the frozen part, the whole run also
 compiling, writing and running the exported model again on the validation photos.
 

@@ -38,30 +38,34 @@ try {
   for (let first = 0; first < count; first += AT_ONCE)
     await Promise.all(
       Array.from({ length: Math.min(AT_ONCE, count - first) }, (_, at) =>
-        writeFile(join(folder, String((first + at) % CLASSES), `${first + at}.jpg`), jpegs[(first + at) % SOURCES]),
+        writeFile(
+          join(folder, String((first + at) % CLASSES), `${first + at}.jpg`),
+          jpegs[(first + at) % SOURCES] ?? '',
+        ),
       ),
     );
 
   const megabytes = () => Math.round(process.memoryUsage.rss() / 1e6);
+  /** @type {string[][]} */
   const rows = [];
   const began = performance.now();
+  /** @param {string} what */
   const note = (what) => {
-    rows.push([what, ((performance.now() - began) / 1000).toFixed(1), megabytes()]);
-    console.log(`${what}: ${rows.at(-1)[1]} s, ${rows.at(-1)[2]} MB`);
+    const [seconds, resident] = [((performance.now() - began) / 1000).toFixed(1), megabytes().toString()];
+    rows.push([what, seconds, resident]);
+    console.log(`${what}: ${seconds} s, ${resident} MB`);
   };
   note('before the folder is opened');
   const { train, val } = await openDataset(folder, { seed: 0 });
   const photos = [...train, ...val];
   note('the photos are found');
+  /** @type {import('ort-tl').Preprocessing} */
   const preprocessing = { width: side, height: side, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] };
   let done = 0;
-  for await (const _ of PhotoReader.ofPixels().read(photos, preprocessing, {
-    concurrency: 32,
-    onSkipped: (photo, error) => {
-      throw new Error(`${photo.path}: ${error.message}`);
-    },
-  }))
+  for await (const read of PhotoReader.ofPixels().read(photos, preprocessing, { concurrency: 32 })) {
+    if ('error' in read) throw new Error(`${read.photo.path}: ${read.error.message}`);
     if (++done % Math.floor(count / 20) === 0) note(`${Math.round((100 * done) / count)} % read`);
+  }
   const peak = Math.round((process.resourceUsage().maxRSS * 1024) / 1e6);
   console.log(`peak ${peak} MB`);
   if (values.write)
@@ -70,7 +74,11 @@ try {
   await rm(folder, { recursive: true });
 }
 
-/** The figures as a page, with what they were measured on. */
+/**
+ * The figures as a page, with what they were measured on.
+ * @param {readonly (readonly string[])[]} rows
+ * @param {number} peak in megabytes
+ */
 function page(rows, peak) {
   const versions = `Node.js ${process.version}, sharp ${sharp.versions.sharp}, libvips ${sharp.versions.vips}`;
   const machine = `${osType()} ${process.arch}, ${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ${Math.round(totalmem() / 1e9)} GB`;

@@ -8,13 +8,20 @@ import { median } from '../dist/bench/statistics.js';
 
 const RUNS_A_ROUND = 20;
 
-/** The median milliseconds of a run of the model in `file`. */
+/**
+ * The median milliseconds of a run of the model in `file`.
+ * @param {string} file
+ * @param {number} batch
+ */
 async function measure(file, batch) {
   const session = await ort.InferenceSession.create(file, { logSeverityLevel: 4 });
-  const [{ name: input, shape }] = session.inputMetadata;
-  const dims = [batch, ...shape.slice(1)];
-  const numbers = Float32Array.from({ length: dims.reduce((product, dim) => product * dim) }, (_, at) => Math.sin(at));
-  const feeds = { [input]: new ort.Tensor('float32', numbers, dims) };
+  const [input] = session.inputMetadata;
+  if (!input?.isTensor) throw new Error(`${file} takes no tensor`);
+  const dims = [batch, ...input.shape.slice(1).map(Number)];
+  const numbers = Float32Array.from({ length: dims.reduce((product, dim) => product * dim, 1) }, (_, at) =>
+    Math.sin(at),
+  );
+  const feeds = { [input.name]: new ort.Tensor('float32', numbers, dims) };
   // The first runs lay out memory.
   for (let run = 0; run < 2; run++) await session.run(feeds);
   const times = [];
@@ -26,15 +33,17 @@ async function measure(file, batch) {
   return median(times);
 }
 
-const [first, ...rest] = process.argv.slice(2);
-if (first === 'one') console.log(await measure(rest[0], Number(rest[1])));
+const [first = '', second = '', ...rest] = process.argv.slice(2);
+if (first === 'one') console.log(await measure(second, Number(rest[0])));
 else {
-  const [rounds, ...files] = rest;
+  const [rounds, files] = [Number(second), rest];
   const models = files.map((each) => {
-    const [name, file] = each.split('=');
-    return { name, file, times: [] };
+    const [name = '', file = ''] = each.split('=');
+    /** @type {number[]} */
+    const times = [];
+    return { name, file, times };
   });
-  for (let round = 0; round < Number(rounds); round++)
+  for (let round = 0; round < rounds; round++)
     for (const { file, times } of models)
       times.push(Number(execFileSync(process.execPath, [import.meta.filename, 'one', file, first])));
   for (const { name, times } of models) {

@@ -15,7 +15,10 @@ const epochs = Number(process.argv[3] ?? 12);
 const perClass = Number(process.argv[4] ?? 800);
 const random = new Random(2024);
 
-/** @param {number[]} dims @param {number} inputs of one output, for He initialization */
+/**
+ * @param {number[]} dims
+ * @param {number} inputs how many each output has, for He initialization
+ */
 function weights(dims, inputs) {
   const count = dims.reduce((a, b) => a * b, 1);
   return floatTensor(
@@ -27,6 +30,7 @@ function weights(dims, inputs) {
 function smallCnn() {
   const g = new Builder(18);
   let x = g.input('input', 'float32', [{ batch: 1 }, 3, SIZE, SIZE]);
+  /** @type {(name: string, channels: number, kernels: number) => void} */
   const conv = (name, channels, kernels) => {
     const w = g.constant(`${name}.weight`, weights([kernels, channels, 3, 3], channels * 9));
     const b = g.constant(`${name}.bias`, floatTensor([kernels], new Float32Array(kernels)));
@@ -38,9 +42,11 @@ function smallCnn() {
     );
     x = g.op('Relu', [x], {}, { name: `${name}.relu` });
   };
+  /** @param {string} name */
   const pool = (name) => {
     x = g.op('MaxPool', [x], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) }, { name });
   };
+  /** @type {(name: string, inputs: number, outputs: number) => void} */
   const fc = (name, inputs, outputs) => {
     const w = g.constant(`${name}.weight`, weights([outputs, inputs], inputs));
     const b = g.constant(`${name}.bias`, floatTensor([outputs], new Float32Array(outputs)));

@@ -7,25 +7,39 @@ import { shareOfPeak } from '../../dist/optim/schedule.js';
 import { Random } from '../../dist/random.js';
 import { settingsOf } from '../../dist/train/trainOptions.js';
 
+/** @import { CompileOptions } from '../../dist/artifacts/compileOptions.js' */
+/** @import { Photo } from '../../dist/data/photo.js' */
+
 /**
  * Opens the photos of `data` and keeps the first `share` of each class, of the training and the validation photos alike; writes
  * them as a list that ort-tl reads.
+ * @param {string} data
+ * @param {number} share
+ * @param {string} file
  */
 export async function writePhotoList(data, share, file) {
   const { classes, train, val } = await openDataset(data, { seed: 0 });
+  /** @param {readonly Photo[]} photos */
   const firstOf = (photos) =>
     classes.flatMap((_, label) => {
       const own = photos.filter((photo) => photo.label === label);
       return own.slice(0, Math.max(1, Math.round(own.length * share)));
     });
   const lines = [
-    ['train', firstOf(train)],
-    ['val', firstOf(val)],
-  ].flatMap(([split, photos]) => photos.map(({ path, label }) => `"${resolve(path)}",${classes[label]},${split}`));
+    { split: 'train', photos: firstOf(train) },
+    { split: 'val', photos: firstOf(val) },
+  ].flatMap(({ split, photos }) =>
+    photos.map(({ path, label }) => `"${resolve(path)}",${classes[label] ?? ''},${split}`),
+  );
   writeFileSync(file, `${['path,label,split', ...lines].join('\n')}\n`);
 }
 
-/** Compiles as `ort-tl train` would with the same seed. */
+/**
+ * Compiles as `ort-tl train` would with the same seed.
+ * @param {ReturnType<typeof readModel>} model
+ * @param {readonly string[]} classes
+ * @param {Partial<Pick<CompileOptions, 'seed' | 'size' | 'optimizer'>> & { policy: CompileOptions['policy'], batch: number, blockSize?: CompileOptions['blockSize'] | undefined }} options
+ */
 export function compileFor(model, classes, { policy, batch, seed = 0, size, optimizer, blockSize }) {
   return compile(model, {
     policy,
@@ -39,15 +53,27 @@ export function compileFor(model, classes, { policy, batch, seed = 0, size, opti
   });
 }
 
-/** Writes the plan of one training as JSON. */
+/**
+ * Writes the plan of one training as JSON.
+ * @param {{ modelPath: string, list: string, policy: string, batch: number, epochs: number, seed?: number }} training
+ * @param {string} file
+ */
 export async function writePlan({ modelPath, list, policy, batch, epochs, seed = 0 }, file) {
   const model = readModel(modelPath);
   const dataset = await openDataset(list, { seed });
   const settings = settingsOf({ model, dataset, policy, epochs, batch, seed, out: '' });
   const { manifest, state } = compileFor(model, dataset.classes, { ...settings, batch: settings.batch });
   const steps = Math.ceil(dataset.train.length / settings.batch);
+  const { learningRate } = settings;
+  if (learningRate === 'auto') throw new Error('expected a learning rate');
   const warmup = Math.round(settings.warmupEpochs * steps);
-  const head = manifest.layers.at(-1).parameters;
+  const head = manifest.layers.at(-1)?.parameters ?? [];
+  /** @param {string} name */
+  const stateOf = (name) => {
+    const tensor = state.get(name);
+    if (!tensor) throw new Error(`the head has no ${name}`);
+    return { shape: tensor.dims, values: [...tensor.data] };
+  };
   writeFileSync(
     file,
     JSON.stringify({
@@ -65,14 +91,14 @@ export async function writePlan({ modelPath, list, policy, batch, epochs, seed =
         Array.from(
           { length: steps },
           (_, index) =>
-            settings.learningRate *
+            learningRate *
             shareOfPeak(settings.schedule, { step: epoch * steps + index, total: epochs * steps, warmup }),
         ),
       ),
       orders: Array.from({ length: epochs }, (_, epoch) =>
         new Random(seed).fork(`epoch ${epoch + 1}`).shuffle(dataset.train.map((_, index) => index)),
       ),
-      head: head.map((name) => ({ shape: state.get(name).dims, values: [...state.get(name).data] })),
+      head: head.map(stateOf),
     }),
   );
 }

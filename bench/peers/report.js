@@ -2,50 +2,87 @@
 import { claimHeadings, claimRow } from '../../dist/bench/claims.js';
 import { inEachRound, median, ratio, spreadOf } from '../../dist/bench/statistics.js';
 import { markdownTable, significant } from '../../dist/bench/table.js';
+import { TORCH_MODES, wholeSeconds } from './measurements.js';
 import { laterSeconds } from './ort-tl.js';
-import { STEPS, TORCH_MODES, wholeSeconds } from './measurements.js';
+import { reading, resultSchema } from './result.js';
 
+/** @import { Claim } from '../../dist/bench/claims.js' */
+/** @import { Records } from '../../dist/bench/records.js' */
+/** @import { ByRound } from '../../dist/bench/statistics.js' */
+/** @import { Quantity, Result } from './result.js' */
+/** @typedef {(id: string) => ByRound} ById */
+/** @typedef {(mode: string) => string} IdOf */
+
+/** @type {ByRound} */
 const NONE = new Map();
 
 /** Quantities of measurements, by round, photos scaled to those of the whole training. */
 class Quantities {
+  /**
+   * @param {Records} records
+   * @param {string} setting
+   * @param {{ epochs: number, photos: number }} whole the training that all are scaled to
+   */
   constructor(records, setting, { epochs, photos }) {
-    Object.assign(this, { records, setting, epochs, photos });
+    this.records = records;
+    this.setting = setting;
+    this.epochs = epochs;
+    this.photos = photos;
   }
 
-  of(id, read) {
-    return this.records.values(id, this.setting, read);
+  /**
+   * @param {string} id
+   * @param {Quantity} quantity
+   */
+  of(id, quantity) {
+    return this.records.values(id, this.setting, reading(quantity));
   }
 
+  /** @param {string} id */
   result(id) {
-    return this.records.result(id, this.setting);
+    const result = this.records.result(id, this.setting);
+    return result && resultSchema.parse(result);
   }
 
-  why(...ids) {
+  /** @param {readonly string[]} ids */
+  why(ids) {
     for (const id of ids) {
       const error = this.records.error(id, this.setting);
       if (error) return `${id}: ${error}`;
     }
-    return `not run: ${ids.find((id) => !this.result(id)) ?? ids[0]}`;
+    return `not run: ${ids.find((id) => !this.result(id)) ?? ids[0] ?? ''}`;
   }
 
-  /** Times of a part of the photos, for all of them: what an epoch does is in proportion to its photos. */
+  /**
+   * Times of a part of the photos, for all of them: what an epoch does is in proportion to its photos.
+   * @param {Result} result
+   */
   scale(result) {
     return this.photos / (result.trainPhotos + result.valPhotos);
   }
 
-  first = (id) => this.of(id, (result) => this.scale(result) * result.epochs[0].seconds);
+  /** @type {ById} */
+  first = (id) => this.of(id, (result) => this.scale(result) * (result.epochs[0]?.seconds ?? NaN));
+  /** @type {ById} */
   later = (id) => this.of(id, (result) => this.scale(result) * laterSeconds(result.epochs));
+  /** @type {ById} */
   whole = (id) =>
     this.of(id, (result) =>
       result.trainingS !== undefined
         ? this.scale(result) * result.trainingS
         : this.scale(result) * (wholeSeconds(result, this.epochs) - (result.prepareS ?? 0)) + (result.prepareS ?? 0),
     );
+  /** @type {ById} */
   memory = (id) => this.of(id, ({ peakRssBytes }) => peakRssBytes);
+  /** @type {ById} */
   step = (id) => this.of(id, ({ stepMs }) => stepMs?.median);
 
-  /** Of PyTorch's modes the one with the least of a quantity. */
+  /**
+   * That of PyTorch's modes with the least of a quantity.
+   * @param {ById} quantity
+   * @param {IdOf} idOf
+   * @param {readonly string[]} modes
+   */
   best(quantity, idOf, modes = TORCH_MODES) {
     const measured = modes.flatMap((mode) => {
       const values = quantity(idOf(mode));
@@ -55,28 +92,41 @@ class Quantities {
   }
 }
 
+/** @type {(policy: string) => IdOf} */
 const usual = (policy) => (mode) => `train/${policy}/torch/${mode}/usual`;
+/** @type {IdOf} */
 const cached = (mode) => `train/F1C1/torch/${mode}/cached`;
 
-/** The claims, in the order in which they are told. */
+/**
+ * The claims, in the order in which they are told.
+ * @param {Quantities} q
+ */
 export function claimsOf(q) {
+  /** @type {Claim[]} */
   const claims = [];
-  const claim = (what, wanted, measured, ids, { note, direction = 'at least', unit = 'times' } = {}) =>
+  /** @type {(what: string, wanted: number, measured: ByRound, ids: readonly string[], how?: Partial<Pick<Claim, 'note' | 'direction' | 'unit'>>) => void} */
+  const claim = (what, wanted, measured, ids, { note, direction = 'at least', unit = 'times' } = {}) => {
     claims.push({
       what,
       wanted,
       direction,
       unit,
       measured,
-      ...(measured.size === 0 ? { missing: q.why(...ids) } : {}),
-      note,
+      ...(measured.size === 0 ? { missing: q.why(ids) } : {}),
+      ...(note === undefined ? {} : { note }),
     });
+  };
+  /** @type {(what: string, wanted: number, quantity: ById, own: string, idOf: IdOf, modes?: readonly string[]) => void} */
   const faster = (what, wanted, quantity, own, idOf, modes) => {
     const best = q.best(quantity, idOf, modes);
-    const mode = best.mode ?? (modes ?? TORCH_MODES)[0];
-    claim(what, wanted, ratio(best.values, quantity(own)), [own, idOf(mode)], {
-      note: best.mode && `PyTorch, ${best.mode}`,
-    });
+    const mode = best.mode ?? (modes ?? TORCH_MODES)[0] ?? '';
+    claim(
+      what,
+      wanted,
+      ratio(best.values, quantity(own)),
+      [own, idOf(mode)],
+      best.mode === undefined ? {} : { note: `PyTorch, ${best.mode}` },
+    );
   };
   const [f1c1, f1c0, int8] = ['train/F1C1/ort-tl', 'train/F1C0/ort-tl', 'train/F1C1/ort-tl/int8'];
 
@@ -113,7 +163,7 @@ export function claimsOf(q) {
     inEachRound(
       (multiplyAdds, ms, rate) => multiplyAdds / rate / (ms / 1000),
       q.of('steps/F1C1-32/ort-tl', ({ batch, cost }) => batch * (cost.forwardMultiplyAdds + cost.backwardMultiplyAdds)),
-      q.of('steps/F1C1-32/ort-tl', ({ trainedStepMs }) => trainedStepMs.median),
+      q.of('steps/F1C1-32/ort-tl', ({ trainedStepMs }) => trainedStepMs?.median),
       q.of('machine', ({ multiplyAddsPerSecond }) => multiplyAddsPerSecond),
     ),
     ['steps/F1C1-32/ort-tl', 'machine'],
@@ -148,14 +198,16 @@ export function claimsOf(q) {
       { unit: 'share', note: "ONNX Runtime's own inference of the same batch" },
     );
   }
+  /** @type {(what: string, wanted: number, own: string, idOf: IdOf) => void} */
   const memory = (what, wanted, own, idOf) => {
     const best = q.best(q.memory, idOf);
     claim(what, wanted, ratio(q.memory(own), best.values), [own, idOf('eager')], {
       direction: 'at most',
       unit: 'share',
-      note: best.mode && `PyTorch's smallest: ${best.mode}`,
+      ...(best.mode === undefined ? {} : { note: `PyTorch's smallest: ${best.mode}` }),
     });
   };
+  /** @type {IdOf} */
   const full16 = (mode) => `steps/full-16/torch/${mode}`;
   const limited = 'train/full/ort-tl/memory-512';
   memory('peak memory, F1C1, batch 32', 1 / 3, f1c1, usual('F1C1'));
@@ -187,7 +239,7 @@ export function claimsOf(q) {
   claim(
     '`ort-tl --help`, whole process',
     150,
-    q.of('help', ({ helpMs }) => helpMs.median),
+    q.of('help', ({ helpMs }) => helpMs?.median),
     ['help'],
     {
       direction: 'at most',
@@ -197,18 +249,27 @@ export function claimsOf(q) {
   return claims;
 }
 
+/** @type {(result: Result) => number} */
 const bestTop1 = ({ epochs }) => Math.max(...epochs.map(({ top1 }) => top1));
 
-/** The whole report. `about` has the machine, the versions, the command, what was left out. */
+/**
+ * The whole report. `about` has the machine, the versions, the command, what was left out.
+ * @param {Records} records
+ * @param {string} setting
+ * @param {{ heading: string, epochs: number, photos: number, ids: readonly string[], hide: (text: string) => string }} about
+ */
 export function report(records, setting, about) {
   const q = new Quantities(records, setting, about);
+  /** @type {(values: ByRound, scale?: number, unit?: string) => string} */
   const shown = (values, scale = 1, unit = '') => {
     const spread = spreadOf([...values.values()]);
     if (!spread) return '';
+    /** @param {number} value */
     const number = (value) => significant(value * scale);
     const range = spread.count > 1 ? ` (${number(spread.min)} to ${number(spread.max)})` : '';
     return `${number(spread.median)}${unit}${range}`;
   };
+  /** @param {string} id */
   const has = (id) => q.result(id) !== undefined;
   const trainings = about.ids.filter((id) => id.startsWith('train/') && has(id));
   const steps = about.ids.filter((id) => id.startsWith('steps/') && has(id));
@@ -216,17 +277,17 @@ export function report(records, setting, about) {
 
   const trainingRows = trainings.map((id) => [
     id.slice('train/'.length),
-    String(q.result(id).trainPhotos),
+    String(q.result(id)?.trainPhotos ?? ''),
     shown(q.first(id)),
     shown(q.later(id)),
     id.startsWith('train/full') ? '' : shown(q.whole(id)),
     shown(q.of(id, ({ processS }) => processS)),
     shown(q.of(id, ({ warmUpS }) => warmUpS)),
     shown(q.memory(id), 1e-6),
-    q.result(id).epochs.length === about.epochs ? shown(q.of(id, bestTop1), 100) : '',
+    q.result(id)?.epochs.length === about.epochs ? shown(q.of(id, bestTop1), 100) : '',
   ]);
   const stepRows = steps.map((id) => {
-    const { batch } = q.result(id);
+    const batch = q.result(id)?.batch ?? NaN;
     const step = q.step(id);
     return [
       id.slice('steps/'.length),
@@ -238,26 +299,30 @@ export function report(records, setting, about) {
     ];
   });
   const pairs = [
-    ['F1C0', 'same/F1C0/ort-tl', usual('F1C0')('eager')],
-    ['F1C1', 'same/F1C1/ort-tl', usual('F1C1')('eager')],
-    ['F1C1, cached by hand', 'same/F1C1/ort-tl', cached('eager')],
-    ['F1C1, bf16', 'same/F1C1/ort-tl', usual('F1C1')('bf16')],
-    ['full', 'same/full/ort-tl', 'same/full/torch'],
-    ['F1C1, all photos', 'train/F1C1/ort-tl', 'same/F1C1/torch/all'],
+    { what: 'F1C0', own: 'same/F1C0/ort-tl', other: usual('F1C0')('eager') },
+    { what: 'F1C1', own: 'same/F1C1/ort-tl', other: usual('F1C1')('eager') },
+    { what: 'F1C1, cached by hand', own: 'same/F1C1/ort-tl', other: cached('eager') },
+    { what: 'F1C1, bf16', own: 'same/F1C1/ort-tl', other: usual('F1C1')('bf16') },
+    { what: 'full', own: 'same/full/ort-tl', other: 'same/full/torch' },
+    { what: 'F1C1, all photos', own: 'train/F1C1/ort-tl', other: 'same/F1C1/torch/all' },
   ];
-  const sameRows = pairs.flatMap(([what, own, other]) => {
+  const sameRows = pairs.flatMap(({ what, own, other }) => {
     const [a, b] = [q.result(own), q.result(other)];
     if (!a || !b) return [];
     const last = Math.min(a.epochs.length, b.epochs.length) - 1;
-    return [0, last].map((index) => {
+    return [0, last].flatMap((index) => {
       const [x, y] = [a.epochs[index], b.epochs[index]];
+      if (!x || !y) return [];
+      /** @type {(read: (epoch: Result['epochs'][number]) => number, digits: number) => string} */
       const both = (read, digits) => `${read(x).toFixed(digits)} / ${read(y).toFixed(digits)}`;
       return [
-        what,
-        String(index + 1),
-        both(({ trainLoss }) => trainLoss, 4),
-        both(({ valLoss }) => valLoss, 4),
-        both(({ top1 }) => 100 * top1, 2),
+        [
+          what,
+          String(index + 1),
+          both(({ trainLoss }) => trainLoss, 4),
+          both(({ valLoss }) => valLoss, 4),
+          both(({ top1 }) => 100 * top1, 2),
+        ],
       ];
     });
   });
@@ -275,7 +340,10 @@ ${about.heading}
 
 ## What was to be shown
 
-${markdownTable(claimHeadings, claimsOf(q).map(claimRow))}
+${markdownTable(
+  claimHeadings,
+  claimsOf(q).map((each) => claimRow(each)),
+)}
 
 "Measured" is the median over the rounds of the ratio within each round. Of PyTorch's configurations the one counts that is best at
 the quantity in question.

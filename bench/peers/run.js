@@ -10,11 +10,13 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
+import { z } from 'zod';
 import { openDataset } from 'ort-tl';
 import { Records } from '../../dist/bench/records.js';
 import { isWorthRepeating, measurementsOf, stopping } from './measurements.js';
 import { writePhotoList, writePlan } from './plan.js';
 import { report } from './report.js';
+import { resultSchema } from './result.js';
 
 const { values } = parseArgs({
   options: {
@@ -42,6 +44,7 @@ if (!values.model || !values.data) {
   process.exit(2);
 }
 const { quick } = values;
+/** @type {(name: 'rounds' | 'epochs' | 'steps' | 'share', usual: number, short: number) => number} */
 const number = (name, usual, short) => Number(values[name] ?? (quick ? short : usual));
 const rounds = number('rounds', 3, 1);
 const epochs = number('epochs', 10, 2);
@@ -50,6 +53,8 @@ const steps = number('steps', 5, 2);
 const share = number('share', 0.16, 0.02);
 const shares = { all: quick ? share : 1, part: share, few: share / 4 };
 const run = promisify(execFile);
+/** What `execFile` throws. */
+const failureSchema = z.object({ stderr: z.string().optional(), message: z.string().optional() });
 
 const work = mkdtempSync(join(tmpdir(), 'ort-tl-peers-'));
 process.on('exit', () => rmSync(work, { recursive: true, force: true }));
@@ -60,25 +65,31 @@ for (const signal of ['SIGINT', 'SIGTERM'])
   });
 
 const model = resolve(values.model);
-const lists = {};
-for (const [name, part] of Object.entries(shares)) {
-  lists[name] = join(work, `${name}.csv`);
-  await writePhotoList(values.data, part, lists[name]);
-}
-const plans = {};
-for (const [list, policy, length] of [
-  ['part', 'F1C0', epochs],
-  ['part', 'F1C1', epochs],
-  ['all', 'F1C1', epochs],
-  ['few', 'full', 2],
-]) {
-  plans[`${list}/${policy}`] = join(work, `${list}-${policy}.json`);
-  const plan = { modelPath: model, list: lists[list], policy, batch: 32, epochs: length };
-  await writePlan(plan, plans[`${list}/${policy}`]);
-}
+/** @param {string} name */
+const listAt = (name) => join(work, `${name}.csv`);
+const lists = { all: listAt('all'), part: listAt('part'), few: listAt('few') };
+await writePhotoList(values.data, shares.all, lists.all);
+await writePhotoList(values.data, shares.part, lists.part);
+await writePhotoList(values.data, shares.few, lists.few);
+/** @type {Map<string, string>} */
+const plans = new Map();
+/** @type {(list: keyof typeof lists, policy: string, length: number) => Promise<void>} */
+const plan = async (list, policy, length) => {
+  const file = join(work, `${list}-${policy}.json`);
+  plans.set(`${list}/${policy}`, file);
+  await writePlan({ modelPath: model, list: lists[list], policy, batch: 32, epochs: length }, file);
+};
+await plan('part', 'F1C0', epochs);
+await plan('part', 'F1C1', epochs);
+await plan('all', 'F1C1', epochs);
+await plan('few', 'full', 2);
 const { classes, train, val } = await openDataset(lists.all, { seed: 0 });
 
-/** A folder with `packages`, freshly installed. */
+/**
+ * A folder with `packages`, freshly installed.
+ * @param {string} name
+ * @param {readonly string[]} packages
+ */
 async function installed(name, packages) {
   const folder = join(work, name);
   if (existsSync(folder)) return folder;
@@ -88,8 +99,9 @@ async function installed(name, packages) {
     await run('npm', ['install', '--no-audit', '--no-fund', ...packages], { cwd: folder, maxBuffer: 1e9 });
   } catch (thrown) {
     rmSync(folder, { recursive: true });
-    const reason = /^npm error (?:Error: )?((?:getaddrinfo|connect|404|E[A-Z]+ ).*)$/m.exec(thrown.stderr ?? '')?.[1];
-    throw new Error(`npm install ${packages.join(' ')} failed: ${reason ?? thrown.message.split('\n')[0]}`, {
+    const { stderr = '', message = String(thrown) } = failureSchema.catch({}).parse(thrown);
+    const reason = /^npm error (?:Error: )?((?:getaddrinfo|connect|404|E[A-Z]+ ).*)$/m.exec(stderr)?.[1];
+    throw new Error(`npm install ${packages.join(' ')} failed: ${reason ?? message.split('\n')[0] ?? ''}`, {
       cause: thrown,
     });
   }
@@ -128,7 +140,11 @@ const setting = [
   .join(', ');
 mkdirSync(dirname(resolve(values.out)), { recursive: true });
 const records = Records.open(values.out.replace(/(\.md)?$/, '.jsonl'), { fresh: values.fresh });
+/** @param {string} text */
 const hide = (text) => text.replaceAll(work, 'WORK').replaceAll(/\/[^\s:'"]*\//g, '…/');
+
+/** @param {unknown} thrown */
+const messageOf = (thrown) => (thrown instanceof Error ? thrown.message : String(thrown));
 
 const began = Date.now();
 const minutes = () => ((Date.now() - began) / 60_000).toFixed(1);
@@ -146,20 +162,25 @@ for (let round = 1; round <= rounds && !values['report-only']; round++) {
       records.add({ ...key, at: new Date().toISOString(), result });
       console.error(`${((performance.now() - from) / 1000).toFixed(0)} s`);
     } catch (thrown) {
-      records.add({ ...key, at: new Date().toISOString(), error: hide(thrown.message) });
-      console.error(`failed: ${thrown.message}`);
+      records.add({ ...key, at: new Date().toISOString(), error: hide(messageOf(thrown)) });
+      console.error(`failed: ${messageOf(thrown)}`);
     }
   }
 }
 
-const versionOf = (name) =>
-  JSON.parse(readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), 'utf8')).version;
-const ownVersion = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+/** @param {string} path */
+const versionIn = (path) =>
+  z.object({ version: z.string() }).parse(JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'))).version;
+/** @param {string} name */
+const versionOf = (name) => versionIn(`../../node_modules/${name}/package.json`);
+const ownVersion = versionIn('../../package.json');
 const commit = await run('git', ['rev-parse', '--short', 'HEAD']).then(
   ({ stdout }) => ` (${stdout.trim()})`,
   () => '',
 );
-const peerVersions = Object.assign({}, ...all.map(({ id }) => records.result(id, setting)?.versions ?? {}));
+const peerVersions = Object.fromEntries(
+  all.flatMap(({ id }) => Object.entries(resultSchema.parse(records.result(id, setting) ?? {}).versions)),
+);
 const versions = [
   `ort-tl ${ownVersion}${commit}`,
   `Node ${process.version}`,
@@ -167,13 +188,12 @@ const versions = [
   `sharp ${versionOf('sharp')}`,
   ...Object.entries(peerVersions).map(([name, version]) => `${name} ${version}`),
 ];
-const flags = [
-  ['rounds', String(rounds)],
-  ...['epochs', 'steps', 'share'].flatMap((name) => (values[name] ? [[name, values[name]]] : [])),
-];
-const command = `npm run bench:peers -- --model ${basename(model)} --data ${basename(resolve(values.data))} --python-torch … --python-ort … ${flags
-  .map(([name, value]) => `--${name} ${value}`)
-  .join(' ')}${quick ? ' --quick' : ''}`;
+/** @type {(name: 'epochs' | 'steps' | 'share') => string[]} */
+const given = (name) => (values[name] ? [`--${name} ${values[name]}`] : []);
+const flags = [`--rounds ${rounds}`, ...given('epochs'), ...given('steps'), ...given('share')];
+const command = `npm run bench:peers -- --model ${basename(model)} --data ${basename(resolve(values.data))} --python-torch … --python-ort … ${flags.join(
+  ' ',
+)}${quick ? ' --quick' : ''}`;
 const heading = `Made by \`${command}\` on ${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}),
 ${Math.round(totalmem() / 1e9)} GB of memory, ${new Date().toISOString().slice(0, 10)}. ${versions.join(', ')}.
 ${train.length} photos to train with, ${val.length} to validate, ${classes.length} classes; ${epochs} epochs, batch 32, AdamW.

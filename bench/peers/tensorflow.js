@@ -11,8 +11,8 @@ import { graphOfModel } from '../../dist/graph/proto.js';
 
 const { values } = parseArgs({
   options: {
-    package: { type: 'string' },
-    model: { type: 'string' },
+    package: { type: 'string', default: '.' },
+    model: { type: 'string', default: '' },
     policy: { type: 'string', default: 'F1C1' },
     batch: { type: 'string', default: '32' },
     classes: { type: 'string', default: '6' },
@@ -20,24 +20,40 @@ const { values } = parseArgs({
     steps: { type: 'string', default: '3' },
   },
 });
-const [batch, classes, size, steps] = [values.batch, values.classes, values.size, values.steps].map(Number);
+const [batch, classes] = [Number(values.batch), Number(values.classes)];
+const [size, steps] = [Number(values.size), Number(values.steps)];
+/** @type {import('./tensorflow.d.ts').TensorFlow} */
 const tf = createRequire(import.meta.url)(resolve(values.package));
 await tf.ready();
 
+/** @import { Node, Value } from '../../dist/graph/graph.js' */
+/** @import { Tensor } from './tensorflow.d.ts' */
+
 const graph = graphOfModel(readModel(values.model).proto, [size, size]);
 const layers = graph.nodes.filter(({ op }) => op === 'Conv' || op === 'Gemm');
-const trained = new Set({ F1C0: layers.slice(-1), F1C1: layers.slice(-2), full: layers }[values.policy]);
+/** @type {Readonly<Record<string, readonly Node[]>>} */
+const layersOf = { F1C0: layers.slice(-1), F1C1: layers.slice(-2), full: layers };
+const trained = new Set(layersOf[values.policy]);
 const head = layers.at(-1);
-const tensorOf = ({ constant }) => tf.tensor(Float32Array.from(constant.data), [...constant.dims]);
+/** @param {Value | undefined} value */
+const tensorOf = (value) => {
+  if (!value?.constant) throw new Error('expected a constant');
+  return tf.tensor(Float32Array.from(value.constant.data, Number), [...value.constant.dims]);
+};
 
-/** Layers' weights as TensorFlow has them; those that train are variables. */
+/**
+ * Layers' weights as TensorFlow has them; those that train are variables.
+ * @type {Map<string, Tensor>}
+ */
 const weights = new Map();
 for (const node of graph.nodes) {
   const [x, ...parameters] = node.inputs;
-  const keep = (name, tensor, trains) =>
+  /** @type {(name: string, tensor: Tensor, trains: boolean) => void} */
+  const keep = (name, tensor, trains) => {
     weights.set(`${node.name || node.output().name}/${name}`, trains ? tf.variable(tensor) : tensor);
+  };
   if (node === head) {
-    const inputs = parameters[0].constant.dims[1];
+    const inputs = parameters[0]?.constant?.dims[1] ?? NaN;
     keep(
       'weight',
       tf.randomUniform([inputs, classes], -1 / Math.sqrt(inputs), 1 / Math.sqrt(inputs), 'float32', 0),
@@ -49,25 +65,42 @@ for (const node of graph.nodes) {
     keep('weight', tf.transpose(tensorOf(parameters[0]), depthwise ? [2, 3, 0, 1] : [2, 3, 1, 0]), trained.has(node));
     if (parameters[1]) keep('bias', tensorOf(parameters[1]), trained.has(node));
   } else if (node.op === 'BatchNormalization') {
-    const trains = trained.has(x.producer);
+    const trains = x?.producer !== undefined && trained.has(x.producer);
     ['scale', 'shift', 'mean', 'variance'].forEach((name, at) =>
       keep(name, tensorOf(parameters[at]), trains && at < 2),
     );
   }
 }
 
+/**
+ * @param {readonly Tensor[]} tensors
+ * @param {number} index
+ */
+function at(tensors, index) {
+  const tensor = tensors[index];
+  if (!tensor) throw new Error(`an operator has no input ${index}`);
+  return tensor;
+}
+
+/**
+ * What each operator is in TensorFlow.
+ * @type {Readonly<Record<string, (weight: (name: string) => Tensor, inputs: readonly Tensor[], node: Node, hasBias: boolean) => Tensor>>}
+ */
 const operators = {
-  Add: (_, [a, b]) => tf.add(a, b),
-  Mul: (_, [a, b]) => tf.mul(a, b),
-  Sigmoid: (_, [x]) => tf.sigmoid(x),
-  GlobalAveragePool: (_, [x]) => tf.mean(x, [1, 2], true),
-  Flatten: (_, [x]) => tf.reshape(x, [x.shape[0], -1]),
-  Gemm: (weight, [x]) => tf.add(tf.matMul(x, weight('weight')), weight('bias')),
-  BatchNormalization: (weight, [x], node) =>
-    tf.batchNorm(x, weight('mean'), weight('variance'), weight('shift'), weight('scale'), node.float('epsilon', 1e-5)),
-  Conv: (weight, [x], node) => {
-    const [top, left, bottom, right] = node.ints('pads') ?? [0, 0, 0, 0];
-    const [stride] = node.ints('strides') ?? [1, 1];
+  Add: (_, inputs) => tf.add(at(inputs, 0), at(inputs, 1)),
+  Mul: (_, inputs) => tf.mul(at(inputs, 0), at(inputs, 1)),
+  Sigmoid: (_, inputs) => tf.sigmoid(at(inputs, 0)),
+  GlobalAveragePool: (_, inputs) => tf.mean(at(inputs, 0), [1, 2], true),
+  Flatten: (_, inputs) => tf.reshape(at(inputs, 0), [at(inputs, 0).shape[0] ?? NaN, -1]),
+  Gemm: (weight, inputs) => tf.add(tf.matMul(at(inputs, 0), weight('weight')), weight('bias')),
+  BatchNormalization: (weight, inputs, node) => {
+    const [mean, variance] = [weight('mean'), weight('variance')];
+    return tf.batchNorm(at(inputs, 0), mean, variance, weight('shift'), weight('scale'), node.float('epsilon', 1e-5));
+  },
+  Conv: (weight, inputs, node, hasBias) => {
+    const [top = 0, left = 0, bottom = 0, right = 0] = node.ints('pads') ?? [];
+    const [stride = 1] = node.ints('strides') ?? [];
+    const x = at(inputs, 0);
     const padded =
       top + left + bottom + right > 0
         ? tf.pad(x, [
@@ -79,20 +112,31 @@ const operators = {
         : x;
     const convolve = node.int('group', 1) > 1 ? tf.depthwiseConv2d : tf.conv2d;
     const y = convolve(padded, weight('weight'), stride, 'valid');
-    return weight('bias') ? tf.add(y, weight('bias')) : y;
+    return hasBias ? tf.add(y, weight('bias')) : y;
   },
 };
 
+/** @param {Tensor} images */
 function logitsOf(images) {
+  /** @type {Map<Value | undefined, Tensor>} */
   const results = new Map([[graph.inputs[0], images]]);
   for (const node of graph.nodes) {
     const operator = operators[node.op];
     if (!operator) throw new Error(`no ${node.op} here`);
-    const weight = (name) => weights.get(`${node.name || node.output().name}/${name}`);
-    const inputs = node.inputs.filter((value) => value && !value.constant).map((value) => results.get(value));
-    results.set(node.output(), operator(weight, inputs, node));
+    /** @param {string} name */
+    const key = (name) => `${node.name || node.output().name}/${name}`;
+    /** @param {string} name */
+    const weight = (name) => {
+      const tensor = weights.get(key(name));
+      if (!tensor) throw new Error(`no ${key(name)} here`);
+      return tensor;
+    };
+    const inputs = node.inputs.filter((value) => value && !value.constant).flatMap((value) => results.get(value) ?? []);
+    results.set(node.output(), operator(weight, inputs, node, weights.has(key('bias'))));
   }
-  return results.get(graph.outputs[0]);
+  const logits = results.get(graph.outputs[0]);
+  if (!logits) throw new Error('the model gives nothing');
+  return logits;
 }
 
 const images = tf.randomUniform([batch, size, size, 3], -1, 1, 'float32', 0);
@@ -104,11 +148,14 @@ const labels = tf.oneHot(
   classes,
 );
 const optimizer = tf.train.adam(1e-4);
+/** @type {number[]} */
 const elapsed = [];
+/** @type {(number | undefined)[]} */
 const losses = [];
 for (let step = 0; step <= steps; step++) {
   const began = performance.now();
   const loss = optimizer.minimize(() => tf.losses.softmaxCrossEntropy(labels, logitsOf(images)), true);
+  if (!loss) throw new Error('the optimizer gave no loss');
   losses.push((await loss.data())[0]);
   loss.dispose();
   elapsed.push(performance.now() - began);

@@ -10,8 +10,8 @@ import { spreadOf } from '../../dist/bench/statistics.js';
 
 const { values } = parseArgs({
   options: {
-    package: { type: 'string' },
-    artifacts: { type: 'string' },
+    package: { type: 'string', default: '.' },
+    artifacts: { type: 'string', default: '.' },
     batch: { type: 'string', default: '32' },
     classes: { type: 'string', default: '6' },
     size: { type: 'string', default: '224' },
@@ -19,11 +19,14 @@ const { values } = parseArgs({
     threads: { type: 'string', default: String(availableParallelism()) },
   },
 });
-const [batch, classes, size, steps] = [values.batch, values.classes, values.size, values.steps].map(Number);
+const [batch, classes] = [Number(values.batch), Number(values.classes)];
+const [size, steps] = [Number(values.size), Number(values.steps)];
 const dist = resolve(values.package, 'dist');
+/** @type {import('../../test/vendor/trainingBuild.js').TrainingBuild} */
 const ort = createRequire(import.meta.url)(join(dist, 'ort.training.wasm.min.js'));
 ort.env.wasm.numThreads = Number(values.threads);
 
+/** @param {string} name */
 const bytes = (name) => new Uint8Array(readFileSync(join(values.artifacts, name)));
 const session = await ort.TrainingSession.create(
   {
@@ -40,7 +43,7 @@ const image = Float32Array.from(
   () => ((state = (state * 1664525 + 1013904223) % 2 ** 32) >>> 8) / 2 ** 23 - 1,
 );
 // Its feeds go by position, whatever they are called.
-const [input, labels] = session.trainingInputNames;
+const [input = '', labels = ''] = session.trainingInputNames;
 const feeds = {
   [input]: new ort.Tensor('float32', image, [batch, 3, size, size]),
   [labels]: new ort.Tensor(
@@ -49,7 +52,9 @@ const feeds = {
     [batch],
   ),
 };
+/** @type {number[]} */
 const elapsed = [];
+/** @type {(number | undefined)[]} */
 const losses = [];
 for (let step = 0; step <= steps; step++) {
   const began = performance.now();
@@ -57,7 +62,7 @@ for (let step = 0; step <= steps; step++) {
   await session.runOptimizerStep();
   await session.lazyResetGrad();
   elapsed.push(performance.now() - began);
-  losses.push(results[session.trainingOutputNames[0]].data[0]);
+  losses.push(results[session.trainingOutputNames[0] ?? '']?.data[0]);
 }
 console.log(
   JSON.stringify({

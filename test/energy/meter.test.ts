@@ -60,6 +60,24 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
     expect(await meter.stop()).toMatchObject({ sources: ['nvidia'], estimated: false, zones: { 'gpu-0': 250 } });
   });
 
+  it('says so where a counter begins anew, and where a GPU does not tell its energy all the time', async () => {
+    const folder = nvidiaSmi({
+      name: '0, NVIDIA H100\n1, NVIDIA H100\n2, NVIDIA H100\n',
+      'energy.total': '0, 5000 mJ\n1, 7000 mJ\n2, 1 kJ\n',
+    });
+    const meter = await open({ energy: 'nvidia' });
+    await meter.start();
+    writeFileSync(join(folder, 'energy.total'), '0, 2000 mJ\n1, [N/A]\n2, 1 kJ\n');
+    expect(await meter.stop()).toMatchObject({
+      grossJ: 2,
+      zones: { 'gpu-0': 2, 'gpu-2': 0 },
+      notes: [
+        'the counter of gpu-0 began anew while it was measured: the driver was loaded again',
+        'gpu-1 did not tell its energy all the time',
+      ],
+    });
+  });
+
   it('adds up samples of the power elsewhere, and says so', async () => {
     nvidiaSmi({ name: '0, NVIDIA L4\n1, Tesla T4\n', 'power.draw': '0, 40.00 W\n1, [N/A]\n' });
     const meter = await open({ energy: 'nvidia' });
@@ -170,6 +188,17 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
 });
 
 describe('findMeter', () => {
+  it('measures the processor alone where there is no GPU, and says nothing of one', async () => {
+    process.env['PATH'] = nowhere;
+    const meter = await open({
+      energy: 'auto',
+      powercap: powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 0 } }).root,
+    });
+    expect(meter.name).toBe('RAPL: package-0');
+    await meter.start();
+    expect(await meter.stop()).toMatchObject({ sources: ['rapl'], notes: [] });
+  });
+
   it('never estimates by itself, and names what is missing', async () => {
     process.env['PATH'] = nowhere;
     expect(await findMeter({ energy: 'auto', powercap: nowhere })).toMatchObject({
@@ -194,7 +223,42 @@ describe('an estimate', () => {
   });
 });
 
+/** A meter whose readings are given: joules over two seconds each. */
+function toldMeter(...joules: readonly number[]): Meter {
+  const left = joules.values();
+  return {
+    name: 'told',
+    sources: [],
+    start: () => Promise.resolve(),
+    stop: () => {
+      const grossJ = left.next().value ?? NaN;
+      const rest = { sources: [], estimated: false, idleJ: null, netJ: null, notes: [] };
+      return Promise.resolve({ ...rest, seconds: 2, grossJ, zones: { 'package-0': grossJ / 2 } });
+    },
+    close: () => undefined,
+  };
+}
+
 describe('the idle baseline', () => {
+  it('is the mean over both halves, of the whole and of each zone', async () => {
+    expect(await measureIdle(toldMeter(200, 220), 0)).toEqual({
+      ...{ seconds: 4, watts: 105, zones: { 'package-0': 52.5 }, notes: [] },
+    });
+  });
+
+  it.each([
+    [200, 250, true],
+    [250, 200, true],
+    [200, 252, false],
+    [252, 200, false],
+    // Small powers may differ by five watts.
+    [8, 18, true],
+    [8, 20, false],
+  ])('tells whether the machine was idle: %d J, then %d J in two seconds each', async (before, after, isIdle) => {
+    const { notes } = await measureIdle(toldMeter(before, after), 0);
+    expect(notes).toHaveLength(isIdle ? 0 : 1);
+  });
+
   it('is taken off the time that was measured', async () => {
     process.env['PATH'] = nowhere;
     const tree = powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 0 } });

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -55,6 +56,34 @@ describe('findRapl', () => {
     } finally {
       if (isRoot) process.seteuid?.(0);
     }
+  });
+
+  it('leaves out a zone that has no name, and one that tells no range', () => {
+    const tree = powercap({
+      'intel-rapl:0': { name: 'package-0', energyUj: 5 },
+      'intel-rapl:1': { name: 'package-1', energyUj: 5 },
+      'intel-rapl:2': { name: 'package-2', energyUj: 5, rangeUj: 0 },
+    });
+    rmSync(join(tree.root, 'intel-rapl:1', 'name'));
+    expect(findRapl(tree.root)).toMatchObject({
+      kind: 'readable',
+      zones: [{ name: 'package-0', nested: false }],
+      unreadable: ['package-2'],
+    });
+  });
+
+  it('lists zones by their numbers, packages before what lies inside them', () => {
+    const names = ['intel-rapl:10', 'intel-rapl:2:0', 'intel-rapl:2', 'intel-rapl:2:10', 'intel-rapl:2:9'];
+    const { root } = powercap(
+      Object.fromEntries(names.map((name) => [name, { name: `package-${name}`, energyUj: 1 }])),
+    );
+    expect(zonesOf(root).map(({ name }) => name)).toEqual([
+      'package-intel-rapl:2',
+      'package-intel-rapl:2/package-intel-rapl:2:0',
+      'package-intel-rapl:2/package-intel-rapl:2:9',
+      'package-intel-rapl:2/package-intel-rapl:2:10',
+      'package-intel-rapl:10',
+    ]);
   });
 
   it('tells dies and platforms of the same name apart, and names the zones that give no number', () => {
@@ -181,6 +210,40 @@ describe('RaplMeter', () => {
     expect(joules.get('package-0')).toBe(3);
     expect(joules.get('package-1')).toBe(2);
     expect(notes).toEqual(['the counter of package-1 began anew while it was measured: some of its energy is missing']);
+  });
+
+  it('polls twice while the smallest counter wraps at a thousand watts, once a second at the least', () => {
+    const meterOf = (rangeUj: number) =>
+      new RaplMeter(zonesOf(powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 0, rangeUj } }).root));
+    expect(meterOf(100_000_000).intervalMs).toBe(50);
+    expect(meterOf(1_999_000_000).intervalMs).toBe(999.5);
+    expect(meterOf(2_002_000_000).intervalMs).toBe(1000);
+  });
+
+  it('says nothing of what is shown and not added: cores whose counter begins anew or goes away', () => {
+    const tree = powercap({
+      'intel-rapl:0': { name: 'package-0', energyUj: 0 },
+      'intel-rapl:0:0': { name: 'core', energyUj: 200_000_000_000 },
+      'intel-rapl:0:1': { name: 'dram', energyUj: 0 },
+    });
+    const meter = new RaplMeter(zonesOf(tree.root));
+    meter.start();
+    tree.set('intel-rapl:0:0', 1_000_000);
+    tree.remove('intel-rapl:0:1');
+    const { joules, notes } = meter.stop();
+    expect(joules.get('package-0/core')).toBe(1);
+    expect(notes).toEqual([]);
+  });
+
+  it('takes a counter for begun anew where it moved on by more than a thousand watts could', () => {
+    const tree = powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 0 } });
+    const meter = new RaplMeter(zonesOf(tree.root));
+    meter.start();
+    // What takes more than three minutes at a thousand watts.
+    tree.set('intel-rapl:0', 200_000_000_000);
+    const { totalJ, notes } = meter.stop();
+    expect(totalJ).toBe(0);
+    expect(notes).toEqual(['the counter of package-0 began anew while it was measured: some of its energy is missing']);
   });
 
   it('adds up packages, and shows cores, memory and psys without adding them', () => {

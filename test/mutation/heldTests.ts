@@ -20,7 +20,7 @@ export class HeldTests {
   async run(question: Question, limitMs: number): Promise<Verdict | undefined> {
     const child = (this.child ??= await started());
     const stop = new AbortController();
-    const heard = ['message', 'exit'].map((event) => once(child, event, { signal: stop.signal }));
+    const heard: Promise<unknown[]>[] = ['message', 'exit'].map((event) => once(child, event, { signal: stop.signal }));
     const timer = setTimeout(() => {
       end(child);
     }, limitMs);

@@ -80,6 +80,13 @@ describe('squeeze-excite', () => {
       },
     ],
     [
+      'from a mean over axes that count from the end',
+      (g, x) => {
+        const squeezed = g.relu(conv(g, g.reduceMean(x, [-1, -2]), 'reduce'));
+        return g.mul(x, g.sigmoid(conv(g, squeezed, 'expand')));
+      },
+    ],
+    [
       'from an average pooling over the whole map',
       (g, x) => {
         const pooled = g.op('AveragePool', [x], { kernel_shape: ints([16, 16]) });

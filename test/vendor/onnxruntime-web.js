@@ -6,12 +6,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 
-const [artifacts, data, out] = process.argv.slice(2);
+const [artifacts = '', data = '', out = ''] = process.argv.slice(2);
 const build = '../../node_modules/onnxruntime-web-training/dist/ort.training.wasm.min.js';
+/** @type {import('./trainingBuild.js').TrainingBuild} */
 const ort = createRequire(import.meta.url)(fileURLToPath(new URL(build, import.meta.url)));
 ort.env.wasm.numThreads = 1;
 
+/** @param {string} name */
 const bytes = (name) => new Uint8Array(readFileSync(join(artifacts, name)));
 const session = await ort.TrainingSession.create(
   {
@@ -22,9 +25,12 @@ const session = await ort.TrainingSession.create(
   },
   { executionProviders: ['wasm'] },
 );
-const { shape, labels } = JSON.parse(readFileSync(join(data, 'plan.json'), 'utf8'));
+const { shape, labels } = z
+  .object({ shape: z.array(z.number()), labels: z.array(z.array(z.number())) })
+  .parse(JSON.parse(readFileSync(join(data, 'plan.json'), 'utf8')));
 const pixels = readFileSync(join(data, 'pixels.bin'));
-const size = shape.reduce((product, dim) => product * dim);
+const size = shape.reduce((product, dim) => product * dim, 1);
+/** @type {(number | undefined)[]} */
 const losses = [];
 for (const [step, own] of labels.entries()) {
   // By position: what the feeds are called does not count there.
@@ -32,7 +38,7 @@ for (const [step, own] of labels.entries()) {
     pixels: new ort.Tensor('uint8', new Uint8Array(pixels.subarray(step * size, (step + 1) * size)), shape),
     labels: new ort.Tensor('int64', BigInt64Array.from(own, BigInt), [own.length]),
   });
-  losses.push(results.loss.data[0]);
+  losses.push(results.loss?.data[0]);
   // Its learning rate is 1e-3, and no function changes that.
   await session.runOptimizerStep();
   await session.lazyResetGrad();

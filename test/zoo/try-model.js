@@ -2,9 +2,10 @@
 //   node test/zoo/try-model.js MODEL POLICY PICTURES OUT
 import { openDataset, optimizers, readModel, Trainer, UserError } from '../../dist/index.js';
 
-const [path, policy, pictures, out] = process.argv.slice(2);
+const [path = '', policy = '', pictures = '', out = ''] = process.argv.slice(2);
 try {
   const dataset = await openDataset(pictures, { seed: 0 });
+  /** @type {number[]} */
   const losses = [];
   let compileMs = 0;
   const trainer = new Trainer({

@@ -5,23 +5,61 @@ const MOST_CLASSES = 5;
 /** Larger pictures than this many pixels a side are made smaller before the model prepares them by itself. */
 const LARGEST_SIDE = 2048;
 
-const part = (id) => document.getElementById(id);
-const [state, file, drop, camera, video, shown] = ['state', 'file', 'drop', 'camera', 'video', 'shown'].map(part);
+/**
+ * What model.json says.
+ * @typedef {object} Description
+ * @property {readonly string[]} labels
+ * @property {{ width: number, height: number, resize: 'crop' | 'squash', mean: readonly number[], std: readonly number[] }} preprocessing
+ * @property {string} input
+ * @property {string} output
+ * @property {boolean} channelsFirst
+ * @property {boolean} baked
+ * @property {boolean} endsInSoftmax
+ * @property {number} batch
+ */
+
+/**
+ * An element of the page.
+ * @template {HTMLElement} Kind
+ * @param {string} id
+ * @param {new () => Kind} kind
+ * @returns {Kind}
+ */
+function part(id, kind) {
+  const element = document.getElementById(id);
+  if (!(element instanceof kind)) throw new Error(`the page has no ${id}`);
+  return element;
+}
+const [state, drop, classes] = [part('state', HTMLElement), part('drop', HTMLElement), part('classes', HTMLElement)];
+const [file, camera] = [part('file', HTMLInputElement), part('camera', HTMLButtonElement)];
+const [video, shown] = [part('video', HTMLVideoElement), part('shown', HTMLCanvasElement)];
 
 // Threads would need headers that not every server sends.
 ort.env.wasm.numThreads = 1;
 ort.env.wasm.wasmPaths = new URL('./ort/', import.meta.url).href;
 
+/** @param {string} text */
 const say = (text) => {
   state.textContent = text;
 };
 
-/** `source`, so many pixels wide and high, drawn as the model wants to see it. */
+/** @param {unknown} thrown */
+const messageOf = (thrown) => (thrown instanceof Error ? thrown.message : String(thrown));
+
+/**
+ * `source`, so many pixels wide and high, drawn as the model wants to see it.
+ * @param {CanvasImageSource} source
+ * @param {number} width
+ * @param {number} height
+ * @param {Description} model
+ */
 function draw(source, width, height, { preprocessing, baked }) {
   const context = shown.getContext('2d', { willReadFrequently: true });
+  if (!context) throw new Error('this browser draws nothing');
   if (baked) {
     const scale = Math.min(1, LARGEST_SIDE / Math.max(width, height));
-    [shown.width, shown.height] = [width, height].map((side) => Math.max(1, Math.round(side * scale)));
+    shown.width = Math.max(1, Math.round(width * scale));
+    shown.height = Math.max(1, Math.round(height * scale));
   } else [shown.width, shown.height] = [preprocessing.width, preprocessing.height];
   context.imageSmoothingQuality = 'high';
   // Transparent pixels count as white, as in the training.
@@ -38,21 +76,29 @@ function draw(source, width, height, { preprocessing, baked }) {
   return context.getImageData(0, 0, shown.width, shown.height);
 }
 
-/** The model's input, as many times the picture as it takes at once. */
+/**
+ * The model's input, as many times the picture as it takes at once.
+ * @param {ImageData} picture
+ * @param {Description} model
+ */
 function inputOf({ data, width, height }, { preprocessing, baked, channelsFirst, batch }) {
   const area = width * height;
   const values = new (baked ? Uint8Array : Float32Array)(batch * 3 * area);
   for (let pixel = 0; pixel < area; pixel++)
     for (let channel = 0; channel < 3; channel++) {
-      const byte = data[4 * pixel + channel];
+      const byte = data[4 * pixel + channel] ?? 0;
       const at = channelsFirst && !baked ? channel * area + pixel : 3 * pixel + channel;
-      values[at] = baked ? byte : (byte / 255 - preprocessing.mean[channel]) / preprocessing.std[channel];
+      values[at] = baked ? byte : (byte / 255 - (preprocessing.mean[channel] ?? 0)) / (preprocessing.std[channel] ?? 1);
     }
   for (let image = 1; image < batch; image++) values.copyWithin(image * 3 * area, 0, 3 * area);
   const dims = channelsFirst && !baked ? [batch, 3, height, width] : [batch, height, width, 3];
-  return new ort.Tensor(baked ? 'uint8' : 'float32', values, dims);
+  return values instanceof Uint8Array ? new ort.Tensor('uint8', values, dims) : new ort.Tensor('float32', values, dims);
 }
 
+/**
+ * @param {readonly number[]} scores
+ * @param {boolean} endsInSoftmax
+ */
 function sharesOf(scores, endsInSoftmax) {
   if (endsInSoftmax) return scores;
   const largest = Math.max(...scores);
@@ -61,15 +107,22 @@ function sharesOf(scores, endsInSoftmax) {
   return powers.map((power) => power / sum);
 }
 
+/**
+ * @param {readonly number[]} shares
+ * @param {readonly string[]} labels
+ */
 function show(shares, labels) {
   const best = labels
-    .map((label, index) => ({ label, share: shares[index] }))
+    .map((label, index) => ({ label, share: shares[index] ?? NaN }))
     .sort((a, b) => b.share - a.share)
     .slice(0, MOST_CLASSES);
   const items = best.map(({ label, share }) => {
-    const [item, name, percent, bar, filled] = ['li', 'span', 'span', 'div', 'i'].map((tag) =>
-      document.createElement(tag),
-    );
+    const [item, name, percent] = [
+      document.createElement('li'),
+      document.createElement('span'),
+      document.createElement('span'),
+    ];
+    const [bar, filled] = [document.createElement('div'), document.createElement('i')];
     name.textContent = label;
     percent.textContent = `${(100 * share).toFixed(1)} %`;
     bar.className = 'bar';
@@ -79,24 +132,32 @@ function show(shares, labels) {
     item.append(name, percent, bar);
     return item;
   });
-  part('classes').replaceChildren(...items);
-  shown.setAttribute('aria-label', `What the model sees: ${best[0].label}`);
+  classes.replaceChildren(...items);
+  shown.setAttribute('aria-label', `What the model sees: ${best[0]?.label ?? ''}`);
 }
 
 async function start() {
-  const model = await (await fetch('model.json')).json();
+  const model = /** @type {Description} */ (await (await fetch('model.json')).json());
   const session = await ort.InferenceSession.create('model.onnx', { executionProviders: ['wasm'] });
   let running = Promise.resolve();
-  /** Of the camera, while it is on. */
+  /**
+   * What the camera sees, while it is on.
+   * @type {MediaStream | undefined}
+   */
   let stream;
 
-  /** Classifies what `source` shows; one picture after another. */
+  /**
+   * Classifies what `source` shows; one picture after another.
+   * @param {CanvasImageSource} source
+   * @param {number} width
+   * @param {number} height
+   */
   const classify = (source, width, height) => {
     running = running.then(async () => {
       const input = inputOf(draw(source, width, height, model), model);
       const began = performance.now();
       const results = await session.run({ [model.input]: input });
-      const scores = Array.from(results[model.output].data).slice(0, model.labels.length);
+      const scores = Array.from(results[model.output]?.data ?? [], Number).slice(0, model.labels.length);
       show(sharesOf(scores, model.endsInSoftmax), model.labels);
       // Several times a second would be too much to be read aloud.
       if (!stream) say(`Classified in ${Math.round(performance.now() - began)} ms.`);
@@ -104,6 +165,7 @@ async function start() {
     return running;
   };
 
+  /** @param {File | null | undefined} chosen */
   const open = async (chosen) => {
     if (!chosen) return;
     stopCamera();
@@ -113,7 +175,7 @@ async function start() {
       await classify(picture, picture.width, picture.height);
     } catch (error) {
       running = Promise.resolve();
-      say(`This file cannot be shown as a picture: ${error.message}`);
+      say(`This file cannot be shown as a picture: ${messageOf(error)}`);
     }
   };
 
@@ -122,7 +184,7 @@ async function start() {
     stream = undefined;
     camera.setAttribute('aria-pressed', 'false');
     camera.textContent = 'Use the camera';
-    part('classes').setAttribute('aria-live', 'polite');
+    classes.setAttribute('aria-live', 'polite');
   };
   const watch = async () => {
     while (stream) {
@@ -131,8 +193,8 @@ async function start() {
     }
   };
 
-  file.addEventListener('change', () => open(file.files[0]));
-  camera.addEventListener('click', async () => {
+  file.addEventListener('change', () => void open(file.files?.[0]));
+  const turnCamera = async () => {
     if (stream) {
       stopCamera();
       return;
@@ -143,27 +205,32 @@ async function start() {
       await video.play();
       camera.setAttribute('aria-pressed', 'true');
       camera.textContent = 'Stop the camera';
-      part('classes').setAttribute('aria-live', 'off');
+      classes.setAttribute('aria-live', 'off');
       say('The camera is on.');
       await watch();
     } catch (error) {
       stopCamera();
-      say(`The camera cannot be used: ${error.message}`);
+      say(`The camera cannot be used: ${messageOf(error)}`);
     }
-  });
+  };
+  camera.addEventListener('click', () => void turnCamera());
   // The whole window: a picture that misses the field would otherwise replace the page.
   window.addEventListener('dragover', (event) => {
     event.preventDefault();
     drop.classList.add('over');
   });
-  window.addEventListener('dragleave', () => drop.classList.remove('over'));
+  window.addEventListener('dragleave', () => {
+    drop.classList.remove('over');
+  });
   window.addEventListener('drop', (event) => {
     event.preventDefault();
     drop.classList.remove('over');
-    void open(event.dataTransfer.files[0]);
+    void open(event.dataTransfer?.files[0]);
   });
   for (const control of [file, camera]) control.disabled = false;
   say(`Ready: ${model.labels.length} classes.`);
 }
 
-start().catch((error) => say(`The model cannot be loaded: ${error.message}`));
+start().catch((/** @type {unknown} */ error) => {
+  say(`The model cannot be loaded: ${messageOf(error)}`);
+});
