@@ -147,12 +147,6 @@ function kindOf(schema: z.ZodType, { read }: About): FlagKind {
   return { type: schema instanceof z.ZodNumber ? 'number' : 'string' };
 }
 
-/** The defaults of those settings that have one. */
-export function defaultsIn(shape: Shape): Readonly<Record<string, unknown>> {
-  const entries = Object.entries(shape).map(([key, schema]) => [key, schema.safeParse(undefined).data] as const);
-  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
-}
-
 /**
  * Settings as a program gives them, checked, with every default filled in.
  * @throws UserError that names the first setting that is wrong, by its key.
@@ -207,8 +201,8 @@ function refusal(key: string, value: unknown, { issues }: z.ZodError, about: Abo
   );
   const where = at.length > 0 ? ` at ${at.join('.')}` : '';
   const shown = typeof wrong === 'string' ? wrong : inspect(wrong);
-  return new UserError(
-    about?.code ?? 'bad-arguments',
-    `expected ${issue?.message ?? 'something else'}, got \`${shown}\`${where} (‹${key}›)`,
-  );
+  const code = about?.code ?? 'bad-arguments';
+  if (issue?.code === 'unrecognized_keys')
+    return new UserError(code, `there is no \`${issue.keys.join(', ')}\`${where} to set; leave it out (‹${key}›)`);
+  return new UserError(code, `expected ${issue?.message ?? 'something else'}, got \`${shown}\`${where} (‹${key}›)`);
 }

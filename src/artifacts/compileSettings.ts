@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { stepSettings } from '../optim/stepSettings.js';
-import { parsePolicy } from '../policy/policy.js';
+import { parsePolicy, showPolicy } from '../policy/policy.js';
 import { choice, keysOf, numberBelow, setting, settings, wholeNumber } from '../settings.js';
 import { PRESETS } from './preprocessing.js';
 
@@ -29,10 +29,8 @@ export const compileSettings = settings({
   policy: setting(
     z
       .string('a policy, such as F1C1')
-      .refine((text) => {
-        parsePolicy(text);
-        return true;
-      })
+      // Settings are compared, stored and sent to other processes: what goes on is the policy in its one spelling.
+      .transform((text) => showPolicy(parsePolicy(text)))
       .default('F1C1'),
     { help: 'what to train: F1C0, F1C1, F2C3, FxC1, …, blocks:2, bias, layers:<names>, or full' },
   ),

@@ -17,8 +17,13 @@ export type OptimizerName = keyof typeof KINDS;
 export type Optimizer = z.output<(typeof KINDS)[OptimizerName]['settings']>;
 export const optimizerNames = keysOf(KINDS);
 
+const { adamw: usual, ...others } = KINDS;
 /** Settings of an optimizer; one that is left out gets PyTorch's default, or what is usual with photos. */
-export const optimizerSchema = z.union(Object.values(KINDS).map(({ settings }) => settings));
+export const optimizerSchema = z.discriminatedUnion(
+  'name',
+  [usual.settings, ...Object.values(others).map(({ settings }) => settings)],
+  `an optimizer such as { name: 'adamw' }, with one of the names ${optimizerNames.join(', ')}`,
+);
 
 /** What `optimizer` appends to a training graph. */
 export function updateRuleOf(optimizer: Optimizer): UpdateRule {

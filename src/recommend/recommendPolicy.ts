@@ -1,7 +1,7 @@
 import { classifierOf } from '../artifacts/prepare.js';
 import { UserError } from '../errors.js';
 import { Opened } from '../opened.js';
-import { parsePolicy } from '../policy/policy.js';
+import { parsePolicy, showPolicy } from '../policy/policy.js';
 import { settle } from '../settings.js';
 import { temporaryFolder } from '../temporary.js';
 import { settingsOf, type TrainOptions } from '../train/trainOptions.js';
@@ -63,7 +63,6 @@ export function nestedPolicies({ model, size }: Pick<TrainOptions, 'model' | 'si
 /** The policies to try; F1C0 is the first. */
 function policiesOf(options: RecommendOptions): string[] {
   // One that the model does not have is told of in its row; one that is no policy is a mistake.
-  for (const policy of options.policies ?? []) parsePolicy(policy);
-  const named = options.policies ?? nestedPolicies(options);
+  const named = options.policies?.map((policy) => showPolicy(parsePolicy(policy))) ?? nestedPolicies(options);
   return [...new Set(['F1C0', ...named])];
 }

@@ -6,7 +6,7 @@ import { UserError } from '../errors.js';
 import { nonFiniteIn } from '../finite.js';
 import { readSafetensors, writeSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
-import { defaultSettings, type Settings } from './trainOptions.js';
+import { settingToday, type Settings } from './trainOptions.js';
 import { PLACE_SETTINGS } from './trainingPlace.js';
 
 /** JSON has no NaN and no infinity, and made `null` of them. */
@@ -115,8 +115,7 @@ export function readLast(out: string, identity: Identity): { state: ReadonlyMap<
   const plain = JSON.parse(JSON.stringify(identity)) as Record<string, unknown>;
   for (const [name, value] of Object.entries(plain)) {
     if (PLACE_SETTINGS.some((each) => each === name)) continue;
-    // A setting that an earlier version did not have was what it is by default.
-    const before = name in progress.settings ? progress.settings[name] : defaultSettings[name];
+    const before = settingToday(name, progress.settings[name]);
     if (JSON.stringify(before) === JSON.stringify(value)) continue;
     if (name === 'photos')
       throw refuse('its photos or their split are others now; put back those that it was begun with');

@@ -9,7 +9,7 @@ import { type Optimizer, usualLearningRate } from '../optim/optimizer.js';
 import { checkStep, stepSettings, weightsOfClasses } from '../optim/stepSettings.js';
 import { parsePolicy } from '../policy/policy.js';
 import type { Provider } from '../runtime/providers.js';
-import { defaultsIn, flagsOf, type Given, settle, type Settled, settleFlags } from '../settings.js';
+import { flagsOf, type Given, settle, type Settled, settleFlags, type Shape } from '../settings.js';
 import { loopSettings, machineSettings } from './runSettings.js';
 
 const { valFraction, limit, valLimit, maxBad } = dataSettings;
@@ -121,8 +121,9 @@ export function defaultLearningRate(optimizer: Optimizer, policy: string): numbe
   return parsed.kind === 'last' && parsed.convs === 0 ? 5 * base : base;
 }
 
-/** What a setting is that is not given, for those that have a default. */
-export const defaultSettings: Readonly<Record<string, unknown>> = defaultsIn(trainSettings);
+const schemas: Shape = trainSettings;
+/** What a setting of an earlier run is today: its default where that run did not have it yet, a policy in its one spelling. */
+export const settingToday = (key: string, value: unknown): unknown => schemas[key]?.safeParse(value).data ?? value;
 
 /** The flags of what a run that is resumed may have otherwise. */
 export const incidentalFlags: readonly string[] = flagsOf(trainFlagSettings).flatMap(({ flag, isIncidental }) =>

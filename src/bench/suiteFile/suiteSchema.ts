@@ -1,18 +1,19 @@
 import { z } from 'zod';
 import { energyChoices } from '../../energy/meter.js';
 import { UserError } from '../../errors.js';
-import { parsePolicy } from '../../policy/policy.js';
+import { parsePolicy, showPolicy } from '../../policy/policy.js';
 
 const count = z.number().int().positive();
 const name = z.string().regex(/^[\w.+-]+$/, 'expected a name of letters, digits and any of _ . + -');
 const setting = z.union([z.string(), z.number(), z.boolean()]);
 const settings = z.record(z.string(), setting);
-const policy = z.string().superRefine((text, context) => {
+const policy = z.string().transform((text, context) => {
   try {
-    parsePolicy(text);
+    return showPolicy(parsePolicy(text));
   } catch (thrown) {
     if (!(thrown instanceof UserError)) throw thrown;
     context.addIssue({ code: 'custom', message: thrown.message });
+    return z.NEVER;
   }
 });
 const policies = z.array(policy).min(1);
