@@ -38,7 +38,8 @@ export const verb: Verb<Arguments> = {
       })
       .option('epochs', { type: 'number', default: 15, requiresArg: true, describe: 'passes over the pictures' })
       .option('seed', { type: 'number', default: 0, requiresArg: true, describe: 'of the pictures and the trainings' })
-      .option('json', shared.json),
+      .option('json', shared.json)
+      .example('$0 demo', 'draws pictures into runs/demo, and trains on them twice'),
   handler: (args) => whileLocked(args.out, 'running the demo', () => run(args)),
 };
 

@@ -21,10 +21,10 @@ export class Terminal {
 
   /** A line on the way to the result; not with `--quiet`. */
   print(line = ''): void {
-    if (!this.options.quiet) this.write(line);
+    if (!this.options.quiet) this.write(inFlags(line));
   }
 
-  /** A line of the result. */
+  /** A line of the result. It says nothing of settings, and names of classes and files stand in it as they are. */
   result(line = '', weight: 'plain' | 'bold' = 'plain'): void {
     this.write(line, weight);
   }
@@ -83,7 +83,7 @@ export class Terminal {
   private write(line: string, weight: 'plain' | 'bold' = 'plain'): void {
     if (this.options.json) return;
     closeLine();
-    const shown = visible(inFlags(line));
+    const shown = visible(line);
     process.stdout.write(`${weight === 'bold' ? coloured(shown, 'bold', process.stdout) : shown}\n`);
   }
 }
