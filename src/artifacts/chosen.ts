@@ -9,6 +9,7 @@ import { type HiddenLayer, insertHiddenLayers } from './hiddenLayers.js';
 import type { Manifest, Preprocessing } from './manifest.js';
 import { type Classifier, classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
 import { preprocessingOf } from './preprocessing.js';
+import { type WarmStart, warmStartOf } from './warmStart.js';
 
 /** The classifier with its fresh layers, and what a policy chooses of it. */
 export interface Chosen {
@@ -22,25 +23,27 @@ export interface Chosen {
   /** Factors for the learning rates of parameters, by their names. */
   readonly multipliers: ReadonlyMap<string, number>;
   readonly reshapes: Manifest['reshapes'];
+  readonly warmStart: WarmStart;
 }
 
 /** A model, read as a classifier of images. */
-export type Understood = Pick<Chosen, 'classifier' | 'preprocessing' | 'blocks'>;
+export type Understood = Pick<Chosen, 'classifier' | 'preprocessing' | 'blocks' | 'warmStart'>;
 
 /** Reads a model as a classifier of images, and finds its blocks. @throws UserError where it is none. */
 export function understand(model: ModelFile, options: FilledOptions): Understood {
   const classifier = classifierOf(model, options.size);
   const preprocessing = preprocessingOf(model, options, classifier.imageSize);
   separateStatistics(classifier.graph);
-  return { classifier, preprocessing, blocks: findBlocks(classifier.graph, classifier.layers) };
+  const blocks = findBlocks(classifier.graph, classifier.layers);
+  return { classifier, preprocessing, blocks, warmStart: warmStartOf(model, options) };
 }
 
 /** Chooses what trains, and gives the graph its fresh layers and its preprocessing. @throws UserError `bad-policy`. */
 export function choose(understood: Understood, policy: Policy, options: FilledOptions): Chosen {
-  const { classifier, preprocessing, blocks } = understood;
+  const { classifier, preprocessing, blocks, warmStart } = understood;
   const choice = chooseLayers(policy, classifier.layers, blocks);
   const fresh = insertHiddenLayers(classifier, options.hidden, options.seed);
-  const reshapes = replaceHead(classifier, options.classes.length, options.seed);
+  const reshapes = replaceHead(classifier, options.classes.length, options.seed, warmStart);
   prependPreprocessing(classifier, preprocessing);
   const layers = layersOf(choice, fresh).map(({ kind, name, parameters }) => ({
     kind,

@@ -80,6 +80,6 @@ function emit(graph: Graph, split: Split, step: StepGraph, options: FilledOption
     training: trainingModel(step, kept, options.recompute),
     update: microBatch < batch ? updateGraph(new Builder(graph.opset, blockSize), entries, options) : undefined,
     evaluation: modelOfGraph(evaluationGraph(graph, split, blockSize), 'evaluation'),
-    state: initialState(split),
+    state: initialState(split, options.init),
   };
 }

@@ -1,5 +1,6 @@
 import { UserError } from '../errors.js';
 import { stepSettings, weightsOfClasses } from '../optim/stepSettings.js';
+import type { Tensor } from '../onnx/tensor.js';
 import { type Given, settle, type Settled } from '../settings.js';
 import { compileSettings, headSettings } from './compileSettings.js';
 import type { PreprocessingOptions } from './preprocessing.js';
@@ -25,6 +26,8 @@ interface Circumstances extends PreprocessingOptions {
    * convolutions are several times as fast in it. Default none: then every provider and machine runs the artifacts.
    */
   readonly blockSize?: 8 | 16;
+  /** Trained parameters, and averages of BatchNormalizations that train on batches, to begin with in place of the model's. */
+  readonly init?: ReadonlyMap<string, Tensor> | undefined;
   /** Whether the backward pass computes activations again in place of keeping them: less memory, more work; default no. */
   readonly recompute?: boolean;
 }
@@ -50,6 +53,7 @@ export function filledOptions(options: CompileOptions): FilledOptions {
     ...(preprocessing === undefined ? {} : { preprocessing }),
     ...(resize === undefined ? {} : { resize }),
     ...(blockSize === undefined ? {} : { blockSize }),
+    init: options.init,
   };
   check(filled);
   return filled;

@@ -17,6 +17,10 @@ export const headSettings = settings({
     group,
     help: 'share of the inputs of the head and hidden layers that a step leaves out',
   }),
+  warmStart: setting(z.boolean('true or false').default(true), {
+    group,
+    help: 'a model that was tuned before goes on with what its head has learned of classes that remain; ‹noWarmStart› begins the head anew',
+  }),
   batchNorm: setting(choice(['frozen', 'batch']).default('frozen'), {
     group,
     flag: 'bn',

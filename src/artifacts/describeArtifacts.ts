@@ -42,7 +42,7 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
       opset: Number(model.proto.opsetImport[0]?.version ?? 0),
     },
     policy: showPolicy(policy),
-    notes: [...choice.notes],
+    notes: [...choice.notes, ...chosen.warmStart.notes],
     warnings: warningsOf(described),
     classes: [...options.classes],
     hidden: fresh.hidden,

@@ -77,6 +77,7 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
           ...(options.hidden ? { hidden: options.hidden } : {}),
           ...(options.batchNorm ? { batchNorm: options.batchNorm } : {}),
           preprocessing: 'unit',
+          warmStart: false,
         });
   const trained = new Map(compiled?.manifest.layers.map(({ name, parameters }) => [name, new Set(parameters)]));
   const blockOf = new Map(

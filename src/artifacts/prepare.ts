@@ -12,6 +12,7 @@ import { findLayers, type LayerTable } from '../policy/layers.js';
 import { Random } from '../random.js';
 import { LARGEST_SIDE, MOST_PIXELS, PIXELS, type Preprocessing } from './manifest.js';
 import { type Separated, separateParameters } from './separateParameters.js';
+import { keepRows, type WarmStart } from './warmStart.js';
 
 /** A pretrained classifier, understood: its graph in canonical form, its layers, and where its logits are. */
 export interface Classifier {
@@ -142,13 +143,15 @@ function refuseSigmoid(output: Value): void {
 
 /**
  * Gives the classifier's last FC layer `classes` outputs, with fresh weights: uniform in ±1/√(inputs) from `seed`, biases
- * zero (PyTorch's default for a linear layer's weights). A head that has as many outputs already is replaced too.
+ * zero (PyTorch's default for a linear layer's weights). A head that has as many outputs already is replaced too; what `warmStart`
+ * names of it stays.
  * @returns the Reshapes behind it that stated the old number of classes, and their shapes now.
  */
 export function replaceHead(
   { graph, layers, logits }: Classifier,
   classes: number,
   seed: number,
+  warmStart: WarmStart,
 ): { node: string; shape: number[] }[] {
   const head = layers.fcs.at(-1);
   if (!head) throw new Error('unreachable');
@@ -159,9 +162,15 @@ export function replaceHead(
   const [before, inputs] = transposed ? [first, second] : [second, first];
   const random = new Random(seed).fork('head');
   const bound = 1 / Math.sqrt(inputs);
-  const values = Array.from({ length: classes * inputs }, () => (2 * random.next() - 1) * bound);
+  const values = Float32Array.from({ length: classes * inputs }, () => (2 * random.next() - 1) * bound);
+  const rows = { now: classes, before, isTransposed: transposed };
+  keepRows(values, toNumbers(weight.constant), rows, warmStart);
   setConstant(weight, floatTensor(transposed ? [classes, inputs, ...kernel] : [inputs, classes], values));
-  if (bias) setConstant(bias, floatTensor([classes], new Float32Array(classes)));
+  if (bias) {
+    const biases = new Float32Array(classes);
+    if (bias.constant) keepRows(biases, toNumbers(bias.constant), rows, warmStart);
+    setConstant(bias, floatTensor([classes], biases));
+  }
   const reshapes: { node: string; shape: number[] }[] = [];
   for (const node of descendants(graph.nodes, [head.node.output()]).nodes) {
     const target = node.op === 'Reshape' ? node.inputs[1] : undefined;

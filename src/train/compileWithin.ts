@@ -4,6 +4,7 @@ import { mixesPhotos } from '../data/augment/augmentation.js';
 import { balancedClassWeights } from '../data/classBalance.js';
 import { UserError } from '../errors.js';
 import type { ModelFile } from '../onnx/model.js';
+import { readSafetensors } from '../onnx/safetensors.js';
 import { elementCount } from '../onnx/tensor.js';
 import { probeBlockSize } from '../runtime/blockSize.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
@@ -21,11 +22,13 @@ export interface Planning {
   readonly classes: readonly string[];
   /** What each class weighs in the loss, where they differ. */
   readonly classWeights?: readonly number[];
+  /** A safetensors file of parameters to begin with. */
+  readonly init?: string;
   /** The most bytes that the process may take, where it is to be fitted into them. */
   readonly memoryBytes?: number;
 }
 
-export function planningOf({ dataset, memoryBytes }: TrainOptions, settings: Settings): Planning {
+export function planningOf({ dataset, init, memoryBytes, resume }: TrainOptions, settings: Settings): Planning {
   const { classWeights: weights } = settings;
   const { classes, train } = dataset;
   return {
@@ -34,6 +37,8 @@ export function planningOf({ dataset, memoryBytes }: TrainOptions, settings: Set
     ...(weights === 'equal'
       ? {}
       : { classWeights: weights === 'balanced' ? [...balancedClassWeights(train, classes.length)] : weights }),
+    // A run that goes on has learned more since.
+    ...(init === undefined || resume ? {} : { init }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   };
 }
@@ -44,15 +49,17 @@ export function planningOf({ dataset, memoryBytes }: TrainOptions, settings: Set
  */
 export async function compileWithin(
   model: ModelFile,
-  { settings, classes, classWeights, memoryBytes }: Planning,
+  { settings, classes, classWeights, init, memoryBytes }: Planning,
 ): Promise<{ compiled: Compiled; settings: Settings }> {
   const { classWeights: asked, preprocessing, size, ...choices } = settings;
+  const begun = init === undefined ? undefined : readSafetensors(init).tensors;
   // The provider's own layout, where it has one: what is compiled here is run here.
   const blockSize = settings.provider === 'cpu' ? await probeBlockSize() : undefined;
   const compilePlan = (microBatch: number, recompute: boolean) => ({
     compiled: compile(model, {
       ...(blockSize ? { blockSize } : {}),
       ...choices,
+      init: begun,
       microBatch,
       recompute,
       classes,

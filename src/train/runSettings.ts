@@ -15,6 +15,9 @@ const yesOrNo = z.boolean('true or false');
 
 /** How long a training goes on, at which rates, and what it is judged by. */
 export const loopSettings = settings({
+  init: setting(z.string('a file').optional(), {
+    help: "a safetensors file of parameters to begin with, such as a run's best/checkpoint.safetensors, in place of the model's",
+  }),
   epochs: setting(wholeNumber(1).default(10), { help: 'passes over the photos' }),
   learningRate: setting(z.union([number(RATE, (rate) => rate > 0), z.literal('auto')], RATE).optional(), {
     flag: 'lr',

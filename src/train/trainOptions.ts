@@ -47,7 +47,8 @@ export interface TrainOptions extends Omit<Given<typeof trainSettings>, 'provide
   readonly signal?: AbortSignal;
 }
 
-type Incidental = 'accumulate' | 'memoryBytes' | 'timeLimitMs' | 'cache' | 'verify' | 'tensorboard';
+/** What does not decide the result, and what a run that goes on has behind it. */
+type Incidental = 'init' | 'accumulate' | 'memoryBytes' | 'timeLimitMs' | 'cache' | 'verify' | 'tensorboard';
 
 /** What decides a training's result, with every default filled in; a run is resumed with equal settings only. */
 export interface Settings extends Omit<
@@ -94,7 +95,7 @@ export function settingsOf(options: TrainOptions): Settings {
   const { classes, train } = options.dataset;
   const settled = settle(trainSettings, options);
   checkTogether(settled);
-  const { accumulate, memoryBytes, timeLimitMs, cache, verify, tensorboard, ...rest } = settled;
+  const { init, accumulate, memoryBytes, timeLimitMs, cache, verify, tensorboard, ...rest } = settled;
   const { classWeights: weights, optimizer, threads } = rest;
   // A batch that the photos cannot fill would be nothing but padding.
   const batch = Math.min(rest.batch, train.length);

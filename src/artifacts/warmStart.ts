@@ -1,0 +1,93 @@
+import { UserError } from '../errors.js';
+import { metadataOf, type ModelFile } from '../onnx/model.js';
+import type { FilledOptions } from './compileOptions.js';
+import { readLabels } from './labelsMetadata.js';
+import { METADATA } from './manifest.js';
+
+/** What the head of a tuned model has learned and a training goes on from. */
+export interface WarmStart {
+  /** For each class that the model knows, by its number now: its number in the model, whose row of weights it keeps. */
+  readonly rows: ReadonlyMap<number, number>;
+  /** How many classes the model tells apart. */
+  readonly known: number;
+  /** Which classes keep what was learned, which are new, and which of the model's are gone. */
+  readonly notes: readonly string[];
+}
+
+/** Nothing that was learned before. */
+const COLD: WarmStart = { rows: new Map(), known: 0, notes: [] };
+/** Names that a line shows. */
+const SHOWN = 5;
+
+/**
+ * What a training goes on from: nothing, unless `model` was tuned by ort-tl, since the labels of any other are a matter of
+ * chance. @throws UserError `bad-labels` as {@link readLabels} does.
+ */
+export function warmStartOf(model: ModelFile, { classes, hidden, warmStart }: FilledOptions): WarmStart {
+  const metadata = metadataOf(model.proto);
+  const text = metadata.get(METADATA.labels);
+  if (!warmStart || text === undefined || !metadata.has(METADATA.policy)) return COLD;
+  if (hidden.length > 0)
+    return { ...COLD, notes: ['hidden layers are new, so what the head has learned is left behind'] };
+  const labels = readLabels(text, model.path);
+  const places = new Map(labels.map((label, index) => [label, index]));
+  const rows = new Map(
+    classes.flatMap((label, index) => {
+      const place = places.get(label);
+      return place === undefined ? [] : [[index, place] as const];
+    }),
+  );
+  if (rows.size === 0) return COLD;
+  const kept = classes.filter((_, index) => rows.has(index));
+  const now = new Set(classes);
+  return {
+    rows,
+    known: labels.length,
+    notes: [
+      [
+        kept.length > 0
+          ? `goes on from what the head knows of ${inWords(kept)}`
+          : 'no class is one that the model knows',
+        ...sentence(
+          'new',
+          classes.filter((_, index) => !rows.has(index)),
+        ),
+        ...sentence(
+          'no longer there',
+          labels.filter((label) => !now.has(label)),
+        ),
+      ].join('; '),
+    ],
+  };
+}
+
+const sentence = (what: string, names: readonly string[]) => (names.length > 0 ? [`${what}: ${inWords(names)}`] : []);
+
+const inWords = (names: readonly string[]) =>
+  names.length > SHOWN ? `${names.length} classes (${names.slice(0, SHOWN).join(', ')}, …)` : names.join(', ');
+
+/**
+ * Puts rows that were learned among fresh ones: `fresh` and `learned` are the values of a parameter whose rows, one a class, lie one
+ * after another, or side by side where `isTransposed` says no.
+ * @throws UserError `bad-labels` where the model names another number of classes than it has.
+ */
+export function keepRows(
+  fresh: Float32Array,
+  learned: ArrayLike<number>,
+  classes: { readonly now: number; readonly before: number; readonly isTransposed: boolean },
+  { rows, known }: WarmStart,
+): void {
+  if (rows.size === 0) return;
+  const { now, before, isTransposed } = classes;
+  if (known !== before)
+    throw new UserError(
+      'bad-labels',
+      `the model names ${known} classes and tells ${before} apart, so nobody knows which is which; leave what it has learned behind (‹noWarmStart›)`,
+    );
+  const inputs = fresh.length / now;
+  for (const [to, from] of rows)
+    for (let input = 0; input < inputs; input++) {
+      const at = (row: number, count: number) => (isTransposed ? row * inputs + input : input * count + row);
+      fresh[at(to, now)] = learned[at(from, before)] ?? 0;
+    }
+}
