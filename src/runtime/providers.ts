@@ -14,7 +14,7 @@ export type Provider = (typeof providerNames)[number];
 /** What each needs, for who lacks it. */
 const needs: Record<Provider, string> = {
   cpu: 'nothing but the onnxruntime-node package',
-  cuda: 'an NVIDIA GPU, `npm rebuild onnxruntime-node --onnxruntime-node-install=cuda12`, and CUDA and cuDNN in the versions that this was built for',
+  cuda: 'an NVIDIA GPU, the CUDA provider of ONNX Runtime, which is a download of its own (README says how), and CUDA and cuDNN in the versions that it was built for',
   webgpu:
     'a graphics adapter with a Vulkan, Metal or Direct3D 12 driver (on Debian: libvulkan1 and mesa-vulkan-drivers)',
   coreml: 'macOS on Apple silicon',

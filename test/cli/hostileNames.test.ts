@@ -75,7 +75,7 @@ beforeAll(async () => {
   source = join(place, `model${EVIL}.onnx`);
   writeFileSync(source, encodeModel(model));
   const classes = Number(graph.initializer.find(({ name: of }) => of.startsWith('fc2.bias'))?.dims[0]);
-  const labels = Array.from({ length: classes }, (_, index) => `=${EVIL}${index}`);
+  const labels = Array.from({ length: classes }, (_, index) => `=${EVIL}‹out›${index}`);
   const preprocessing = { width: 32, height: 32, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] };
   setMetadata(
     model,
@@ -115,7 +115,7 @@ describe.runIf(posix)('names that would act on a terminal are shown by escapes',
     const bad = join(pictures, 'val', TURNED, `=${EVIL}bad.png`);
     const lines = runClean([...flags, photo, bad, '--top', '2'], 2);
     expect(lines.stdout.trimEnd().split('\n')).toHaveLength(1);
-    expect(lines.stdout).toContain(`${EVIL_SHOWN}.png  =${EVIL_SHOWN}`);
+    expect(lines.stdout).toContain(`${EVIL_SHOWN}.png  =${EVIL_SHOWN}‹out›`);
     expect(lines.stderr.trimEnd().split('\n')).toHaveLength(1);
     const csv = runClean([...flags, photo, '--csv'])
       .stdout.trimEnd()

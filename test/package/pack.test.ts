@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const run = promisify(execFile);
@@ -14,6 +15,18 @@ const OFFLINE = /ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREA
 it.skipIf(process.platform === 'win32')('is built with a command that can be run, again and again', async () => {
   // npx makes it executable when it links it for the first time, and never again.
   expect((await stat(join(repository, 'dist', 'bin', 'main.js'))).mode & 0o111).toBe(0o111);
+});
+
+it('is set up from the npm registry alone, whatever version npm has', async () => {
+  // npm from 11.19 reads what package.json allows; every npm takes the lockfile's word for whether there is a script to run.
+  const [manifest, lockfile] = await Promise.all(
+    ['package.json', 'package-lock.json'].map(async (name) => readFile(join(repository, name), 'utf8')),
+  );
+  expect(JSON.parse(manifest ?? '')).toMatchObject({ allowScripts: { 'onnxruntime-node': false } });
+  const { packages } = z
+    .object({ packages: z.record(z.string(), z.object({ hasInstallScript: z.boolean().default(false) })) })
+    .parse(JSON.parse(lockfile ?? ''));
+  expect(packages['node_modules/onnxruntime-node']?.hasInstallScript, 'take the line out again').toBe(false);
 });
 
 describe('the package, installed in an empty project', () => {
@@ -31,7 +44,7 @@ describe('the package, installed in an empty project', () => {
     try {
       await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', `./${filename}`], {
         cwd: project,
-        env: { ...process.env, npm_config_onnxruntime_node_install: 'skip' },
+        env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
       });
     } catch (thrown) {
       if (!OFFLINE.test(String(thrown))) throw thrown;
