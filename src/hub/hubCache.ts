@@ -14,6 +14,9 @@ const USUAL = ['onnx/model.onnx', 'model.onnx'];
 /** What transformers.js keeps beside it: other precisions. */
 const VARIANT = /(?:^|\/)model_\w+\.onnx$/;
 
+/** What follows the name of a blob that is being loaded: Python's programs have endings of their own. */
+export const PART = '.ort-tl.incomplete';
+
 /** The folder of a repository in the cache that the hub's programs share. */
 export const repositoryFolder = ({ hubCache }: HubSettings, repository: string): string =>
   join(hubCache, `models--${repository.replace('/', '--')}`);
@@ -152,6 +155,9 @@ export async function removeFiles(
   if (existsSync(snapshot)) return;
   for (const ref of filesBelow(join(folder, 'refs')))
     if (refOf(folder, ref) === commit) await rm(join(folder, 'refs', ...ref.split('/')), { force: true });
+  if (filesBelow(join(folder, 'snapshots')).length === 0)
+    for (const name of filesBelow(join(folder, 'blobs')))
+      if (name.endsWith(PART)) await rm(join(folder, 'blobs', name), { force: true });
   await removeEmptyFolders(folder);
 }
 

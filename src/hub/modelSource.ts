@@ -37,7 +37,7 @@ export function parseSource(name: string): HubSource | AddressSource | undefined
 }
 
 function hubSource(name: string): HubSource {
-  const [before = '', hash] = splitOnce(name, '#');
+  const [before, hash] = splitOnce(name, '#');
   const [, owner = '', repository = '', given = 'main', file] = HUB.exec(before) ?? [];
   const revision = given.replaceAll(/%2f/gi, '/');
   const fits = WORD.test(owner) && WORD.test(repository) && !/\.\.|--/.test(`${owner}/${repository}`);
@@ -55,7 +55,7 @@ const isRevision = (revision: string) =>
 
 function addressSource(name: string): AddressSource {
   const refuse = (reason: string) => new UserError('bad-model-name', `${shownAddress(name)}: ${reason}`);
-  const [before = '', hash] = splitOnce(name, '#');
+  const [before, hash] = splitOnce(name, '#');
   const url = urlOf(before);
   if (!url) throw refuse('it is no address');
   if (url.username !== '' || url.password !== '')

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { UserError } from '../errors.js';
 import { externalLocations } from '../onnx/externalLocations.js';
 import { download, hashOf } from './download.js';
-import { linkBlob, repositoryFolder, snapshotFolder, usualModel, writeRef } from './hubCache.js';
+import { linkBlob, PART, repositoryFolder, snapshotFolder, usualModel, writeRef } from './hubCache.js';
 import { HubClient, type Listing, refusalOf, shownRepository, type StatedFile, unclear } from './hubClient.js';
 import type { HubSettings } from './hubSettings.js';
 import type { ModelEvent } from './modelEvents.js';
@@ -101,7 +101,7 @@ class Pull {
         {
           ...{ ...each, shown, token: client.token },
           place: this.blobOf(each),
-          part: `${this.blobOf(each)}.ort-tl.incomplete`,
+          part: `${this.blobOf(each)}${PART}`,
           refusal: (answer) => refusalOf(answer, source, name),
         },
         patience,

@@ -11,7 +11,9 @@ import { ModelProtoSchema } from './onnx_pb.js';
 export function externalLocations(path: string, shown: string): string[] {
   try {
     const { graph } = fromBinary(ModelProtoSchema, readRegularFileSync(path, MOST_BYTES.file));
-    const locations = (graph?.initializer ?? []).flatMap(({ dataLocation, externalData }) =>
+    // Nothing at all decodes too.
+    if (!graph) throw new Error('it has no graph');
+    const locations = graph.initializer.flatMap(({ dataLocation, externalData }) =>
       dataLocation === 1 ? externalData.flatMap(({ key, value }) => (key === 'location' ? value : [])) : [],
     );
     return [...new Set(locations)];
