@@ -45,7 +45,7 @@ export async function* download(wanted: Wanted, patience: Patience): AsyncGenera
   await writing(wanted, () => makeFolder(dirname(part)));
   let began = await sizeOf(part);
   if (wanted.bytes !== undefined && began > wanted.bytes) began = await forget(wanted);
-  checkRoom(wanted, began);
+  checkRoom(dirname(place), (wanted.bytes ?? 0) - began, shown);
   while (true) {
     yield* persistently(shown, patience, () => load(wanted, patience));
     const found = check && (await hashOf(part, check.kind, patience.signal));
@@ -81,30 +81,28 @@ async function* load(wanted: Wanted, patience: Patience): AsyncGenerator<ModelEv
   if (bytes !== undefined && here === bytes && here > 0) return;
   const range = await rangeFrom(wanted, here);
   const answer = await ask({ url, token, headers: range ?? {} }, patience);
-  const { status } = answer;
-  if (status === 416 || (status === 206 && !startsAt(answer, here, range !== undefined))) {
+  try {
+    const { status } = answer;
+    if (status === 416 || (status === 206 && !startsAt(answer, here, range !== undefined))) {
+      await forget(wanted);
+      throw new Transient('the server does not go on from where it broke off');
+    }
+    if (status !== 200 && status !== 206) throw wanted.refusal(answer);
+    const from = status === 206 ? here : 0;
+    const length = lengthOf(answer);
+    const total = length === undefined ? bytes : from + length;
+    if (bytes !== undefined && total !== bytes)
+      throw new UserError(
+        'download-failed',
+        `${shown}: the server states ${bytes} bytes, and sends ${String(total)}; try again later`,
+      );
+    await keepValidator(wanted, answer);
+    const done = yield* append(wanted, answer, from, total);
+    if (total !== undefined && done < total)
+      throw new Transient(`the connection broke off after ${done} of ${total} bytes`);
+  } finally {
     await answer.close();
-    await forget(wanted);
-    throw new Transient('the server does not go on from where it broke off');
   }
-  if (status !== 200 && status !== 206) {
-    await answer.close();
-    throw wanted.refusal(answer);
-  }
-  const from = status === 206 ? here : 0;
-  const length = lengthOf(answer);
-  const total = length === undefined ? bytes : from + length;
-  if (bytes !== undefined && total !== bytes) {
-    await answer.close();
-    throw new UserError(
-      'download-failed',
-      `${shown}: the server states ${bytes} bytes, and sends ${String(total)}; try again later`,
-    );
-  }
-  await keepValidator(wanted, answer);
-  const done = yield* append(wanted, answer, from, total);
-  if (total !== undefined && done < total)
-    throw new Transient(`the connection broke off after ${done} of ${total} bytes`);
 }
 
 /** Writes what comes behind the first `from` bytes of the part, and gives how many it has then. */
@@ -135,7 +133,6 @@ async function* append(
     throw thrown;
   } finally {
     await file.close();
-    await answer.close();
   }
 }
 
@@ -175,14 +172,14 @@ async function forget({ part }: Wanted): Promise<0> {
   return 0;
 }
 
-/** @throws UserError `write-failed`. */
-function checkRoom({ bytes = 0, place, shown }: Wanted, here: number): void {
-  const free = freeBytesOf(dirname(place));
+/** @throws UserError `write-failed` where the disk of `folder` has no room for `bytes`. */
+export function checkRoom(folder: string, bytes: number, shown: string): void {
+  const free = freeBytesOf(folder);
   const megabytes = (count: number) => `${Math.ceil(count / 1e6)} MB`;
-  if (bytes - here > free)
+  if (bytes > free)
     throw new UserError(
       'write-failed',
-      `${shown} takes ${megabytes(bytes - here)}, and the disk of ${dirname(place)} has ${megabytes(free)} free; ${ROOM}`,
+      `${shown} takes ${megabytes(bytes)}, and the disk of ${folder} has ${megabytes(free)} free; ${ROOM}`,
     );
 }
 

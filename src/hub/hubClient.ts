@@ -82,14 +82,15 @@ export class HubClient {
     const url = this.at(`${source.repository}/resolve/${commit}/${path}`);
     const shown = `${shownRepository(source)}/${name}`;
 
-    const { headers } = yield* persistently(shown, patience, async function* () {
+    const { status, headers } = yield* persistently(shown, patience, async function* () {
       const answer = await ask({ method: 'HEAD', url, token, staysHere: true }, patience);
       await answer.close();
       if (answer.status < 400) return answer;
       throw refusalOf(answer, source, name);
     });
     const etag = (headers.get('x-linked-etag') ?? headers.get('etag') ?? '').replace(/^W\//, '').replaceAll('"', '');
-    const size = headers.get('x-linked-size') ?? headers.get('content-length');
+    // A redirect's own length is not the file's.
+    const size = headers.get('x-linked-size') ?? (status === 200 ? headers.get('content-length') : null);
     if (!isSafeName(etag) || etag.startsWith('.'))
       throw new UserError('download-failed', `${shown}: the hub does not state which content it has (X-Linked-ETag)`);
     return {

@@ -1,9 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
-import { posix } from 'node:path';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { UserError } from '../errors.js';
 import { externalLocations } from '../onnx/externalLocations.js';
-import { download, hashOf } from './download.js';
+import { checkRoom, download, hashOf } from './download.js';
 import { linkBlob, PART, repositoryFolder, snapshotFolder, usualModel, writeRef } from './hubCache.js';
 import { HubClient, type Listing, refusalOf, shownRepository, type StatedFile, unclear } from './hubClient.js';
 import type { HubSettings } from './hubSettings.js';
@@ -46,16 +45,13 @@ class Pull {
 
   constructor(
     private readonly source: HubSource,
-    settings: HubSettings,
+    private readonly settings: HubSettings,
     private readonly patience: Patience,
     private readonly client: HubClient,
     private readonly listing: Listing,
   ) {
-    this.settings = settings;
     this.folder = repositoryFolder(settings, source.repository);
   }
-
-  private readonly settings: HubSettings;
 
   async *run(file: string): AsyncGenerator<ModelEvent, string> {
     const { listing, source } = this;
@@ -93,6 +89,11 @@ class Pull {
     );
     const what = `${missing.map(({ name }) => name).join(', ')} of ${shownRepository(source)}`;
     yield { type: 'pulling', what, bytes };
+    const here = missing.reduce(
+      (sum, each) => sum + (statSync(this.partOf(each), { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    );
+    checkRoom(this.settings.hubCache, (bytes ?? 0) - here, what);
     for (const each of missing) {
       const { name, check } = each;
       const shown = `${shownRepository(source)}/${name}`;
@@ -101,7 +102,7 @@ class Pull {
         {
           ...{ ...each, shown, token: client.token },
           place: this.blobOf(each),
-          part: `${this.blobOf(each)}${PART}`,
+          part: this.partOf(each),
           refusal: (answer) => refusalOf(answer, source, name),
         },
         patience,
@@ -145,6 +146,10 @@ class Pull {
 
   private placeOf(name: string): string {
     return join(snapshotFolder(this.folder, this.listing.commit), ...name.split('/'));
+  }
+
+  private partOf(file: StatedFile): string {
+    return `${this.blobOf(file)}${PART}`;
   }
 
   private blobOf({ etag }: Pick<StatedFile, 'etag'>): string {

@@ -5,6 +5,7 @@ import { type ListedModel, listHubCache, removeFiles, repositoryFolder } from '.
 import { type HubSettings, hubSettings } from './hubSettings.js';
 import { type HubSource, parseSource } from './modelSource.js';
 import { besides, filesOfModel } from './pullRepository.js';
+import { networkCalled } from './resolveModel.js';
 import { embeddedPath, registry, type RegistryEntry } from './registry.js';
 
 /** A network as a list shows it. */
@@ -22,10 +23,10 @@ export function knownModels(env: NodeJS.ProcessEnv = process.env): KnownModel[] 
   const taken = new Set<string>();
   const entries = registry().map((entry): KnownModel => {
     if (embeddedPath(entry) !== undefined) return embedded(entry);
-    const here = listed.find(({ name }) => name === entry.source || name.startsWith(`${entry.source}/`));
-    if (!here) return { ...entry, state: 'not pulled', path: undefined, bytes: entry.bytes };
-    taken.add(here.path);
-    return { ...entry, state: 'pulled', path: here.path, bytes: here.bytes };
+    const path = networkCalled(entry.name, env)?.path;
+    if (path === undefined) return { ...entry, state: 'not pulled', path: undefined, bytes: entry.bytes };
+    taken.add(path);
+    return { ...entry, state: 'pulled', path, bytes: statSync(path).size };
   });
   const others = listed
     .filter(({ path }) => !taken.has(path))

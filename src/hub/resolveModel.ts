@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, type Stats, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../errors.js';
 import { isMarked } from '../marker.js';
@@ -98,7 +98,7 @@ interface Elsewhere {
 
 /** @throws UserError for a name that stands for nothing. */
 function meaningOf(name: string): ResolvedModel | Elsewhere {
-  const found = statSync(name, { throwIfNoEntry: false });
+  const found = lookAt(name);
   if (found && !found.isDirectory()) return ofPath(name, 'file', name);
   if (found && isRunFolder(name)) return ofPath(join(name, 'model.onnx'), 'run', name);
   const network = networkMeaning(name);
@@ -135,6 +135,15 @@ function commonOf(name: string, source: HubSource | AddressSource): Omit<Resolve
 
 function ofPath(path: string, kind: 'file' | 'run', given: string): ResolvedModel {
   return { path, kind, reference: resolve(given), title: basename(resolve(given), '.onnx') };
+}
+
+/** What lies there; undefined also for what can be no path, such as one that is too long. */
+function lookAt(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** @throws UserError `no-such-file` for a run that has no model yet. */

@@ -7,6 +7,7 @@ import {
   readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -145,6 +146,11 @@ describe('a model of a repository', () => {
     expect(readFileSync(join(path, '..', 'weights.bin'))).toEqual(data);
     expect(readFileSync(join(path, '..', 'model.onnx_data'), 'utf8')).toBe('not named');
     const read = readModel(path);
+    // A link into the same repository, and no other.
+    const link = join(path, '..', 'weights.bin');
+    rmSync(link);
+    symlinkSync(TINY_RESNET, link);
+    expect(() => readModel(path)).toThrow(/a link out of the model's folder/);
     const tensors = ({ proto }: typeof read) => proto.graph?.initializer.map(({ name }) => name);
     expect(tensors(read)).toEqual(tensors(readModel(TINY_RESNET)));
   });

@@ -90,6 +90,7 @@ describe('a name stands for', () => {
     ['https://user:word@example.org/net.onnx', 'bad-model-name', /must hold no user and no password/],
     ['http://example.org/net.onnx', 'bad-model-name', /unencrypted can be changed on the way/],
     ['https://', 'bad-model-name', /no address/],
+    [`${'n'.repeat(5000)}.onnx`, 'no-such-file', /no model at n+\.onnx; check the path/],
   ])('nothing: %s', async (name, code, message) => {
     const error = await refusal(name);
     expect(error).toMatchObject({ name: 'UserError', code });
