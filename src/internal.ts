@@ -3,7 +3,7 @@
  */
 export * from './index.js';
 // Networks by name.
-export { DEFAULT_MODEL } from './hub/registry.js';
+export { DEFAULT_MODEL } from './hub/modelRegistry.js';
 export { modelHere } from './hub/resolveModel.js';
 export { knownModels, type KnownModel, removeModel } from './hub/pulledModels.js';
 export { hubSettings } from './hub/hubSettings.js';

@@ -20,7 +20,7 @@ const listingSchema = z.object({
 });
 
 /** The files of one state of a repository. */
-export interface Listing {
+export interface RepositoryListing {
   readonly commit: string;
   readonly names: readonly string[];
 }
@@ -51,7 +51,7 @@ export class HubClient {
    * Lists a repository.
    * @throws UserError `no-such-model`, `no-access`, `download-failed` (also where a name in it would lead out of a folder), `stopped`.
    */
-  async *list(source: HubSource): AsyncGenerator<ModelEvent, Listing> {
+  async *list(source: HubSource): AsyncGenerator<ModelEvent, RepositoryListing> {
     const { patience, token } = this;
     const shown = shownRepository(source);
     const url = this.at(`api/models/${source.repository}/revision/${encodeURIComponent(source.revision)}`);

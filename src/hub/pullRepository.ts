@@ -4,7 +4,14 @@ import { UserError } from '../errors.js';
 import { externalLocations } from '../onnx/externalLocations.js';
 import { checkRoom, download, hashOf } from './download.js';
 import { linkBlob, PART, repositoryFolder, snapshotFolder, usualModel, writeRef } from './hubCache.js';
-import { HubClient, type Listing, refusalOf, shownRepository, type StatedFile, unclear } from './hubClient.js';
+import {
+  HubClient,
+  type RepositoryListing,
+  refusalOf,
+  shownRepository,
+  type StatedFile,
+  unclear,
+} from './hubClient.js';
 import type { HubSettings } from './hubSettings.js';
 import type { ModelEvent } from './modelEvents.js';
 import type { HubSource } from './modelSource.js';
@@ -48,7 +55,7 @@ class Pull {
     private readonly settings: HubSettings,
     private readonly patience: Patience,
     private readonly client: HubClient,
-    private readonly listing: Listing,
+    private readonly listing: RepositoryListing,
   ) {
     this.folder = repositoryFolder(settings, source.repository);
   }

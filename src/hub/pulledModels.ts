@@ -6,7 +6,7 @@ import { type HubSettings, hubSettings } from './hubSettings.js';
 import { type HubSource, parseSource } from './modelSource.js';
 import { besides, filesOfModel } from './pullRepository.js';
 import { networkCalled } from './resolveModel.js';
-import { embeddedPath, registry, type RegistryEntry } from './registry.js';
+import { embeddedPath, registry, type RegistryEntry } from './modelRegistry.js';
 
 /** A network as a list shows it. */
 export interface KnownModel extends Partial<RegistryEntry> {

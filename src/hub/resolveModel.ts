@@ -10,7 +10,7 @@ import type { ModelEvent, ResolvedModel } from './modelEvents.js';
 import { type AddressSource, type HubSource, parseSource } from './modelSource.js';
 import type { Patience } from './persistence.js';
 import { pullRepository } from './pullRepository.js';
-import { embeddedPath, registry, type RegistryEntry, sourceOf, unknownModel } from './registry.js';
+import { embeddedPath, registry, type RegistryEntry, sourceOf, unknownModel } from './modelRegistry.js';
 
 /** How a model is looked for. */
 export interface ResolveOptions {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { DEFAULT_MODEL, embeddedPath, readRegistry, registry } from '../../src/hub/registry.js';
+import { DEFAULT_MODEL, embeddedPath, readRegistry, registry } from '../../src/hub/modelRegistry.js';
 import { sha256 } from './hubServer.js';
 
 const embedded = registry().flatMap((entry) => {
