@@ -5,6 +5,8 @@
 
 // Train the chosen layers of a model on photos.
 export { type ModelFile, readModel, writeModel } from './onnx/model.js';
+export { resolveModel, type ResolveOptions } from './hub/resolveModel.js';
+export type { ModelEvent, ResolvedModel } from './hub/modelEvents.js';
 export { openDataset } from './data/openDataset.js';
 export type { Contents, Dataset, OpenOptions } from './data/dataset.js';
 export type { Photo } from './data/photo.js';

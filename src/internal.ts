@@ -2,6 +2,11 @@
  * What the command line needs beside the public API. It may change at any time.
  */
 export * from './index.js';
+// Networks by name.
+export { DEFAULT_MODEL } from './hub/modelRegistry.js';
+export { modelHere } from './hub/resolveModel.js';
+export { knownModels, type KnownModel, removeModel } from './hub/pulledModels.js';
+export { hubSettings } from './hub/hubSettings.js';
 // Settings, folders, and the rest.
 export { readManifest } from './artifacts/load.js';
 export { checkArtifactsPlace } from './artifacts/artifactsPlace.js';
@@ -11,7 +16,8 @@ export { balancedClassWeights } from './data/classBalance.js';
 export type { Unlabelled } from './data/photo.js';
 export { sharpVersion } from './data/decode.js';
 export { readInput } from './data/inputPhotos.js';
-export { defaultCacheFolder, listCache, prunable, removeFromCache } from './cache/cacheFolder.js';
+export { defaultCacheFolder } from './defaultCacheFolder.js';
+export { listCache, prunable, removeFromCache } from './cache/cacheFolder.js';
 export { type CalibrationMethod, calibrationMethods } from './quantize/calibration.js';
 export { hasCheckpoint } from './train/checkpoint.js';
 export { incidentalFlags, readTrainFlags, type TrainFlags, trainFlagSettings } from './train/trainOptions.js';
@@ -28,7 +34,6 @@ export { checkWebFolder } from './export/webFolder.js';
 export { checkPictures } from './train/photoExplainer.js';
 export { comparedQuantities, type ComparedQuantity, type Mean } from './bench/comparison.js';
 export type { ComparisonTable } from './bench/comparisonPage.js';
-export { modelPath } from './bench/models.js';
 export type { Forecast } from './bench/suiteEvents.js';
 export { type Spread, spreadOf } from './bench/statistics.js';
 export { type EnergyChoice, energyChoices, type IdleBaseline, measureIdle, type MeterAccess } from './energy/meter.js';

@@ -10,6 +10,8 @@ export interface SuiteModel {
   readonly name: string;
   readonly title: string;
   readonly path: string;
+  /** The name by which it is loaded, where that has not been done. */
+  readonly toPull?: string;
 }
 
 export interface SuiteData {

@@ -1,9 +1,8 @@
 import { type Dirent } from 'node:fs';
 import { mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
-import { freeBytesOf, SPARE_BYTES } from './disk.js';
+import { freeBytesOf, SPARE_BYTES } from '../disk.js';
 import { LAYOUT_FILE, readLayout } from './featureStore.js';
 import { isIndex, rowsOfIndex } from './segment.js';
 
@@ -17,15 +16,6 @@ export interface CacheEntry {
   readonly rows: number;
   readonly bytes: number;
   readonly lastUsed: Date;
-}
-
-/** Where features are kept unless the user says otherwise: `ORT_TL_CACHE`, or the system's folder for what can be made again. */
-export function defaultCacheFolder(env: NodeJS.ProcessEnv = process.env, platform: string = process.platform): string {
-  const { ORT_TL_CACHE, LOCALAPPDATA, XDG_CACHE_HOME } = env;
-  if (ORT_TL_CACHE) return ORT_TL_CACHE;
-  if (platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'ort-tl');
-  if (platform === 'win32') return join(LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'ort-tl', 'Cache');
-  return join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'ort-tl');
 }
 
 /** What lies in a cache folder, the last used first. A folder that is not there is empty. */

@@ -4,7 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { fileErrorCode, writeFileAtomically } from '../files.js';
-import { freeBytesOf, SPARE_BYTES } from './disk.js';
+import { freeBytesOf, SPARE_BYTES } from '../disk.js';
 import { entryOf, INDEX, readSegment, ROWS, SEALED, type SegmentIndex, segmentsIn } from './segment.js';
 import { readAll, writeAll } from './vectored.js';
 

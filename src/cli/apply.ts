@@ -1,6 +1,7 @@
 import { checkPlace } from '../files.js';
-import { applyDelta, filesOf, readDelta, readModel, writeFileAtomically } from '../internal.js';
+import { applyDelta, filesOf, readDelta, writeFileAtomically } from '../internal.js';
 import { shared } from './sharedFlags.js';
+import { readSource } from './sourceModel.js';
 import { showBytes, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
@@ -19,7 +20,7 @@ export const verb: Verb<Arguments> = {
         type: 'string',
         demandOption: true,
         requiresArg: true,
-        describe: 'the pretrained model that the delta was made from',
+        describe: 'the pretrained model that the delta was made from, as --model of ort-tl train names it',
       })
       .option('delta', {
         type: 'string',
@@ -34,7 +35,7 @@ export const verb: Verb<Arguments> = {
   handler: async (args) => {
     const terminal = new Terminal(args);
     const delta = readDelta(args.delta);
-    const base = readModel(args.base);
+    const { model: base } = await readSource(terminal, args.base);
     await checkPlace(args.out, 'file', [...filesOf(base), args.delta]);
     const bytes = applyDelta(base, delta);
     await writeFileAtomically(args.out, bytes);

@@ -14,6 +14,7 @@ import {
 import { BenchView, PLACES, printResults, showForecast } from './benchView.js';
 import { Interruption } from './interruption.js';
 import { number, shared } from './sharedFlags.js';
+import { findModel } from './sourceModel.js';
 import { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
@@ -56,7 +57,7 @@ export const verb: Verb<Arguments> = {
         type: 'string',
         array: true,
         nargs: 1,
-        describe: 'NAME=PATH: where a model of the suite is',
+        describe: 'NAME=PATH: where a model of the suite is, or the name of a network (ort-tl models ls)',
       })
       .option('only', {
         type: 'string',
@@ -105,11 +106,16 @@ export const verb: Verb<Arguments> = {
       .example('$0 bench my-suite.yaml --energy estimate --watts 7', 'where nothing can be measured'),
   handler: async (args) => {
     const terminal = new Terminal(args);
-    const suite = suiteOf(args);
     const interruption = new Interruption((what) => {
       terminal.warn(what);
     }, 'ending the training under way; what is finished is kept');
     try {
+      const before = suiteOf(args);
+      const isRunning = !args['dry-run'] && !args['report-only'];
+      const names = isRunning ? before.rows.flatMap(({ model: { toPull } }) => toPull ?? []) : [];
+      for (const name of new Set(names)) await findModel(terminal, name, interruption.signal);
+      // What was loaded is there now.
+      const suite = names.length > 0 ? suiteOf(args) : before;
       await runSuite(suite, args, terminal, interruption);
     } catch (thrown) {
       if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;

@@ -11,7 +11,7 @@ const COMMANDS = [
   lazily('predict [photos..]', 'classify photos with an exported model', () => import('./predict.js')),
   lazily('eval', 'measure an exported model on photos with known classes', () => import('./eval.js')),
   lazily('explain [photos..]', 'show where in a photo an exported model saw a class', () => import('./explain.js')),
-  lazily('inspect <model>', 'show the layers of a model, and what a policy would cost', () => import('./inspect.js')),
+  lazily('inspect [model]', 'show the layers of a model, and what a policy would cost', () => import('./inspect.js')),
   lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')),
   lazily('compare <runs..>', 'set runs side by side, over seeds', () => import('./compare.js')),
   lazily('export <run>', 'write what a run has learned as a model, or as a delta', () => import('./export.js')),
@@ -22,6 +22,11 @@ const COMMANDS = [
     () => import('./importCheckpoint.js'),
   ),
   lazily('cache <action> [names..]', 'list, remove or prune cached features of photos', () => import('./cache.js')),
+  lazily(
+    'models <action> [names..]',
+    'list, load, find or remove networks that have a name',
+    () => import('./models.js'),
+  ),
   lazily('measure', 'run a command, and tell what it cost in time, memory and energy', () => import('./measure.js')),
   lazily(
     'bench <suite>',

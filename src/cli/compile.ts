@@ -9,7 +9,6 @@ import {
   isRun,
   openDataset,
   policyFileName,
-  readModel,
   settleFlags,
   UserError,
   weightsOfClasses,
@@ -19,6 +18,7 @@ import {
 } from '../internal.js';
 import { checkApart } from '../files.js';
 import { shared } from './sharedFlags.js';
+import { readSource } from './sourceModel.js';
 import { withSettings } from './settingFlags.js';
 import { warnOfPhotos } from './report.js';
 import type { Verb } from './verb.js';
@@ -101,9 +101,9 @@ export const verb: Verb<Arguments> = {
       targets: args.targets,
       ...(classWeights ? { classWeights } : {}),
     };
-    const model = readModel(args.model);
+    const { model, title } = await readSource(terminal, args.model);
     const isOwn = args.target === 'ort-tl';
-    const name = `${basename(args.model, '.onnx')}-${policyFileName(policy)}${isOwn ? '' : `-${args.target}`}`;
+    const name = `${title}-${policyFileName(policy)}${isOwn ? '' : `-${args.target}`}`;
     const out = args.out ?? join('artifacts', name);
     if (basename(resolve(out)) === 'artifacts' && isRun(dirname(resolve(out))))
       throw new UserError('bad-arguments', `${out} holds the artifacts of a run; choose another folder (--out)`);

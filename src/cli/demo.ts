@@ -5,14 +5,13 @@ import {
   drawingPictures,
   ImageClassifier,
   ImageFolder,
-  modelPath,
   predict,
-  readModel,
   type Summary,
   Trainer,
   whileLocked,
 } from '../internal.js';
 import { shared, wholeNumber } from './sharedFlags.js';
+import { readSource } from './sourceModel.js';
 import { writeRunArguments } from './runArguments.js';
 import { reportTraining } from './report.js';
 import { showBytes, showDuration, showPercent, table, Terminal } from './terminal.js';
@@ -53,8 +52,7 @@ async function run(args: Arguments): Promise<void> {
   const drawing = drawingPictures(pictures, { set: 'demo', trainPerClass: 200, valPerClass: 100, size: 48, seed });
   for await (const { done, total } of drawing) terminal.progress('drawing', done, total);
   const dataset = await ImageFolder.open(pictures, { valFraction: 0.2, seed });
-  const path = modelPath('small_cnn');
-  const model = readModel(path);
+  const { model, reference } = await readSource(terminal, 'small_cnn');
   const summaries: Summary[] = [];
   for (const policy of POLICIES) {
     terminal.print();
@@ -63,7 +61,7 @@ async function run(args: Arguments): Promise<void> {
     summaries.push(
       await reportTraining(terminal, dataset, trainer, async ({ type }) => {
         if (type !== 'compiled') return;
-        await writeRunArguments(trainer.place, { model: path, data: pictures, policy, epochs, seed });
+        await writeRunArguments(trainer.place, { model: reference, data: pictures, policy, epochs, seed });
       }),
     );
   }

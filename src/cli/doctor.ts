@@ -1,5 +1,13 @@
 import { availableParallelism, cpus, freemem, release, totalmem, type as osType } from 'node:os';
-import { sharpVersion, findMeter, packageVersion, probeProviders, runtimeVersion } from '../internal.js';
+import {
+  DEFAULT_MODEL,
+  findMeter,
+  hubSettings,
+  packageVersion,
+  probeProviders,
+  runtimeVersion,
+  sharpVersion,
+} from '../internal.js';
 import { shared } from './sharedFlags.js';
 import type { Verb } from './verb.js';
 import { showBytes, Terminal } from './terminal.js';
@@ -28,6 +36,8 @@ export const verb: Verb<Arguments> = {
     };
     const providers = await probeProviders();
     const meter = await findMeter({ energy: 'auto' });
+    const { endpoint, hubCache, ownCache, isOffline } = hubSettings();
+    const networks = { defaultModel: DEFAULT_MODEL, endpoint, hubCache, ownCache, isOffline };
     terminal.print(
       Object.entries(versions)
         .map(([name, version]) => `${name} ${version}`)
@@ -43,6 +53,9 @@ export const verb: Verb<Arguments> = {
     }
     terminal.print();
     terminal.print(`energy   ${meter.kind === 'meter' ? meter.describe : `not measured: ${meter.reason}`}`);
-    terminal.json({ versions, machine, providers, energy: meter });
+    terminal.print(
+      `networks ${DEFAULT_MODEL} by default; those from ${networks.endpoint} are kept in ${networks.hubCache}${networks.isOffline ? '; HF_HUB_OFFLINE: none is loaded' : ''}`,
+    );
+    terminal.json({ versions, machine, providers, energy: meter, networks });
   },
 };

@@ -9,6 +9,7 @@ import {
 } from '../internal.js';
 import { warnOfPhotos } from './report.js';
 import { shared } from './sharedFlags.js';
+import { findModel } from './sourceModel.js';
 import { withSettings } from './settingFlags.js';
 import { showCount, showPercent, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -54,7 +55,8 @@ export const verb: Verb<Arguments> = {
     const { maxBad, ...split } = settleFlags(SETTINGS, args);
     const dataset = await openDataset(args.data, { ...split, use: 'measuring' });
     warnOfPhotos(terminal, dataset);
-    const classifier = await ImageClassifier.open(args.model);
+    const { path } = await findModel(terminal, args.model);
+    const classifier = await ImageClassifier.open(path);
     const evaluating = evaluate(classifier, dataset, {
       split: args.split,
       maxBad,

@@ -1,6 +1,7 @@
 import { basename, extname, join, relative, resolve } from 'node:path';
 import { checkPictures, PhotoExplainer, UserError, writeFileAtomically } from '../internal.js';
 import { shared } from './sharedFlags.js';
+import { findModel } from './sourceModel.js';
 import { type PhotoArgument, photosOf } from './photoList.js';
 import type { Verb } from './verb.js';
 import { inFlags } from './wording.js';
@@ -46,7 +47,8 @@ export const verb: Verb<Arguments> = {
       args.out,
       pictures.map((picture) => relative(args.out, picture)),
     );
-    const explainer = await PhotoExplainer.open(args.model);
+    const { path } = await findModel(terminal, args.model);
+    const explainer = await PhotoExplainer.open(path);
     const results: Result[] = [];
     for (const [index, { name: file, content }] of photos.entries()) {
       try {

@@ -14,7 +14,6 @@ import {
   openDataset,
   resultOf,
   readLearned,
-  readModel,
   runFilesIn,
   UserError,
   webFolder,
@@ -32,6 +31,7 @@ import {
   PLACE_FLAGS,
 } from './exportFlags.js';
 import { shared } from './sharedFlags.js';
+import { readSource } from './sourceModel.js';
 import { showBytes, showPercent, Terminal } from './terminal.js';
 import { warnOfPhotos } from './report.js';
 import { beginningOfRun } from './runArguments.js';
@@ -66,7 +66,7 @@ export const verb: Verb<Arguments> = {
     if (args.format === 'web') checkWebFolder(args.out);
     const learned = readLearned(args.run);
     const beginning = beginningOfRun(args.run);
-    const source = readModel(pretrainedModel(args, beginning));
+    const { model: source } = await readSource(terminal, pretrainedModel(args, beginning));
     const inputs = [...filesOf(source), ...runFilesIn(args.run).map((name) => join(args.run, name))];
     await checkPlace(args.out, place, inputs);
     const data = args.data ?? beginning.data;

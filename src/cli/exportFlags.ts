@@ -8,7 +8,7 @@ import {
   settleFlags,
   UserError,
 } from '../internal.js';
-import { number, shared, wholeNumber } from './sharedFlags.js';
+import { number, wholeNumber } from './sharedFlags.js';
 
 export interface Arguments {
   run: string;
@@ -118,8 +118,8 @@ export const PLACE_FLAGS = {
     describe: 'only what changed, for ort-tl apply to patch the pretrained model with',
   },
   model: {
-    ...shared.model,
-    demandOption: false,
+    type: 'string',
+    requiresArg: true,
     describe: 'the pretrained model that the run began with (default: where the run found it)',
   },
   out: {

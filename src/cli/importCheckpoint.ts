@@ -4,12 +4,12 @@ import {
   encodeTuned,
   filesOf,
   readManifest,
-  readModel,
   readOnDeviceCheckpoint,
   UserError,
   writeFileAtomically,
 } from '../internal.js';
 import { shared } from './sharedFlags.js';
+import { readSource } from './sourceModel.js';
 import { showBytes, showCount, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
@@ -35,7 +35,12 @@ export const verb: Verb<Arguments> = {
         requiresArg: true,
         describe: "folder that the training began with (default: the checkpoint's)",
       })
-      .option('model', { ...shared.model, describe: 'the pretrained model that the artifacts were compiled from' })
+      .option('model', {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: 'the pretrained model that the artifacts were compiled from, as --model of ort-tl compile names it',
+      })
       .option('out', { type: 'string', demandOption: true, requiresArg: true, describe: 'the tuned model to write' })
       .option('json', shared.json)
       .option('quiet', shared.quiet)
@@ -50,7 +55,7 @@ export const verb: Verb<Arguments> = {
         `${folder} holds artifacts that ort-tl trains with; name those of ort-tl compile --target onnxruntime-training`,
       );
     const parameters = readOnDeviceCheckpoint(args.checkpoint, manifest);
-    const model = readModel(args.model);
+    const { model } = await readSource(terminal, args.model);
     const files = Object.keys(manifest.files).map((name) => join(folder, name));
     await checkPlace(args.out, 'file', [...filesOf(model), args.checkpoint, join(folder, 'manifest.json'), ...files]);
     const bytes = encodeTuned(model, { manifest, parameters });

@@ -1,15 +1,16 @@
 import {
   compileSettings,
+  DEFAULT_MODEL,
   headSettings,
   helpOf,
   inspect,
   type LayerReport,
-  readModel,
   settleFlags,
   stepSettings,
 } from '../internal.js';
 import { withSettings } from './settingFlags.js';
 import { shared, wholeNumber } from './sharedFlags.js';
+import { readSource } from './sourceModel.js';
 import type { Verb } from './verb.js';
 import { showBytes, showCount, showPercent, table, Terminal } from './terminal.js';
 
@@ -32,7 +33,7 @@ export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     withSettings(
       yargs
-        .positional('model', { type: 'string', demandOption: true, describe: 'an ONNX file' })
+        .positional('model', { type: 'string', default: DEFAULT_MODEL, describe: shared.model.describe })
         .option('policy', { type: 'string', requiresArg: true, describe: helpOf(compileSettings.policy) })
         .option('classes', {
           type: 'number',
@@ -45,9 +46,10 @@ export const verb: Verb<Arguments> = {
       .example('$0 inspect efficientnet_b0.onnx', 'the layers that a policy counts')
       .example('$0 inspect efficientnet_b0.onnx --policy F1C2', 'and what that policy trains and costs')
       .example('$0 inspect efficientnet_b0.onnx --policy blocks:2', 'the last two blocks'),
-  handler: (args) => {
+  handler: async (args) => {
     const terminal = new Terminal(args);
-    const report = inspect(readModel(args.model), {
+    const { model } = await readSource(terminal, args.model);
+    const report = inspect(model, {
       ...settleFlags(SETTINGS, args),
       ...(args.policy === undefined ? {} : { policy: args.policy }),
       ...(args.classes === undefined ? {} : { classes: wholeNumber('classes', args.classes, 2) }),

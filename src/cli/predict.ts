@@ -1,6 +1,7 @@
 import { ImageClassifier, predict, type ScoredClass, UserError } from '../internal.js';
 import { csvLine, csvPath } from '../text.js';
 import { shared, wholeNumber } from './sharedFlags.js';
+import { findModel } from './sourceModel.js';
 import { photosOf } from './photoList.js';
 import { showPercent, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -37,7 +38,8 @@ export const verb: Verb<Arguments> = {
     if (args.csv && args.json) throw new UserError('bad-arguments', 'expected --csv or --json, not both');
     const top = wholeNumber('top', args.top, 1);
     const photos = await photosOf(terminal, args.photos ?? [], 'predict');
-    const classifier = await ImageClassifier.open(args.model);
+    const { path } = await findModel(terminal, args.model);
+    const classifier = await ImageClassifier.open(path);
     const ranks = Array.from({ length: Math.min(top, classifier.labels.length) }, (_, rank) => rank + 1);
     if (args.csv)
       terminal.result(csvLine(['file', ...ranks.flatMap((rank) => [`class${rank}`, `probability${rank}`])]));

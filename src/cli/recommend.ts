@@ -4,7 +4,6 @@ import {
   openDataset,
   type PolicyReport,
   providerCalled,
-  readModel,
   recommend,
   type Recommendation,
   type RecommendEvent,
@@ -17,6 +16,7 @@ import {
 import { Interruption } from './interruption.js';
 import { duration, joules, shared } from './sharedFlags.js';
 import { warnOfPhotos } from './report.js';
+import { readSource } from './sourceModel.js';
 import { withSettings } from './settingFlags.js';
 import { showBytes, showCount, showDuration, showPercent, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -94,9 +94,9 @@ export const verb: Verb<Arguments> = {
       terminal.warn(what);
     }, 'ending the training under way');
     try {
+      const { model } = await readSource(terminal, args.model, interruption.signal);
       const result = await reportRecommendation(terminal, {
-        ...settings,
-        model: readModel(args.model),
+        ...{ ...settings, model },
         dataset,
         provider: await providerCalled(settings.provider),
         signal: interruption.signal,

@@ -33,6 +33,7 @@ export function argumentsOfRun(folder: string): Record<string, unknown> {
 
 /** What a run began with: its model and its photos, and how these were opened; what it does not say is left out. */
 export interface RunBeginning {
+  /** What names it from any folder: a path, or a network's name. */
   readonly model?: string;
   readonly data?: string;
   readonly open: OpenOptions;
@@ -57,15 +58,13 @@ export function beginningOfRun(folder: string): RunBeginning {
   };
 }
 
-const isPath = (flag: string) => flag === 'model' || flag === 'data';
-
-/** Writes what repeats the run: `ort-tl train --config args.yaml`. */
+/** Writes what repeats the run: `ort-tl train --config args.yaml`. `given.model` names it from any folder. */
 export async function writeRunArguments(out: string, given: FlagValues): Promise<void> {
   const kept = Object.fromEntries(
     runFlags.known.flatMap((flag) => {
       const value = given[flag];
       if (value === undefined) return [];
-      return [[flag, isPath(flag) && typeof value === 'string' ? resolve(value) : value]];
+      return [[flag, flag === 'data' && typeof value === 'string' ? resolve(value) : value]];
     }),
   );
   await writeFileAtomically(argumentsFile(out), stringify(kept));

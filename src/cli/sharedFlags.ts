@@ -1,10 +1,21 @@
-import { UserError } from '../internal.js';
+import { DEFAULT_MODEL, UserError } from '../internal.js';
 import { parseDuration, parseJoules, parseSize } from '../quantities.js';
 
 /** Options that several verbs share; each verb picks what it needs. */
 export const shared = {
-  model: { type: 'string', demandOption: true, describe: 'pretrained classifier, an ONNX file', requiresArg: true },
-  tunedModel: { type: 'string', demandOption: true, describe: 'model.onnx of a run', requiresArg: true },
+  model: {
+    type: 'string',
+    default: DEFAULT_MODEL,
+    describe:
+      "pretrained classifier: an ONNX file, a run's folder, a network's name (ort-tl models ls), hf:owner/repository",
+    requiresArg: true,
+  },
+  tunedModel: {
+    type: 'string',
+    default: DEFAULT_MODEL,
+    describe: "a run's folder, its model.onnx, or another model as ort-tl train takes it",
+    requiresArg: true,
+  },
   photos: { type: 'string', array: true, describe: 'image files, folders or globs; - for standard input' },
   cache: {
     type: 'string',

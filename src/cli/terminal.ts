@@ -35,6 +35,11 @@ export class Terminal {
     process.stderr.write(`${coloured(visible(inFlags(line)), 'yellow', process.stderr)}\n`);
   }
 
+  /** A line on the way, on standard error: standard output is read by a program perhaps. Not with `--quiet`. */
+  note(line: string): void {
+    if (!this.options.quiet) this.beside(inFlags(line));
+  }
+
   /** A line of a result that stands beside what a command prints. */
   beside(line: string): void {
     if (this.options.json) return;

@@ -8,7 +8,6 @@ import {
   incidentalFlags,
   openDataset,
   providerCalled,
-  readModel,
   readTrainFlags,
   type Recommendation,
   runName,
@@ -23,6 +22,7 @@ import {
 import { checkApart } from '../files.js';
 import { jsonText } from '../text.js';
 import { shared } from './sharedFlags.js';
+import { readSource } from './sourceModel.js';
 import { Interruption } from './interruption.js';
 import { meterFor, reportRecommendation } from './recommend.js';
 import { reportTraining } from './report.js';
@@ -32,7 +32,7 @@ import { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
 interface Arguments {
-  model: string | undefined;
+  model: string;
   data: string | undefined;
   out: string | undefined;
   overwrite: boolean;
@@ -53,7 +53,7 @@ let configError: UserError | undefined;
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     withSettings(
-      yargs.option('model', { ...shared.model, demandOption: false }).option('data', {
+      yargs.option('model', shared.model).option('data', {
         type: 'string',
         requiresArg: true,
         describe:
@@ -85,7 +85,9 @@ export const verb: Verb<Arguments> = {
       })
       .option('json', shared.json)
       .option('quiet', shared.quiet)
-      .example('$0 train --model efficientnet_b0.onnx --data photos/', 'the last FC layer and the last convolution')
+      .example('$0 train --data photos/', 'the network that comes with ort-tl: its last FC layer and last convolution')
+      .example('$0 train --model efficientnet_b0.onnx --data photos/', 'the same, with a network of yours')
+      .example('$0 train --model hf:Xenova/resnet-18 --data photos/', 'one from the Hugging Face hub')
       .example('$0 train --model net.onnx --data photos/ --policy F1C0 --epochs 5', 'the last FC layer alone')
       .example('$0 train --model net.onnx --data photos/ --policy blocks:2', 'the last two blocks')
       .example('$0 train --model net.onnx --data photos/ --policy bias', 'biases and normalization shifts')
@@ -104,7 +106,7 @@ export const verb: Verb<Arguments> = {
   handler: async (given) => {
     throwConfigError();
     const terminal = new Terminal(given);
-    const { model: path, data, ...args } = whole(given);
+    const { model: name, data, ...args } = whole(given);
     const isAuto = String(args['policy']).toLowerCase() === AUTO;
     const flags = readTrainFlags({ ...args, ...(isAuto ? { policy: undefined } : {}) });
     const dataset = await openDataset(data, flags);
@@ -125,10 +127,11 @@ export const verb: Verb<Arguments> = {
     const { signal } = interruption;
     let isStopped = true;
     try {
-      const options = { ...(await optionsOf(flags, args)), model: readModel(path), dataset, signal };
+      const { model, reference, title } = await readSource(terminal, name, signal);
+      const options = { ...(await optionsOf(flags, args)), model, dataset, signal };
       const found = isAuto ? await choosePolicy(terminal, options, args) : undefined;
       const { policy } = found ?? flags;
-      out ??= join('runs', `${timestamp(new Date())}-${runName(path, policy)}`);
+      out ??= join('runs', `${timestamp(new Date())}-${runName(title, policy)}`);
       // A run that was stopped before its first checkpoint has nothing to go on with but its settings.
       const resume = args.resume !== undefined && hasCheckpoint(out);
       const overwrite = given.overwrite || args.resume !== undefined;
@@ -137,7 +140,7 @@ export const verb: Verb<Arguments> = {
         // Not earlier: settings that do not fit leave nothing behind.
         if (type !== 'compiled' || args.resume !== undefined) return;
         const { place } = running;
-        await writeRunArguments(place, { ...args, model: path, data, policy });
+        await writeRunArguments(place, { ...args, model: reference, data, policy });
         if (found) await writeFileAtomically(join(place, RECOMMENDATION_FILE), `${jsonText(found, 2)}\n`);
       });
       terminal.json(summary);
@@ -161,17 +164,15 @@ function throwConfigError(): void {
   if (thrown) throw thrown;
 }
 
-type Whole = Arguments & FlagValues & { readonly model: string; readonly data: string };
+type Whole = Arguments & FlagValues & { readonly data: string };
 
 /** What is given, or what a run that is to go on was begun with. @throws UserError `bad-arguments`, and what {@link resumed} throws. */
 function whole(given: Arguments & FlagValues): Whole {
   const args = given.resume === undefined ? given : resumed(given.resume, given);
-  const { model, data } = args;
-  if (model === undefined || data === undefined) {
-    const missing = model === undefined ? '--model, a pretrained ONNX file' : '--data, a folder of photos';
-    throw new UserError('bad-arguments', `expected ${missing}; see ort-tl train --help`);
-  }
-  return { ...args, model, data };
+  const { data } = args;
+  if (data === undefined)
+    throw new UserError('bad-arguments', 'expected --data, a folder of photos; see ort-tl train --help');
+  return { ...args, data };
 }
 
 /**

@@ -21,7 +21,7 @@ export interface Verb<Arguments> {
 
 /** A command of the command line. */
 export interface Command {
-  /** Such as `inspect <model>`. */
+  /** Such as `export <run>`. */
   readonly usage: string;
   readonly addTo: (parser: Argv) => Argv;
 }

@@ -13,7 +13,7 @@ export function inFlags(text: string): string {
   return showSettings(text, (key) => `--${flagNamed(key)}`);
 }
 
-/** What yargs says, in our words. `usage` is the command's, such as `inspect <model>`. */
+/** What yargs says, in our words. `usage` is the command's, such as `export <run>`. */
 export function inOurWords(message: string, usage = ''): string {
   const [, position = ''] = /<(\w+)/.exec(usage) ?? [];
   if (message.startsWith('Not enough non-option arguments')) return `expected <${position}>, as in: ort-tl ${usage}`;

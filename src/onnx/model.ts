@@ -141,6 +141,12 @@ function inlineExternalData(proto: ModelProto, modelPath: string): string[] {
   return [...new Set(locations)].map((location) => resolve(dirname(modelPath), location));
 }
 
+/** Where the cache of the Hugging Face hub has what the links of a snapshot lead to. */
+function contentsOf(folder: string): string[] {
+  const [, repository] = /^(.*[\\/]models--[^\\/]+)[\\/]snapshots[\\/][0-9a-f]{40}(?:[\\/]|$)/.exec(folder) ?? [];
+  return repository === undefined ? [] : [resolve(repository, 'blobs')];
+}
+
 /** Reads a tensor's `byteLength` bytes from the file that it names, which must lie in the model's folder. */
 function readExternal(proto: TensorProto, byteLength: number, modelPath: string): Uint8Array {
   const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
@@ -151,7 +157,8 @@ function readExternal(proto: TensorProto, byteLength: number, modelPath: string)
   const path = resolve(folder, location);
   if (!path.startsWith(folder + sep)) throw refuse("which lies outside the model's folder; ort-tl does not follow it");
   try {
-    if (!realpathSync(path).startsWith(folder + sep))
+    const real = realpathSync(path);
+    if (![folder, ...contentsOf(folder)].some((each) => real.startsWith(each + sep)))
       throw refuse("a link out of the model's folder; ort-tl does not follow it");
     const stat = statSync(path);
     if (!stat.isFile()) throw refuse('which is no regular file');

@@ -13,7 +13,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { defaultCacheFolder, listCache, prunable, removeFromCache } from '../../src/cache/cacheFolder.js';
+import { listCache, prunable, removeFromCache } from '../../src/cache/cacheFolder.js';
+import { defaultCacheFolder } from '../../src/defaultCacheFolder.js';
 import { FeatureStore, type Layout, storeFolder } from '../../src/cache/featureStore.js';
 
 const layout: Layout = {

@@ -24,6 +24,7 @@ const PAGES = [
   'docs/bench.md',
   'docs/energy.md',
   'docs/export.md',
+  'docs/networks.md',
 ];
 /** Fences whose commands are not run. */
 const NOT_RUN = ['console', 'indented'];

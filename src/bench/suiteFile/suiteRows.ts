@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { closestMatch } from 'leven';
-import { modelPath } from '../models.js';
+import { suiteModelPath } from '../suiteModelPath.js';
 import type { SuiteData, SuiteModel, SuiteRow, TrainSettings } from '../suite.js';
 import { didYouMean } from './schemaRefusal.js';
 import type { Setting, SettingsCheck, SettingsSection } from './settingsCheck.js';
@@ -88,8 +88,8 @@ export class SuiteRows {
     const settings = { path: ['models', name, 'train'], values: train };
     this.check.section(settings);
     const other = this.places.models?.[name];
-    const place = other === undefined ? this.resolved(modelPath(path)) : resolve(other);
-    return { it: { name, title, path: place }, settings, shown: other ?? path };
+    const place = other === undefined ? suiteModelPath(path, dirname(this.yaml.file)) : suiteModelPath(other, '.');
+    return { it: { name, title, ...place }, settings, shown: other ?? path };
   }
 
   private dataCalled(name: string): Called<SuiteData> {
@@ -121,7 +121,8 @@ export class SuiteRows {
 function missingOf({ it: model, shown: modelShown }: Called<SuiteModel>, data: Called<SuiteData>): string | undefined {
   const { name, path } = data.it;
   const lacks = [
-    ...(existsSync(model.path) ? [] : [`model ${model.name}: there is no ${modelShown}`]),
+    ...(model.toPull === undefined ? [] : [`model ${model.name}: it is not here; ort-tl models pull ${model.toPull}`]),
+    ...(model.toPull !== undefined || existsSync(model.path) ? [] : [`model ${model.name}: there is no ${modelShown}`]),
     ...(path === undefined || existsSync(path) ? [] : [`data set ${name}: there is no ${data.shown}`]),
   ];
   return lacks.length > 0 ? lacks.join('; ') : undefined;
