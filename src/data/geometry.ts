@@ -13,21 +13,31 @@ export interface View {
   readonly window: Size;
 }
 
+/** The size that photos are fitted to, of which the middle is seen. */
+export function fittedSize({ width, height, cropShare = 1 }: Pick<Preprocessing, 'width' | 'height' | 'cropShare'>): Size {
+  // Truncated, like timm; the small term undoes what floating point takes from a whole number.
+  const fitted = (side: number) => Math.max(side, Math.floor(side / cropShare + 1e-6));
+  return { width: fitted(width), height: fitted(height) };
+}
+
 /** How `resize` shows a photo of the size `photo`, to the pixel as torchvision's `Resize` and `CenterCrop` do. */
-export function centredView(photo: Size, { width, height, resize }: Preprocessing): View {
-  const window = { width, height };
-  if (resize === 'squash') return { scaled: window, left: 0, top: 0, window };
-  const scale = Math.max(width / photo.width, height / photo.height);
-  // Truncated, like torchvision; the small term undoes what floating point takes from a whole number.
-  const scaled = {
-    width: Math.max(width, Math.floor(photo.width * scale + 1e-6)),
-    height: Math.max(height, Math.floor(photo.height * scale + 1e-6)),
-  };
+export function centredView(photo: Size, preprocessing: Omit<Preprocessing, 'mean' | 'std'>): View {
+  const { width, height, resize } = preprocessing;
+  const fitted = fittedSize(preprocessing);
+  const scale = Math.max(fitted.width / photo.width, fitted.height / photo.height);
+  // Truncated, like torchvision, as above.
+  const scaled =
+    resize === 'squash'
+      ? fitted
+      : {
+          width: Math.max(fitted.width, Math.floor(photo.width * scale + 1e-6)),
+          height: Math.max(fitted.height, Math.floor(photo.height * scale + 1e-6)),
+        };
   return {
     scaled,
     left: halfOf(scaled.width - width),
     top: halfOf(scaled.height - height),
-    window,
+    window: { width, height },
   };
 }
 
