@@ -8,12 +8,14 @@ import type { FilledOptions } from './compileOptions.js';
 import { type HiddenLayer, insertHiddenLayers } from './hiddenLayers.js';
 import type { Manifest, Preprocessing } from './manifest.js';
 import { type Classifier, classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
-import { preprocessingOf } from './preprocessing.js';
+import { preprocessingOf, sideOf, type StatedPreprocessing } from './preprocessing.js';
 
 /** The classifier with its fresh layers, and what a policy chooses of it. */
 export interface Chosen {
   readonly classifier: Classifier;
   readonly preprocessing: Preprocessing;
+  /** What there is to say of the preprocessing. */
+  readonly told: Omit<StatedPreprocessing, 'preprocessing'>;
   readonly blocks: readonly Block[];
   readonly choice: LayerChoice;
   readonly fresh: { readonly layers: readonly Layer[]; readonly hidden: HiddenLayer[] };
@@ -25,14 +27,15 @@ export interface Chosen {
 }
 
 /** A model, read as a classifier of images. */
-export type Understood = Pick<Chosen, 'classifier' | 'preprocessing' | 'blocks'>;
+export type Understood = Pick<Chosen, 'classifier' | 'preprocessing' | 'told' | 'blocks'>;
 
 /** Reads a model as a classifier of images, and finds its blocks. @throws UserError where it is none. */
 export function understand(model: ModelFile, options: FilledOptions): Understood {
-  const classifier = classifierOf(model, options.size);
-  const preprocessing = preprocessingOf(model, options, classifier.imageSize);
+  const { asked, usual } = sideOf(model, options);
+  const classifier = classifierOf(model, asked, usual);
+  const { preprocessing, ...told } = preprocessingOf(model, options, classifier.imageSize);
   separateStatistics(classifier.graph);
-  return { classifier, preprocessing, blocks: findBlocks(classifier.graph, classifier.layers) };
+  return { classifier, preprocessing, told, blocks: findBlocks(classifier.graph, classifier.layers) };
 }
 
 /** Chooses what trains, and gives the graph its fresh layers and its preprocessing. @throws UserError `bad-policy`. */

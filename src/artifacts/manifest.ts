@@ -12,7 +12,7 @@ const triple = (least: number) => {
   return z.tuple([each, each, each]);
 };
 /** Of a share that is smaller, the photo round it would be larger than is read. */
-const LEAST_SHARE = 0.1;
+export const LEAST_SHARE = 0.1;
 const side = z.number().int().positive().max(LARGEST_SIDE);
 
 export const preprocessingSchema = z

@@ -61,13 +61,13 @@ export function tunedModel(
   const read = new Set(graph.node.flatMap(({ input }) => input));
   graph.input = graph.input.filter(({ name }) => read.has(name));
   setOutputs(graph, manifest.classes.length);
-  const { width, height, resize, mean, std } = manifest.preprocessing;
+  const { width, height, resize, cropShare, mean, std } = manifest.preprocessing;
   setMetadata(
     model,
     new Map([
       [METADATA.labels, JSON.stringify(manifest.classes)],
       // In an order of its own, so that the same model has the same bytes.
-      [METADATA.preprocessing, JSON.stringify({ width, height, resize, mean, std })],
+      [METADATA.preprocessing, JSON.stringify({ width, height, resize, cropShare, mean, std })],
       [METADATA.policy, manifest.policy],
       [METADATA.source, manifest.source.sha256],
       [METADATA.version, manifest.version],

@@ -7,6 +7,7 @@ import {
   resultOf,
   settleFlags,
 } from '../internal.js';
+import { labelsGiven, tellOfPreprocessing } from './openClassifier.js';
 import { warnOfPhotos } from './report.js';
 import { shared } from './sharedFlags.js';
 import { withSettings } from './settingFlags.js';
@@ -15,6 +16,7 @@ import type { Verb } from './verb.js';
 
 interface Arguments {
   model: string;
+  labels: string | undefined;
   data: string;
   split: 'val' | 'train' | 'test' | 'all';
   json: boolean;
@@ -31,6 +33,7 @@ export const verb: Verb<Arguments> = {
     withSettings(
       yargs
         .option('model', shared.tunedModel)
+        .option('labels', shared.labels)
         .option('data', {
           type: 'string',
           demandOption: true,
@@ -54,7 +57,8 @@ export const verb: Verb<Arguments> = {
     const { maxBad, ...split } = settleFlags(SETTINGS, args);
     const dataset = await openDataset(args.data, { ...split, use: 'measuring' });
     warnOfPhotos(terminal, dataset);
-    const classifier = await ImageClassifier.open(args.model);
+    const classifier = await ImageClassifier.open(args.model, 0, labelsGiven(args.labels));
+    tellOfPreprocessing(terminal, classifier.stated);
     const evaluating = evaluate(classifier, dataset, {
       split: args.split,
       maxBad,

@@ -1,6 +1,7 @@
 import { ImageClassifier, predict, type ScoredClass, UserError } from '../internal.js';
 import { csvLine, csvPath } from '../text.js';
 import { shared, wholeNumber } from './sharedFlags.js';
+import { labelsGiven, tellOfPreprocessing } from './openClassifier.js';
 import { photosOf } from './photoList.js';
 import { showPercent, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -8,6 +9,7 @@ import { inFlags } from './wording.js';
 
 interface Arguments {
   model: string;
+  labels: string | undefined;
   photos: string[] | undefined;
   top: number;
   csv: boolean;
@@ -26,6 +28,7 @@ export const verb: Verb<Arguments> = {
     yargs
       .positional('photos', shared.photos)
       .option('model', shared.tunedModel)
+      .option('labels', shared.labels)
       .option('top', { type: 'number', default: 1, requiresArg: true, describe: 'classes to name for each photo' })
       .option('csv', { type: 'boolean', default: false, describe: 'print file,class,probability,… a line each' })
       .option('json', shared.json)
@@ -37,7 +40,8 @@ export const verb: Verb<Arguments> = {
     if (args.csv && args.json) throw new UserError('bad-arguments', 'expected --csv or --json, not both');
     const top = wholeNumber('top', args.top, 1);
     const photos = await photosOf(terminal, args.photos ?? [], 'predict');
-    const classifier = await ImageClassifier.open(args.model);
+    const classifier = await ImageClassifier.open(args.model, 0, labelsGiven(args.labels));
+    tellOfPreprocessing(terminal, classifier.stated);
     const ranks = Array.from({ length: Math.min(top, classifier.labels.length) }, (_, rank) => rank + 1);
     if (args.csv)
       terminal.result(csvLine(['file', ...ranks.flatMap((rank) => [`class${rank}`, `probability${rank}`])]));

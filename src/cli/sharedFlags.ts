@@ -4,7 +4,17 @@ import { parseDuration, parseJoules, parseSize } from '../quantities.js';
 /** Options that several verbs share; each verb picks what it needs. */
 export const shared = {
   model: { type: 'string', demandOption: true, describe: 'pretrained classifier, an ONNX file', requiresArg: true },
-  tunedModel: { type: 'string', demandOption: true, describe: 'model.onnx of a run', requiresArg: true },
+  tunedModel: {
+    type: 'string',
+    demandOption: true,
+    describe: 'model.onnx of a run, or another classifier',
+    requiresArg: true,
+  },
+  labels: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'file that names the classes, one a line, of a model that does not say them',
+  },
   photos: { type: 'string', array: true, describe: 'image files, folders or globs; - for standard input' },
   cache: {
     type: 'string',

@@ -1,3 +1,4 @@
+import { fittedSize } from '../artifacts/fittedSize.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
 
 export interface Size {
@@ -11,13 +12,6 @@ export interface View {
   readonly left: number;
   readonly top: number;
   readonly window: Size;
-}
-
-/** The size that photos are fitted to, of which the middle is seen. */
-export function fittedSize({ width, height, cropShare = 1 }: Pick<Preprocessing, 'width' | 'height' | 'cropShare'>): Size {
-  // Truncated, like timm; the small term undoes what floating point takes from a whole number.
-  const fitted = (side: number) => Math.max(side, Math.floor(side / cropShare + 1e-6));
-  return { width: fitted(width), height: fitted(height) };
 }
 
 /** How `resize` shows a photo of the size `photo`, to the pixel as torchvision's `Resize` and `CenterCrop` do. */
