@@ -71,4 +71,6 @@ export const compileFlagSettings = {
   boundaryDtype: compileSettings.boundaryDtype,
   seed: compileSettings.seed,
   size: compileSettings.size,
+  resize: compileSettings.resize,
+  preprocessing: compileSettings.preprocessing,
 };

@@ -7,7 +7,7 @@ import {
   resultOf,
   settleFlags,
 } from '../internal.js';
-import { labelsGiven, tellOfPreprocessing } from './openClassifier.js';
+import { knownOfModel, tellOfPreprocessing } from './openClassifier.js';
 import { warnOfPhotos } from './report.js';
 import { shared } from './sharedFlags.js';
 import { withSettings } from './settingFlags.js';
@@ -17,6 +17,7 @@ import type { Verb } from './verb.js';
 interface Arguments {
   model: string;
   labels: string | undefined;
+  preprocessing: string | undefined;
   data: string;
   split: 'val' | 'train' | 'test' | 'all';
   json: boolean;
@@ -34,6 +35,7 @@ export const verb: Verb<Arguments> = {
       yargs
         .option('model', shared.tunedModel)
         .option('labels', shared.labels)
+        .option('preprocessing', shared.preprocessing)
         .option('data', {
           type: 'string',
           demandOption: true,
@@ -57,7 +59,7 @@ export const verb: Verb<Arguments> = {
     const { maxBad, ...split } = settleFlags(SETTINGS, args);
     const dataset = await openDataset(args.data, { ...split, use: 'measuring' });
     warnOfPhotos(terminal, dataset);
-    const classifier = await ImageClassifier.open(args.model, 0, labelsGiven(args.labels));
+    const classifier = await ImageClassifier.open(args.model, 0, knownOfModel(args));
     tellOfPreprocessing(terminal, classifier.stated);
     const evaluating = evaluate(classifier, dataset, {
       split: args.split,

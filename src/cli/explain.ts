@@ -1,7 +1,7 @@
 import { basename, extname, join, relative, resolve } from 'node:path';
 import { checkPictures, PhotoExplainer, UserError, writeFileAtomically } from '../internal.js';
 import { shared } from './sharedFlags.js';
-import { labelsGiven, tellOfPreprocessing } from './openClassifier.js';
+import { knownOfModel, tellOfPreprocessing } from './openClassifier.js';
 import { type PhotoArgument, photosOf } from './photoList.js';
 import type { Verb } from './verb.js';
 import { inFlags } from './wording.js';
@@ -10,6 +10,7 @@ import { Terminal } from './terminal.js';
 interface Arguments {
   model: string;
   labels: string | undefined;
+  preprocessing: string | undefined;
   photos: string[] | undefined;
   class: string | undefined;
   out: string;
@@ -31,6 +32,7 @@ export const verb: Verb<Arguments> = {
       .positional('photos', shared.photos)
       .option('model', shared.tunedModel)
       .option('labels', shared.labels)
+      .option('preprocessing', shared.preprocessing)
       .option('class', {
         type: 'string',
         requiresArg: true,
@@ -49,7 +51,7 @@ export const verb: Verb<Arguments> = {
       args.out,
       pictures.map((picture) => relative(args.out, picture)),
     );
-    const explainer = await PhotoExplainer.open(args.model, labelsGiven(args.labels));
+    const explainer = await PhotoExplainer.open(args.model, knownOfModel(args));
     tellOfPreprocessing(terminal, explainer.stated);
     const results: Result[] = [];
     for (const [index, { name: file, content }] of photos.entries()) {

@@ -1,9 +1,12 @@
-import { readLabelsFile, type StatedPreprocessing } from '../internal.js';
+import { type KnownOfModel, readLabelsFile, type StatedPreprocessing } from '../internal.js';
 import type { Terminal } from './terminal.js';
 
-/** The classes that the file of `--labels` names; undefined without the flag. @throws UserError `no-such-file`, `bad-labels`. */
-export function labelsGiven(file: string | undefined): string[] | undefined {
-  return file === undefined ? undefined : readLabelsFile(file);
+/** What `--labels` and `--preprocessing` say of a model. @throws UserError `no-such-file`, `bad-labels`. */
+export function knownOfModel(args: { labels: string | undefined; preprocessing: string | undefined }): KnownOfModel {
+  return {
+    preprocessing: args.preprocessing,
+    ...(args.labels === undefined ? {} : { labels: readLabelsFile(args.labels) }),
+  };
 }
 
 /** Tells on standard error where the preprocessing of a model comes from that ort-tl has not exported. */

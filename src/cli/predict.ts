@@ -1,7 +1,7 @@
 import { ImageClassifier, predict, type ScoredClass, UserError } from '../internal.js';
 import { csvLine, csvPath } from '../text.js';
 import { shared, wholeNumber } from './sharedFlags.js';
-import { labelsGiven, tellOfPreprocessing } from './openClassifier.js';
+import { knownOfModel, tellOfPreprocessing } from './openClassifier.js';
 import { photosOf } from './photoList.js';
 import { showPercent, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -10,6 +10,7 @@ import { inFlags } from './wording.js';
 interface Arguments {
   model: string;
   labels: string | undefined;
+  preprocessing: string | undefined;
   photos: string[] | undefined;
   top: number;
   csv: boolean;
@@ -29,6 +30,7 @@ export const verb: Verb<Arguments> = {
       .positional('photos', shared.photos)
       .option('model', shared.tunedModel)
       .option('labels', shared.labels)
+      .option('preprocessing', shared.preprocessing)
       .option('top', { type: 'number', default: 1, requiresArg: true, describe: 'classes to name for each photo' })
       .option('csv', { type: 'boolean', default: false, describe: 'print file,class,probability,… a line each' })
       .option('json', shared.json)
@@ -40,7 +42,7 @@ export const verb: Verb<Arguments> = {
     if (args.csv && args.json) throw new UserError('bad-arguments', 'expected --csv or --json, not both');
     const top = wholeNumber('top', args.top, 1);
     const photos = await photosOf(terminal, args.photos ?? [], 'predict');
-    const classifier = await ImageClassifier.open(args.model, 0, labelsGiven(args.labels));
+    const classifier = await ImageClassifier.open(args.model, 0, knownOfModel(args));
     tellOfPreprocessing(terminal, classifier.stated);
     const ranks = Array.from({ length: Math.min(top, classifier.labels.length) }, (_, rank) => rank + 1);
     if (args.csv)

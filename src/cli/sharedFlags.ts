@@ -15,6 +15,11 @@ export const shared = {
     requiresArg: true,
     describe: 'file that names the classes, one a line, of a model that does not say them',
   },
+  preprocessing: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'how pixels are normalised, as ort-tl train takes it (default: as the model says)',
+  },
   photos: { type: 'string', array: true, describe: 'image files, folders or globs; - for standard input' },
   cache: {
     type: 'string',

@@ -20,13 +20,19 @@ const SMALLEST_SHARE = 1e-38;
 /** The most pixels of all images that a model takes at once: 800 MB as float32. */
 const MOST_PIXELS_AT_ONCE = 2 ** 26;
 
-export interface LoadOptions {
+/** What is known of a model beside what it says of itself. */
+export interface KnownOfModel {
+  /** What its classes are called. */
+  readonly labels?: readonly string[] | undefined;
+  /** How its pixels are normalised, as `‹preprocessing›` says it. */
+  readonly preprocessing?: string | undefined;
+}
+
+export interface LoadOptions extends KnownOfModel {
   /** 0: as many as ONNX Runtime likes. */
   readonly threads?: number;
   /** What messages call the model, and beside which files are looked for that tell of it. */
   readonly name: string;
-  /** What its classes are called, where that is not to be looked for. */
-  readonly labels?: readonly string[] | undefined;
 }
 
 /** An exported model, or another that says what its classes are, in a plain session: pixels in, class scores out. */
@@ -45,11 +51,11 @@ export class ImageClassifier {
   ) {}
 
   /**
-   * Opens a model whose classes are called `labels`; without them, as the file says, or `config.json` beside it.
+   * Opens a model, of which what is not known is what the file says, or `config.json` beside it.
    * @throws UserError `no-metadata` when nothing says what its classes are called, `not-loadable` when ONNX Runtime refuses it.
    */
-  static async open(path: string, threads = 0, labels?: readonly string[]): Promise<ImageClassifier> {
-    return ImageClassifier.load(readModel(path).proto, path, { threads, name: path, labels });
+  static async open(path: string, threads = 0, known: KnownOfModel = {}): Promise<ImageClassifier> {
+    return ImageClassifier.load(readModel(path).proto, path, { ...known, threads, name: path });
   }
 
   get preprocessing(): Preprocessing {
@@ -63,11 +69,11 @@ export class ImageClassifier {
   static async load(
     proto: ModelProto,
     file: string | Uint8Array,
-    { threads = 0, name, labels: given }: LoadOptions,
+    { threads = 0, name, labels: given, preprocessing: chosen }: LoadOptions,
   ): Promise<ImageClassifier> {
     const model = { proto, path: name };
     const labels = given ?? labelsOf(model);
-    const exported = exportedPreprocessing(model);
+    const exported = chosen === undefined ? exportedPreprocessing(model) : undefined;
     const options = { ...ort.SESSION_OPTIONS, ...(threads > 0 ? { intraOpNumThreads: threads } : {}) };
     let session: ort.InferenceSession;
     try {
@@ -91,7 +97,7 @@ export class ImageClassifier {
         );
       if (!input?.isTensor || !output)
         throw new UserError('not-loadable', `${name} does not map an image to ${labels.length} classes`);
-      const stated = exported ?? preprocessingOf(model, {}, sizeOfImages(input.shape, model));
+      const stated = exported ?? preprocessingOf(model, { preprocessing: chosen }, sizeOfImages(input.shape, model));
       checkImages(input.shape, stated.preprocessing, name);
       const ends = { input, output: output.name };
       return new ImageClassifier(labels, stated, endsInSoftmax(proto, output.name), session, ends);

@@ -9,7 +9,7 @@ import { UserError } from '../errors.js';
 import { refuseForeign } from '../foreignFiles.js';
 import { allFinite, notFinite } from '../finite.js';
 import { Opened } from '../opened.js';
-import { ImageClassifier } from '../runtime/classifier.js';
+import { ImageClassifier, type KnownOfModel } from '../runtime/classifier.js';
 import { Explainer } from '../runtime/explainer.js';
 import { argMax } from '../runtime/argMax.js';
 import { nameOf } from './predictPhoto.js';
@@ -49,10 +49,10 @@ export class PhotoExplainer {
   ) {}
 
   /** @throws UserError as {@link ImageClassifier.open} does. */
-  static async open(model: string, names?: readonly string[]): Promise<PhotoExplainer> {
+  static async open(model: string, known: KnownOfModel = {}): Promise<PhotoExplainer> {
     const opened = new Opened();
     try {
-      const classifier = opened.add(await ImageClassifier.open(model, 0, names), (each) => each.close());
+      const classifier = opened.add(await ImageClassifier.open(model, 0, known), (each) => each.close());
       const { preprocessing, labels } = classifier;
       const explainer = opened.add(await Explainer.open(model, preprocessing, labels.length), (each) => each.close());
       return new PhotoExplainer(classifier, explainer, opened);
