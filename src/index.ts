@@ -46,6 +46,7 @@ export type { CompileOptions } from './artifacts/compileOptions.js';
 export { writeArtifacts } from './artifacts/artifactFiles.js';
 export { type Artifacts, loadArtifacts } from './artifacts/load.js';
 export type { Manifest, Preprocessing } from './artifacts/manifest.js';
+export type { StatedPreprocessing } from './artifacts/preprocessing.js';
 export { compileOnDevice, type OnDeviceArtifacts } from './artifacts/onDevice.js';
 export { readOnDeviceCheckpoint, writeOnDeviceArtifacts } from './artifacts/onDeviceFiles.js';
 export { tunedModel } from './artifacts/tunedModel.js';

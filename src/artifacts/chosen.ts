@@ -8,13 +8,15 @@ import type { FilledOptions } from './compileOptions.js';
 import { type HiddenLayer, insertHiddenLayers } from './hiddenLayers.js';
 import type { Manifest, Preprocessing } from './manifest.js';
 import { type Classifier, classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
-import { preprocessingOf } from './preprocessing.js';
+import { preprocessingOf, sideOf, type StatedPreprocessing } from './preprocessing.js';
 import { type WarmStart, warmStartOf } from './warmStart.js';
 
 /** The classifier with its fresh layers, and what a policy chooses of it. */
 export interface Chosen {
   readonly classifier: Classifier;
   readonly preprocessing: Preprocessing;
+  /** What there is to say of the preprocessing. */
+  readonly told: Omit<StatedPreprocessing, 'preprocessing'>;
   readonly blocks: readonly Block[];
   readonly choice: LayerChoice;
   readonly fresh: { readonly layers: readonly Layer[]; readonly hidden: HiddenLayer[] };
@@ -27,15 +29,16 @@ export interface Chosen {
 }
 
 /** A model, read as a classifier of images. */
-export type Understood = Pick<Chosen, 'classifier' | 'preprocessing' | 'blocks' | 'warmStart'>;
+export type Understood = Pick<Chosen, 'classifier' | 'preprocessing' | 'told' | 'blocks' | 'warmStart'>;
 
 /** Reads a model as a classifier of images, and finds its blocks. @throws UserError where it is none. */
 export function understand(model: ModelFile, options: FilledOptions): Understood {
-  const classifier = classifierOf(model, options.size);
-  const preprocessing = preprocessingOf(model, options, classifier.imageSize);
+  const { asked, usual } = sideOf(model, options);
+  const classifier = classifierOf(model, asked, usual);
+  const { preprocessing, ...told } = preprocessingOf(model, options, classifier.imageSize);
   separateStatistics(classifier.graph);
   const blocks = findBlocks(classifier.graph, classifier.layers);
-  return { classifier, preprocessing, blocks, warmStart: warmStartOf(model, options) };
+  return { classifier, preprocessing, told, blocks, warmStart: warmStartOf(model, options) };
 }
 
 /** Chooses what trains, and gives the graph its fresh layers and its preprocessing. @throws UserError `bad-policy`. */

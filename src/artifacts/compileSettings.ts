@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { stepSettings } from '../optim/stepSettings.js';
 import { parsePolicy, showPolicy } from '../policy/policy.js';
 import { choice, keysOf, numberBelow, setting, settings, wholeNumber } from '../settings.js';
-import { PRESETS } from './preprocessing.js';
+import { parseChosen, PRESETS } from './preprocessing.js';
 
 const group = 'Trained layers';
 
@@ -44,12 +44,21 @@ export const compileSettings = settings({
   size: setting(wholeNumber(1).optional(), {
     help: 'side of the images in pixels, where the model takes any (default 224)',
   }),
-  resize: setting(choice(['crop', 'squash']).default('crop'), {
-    help: 'fit photos by cutting their edges, or by changing their aspect',
+  resize: setting(choice(['crop', 'squash']).optional(), {
+    help: 'fit photos by cutting their edges, or by changing their aspect (default: as the model says, else crop)',
   }),
-  preprocessing: setting(choice(keysOf(PRESETS)).optional(), {
-    help: "how pixels are normalised (default: as the model's metadata says, else torchvision)",
-  }),
+  preprocessing: setting(
+    z
+      .string(`one of ${keysOf(PRESETS).join(', ')}, or parts such as mean=0.5,std=0.5,crop=0.875`)
+      .refine((text) => {
+        parseChosen(text);
+        return true;
+      })
+      .optional(),
+    {
+      help: `how pixels are normalised: ${keysOf(PRESETS).join(', ')}, or parts of mean=0.5/0.5/0.5,std=0.5/0.5/0.5,size=224,crop=0.875, numbers for red/green/blue of pixel/255 and the share of a photo's sides that is seen (default: as the model's metadata or a config.json of Hugging Face beside it says, else torchvision's)`,
+    },
+  ),
   boundaryDtype: setting(choice(['float32', 'float16']).default('float32'), {
     flag: 'cache-dtype',
     help: 'how what the frozen part gives is kept: float16 takes half the room, and rounds to 11 bits',
@@ -64,4 +73,6 @@ export const compileFlagSettings = {
   boundaryDtype: compileSettings.boundaryDtype,
   seed: compileSettings.seed,
   size: compileSettings.size,
+  resize: compileSettings.resize,
+  preprocessing: compileSettings.preprocessing,
 };

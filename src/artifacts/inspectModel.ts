@@ -7,6 +7,7 @@ import type { Layer } from '../policy/layers.js';
 import { compile } from './compile.js';
 import type { CompileOptions } from './compileOptions.js';
 import { classifierOf } from './prepare.js';
+import { sideOf } from './preprocessing.js';
 
 export interface InspectOptions {
   readonly policy?: string;
@@ -62,7 +63,7 @@ export interface InspectReport {
 
 /** The layers of a classifier and, with a policy, what it would train and cost. @throws UserError as {@link compile} does. */
 export function inspect(model: ModelFile, options: InspectOptions): InspectReport {
-  const { graph, layers, imageSize, logits } = classifierOf(model, options.size);
+  const { graph, layers, imageSize, logits } = classifierOf(model, options.size, sideOf(model, options).usual);
   const blocks = findBlocks(graph, layers);
   const width = logits.shape?.at(-1);
   const classes = options.classes ?? (typeof width === 'number' ? width : 2);

@@ -1,6 +1,10 @@
 import { z } from 'zod';
-import { UserError } from '../errors.js';
-import { LONGEST_LABEL } from './manifest.js';
+import { messageOf, UserError } from '../errors.js';
+import { MOST_BYTES, readRegularFileSync } from '../files.js';
+import { machineErrorOf } from '../machineError.js';
+import { metadataOf, type ModelFile } from '../onnx/model.js';
+import { labelsBeside } from './besideModel.js';
+import { LONGEST_LABEL, METADATA } from './manifest.js';
 
 /** The 21,841 names of ImageNet take 1 MB. */
 const MOST_CHARACTERS = 1e7;
@@ -11,8 +15,49 @@ const labelsSchema = z.array(z.string().max(LONGEST_LABEL)).min(1);
  * @throws UserError `bad-labels` for what is no list of names, for a name that is too long, and for one that two classes have.
  */
 export function readLabels(metadata: string, name: string): string[] {
-  const refuse = (reason: string) =>
-    new UserError('bad-labels', `the labels of ${name} are wrong: ${reason}; export the model again`);
+  return labelsOfJson(
+    metadata,
+    (reason) => new UserError('bad-labels', `the labels of ${name} are wrong: ${reason}; export the model again`),
+  );
+}
+
+/**
+ * What a model's classes are called: by its metadata, or by Hugging Face's `config.json` beside it.
+ * @throws UserError `no-metadata` where neither says it, `bad-labels`, `bad-model-config`.
+ */
+export function labelsOf({ proto, path }: Pick<ModelFile, 'proto' | 'path'>): string[] {
+  const metadata = metadataOf(proto).get(METADATA.labels);
+  if (metadata !== undefined) return readLabels(metadata, path);
+  const beside = labelsBeside(path);
+  if (beside) return beside.said;
+  throw new UserError(
+    'no-metadata',
+    `${path} says nothing of its labels in its metadata, and no config.json beside it does; train it on photos of your classes first (ort-tl train), or name the classes that it has, in a file with one a line (‹labels›)`,
+  );
+}
+
+/**
+ * The classes that a file names: one a line, or a list in JSON.
+ * @throws UserError `no-such-file`, `bad-labels`.
+ */
+export function readLabelsFile(path: string): string[] {
+  let text: string;
+  try {
+    text = new TextDecoder().decode(readRegularFileSync(path, MOST_BYTES.record)).replace(/^\uFEFF/, '');
+  } catch (thrown) {
+    throw (
+      machineErrorOf(thrown) ?? new UserError('no-such-file', `cannot read ${path}: ${messageOf(thrown)} (‹labels›)`)
+    );
+  }
+  const lines = text.split(/\r?\n/).map((line) => line.trim());
+  const json = text.trimStart().startsWith('[') ? text : JSON.stringify(lines.filter((line) => line !== ''));
+  return labelsOfJson(
+    json,
+    (reason) => new UserError('bad-labels', `${path} does not name classes: ${reason} (‹labels›)`),
+  );
+}
+
+function labelsOfJson(metadata: string, refuse: (reason: string) => UserError): string[] {
   if (metadata.length > MOST_CHARACTERS) throw refuse(`they take ${metadata.length} characters`);
   let json: unknown;
   try {

@@ -11,6 +11,8 @@ const triple = (least: number) => {
   const each = z.number().min(least).max(LARGEST_SCALE);
   return z.tuple([each, each, each]);
 };
+/** Of a share that is smaller, the photo round it would be larger than is read. */
+export const LEAST_SHARE = 0.1;
 const side = z.number().int().positive().max(LARGEST_SIDE);
 
 export const preprocessingSchema = z
@@ -18,6 +20,8 @@ export const preprocessingSchema = z
     width: side,
     height: side,
     resize: z.enum(['squash', 'crop']),
+    /** Which share of each side of the fitted photo is seen, in its middle; all of it where this is absent. */
+    cropShare: z.number().min(LEAST_SHARE).max(1).optional(),
     mean: triple(-LARGEST_SCALE),
     std: triple(1 / LARGEST_SCALE),
   })

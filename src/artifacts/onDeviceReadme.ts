@@ -1,13 +1,16 @@
+import { fittedSize } from './fittedSize.js';
 import type { Manifest } from './manifest.js';
 
 /** What `README.md` beside artifacts of on-device training says: what goes in, what comes out, and how it comes back. */
 export function onDeviceReadme(manifest: Manifest): string {
   const { batch, classes, optimizer, policy, preprocessing, source, targets, version } = manifest;
-  const { height, width, resize } = preprocessing;
+  const { height, width, resize, cropShare = 1 } = preprocessing;
+  const least = fittedSize(preprocessing);
+  const fitted = `${least.width}×${least.height}`;
   const fit =
     resize === 'crop'
-      ? `scaled until it covers ${width}×${height}, and cut to that in the middle`
-      : `scaled to ${width}×${height}, whatever its proportions`;
+      ? `scaled until it covers ${fitted}, and cut to ${width}×${height} in the middle`
+      : `scaled to ${fitted}, whatever its proportions${cropShare < 1 ? `, and cut to ${width}×${height} in the middle` : ''}`;
   const target =
     targets === 'soft'
       ? `2. \`targets\`, float32 [${batch}, ${classes.length}]: a row of probabilities for each photo. A row of zeros fills up a batch that is not full.`

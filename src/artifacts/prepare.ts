@@ -11,6 +11,7 @@ import type { ModelFile } from '../onnx/model.js';
 import { findLayers, type LayerTable } from '../policy/layers.js';
 import { Random } from '../random.js';
 import { LARGEST_SIDE, MOST_PIXELS, PIXELS, type Preprocessing } from './manifest.js';
+import { USUAL_SIZE } from './preprocessing.js';
 import { type Separated, separateParameters } from './separateParameters.js';
 import { keepRows, type WarmStart } from './warmStart.js';
 
@@ -25,15 +26,13 @@ export interface Classifier {
   readonly imageSize: readonly [number, number];
 }
 
-/** The side of ImageNet's pictures in pixels, for a model that takes any. */
-const USUAL_SIZE = 224;
-
 /**
- * Understands a model file as an image classifier. `size` is the side of its images where the file leaves that open.
+ * Understands a model file as an image classifier. `size` is the side of its images where the file leaves that open; without it, that is
+ * `usual`.
  * @throws UserError where it is none; see {@link graphOfModel} and {@link findLayers}.
  */
-export function classifierOf({ proto, path }: ModelFile, size?: number): Classifier {
-  const graph = graphOfModel(proto, [size ?? USUAL_SIZE, size ?? USUAL_SIZE]);
+export function classifierOf({ proto, path }: ModelFile, size?: number, usual = USUAL_SIZE): Classifier {
+  const graph = graphOfModel(proto, [size ?? usual, size ?? usual]);
   // What tf2onnx has folded away may still be declared as an input.
   const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
   graph.inputs = graph.inputs.filter((input) => read.has(input));

@@ -7,7 +7,7 @@ import { headOperator, hiddenNodes } from './hiddenLayers.js';
 import { type Manifest, METADATA } from './manifest.js';
 import { setMetadata } from '../onnx/model.js';
 import { type GraphProto, type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
-import { intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
+import { dtypeCode, intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
 
 /** What a manifest says of what becomes of the source model. */
 export type TunedManifest = Pick<
@@ -46,6 +46,7 @@ export function tunedModel(
   // Before format version 4 every initializer is also an input, with its shape.
   const declares = model.irVersion < 4n;
   setReshapes(graph, manifest, declares);
+  readWhole(graph, manifest);
   insertHidden(graph, manifest);
   const added = readSeparated(graph, manifest);
   for (const { name } of [...manifest.parameters, ...manifest.statistics]) {
@@ -60,13 +61,13 @@ export function tunedModel(
   const read = new Set(graph.node.flatMap(({ input }) => input));
   graph.input = graph.input.filter(({ name }) => read.has(name));
   setOutputs(graph, manifest.classes.length);
-  const { width, height, resize, mean, std } = manifest.preprocessing;
+  const { width, height, resize, cropShare, mean, std } = manifest.preprocessing;
   setMetadata(
     model,
     new Map([
       [METADATA.labels, JSON.stringify(manifest.classes)],
       // In an order of its own, so that the same model has the same bytes.
-      [METADATA.preprocessing, JSON.stringify({ width, height, resize, mean, std })],
+      [METADATA.preprocessing, JSON.stringify({ width, height, resize, cropShare, mean, std })],
       [METADATA.policy, manifest.policy],
       [METADATA.source, manifest.source.sha256],
       [METADATA.version, manifest.version],
@@ -98,6 +99,24 @@ function setReshapes(graph: GraphProto, { reshapes, classes }: TunedManifest, de
   }
 }
 
+/**
+ * Has nodes read parameters that a Cast makes float32 of without it: they are float32 themselves now. What is frozen stays as the
+ * source model stores it.
+ */
+function readWhole(graph: GraphProto, { parameters, statistics }: TunedManifest): void {
+  const names = new Set([...parameters, ...statistics].map(({ name }) => name));
+  const outputs = new Set(graph.output.map(({ name }) => name));
+  const parameterOf = new Map<string, string>();
+  graph.node = graph.node.filter(({ opType, domain, input: [from = ''], output: [to = ''], attribute }) => {
+    if (opType !== 'Cast' || (domain !== '' && domain !== 'ai.onnx') || !names.has(from) || outputs.has(to))
+      return true;
+    if (!attribute.some(({ name, i }) => name === 'to' && i === BigInt(dtypeCode('float32')))) return true;
+    parameterOf.set(to, from);
+    return false;
+  });
+  for (const node of graph.node) node.input = node.input.map((name) => parameterOf.get(name) ?? name);
+}
+
 /** Has nodes read parameters of their own where they shared them. Gives the names of those that the source model lacks. */
 function readSeparated(graph: GraphProto, { hidden, separated, statistics }: TunedManifest): Set<string> {
   const added = new Set(hidden.flatMap(({ weight, bias }) => [weight, bias]));
@@ -119,9 +138,9 @@ function setParameter(graph: GraphProto, name: string, value: Tensor, added: Rea
     return;
   }
   if (!added.has(name)) {
-    // A Constant node, or an Identity that shared one initializer between parameters that were equal at first.
+    // A Constant node, an Identity that shared one initializer between parameters that were equal at first, or a Cast of what others read too.
     const producer = graph.node.findIndex(
-      (node) => node.output[0] === name && (node.opType === 'Constant' || node.opType === 'Identity'),
+      ({ opType, output }) => output[0] === name && ['Cast', 'Constant', 'Identity'].includes(opType),
     );
     if (producer < 0) throw new UserError('unsupported-model', `the source model holds no parameter "${name}"`);
     graph.node.splice(producer, 1);

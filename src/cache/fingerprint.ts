@@ -4,8 +4,9 @@ import { sha256 } from '../files.js';
 import { AttributeProtoSchema, type ModelProto, TensorProtoSchema } from '../onnx/onnx_pb.js';
 
 /** Identifies the pixels that `decoder` makes of photos. */
-export function pixelFingerprint({ width, height, resize }: Preprocessing, decoder: string): string {
-  return sha256(Buffer.from(JSON.stringify(['pixels', width, height, resize, decoder])));
+export function pixelFingerprint({ width, height, resize, cropShare = 1 }: Preprocessing, decoder: string): string {
+  const share = cropShare === 1 ? [] : [cropShare];
+  return sha256(Buffer.from(JSON.stringify(['pixels', width, height, resize, ...share, decoder])));
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   resultOf,
   settleFlags,
 } from '../internal.js';
+import { knownOfModel, tellOfPreprocessing } from './openClassifier.js';
 import { warnOfPhotos } from './report.js';
 import { shared } from './sharedFlags.js';
 import { findModel } from './sourceModel.js';
@@ -16,6 +17,8 @@ import type { Verb } from './verb.js';
 
 interface Arguments {
   model: string;
+  labels: string | undefined;
+  preprocessing: string | undefined;
   data: string;
   split: 'val' | 'train' | 'test' | 'all';
   json: boolean;
@@ -32,6 +35,8 @@ export const verb: Verb<Arguments> = {
     withSettings(
       yargs
         .option('model', shared.tunedModel)
+        .option('labels', shared.labels)
+        .option('preprocessing', shared.preprocessing)
         .option('data', {
           type: 'string',
           demandOption: true,
@@ -56,7 +61,8 @@ export const verb: Verb<Arguments> = {
     const dataset = await openDataset(args.data, { ...split, use: 'measuring' });
     warnOfPhotos(terminal, dataset);
     const { path } = await findModel(terminal, args.model);
-    const classifier = await ImageClassifier.open(path);
+    const classifier = await ImageClassifier.open(path, 0, knownOfModel(args));
+    tellOfPreprocessing(terminal, classifier.stated);
     const evaluating = evaluate(classifier, dataset, {
       split: args.split,
       maxBad,

@@ -2,6 +2,7 @@ import { basename, extname, join, relative, resolve } from 'node:path';
 import { checkPictures, PhotoExplainer, UserError, writeFileAtomically } from '../internal.js';
 import { shared } from './sharedFlags.js';
 import { findModel } from './sourceModel.js';
+import { knownOfModel, tellOfPreprocessing } from './openClassifier.js';
 import { type PhotoArgument, photosOf } from './photoList.js';
 import type { Verb } from './verb.js';
 import { inFlags } from './wording.js';
@@ -9,6 +10,8 @@ import { Terminal } from './terminal.js';
 
 interface Arguments {
   model: string;
+  labels: string | undefined;
+  preprocessing: string | undefined;
   photos: string[] | undefined;
   class: string | undefined;
   out: string;
@@ -29,6 +32,8 @@ export const verb: Verb<Arguments> = {
     yargs
       .positional('photos', shared.photos)
       .option('model', shared.tunedModel)
+      .option('labels', shared.labels)
+      .option('preprocessing', shared.preprocessing)
       .option('class', {
         type: 'string',
         requiresArg: true,
@@ -48,7 +53,8 @@ export const verb: Verb<Arguments> = {
       pictures.map((picture) => relative(args.out, picture)),
     );
     const { path } = await findModel(terminal, args.model);
-    const explainer = await PhotoExplainer.open(path);
+    const explainer = await PhotoExplainer.open(path, knownOfModel(args));
+    tellOfPreprocessing(terminal, explainer.stated);
     const results: Result[] = [];
     for (const [index, { name: file, content }] of photos.entries()) {
       try {

@@ -2,6 +2,7 @@ import { ImageClassifier, predict, type ScoredClass, UserError } from '../intern
 import { csvLine, csvPath } from '../text.js';
 import { shared, wholeNumber } from './sharedFlags.js';
 import { findModel } from './sourceModel.js';
+import { knownOfModel, tellOfPreprocessing } from './openClassifier.js';
 import { photosOf } from './photoList.js';
 import { showPercent, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -9,6 +10,8 @@ import { inFlags } from './wording.js';
 
 interface Arguments {
   model: string;
+  labels: string | undefined;
+  preprocessing: string | undefined;
   photos: string[] | undefined;
   top: number;
   csv: boolean;
@@ -27,6 +30,8 @@ export const verb: Verb<Arguments> = {
     yargs
       .positional('photos', shared.photos)
       .option('model', shared.tunedModel)
+      .option('labels', shared.labels)
+      .option('preprocessing', shared.preprocessing)
       .option('top', { type: 'number', default: 1, requiresArg: true, describe: 'classes to name for each photo' })
       .option('csv', { type: 'boolean', default: false, describe: 'print file,class,probability,… a line each' })
       .option('json', shared.json)
@@ -39,7 +44,8 @@ export const verb: Verb<Arguments> = {
     const top = wholeNumber('top', args.top, 1);
     const photos = await photosOf(terminal, args.photos ?? [], 'predict');
     const { path } = await findModel(terminal, args.model);
-    const classifier = await ImageClassifier.open(path);
+    const classifier = await ImageClassifier.open(path, 0, knownOfModel(args));
+    tellOfPreprocessing(terminal, classifier.stated);
     const ranks = Array.from({ length: Math.min(top, classifier.labels.length) }, (_, rank) => rank + 1);
     if (args.csv)
       terminal.result(csvLine(['file', ...ranks.flatMap((rank) => [`class${rank}`, `probability${rank}`])]));

@@ -16,6 +16,16 @@ export const shared = {
     describe: "a run's folder, its model.onnx, or another model as ort-tl train takes it",
     requiresArg: true,
   },
+  labels: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'file that names the classes, one a line, of a model that does not say them',
+  },
+  preprocessing: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'how pixels are normalised, as ort-tl train takes it (default: as the model says)',
+  },
   photos: { type: 'string', array: true, describe: 'image files, folders or globs; - for standard input' },
   cache: {
     type: 'string',

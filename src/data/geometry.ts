@@ -1,3 +1,4 @@
+import { fittedSize } from '../artifacts/fittedSize.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
 
 export interface Size {
@@ -14,20 +15,23 @@ export interface View {
 }
 
 /** How `resize` shows a photo of the size `photo`, to the pixel as torchvision's `Resize` and `CenterCrop` do. */
-export function centredView(photo: Size, { width, height, resize }: Preprocessing): View {
-  const window = { width, height };
-  if (resize === 'squash') return { scaled: window, left: 0, top: 0, window };
-  const scale = Math.max(width / photo.width, height / photo.height);
-  // Truncated, like torchvision; the small term undoes what floating point takes from a whole number.
-  const scaled = {
-    width: Math.max(width, Math.floor(photo.width * scale + 1e-6)),
-    height: Math.max(height, Math.floor(photo.height * scale + 1e-6)),
-  };
+export function centredView(photo: Size, preprocessing: Omit<Preprocessing, 'mean' | 'std'>): View {
+  const { width, height, resize } = preprocessing;
+  const fitted = fittedSize(preprocessing);
+  const scale = Math.max(fitted.width / photo.width, fitted.height / photo.height);
+  // Truncated, like torchvision, as above.
+  const scaled =
+    resize === 'squash'
+      ? fitted
+      : {
+          width: Math.max(fitted.width, Math.floor(photo.width * scale + 1e-6)),
+          height: Math.max(fitted.height, Math.floor(photo.height * scale + 1e-6)),
+        };
   return {
     scaled,
     left: halfOf(scaled.width - width),
     top: halfOf(scaled.height - height),
-    window,
+    window: { width, height },
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Preprocessing } from '../artifacts/manifest.js';
+import { fittedSize } from '../artifacts/fittedSize.js';
 import { type Attribute, type Graph, int, ints, Node, text, Value } from '../graph/graph.js';
 import { dtypeCode, floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
 
@@ -11,7 +12,9 @@ export const BAKED_OPSET = 18;
  * The graph with what is done to photos before it: its input becomes `image`, uint8 RGB [N, H, W, 3] of any size, which is resized,
  * cropped and normalised as `ort-tl` does it itself. The names of the dimensions that are free are `height` and `width`.
  */
-export function bakePreprocessing(graph: Graph, { height, width, resize, mean, std }: Preprocessing): Graph {
+export function bakePreprocessing(graph: Graph, preprocessing: Preprocessing): Graph {
+  const { height, width, resize, mean, std } = preprocessing;
+  const fitted = fittedSize(preprocessing);
   const [image] = graph.inputs;
   if (!image) throw new Error('the graph has no input');
   const channelsFirst = image.shape?.[1] === 3;
@@ -46,13 +49,17 @@ export function bakePreprocessing(graph: Graph, { height, width, resize, mean, s
       coordinate_transformation_mode: text('half_pixel'),
     });
   let shown: Value;
-  if (resize === 'squash') shown = resized(window);
+  if (resize === 'squash' && fitted.width === width && fitted.height === height) shown = resized(window);
   else {
+    const least = whole('fitted', [fitted.height, fitted.width]);
     // Whole numbers throughout, so that sides come out as torchvision's: the one that decides as wanted, the other rounded down.
-    const sides = op('Shape', [planes], { start: int(2), end: int(4) });
-    const otherSides = op('Gather', [sides, whole('swapped', [1, 0])], { axis: int(0) });
-    const otherWindow = whole('window_swapped', [width, height]);
-    const scaled = op('Max', [window, op('Div', [op('Mul', [sides, otherWindow]), otherSides])]);
+    const covering = () => {
+      const sides = op('Shape', [planes], { start: int(2), end: int(4) });
+      const otherSides = op('Gather', [sides, whole('swapped', [1, 0])], { axis: int(0) });
+      const otherLeast = whole('fitted_swapped', [fitted.width, fitted.height]);
+      return op('Max', [least, op('Div', [op('Mul', [sides, otherLeast]), otherSides])]);
+    };
+    const scaled = resize === 'squash' ? least : covering();
     const two = whole('two', [2]);
     const left = op('Sub', [scaled, window]);
     const half = op('Div', [left, two]);

@@ -1,5 +1,6 @@
 import { type Graph, int, Node, Value } from '../graph/graph.js';
-import { dtypeCode, floats, type Tensor, tensor } from '../onnx/tensor.js';
+import { halfBits, halfNumber, halfTensor } from '../onnx/float16.js';
+import { dtypeCode, floats } from '../onnx/tensor.js';
 
 /**
  * Operators that are computed in float16. Others stay in float32, with a Cast on either side: reductions, normalizations, powers and
@@ -148,39 +149,4 @@ function holds(numbers: Float32Array): boolean {
   const isNear = (number: number) =>
     Math.abs(number - halfNumber(halfBits(number))) <= VECTOR_TOLERANCE * Math.abs(number);
   return numbers.length >= LEAST_VECTOR && numbers.every(isNear);
-}
-
-/** The number that float16 `bits` stand for; of infinities and what is no number, none. */
-function halfNumber(bits: number): number {
-  const [exponent, mantissa] = [(bits >>> 10) & 0x1f, bits & 0x3ff];
-  const magnitude = exponent === 0 ? mantissa * 2 ** -24 : (1 + mantissa / 2 ** 10) * 2 ** (exponent - 15);
-  return exponent === 0x1f ? NaN : bits & 0x8000 ? -magnitude : magnitude;
-}
-
-function halfTensor(source: Tensor): Tensor {
-  return tensor('float16', source.dims, Uint16Array.from(floats(source), halfBits));
-}
-
-const view = new DataView(new ArrayBuffer(4));
-/** The largest number of float16, as bits. */
-const LARGEST = 0x7bff;
-
-/** The float16 nearest to `number`, as bits: of two as near the even one (IEEE 754), and of numbers too large the largest there is. */
-export function halfBits(number: number): number {
-  view.setFloat32(0, number);
-  const bits = view.getUint32(0);
-  const sign = (bits >>> 16) & 0x8000;
-  if (Number.isNaN(number)) return sign | 0x7e00;
-  const magnitude = Math.abs(number);
-  if (magnitude >= 65504) return sign | LARGEST;
-  // Below 2^-14 numbers stand 2^-24 apart; above, the mantissa loses 13 bits, and the exponent's origin moves from 127 to 15.
-  if (magnitude < 2 ** -14) return sign | roundedToEven(magnitude * 2 ** 24);
-  const exact = (bits & 0x7fffffff) - ((127 - 15) << 23);
-  return sign | Math.min(LARGEST, roundedToEven(exact / 2 ** 13));
-}
-
-function roundedToEven(number: number): number {
-  const down = Math.floor(number);
-  const rest = number - down;
-  return rest > 0.5 || (rest === 0.5 && down % 2 === 1) ? down + 1 : down;
 }

@@ -1,4 +1,5 @@
-import { intTensor } from '../onnx/tensor.js';
+import { dtypeOfCode, intTensor } from '../onnx/tensor.js';
+import { wholeTensor } from '../onnx/float16.js';
 import { type Dim, type Graph, ints, type Node, sameDim, Value } from './graph.js';
 import { ancestors } from './order.js';
 import { isNumber } from './dims.js';
@@ -7,10 +8,12 @@ import { operatorOf } from './operators.js';
 import { straighten } from './strided.js';
 
 /**
- * The passes that leave a classifier's result as it is: Identity and Dropout go, as_strided and integer arithmetic on shapes
- * become Reshapes and constants, and what no output needs is dropped. Every value that remains has its shape.
+ * The passes that leave a classifier's result as it is: Identity and Dropout go, constants that a Cast makes float32 of are float32
+ * from the start, as_strided and integer arithmetic on shapes become Reshapes and constants, and what no output needs is dropped.
+ * Every value that remains has its shape.
  */
 export function simplify(graph: Graph): void {
+  foldCasts(graph);
   bypass(graph);
   straighten(graph);
   fixShapes(graph);
@@ -41,6 +44,42 @@ function bypass(graph: Graph): void {
     return false;
   });
   graph.outputs = graph.outputs.map(resolve);
+}
+
+/**
+ * Takes out each Cast to float32 of a constant of floating point, as files have that store their weights in half the room. The
+ * float32 constant has the stored one's name where nothing else reads that, so that a parameter is called as its initializer.
+ */
+function foldCasts(graph: Graph): void {
+  const folds = (node: Node) => isWidening(node) && !graph.outputs.some((output) => node.outputs.includes(output));
+  const read = new Set<Value>(graph.outputs);
+  for (const node of graph.nodes)
+    if (!folds(node)) for (const input of node.inputs) if (input?.constant) read.add(input);
+  const wholes = new Map<Value, Value>();
+  const replacement = new Map<Value, Value>();
+  graph.nodes = graph.nodes.filter((node) => {
+    node.inputs = node.inputs.map((input) => input && (replacement.get(input) ?? input));
+    const [input] = node.inputs;
+    const [output] = node.outputs;
+    if (!folds(node) || !input?.constant || !output) return true;
+    const isAlone = !read.has(input);
+    let whole = isAlone ? wholes.get(input) : undefined;
+    if (!whole) {
+      whole = new Value(isAlone ? input.name : output.name, 'float32', input.constant.dims);
+      whole.constant = wholeTensor(input.constant);
+      wholes.set(input, whole);
+    }
+    replacement.set(output, whole);
+    return false;
+  });
+}
+
+/** Whether a node makes float32 of a constant of floating point. */
+function isWidening({ op, domain, inputs: [input], attributes }: Node): boolean {
+  const to = attributes.get('to');
+  if (op !== 'Cast' || domain !== '' || to?.kind !== 'int' || dtypeOfCode(to.value) !== 'float32') return false;
+  const from = input?.constant?.dtype;
+  return from === 'float16' || from === 'float32' || from === 'float64';
 }
 
 /** Replaces computed shape arguments by constants; the batch becomes 0 (kept from the input) or -1 (what remains). */

@@ -1,4 +1,5 @@
 import { classifierOf } from '../artifacts/prepare.js';
+import { sideOf } from '../artifacts/preprocessing.js';
 import { UserError } from '../errors.js';
 import { Opened } from '../opened.js';
 import { parsePolicy, showPolicy } from '../policy/policy.js';
@@ -53,8 +54,9 @@ async function* search(options: RecommendOptions, root: string): AsyncGenerator<
 }
 
 /** The policies that are tried unless others are named. */
-export function nestedPolicies({ model, size }: Pick<TrainOptions, 'model' | 'size'>): string[] {
-  const { convs } = classifierOf(model, size).layers;
+export function nestedPolicies(options: Pick<TrainOptions, 'model' | 'preprocessing' | 'size'>): string[] {
+  const { asked, usual } = sideOf(options.model, options);
+  const { convs } = classifierOf(options.model, asked, usual).layers;
   // The last convolution alone may be the whole of a small network's.
   const counts = [0, 1, 2, 3].filter((count) => count < convs.length);
   return [...counts.map((count) => `F1C${count}`), 'full'];

@@ -1,10 +1,16 @@
 import * as ort from './ort.js';
-import { readLabels } from '../artifacts/labelsMetadata.js';
-import { METADATA, type Preprocessing } from '../artifacts/manifest.js';
-import { readPreprocessing } from '../artifacts/preprocessing.js';
+import { labelsOf } from '../artifacts/labelsMetadata.js';
+import type { Preprocessing } from '../artifacts/manifest.js';
+import {
+  exportedPreprocessing,
+  preprocessingOf,
+  sideOf,
+  type StatedPreprocessing,
+  USUAL_SIZE,
+} from '../artifacts/preprocessing.js';
 import { UserError } from '../errors.js';
 import { machineErrorOf } from '../machineError.js';
-import { metadataOf, readModel } from '../onnx/model.js';
+import { readModel } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 
 /** Operators that leave numbers as they are, but for their shape or type. */
@@ -14,18 +20,27 @@ const SMALLEST_SHARE = 1e-38;
 /** The most pixels of all images that a model takes at once: 800 MB as float32. */
 const MOST_PIXELS_AT_ONCE = 2 ** 26;
 
-export interface LoadOptions {
+/** What is known of a model beside what it says of itself. */
+export interface KnownOfModel {
+  /** What its classes are called. */
+  readonly labels?: readonly string[] | undefined;
+  /** How its pixels are normalised, as `‹preprocessing›` says it. */
+  readonly preprocessing?: string | undefined;
+}
+
+export interface LoadOptions extends KnownOfModel {
   /** 0: as many as ONNX Runtime likes. */
   readonly threads?: number;
-  /** What messages call the model. */
+  /** What messages call the model, and beside which files are looked for that tell of it. */
   readonly name: string;
 }
 
-/** An exported model in a plain session: pixels in, class scores out. */
+/** An exported model, or another that says what its classes are, in a plain session: pixels in, class scores out. */
 export class ImageClassifier {
   private constructor(
     readonly labels: readonly string[],
-    readonly preprocessing: Preprocessing,
+    /** What is done to photos, and what is to be told of where that comes from. */
+    readonly stated: StatedPreprocessing,
     /** Whether the model gives shares that add up to 1; {@link run} then gives their logarithms, which are logits too. */
     readonly endsInSoftmax: boolean,
     private readonly session: ort.InferenceSession,
@@ -35,9 +50,16 @@ export class ImageClassifier {
     },
   ) {}
 
-  /** @throws UserError `no-metadata` when the file lacks labels or preprocessing, `not-loadable` when ONNX Runtime refuses it. */
-  static async open(path: string, threads = 0): Promise<ImageClassifier> {
-    return ImageClassifier.load(readModel(path).proto, path, { threads, name: path });
+  /**
+   * Opens a model, of which what is not known is what the file says, or `config.json` beside it.
+   * @throws UserError `no-metadata` when nothing says what its classes are called, `not-loadable` when ONNX Runtime refuses it.
+   */
+  static async open(path: string, threads = 0, known: KnownOfModel = {}): Promise<ImageClassifier> {
+    return ImageClassifier.load(readModel(path).proto, path, { ...known, threads, name: path });
+  }
+
+  get preprocessing(): Preprocessing {
+    return this.stated.preprocessing;
   }
 
   /**
@@ -47,19 +69,11 @@ export class ImageClassifier {
   static async load(
     proto: ModelProto,
     file: string | Uint8Array,
-    { threads = 0, name }: LoadOptions,
+    { threads = 0, name, labels: given, preprocessing: chosen }: LoadOptions,
   ): Promise<ImageClassifier> {
-    const metadata = metadataOf(proto);
-    const textOf = (key: string): string => {
-      const text = metadata.get(key);
-      if (text !== undefined) return text;
-      throw new UserError(
-        'no-metadata',
-        `${name} says nothing of its ${key} in its metadata; give a model that ort-tl has exported`,
-      );
-    };
-    const labels = readLabels(textOf(METADATA.labels), name);
-    const preprocessing = readPreprocessing(textOf(METADATA.preprocessing), name);
+    const model = { proto, path: name };
+    const labels = given ?? labelsOf(model);
+    const exported = chosen === undefined ? exportedPreprocessing(model) : undefined;
     const options = { ...ort.SESSION_OPTIONS, ...(threads > 0 ? { intraOpNumThreads: threads } : {}) };
     let session: ort.InferenceSession;
     try {
@@ -77,13 +91,16 @@ export class ImageClassifier {
       if (!output && scores[0] !== undefined)
         throw new UserError(
           'bad-labels',
-          `the labels of ${name} are wrong: they name ${labels.length} classes, and it gives scores for ${scores[0]}; export the model again`,
+          given
+            ? `${labels.length} classes are named (‹labels›), and ${name} gives scores for ${scores[0]}`
+            : `the labels of ${name} are wrong: they name ${labels.length} classes, and it gives scores for ${scores[0]}; export the model again`,
         );
       if (!input?.isTensor || !output)
         throw new UserError('not-loadable', `${name} does not map an image to ${labels.length} classes`);
-      checkImages(input.shape, preprocessing, name);
+      const stated = exported ?? preprocessingOf(model, { preprocessing: chosen }, sizeOfImages(input.shape, model));
+      checkImages(input.shape, stated.preprocessing, name);
       const ends = { input, output: output.name };
-      return new ImageClassifier(labels, preprocessing, endsInSoftmax(proto, output.name), session, ends);
+      return new ImageClassifier(labels, stated, endsInSoftmax(proto, output.name), session, ends);
     } catch (thrown) {
       await session.release();
       throw thrown;
@@ -161,6 +178,25 @@ export class ImageClassifier {
 export interface ImageSize {
   readonly height: number;
   readonly width: number;
+}
+
+/**
+ * Height and width of the images that a model takes which does not say it in its metadata.
+ * @throws UserError `unsupported-input` where it takes no colour images.
+ */
+function sizeOfImages(
+  shape: readonly (number | string)[],
+  model: { proto: ModelProto; path: string },
+): [number, number] {
+  const sides = shape[1] === 3 ? shape.slice(2) : shape[3] === 3 ? shape.slice(1, 3) : [];
+  if (shape.length !== 4 || sides.length !== 2)
+    throw new UserError(
+      'unsupported-input',
+      `the input of ${model.path} has shape [${shape.join(', ')}]; ort-tl needs colour images, [N, 3, H, W] or [N, H, W, 3]`,
+    );
+  const usual = sideOf(model, {}).usual ?? USUAL_SIZE;
+  const [height = usual, width = usual] = sides.map((side) => (typeof side === 'number' ? side : undefined));
+  return [height, width];
 }
 
 /**

@@ -73,6 +73,9 @@ export function hasCheckpoint(out: string): boolean {
   return existsSync(join(out, 'last', FILES.checkpoint));
 }
 
+/** Settings that have no default, of which one that is missing now may have been there before. */
+const OPEN_SETTINGS = ['preprocessing', 'resize', 'size'] as const satisfies readonly (keyof Settings)[];
+
 /** Settings as they are compared and stored. */
 export type Identity = Settings & { readonly source: string; readonly photos: string };
 
@@ -113,9 +116,12 @@ export function readLast(out: string, identity: Identity): { state: ReadonlyMap<
     );
   const progress = parsed.data;
   const plain = JSON.parse(JSON.stringify(identity)) as Record<string, unknown>;
-  for (const [name, value] of Object.entries(plain)) {
+  for (const name of new Set([...Object.keys(plain), ...OPEN_SETTINGS])) {
+    const value = plain[name];
     if (PLACE_SETTINGS.some((each) => each === name)) continue;
     const before = settingToday(name, progress.settings[name]);
+    // What the model says of itself, which earlier versions took for crop.
+    if (name === 'resize' && before === 'crop' && value === undefined) continue;
     if (JSON.stringify(before) === JSON.stringify(value)) continue;
     if (name === 'photos')
       throw refuse('its photos or their split are others now; put back those that it was begun with');

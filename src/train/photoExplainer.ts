@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { StatedPreprocessing } from '../artifacts/preprocessing.js';
 import type { Unlabelled } from '../data/photo.js';
 import { decodePixels } from '../data/decode.js';
 import { drawHeatMap, isHeatMap } from '../data/heatMap.js';
@@ -8,7 +9,7 @@ import { UserError } from '../errors.js';
 import { refuseForeign } from '../foreignFiles.js';
 import { allFinite, notFinite } from '../finite.js';
 import { Opened } from '../opened.js';
-import { ImageClassifier } from '../runtime/classifier.js';
+import { ImageClassifier, type KnownOfModel } from '../runtime/classifier.js';
 import { Explainer } from '../runtime/explainer.js';
 import { argMax } from '../runtime/argMax.js';
 import { nameOf } from './predictPhoto.js';
@@ -31,6 +32,14 @@ export async function checkPictures(folder: string, names: readonly string[]): P
   refuseForeign(folder, foreign, 'a picture');
 }
 
+/** The most classes that an error lists. */
+const MOST_LISTED = 50;
+
+function someOf(labels: readonly string[]): string {
+  const more = labels.length - MOST_LISTED;
+  return `${labels.slice(0, MOST_LISTED).join(', ')}${more > 0 ? ` and ${more} others` : ''}`;
+}
+
 /** Shows where in photos an exported model saw a class. */
 export class PhotoExplainer {
   private constructor(
@@ -40,10 +49,10 @@ export class PhotoExplainer {
   ) {}
 
   /** @throws UserError as {@link ImageClassifier.open} does. */
-  static async open(model: string): Promise<PhotoExplainer> {
+  static async open(model: string, known: KnownOfModel = {}): Promise<PhotoExplainer> {
     const opened = new Opened();
     try {
-      const classifier = opened.add(await ImageClassifier.open(model), (each) => each.close());
+      const classifier = opened.add(await ImageClassifier.open(model, 0, known), (each) => each.close());
       const { preprocessing, labels } = classifier;
       const explainer = opened.add(await Explainer.open(model, preprocessing, labels.length), (each) => each.close());
       return new PhotoExplainer(classifier, explainer, opened);
@@ -51,6 +60,11 @@ export class PhotoExplainer {
       await opened.close();
       throw thrown;
     }
+  }
+
+  /** What is done to photos, and what is to be told of where that comes from. */
+  get stated(): StatedPreprocessing {
+    return this.classifier.stated;
   }
 
   /**
@@ -63,7 +77,7 @@ export class PhotoExplainer {
     if (named === -1)
       throw new UserError(
         'unknown-class',
-        `the model knows no class \`${label ?? ''}\`; it knows ${labels.join(', ')} (‹class›)`,
+        `the model knows no class \`${label ?? ''}\`; it knows ${someOf(labels)} (‹class›)`,
       );
     const pixels = await decodePixels(photo, preprocessing);
     const scores = await this.classifier.run(pixels, 1);

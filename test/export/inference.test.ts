@@ -9,7 +9,7 @@ import { decodePhoto, decodeWhole } from '../../src/data/decode.js';
 import { ImageFolder } from '../../src/data/imageFolder.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { type ExportedModel, exportModel, type ExportOptions } from '../../src/export/exportModel.js';
-import { halfBits } from '../../src/export/halfPrecision.js';
+import { halfBits } from '../../src/onnx/float16.js';
 import { encodeTuned, type Learned, readLearned } from '../../src/export/run.js';
 import { bindShape } from '../../src/graph/graph.js';
 import { graphOfModel } from '../../src/graph/proto.js';

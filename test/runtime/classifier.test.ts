@@ -39,14 +39,22 @@ describe('an exported model', () => {
     await classifier.close();
   });
 
+  it('is opened without metadata where the classes are named, and tells what of its preprocessing is guessed', async () => {
+    const classifier = await ImageClassifier.open(model({}), 1, { labels: names(CLASSES) });
+    expect(classifier.labels).toEqual(names(CLASSES));
+    expect(classifier.preprocessing).toMatchObject({ width: 32, height: 32, mean: [0.485, 0.456, 0.406] });
+    expect(classifier.stated.warnings).toHaveLength(1);
+    const told = await ImageClassifier.open(model({}), 1, { labels: names(CLASSES), preprocessing: 'tf' });
+    expect(told.stated).toMatchObject({ preprocessing: { mean: [0.5, 0.5, 0.5] }, warnings: [] });
+    await told.close();
+    await classifier.close();
+    await expect(ImageClassifier.open(model({}), 1, { labels: names(3) })).rejects.toThrow(
+      /3 classes are named .* scores for 20/,
+    );
+  });
+
   it.each<[string, string, () => string, RegExp]>([
     ['has no labels', 'no-metadata', () => model({ preprocessing: good }), /says nothing of its labels/],
-    [
-      'has no preprocessing',
-      'no-metadata',
-      () => model({ labels: names(CLASSES) }),
-      /says nothing of its preprocessing/,
-    ],
     [
       'names more classes than it has scores',
       'bad-labels',

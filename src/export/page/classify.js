@@ -9,7 +9,7 @@ const LARGEST_SIDE = 2048;
  * What model.json says.
  * @typedef {object} Description
  * @property {readonly string[]} labels
- * @property {{ width: number, height: number, resize: 'crop' | 'squash', mean: readonly number[], std: readonly number[] }} preprocessing
+ * @property {{ width: number, height: number, resize: 'crop' | 'squash', cropShare?: number, mean: readonly number[], std: readonly number[] }} preprocessing
  * @property {string} input
  * @property {string} output
  * @property {boolean} channelsFirst
@@ -65,11 +65,13 @@ function draw(source, width, height, { preprocessing, baked }) {
   // Transparent pixels count as white, as in the training.
   context.fillStyle = '#fff';
   context.fillRect(0, 0, shown.width, shown.height);
-  if (baked || preprocessing.resize === 'squash') context.drawImage(source, 0, 0, shown.width, shown.height);
+  if (baked) context.drawImage(source, 0, 0, shown.width, shown.height);
   else {
-    // As large a part from the middle as has the shape of what the model takes.
+    // From the middle the share that the model sees, of the whole or of as large a part as has the shape of what the model takes.
+    const { resize, cropShare = 1 } = preprocessing;
     const scale = Math.max(shown.width / width, shown.height / height);
-    const [across, down] = [shown.width / scale, shown.height / scale];
+    const fitted = resize === 'squash' ? [width, height] : [shown.width / scale, shown.height / scale];
+    const [across = width, down = height] = fitted.map((side) => side * cropShare);
     const [left, top] = [(width - across) / 2, (height - down) / 2];
     context.drawImage(source, left, top, across, down, 0, 0, shown.width, shown.height);
   }
