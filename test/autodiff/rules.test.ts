@@ -4,7 +4,7 @@ import { differentiate } from '../../src/autodiff/gradient.js';
 import { BLOCKED } from '../../src/graph/domains.js';
 import { rules } from '../../src/autodiff/registry.js';
 import { Builder } from '../../src/graph/builder.js';
-import { int, ints, text, type Value } from '../../src/graph/graph.js';
+import { float, int, ints, text, type Value } from '../../src/graph/graph.js';
 import { modelOfGraph } from '../../src/graph/proto.js';
 import { encodeModel } from '../../src/onnx/model.js';
 import { tensor } from '../../src/onnx/tensor.js';
@@ -25,6 +25,32 @@ describe('every rule has a case', () => {
 describe('gradients agree with central finite differences', () => {
   it.each(cases.map((each) => [each.op, each.what, each] as const))('%s: %s', async (_, __, each) => {
     await checkGradients(each);
+  });
+});
+
+describe('a slope that changes at 0', () => {
+  // What PyTorch gives there: the slope below, and the same share to each of two that are equal.
+  it.each<[string, number, (g: Builder, x: Value) => Value]>([
+    ['Relu', 0, (g, x) => g.relu(x)],
+    ['LeakyRelu', 0.1, (g, x) => g.op('LeakyRelu', [x], { alpha: float(0.1) })],
+    ['LeakyRelu that falls', -0.3, (g, x) => g.op('LeakyRelu', [x], { alpha: float(-0.3) })],
+    ['LeakyRelu that rises faster below', 2, (g, x) => g.op('LeakyRelu', [x], { alpha: float(2) })],
+    ['Elu', 1.7, (g, x) => g.op('Elu', [x], { alpha: float(1.7) })],
+    ['PRelu', 0.2, (g, x) => g.op('PRelu', [x, g.scalar(0.2)])],
+    ['Abs', 0, (g, x) => g.abs(x)],
+    ['Max', 0.5, (g, x) => g.op('Max', [x, g.scalar(0)])],
+    ['Min', 0.5, (g, x) => g.op('Min', [x, g.scalar(0)])],
+    ['Max of three', 1 / 3, (g, x) => g.op('Max', [x, g.scalar(0), g.scalar(-0)])],
+  ])('is taken there for %s as %d', async (_, expected, build) => {
+    const g = new Builder(18);
+    const x = g.input('x', 'float32', [2]);
+    const loss = g.reduceSum(build(g, x), undefined, false);
+    const dx = differentiate(g, [...g.graph.nodes], loss, [x]).get(x);
+    if (dx) g.output('dx', dx);
+    const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')));
+    const results = await session.run({ x: new ort.Tensor('float32', Float32Array.of(0, 0), [2]) });
+    for (const slope of results['dx']?.data as Float32Array) expect(slope).toBeCloseTo(expected, 6);
+    await session.release();
   });
 });
 
