@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createVitest, type TestSequencer, type TestSpecification, type Vitest } from 'vitest/node';
+import {
+  createVitest,
+  type TestCase,
+  type TestModule,
+  type TestSequencer,
+  type TestSpecification,
+  type Vitest,
+} from 'vitest/node';
 import type { Verdict } from './heldTests.js';
 import { type Mutant, mutated } from './mutants.js';
 
@@ -21,14 +28,40 @@ class AsAsked implements TestSequencer {
   sort = (files: TestSpecification[]) => Promise.resolve(files);
 }
 
+/** What the run of now has told so far; Vitest's own list holds what files gave in earlier runs, too. */
+class Run {
+  readonly failed: string[] = [];
+  readonly times: Record<string, number> = {};
+
+  hearOfTest(test: TestCase): void {
+    if (test.result().state === 'failed') this.failed.push(`${test.module.relativeModuleId}: ${test.fullName}`);
+  }
+
+  hearOfFile(module: TestModule): void {
+    if (!module.ok()) this.failed.push(module.relativeModuleId);
+    const { collectDuration, duration } = module.diagnostic();
+    this.times[module.relativeModuleId] = collectDuration + duration;
+  }
+}
+
 let current: Mutant | undefined;
+let run = new Run();
 const vitest = await createVitest(
   'test',
   {
     root,
     watch: false,
     bail: 1,
-    reporters: [{}],
+    reporters: [
+      {
+        onTestCaseResult: (test) => {
+          run.hearOfTest(test);
+        },
+        onTestModuleEnd: (module) => {
+          run.hearOfFile(module);
+        },
+      },
+    ],
     maxWorkers: 1,
     // One process for all files of a run, which load what they share once; the next run has another.
     isolate: false,
@@ -64,23 +97,11 @@ async function answer(vitest: Vitest, { tests, mutant }: Question): Promise<Verd
     found.set(path, known);
     specifications.push(...known);
   }
-  const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications);
-  const times = Object.fromEntries(
-    testModules.map((each) => {
-      const { collectDuration, duration } = each.diagnostic();
-      return [each.relativeModuleId, collectDuration + duration];
-    }),
-  );
-  const [module] = testModules.filter((each) => each.state() === 'failed');
-  if (module) {
-    const [test] = module.children.allTests('failed');
-    return {
-      failed: true,
-      by: test ? `${module.relativeModuleId}: ${test.fullName}` : module.relativeModuleId,
-      times,
-    };
-  }
-  if (unhandledErrors.length > 0) return { failed: true, by: String(unhandledErrors[0]), times };
-  // Tests that never came to an end, as when their process ended, are none that passed.
-  return { failed: !testModules.every((each) => each.ok()), times };
+  run = new Run();
+  const { unhandledErrors } = await vitest.runTestSpecifications(specifications);
+  const { failed, times } = run;
+  const [by = unhandledErrors.length > 0 ? String(unhandledErrors[0]) : undefined] = failed;
+  // Files of which nothing was heard, as when their process ended, are none that passed.
+  const isWhole = specifications.every(({ moduleId }) => relative(root, moduleId).replaceAll('\\', '/') in times);
+  return { failed: by !== undefined || !isWhole, by, times };
 }
