@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { messageOf } from '../errors.js';
 import { fileErrorCode } from '../files.js';
 import { onExit } from '../onExit.js';
+import { PowerSum } from './powerSum.js';
 import type { CounterReading } from './rapl.js';
 
 /** A GPU whose energy can be told. */
@@ -135,8 +136,7 @@ class CounterMeter implements NvidiaMeter {
 /** Samples of GPUs' power added up, which one nvidia-smi prints all the time. */
 class PowerMeter implements NvidiaMeter {
   private child: ChildProcess | undefined;
-  private last = new Map<string, { readonly atMs: number; readonly watts: number }>();
-  private joules = new Map<string, number>();
+  private sums = new Map<string, PowerSum>();
   private notes = new Set<string>();
   /** When what is measured was told, or will be, by `performance.now()`. */
   private fromMs = Infinity;
@@ -152,8 +152,7 @@ class PowerMeter implements NvidiaMeter {
 
   async start(): Promise<void> {
     this.close();
-    this.last = new Map();
-    this.joules = new Map();
+    this.sums = new Map();
     this.notes = new Set([`${this.gpus.map(({ name }) => name).join(', ')}: power samples, ten a second, added up`]);
     [this.fromMs, this.untilMs] = [Infinity, Infinity];
     const args = [`--query-gpu=index,${this.property.name}`, '--format=csv,noheader', `--loop-ms=${SAMPLE_EVERY_MS}`];
@@ -174,22 +173,26 @@ class PowerMeter implements NvidiaMeter {
       ended(signal ?? `exit code ${code}`);
     });
     createInterface({ input: child.stdout }).on('line', (line) => {
-      for (const [name, watts] of valuesOf(line, 'W')) this.add(name, performance.now(), watts);
+      for (const [name, watts] of valuesOf(line, 'W')) this.add(name, watts);
       this.sampled();
     });
-    await this.waitFor(() => this.last.size > 0);
+    await this.waitFor(() => this.sums.size > 0);
     this.fromMs = performance.now() + this.property.lagMs;
   }
 
   async stop(): Promise<CounterReading> {
     this.untilMs = performance.now() + this.property.lagMs;
-    await this.waitFor(() => [...this.last.values()].every(({ atMs }) => atMs >= this.untilMs));
+    await this.waitFor(() => [...this.sums.values()].every(({ lastMs }) => lastMs >= this.untilMs));
     this.close();
+    const joules = new Map<string, number>();
     for (const { name } of this.gpus) {
-      const atMs = this.last.get(name)?.atMs ?? -Infinity;
-      if (atMs < this.untilMs) this.notes.add(`${name} did not tell its power all the time`);
+      const sum = this.sums.get(name);
+      if (sum?.joules !== undefined) joules.set(name, sum.joules);
+      if (sum && sum.longestGapMs > 10 * SAMPLE_EVERY_MS)
+        this.notes.add(`${name} did not tell its power for ${(sum.longestGapMs / 1000).toFixed(1)} s`);
+      if (!sum || sum.lastMs < this.untilMs) this.notes.add(`${name} did not tell its power all the time`);
     }
-    return readingOf(this.joules, this.notes);
+    return readingOf(joules, this.notes);
   }
 
   close(): void {
@@ -201,19 +204,10 @@ class PowerMeter implements NvidiaMeter {
     this.sampled();
   }
 
-  /** Adds what was used between the last sample and this one, as far as it is measured; power changes evenly between them. */
-  private add(name: string, atMs: number, watts: number): void {
-    const last = this.last.get(name);
-    this.last.set(name, { atMs, watts });
-    if (!last) return;
-    const from = Math.max(last.atMs, this.fromMs);
-    const until = Math.min(atMs, this.untilMs);
-    if (until <= from) return;
-    const wattsAt = (ms: number) => last.watts + ((watts - last.watts) * (ms - last.atMs)) / (atMs - last.atMs);
-    const joules = ((wattsAt(from) + wattsAt(until)) / 2) * ((until - from) / 1000);
-    this.joules.set(name, (this.joules.get(name) ?? 0) + joules);
-    if (atMs - last.atMs > 10 * SAMPLE_EVERY_MS)
-      this.notes.add(`${name} did not tell its power for ${((atMs - last.atMs) / 1000).toFixed(1)} s`);
+  private add(name: string, watts: number): void {
+    const sum = this.sums.get(name) ?? new PowerSum();
+    this.sums.set(name, sum);
+    sum.add(performance.now(), watts, this.fromMs, this.untilMs);
   }
 
   /** Until `isReached` at a sample, nvidia-smi has ended, or it takes too long. */

@@ -82,17 +82,15 @@ function segmentsOf(graph: Graph): Segment[] {
     }
     for (const output of node.outputs) if (output && unread.has(output)) live.add(output);
     if (live.size > 1) continue;
-    segments.push({ nodes: current, isJoined: current.length > 1 && inputs.size > 1 && JOINS.has(node.op) });
+    segments.push({ nodes: current, isJoined: inputs.size > 1 && JOINS.has(node.op) });
     current = [];
   }
   return segments;
 }
 
 /** `"/blocks/0/expand/Conv" to "/blocks/0/project/Conv"`. */
-export function describeBlock({ layers }: Block): string {
-  const [first, last] = [layers[0], layers.at(-1)];
-  return first === last ? `"${first?.name ?? ''}"` : `"${first?.name ?? ''}" to "${last?.name ?? ''}"`;
-}
+export const describeBlock = ({ layers }: Block): string =>
+  `"${layers[0]?.name ?? ''}" to "${layers.at(-1)?.name ?? ''}"`;
 
 /**
  * The layers from the last `count` blocks on.

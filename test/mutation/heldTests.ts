@@ -4,8 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import type { Question } from './tests.js';
 
-/** What became of the tests; `by` is the first that failed. */
-const verdictSchema = z.object({ failed: z.boolean(), by: z.string().optional() });
+/** What became of the tests; `by` is the first that failed, `times` the milliseconds of each file. */
+const verdictSchema = z.object({
+  failed: z.boolean(),
+  by: z.string().optional(),
+  times: z.record(z.string(), z.number()),
+});
 export type Verdict = z.infer<typeof verdictSchema>;
 
 /** Whether the system ends processes by groups: the tests run in processes of their own, below the one that holds them. */

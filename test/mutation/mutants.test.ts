@@ -18,6 +18,9 @@ describe('mutantsOf', () => {
     ['if (a) b = c;', ['if (true) b = c;', 'if (false) b = c;', 'if (a) ;']],
     ['while (a) throw b;', ['while (false) throw b;', 'while (a) ;']],
     ['a++;', [';', 'a--;']],
+    ['if (!a) throw new Error(b);', ['if (true) throw new Error(b);', 'if ((a)) throw new Error(b);']],
+    ['const a = b?.[c] ?? 0;', ['const a = b?.[c] ?? 1;', 'const a = b?.[c] ?? (-1);']],
+    ['const a = b[c] ?? 1;', ['const a = b[c] ?? 2;', 'const a = b[c] ?? 0;']],
   ])('makes of %s what its tests should notice', (text, expected) => {
     expect(made(text)).toEqual(expected);
   });
@@ -30,6 +33,8 @@ describe('mutantsOf', () => {
     'const a: 1 | 2 = b;',
     "import a from './a.js';",
     'const a = b ?? c;',
+    'const a = b[c] ?? 0;',
+    'const [a = 0, b = 0] = c;',
   ])('leaves %s alone', (text) => {
     expect(made(text)).toEqual([]);
   });

@@ -39,7 +39,10 @@ const BINARY: ReadonlyMap<ts.SyntaxKind, readonly string[]> = new Map([
 
 /**
  * Every mutant of a source file, in the order in which they stand: other operators, conditions that always or never hold, booleans turned round,
- * numbers one larger and smaller, statements taken away. Text, types and imports are left alone.
+ * numbers one larger and smaller, statements taken away. Left alone are text, types and imports, and what is written for the compiler alone,
+ * which cannot know that it never happens:
+ * - the 0 of `dims[axis] ?? 0` and of `const [rows = 0] = shape`, where the index is always in range;
+ * - `if (!value) throw new Error(…)`, for what cannot be missing: it is not taken away (what users can cause is a UserError).
  */
 export function mutantsOf(path: string, text: string): Mutant[] {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true);
@@ -64,18 +67,19 @@ export function mutantsOf(path: string, text: string): Mutant[] {
 function mutate(node: ts.Node, add: (node: ts.Node, ...replacements: readonly string[]) => void): void {
   if (ts.isBinaryExpression(node) && !joinsText(node))
     add(node.operatorToken, ...(BINARY.get(node.operatorToken.kind) ?? []));
-  if (ts.isIfStatement(node) || ts.isDoStatement(node)) add(node.expression, 'true', 'false');
+  if (ts.isIfStatement(node)) add(node.expression, 'true', ...(isGuard(node) ? [] : ['false']));
+  if (ts.isDoStatement(node)) add(node.expression, 'true', 'false');
   // One that always held would never end.
   if (ts.isWhileStatement(node)) add(node.expression, 'false');
   if (ts.isForStatement(node) && node.condition) add(node.condition, 'false');
   if (ts.isConditionalExpression(node)) add(node.condition, 'true', 'false');
   if (node.kind === SyntaxKind.TrueKeyword) add(node, 'false');
   if (node.kind === SyntaxKind.FalseKeyword) add(node, 'true');
-  if (ts.isNumericLiteral(node) && !isKey(node)) add(node, ...neighbours(node));
+  if (ts.isNumericLiteral(node) && !isKey(node) && !isFallback(node)) add(node, ...neighbours(node));
   if (ts.isPrefixUnaryExpression(node)) mutatePrefix(node, add);
   if (ts.isPostfixUnaryExpression(node)) add(node, node.operand.getText() + otherStep(node.operator));
-  if (ts.isExpressionStatement(node) || ts.isThrowStatement(node) || ts.isBreakOrContinueStatement(node))
-    add(node, ';');
+  if (ts.isExpressionStatement(node) || ts.isBreakOrContinueStatement(node)) add(node, ';');
+  if (ts.isThrowStatement(node) && !(ts.isIfStatement(node.parent) && isGuard(node.parent))) add(node, ';');
 }
 
 function mutatePrefix(
@@ -91,6 +95,31 @@ function mutatePrefix(
 
 /** Whether a number names a property. */
 const isKey = (node: ts.NumericLiteral): boolean => ts.isPropertyAssignment(node.parent) && node.parent.name === node;
+
+/** Whether a number is the 0 that stands for an element that is always there. */
+function isFallback({ text, parent }: ts.NumericLiteral): boolean {
+  if (text !== '0') return false;
+  if (ts.isBindingElement(parent)) return ts.isArrayBindingPattern(parent.parent);
+  return (
+    ts.isBinaryExpression(parent) &&
+    parent.operatorToken.kind === SyntaxKind.QuestionQuestionToken &&
+    ts.isElementAccessExpression(parent.left) &&
+    !ts.isOptionalChain(parent.left)
+  );
+}
+
+/** Whether an `if` does nothing but throw an Error where a value is missing. */
+function isGuard({ expression, thenStatement, elseStatement }: ts.IfStatement): boolean {
+  return (
+    ts.isPrefixUnaryExpression(expression) &&
+    expression.operator === SyntaxKind.ExclamationToken &&
+    ts.isIdentifier(expression.operand) &&
+    !elseStatement &&
+    ts.isThrowStatement(thenStatement) &&
+    ts.isNewExpression(thenStatement.expression) &&
+    thenStatement.expression.expression.getText() === 'Error'
+  );
+}
 
 const otherStep = (operator: ts.SyntaxKind): string => (operator === SyntaxKind.PlusPlusToken ? '--' : '++');
 

@@ -1,11 +1,18 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createVitest, type TestSpecification, type Vitest } from 'vitest/node';
+import {
+  createVitest,
+  type TestCase,
+  type TestModule,
+  type TestSequencer,
+  type TestSpecification,
+  type Vitest,
+} from 'vitest/node';
 import type { Verdict } from './heldTests.js';
 import { type Mutant, mutated } from './mutants.js';
 
-/** What the process that holds the tests is asked: to run those of `tests` with the mutant, or without any. */
+/** What the process that holds the tests is asked: to run those of `tests`, in this order, with the mutant, or without any. */
 export interface Question {
   readonly tests: readonly string[];
   readonly mutant?: Mutant;
@@ -15,10 +22,52 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** A path as Vite names modules, with slashes on every system. */
 const moduleAt = (path: string) => join(root, path).replaceAll('\\', '/');
 
+/** Leaves test files in the order in which they were asked for. */
+class AsAsked implements TestSequencer {
+  shard = (files: TestSpecification[]) => Promise.resolve(files);
+  sort = (files: TestSpecification[]) => Promise.resolve(files);
+}
+
+/** What the run of now has told so far; Vitest's own list holds what files gave in earlier runs, too. */
+class Run {
+  readonly failed: string[] = [];
+  readonly times: Record<string, number> = {};
+
+  hearOfTest(test: TestCase): void {
+    if (test.result().state === 'failed') this.failed.push(`${test.module.relativeModuleId}: ${test.fullName}`);
+  }
+
+  hearOfFile(module: TestModule): void {
+    if (!module.ok()) this.failed.push(module.relativeModuleId);
+    const { collectDuration, duration } = module.diagnostic();
+    this.times[module.relativeModuleId] = collectDuration + duration;
+  }
+}
+
 let current: Mutant | undefined;
+let run = new Run();
 const vitest = await createVitest(
   'test',
-  { root, watch: false, bail: 1, reporters: [{}], maxWorkers: 1, testTimeout: 60_000 },
+  {
+    root,
+    watch: false,
+    bail: 1,
+    reporters: [
+      {
+        onTestCaseResult: (test) => {
+          run.hearOfTest(test);
+        },
+        onTestModuleEnd: (module) => {
+          run.hearOfFile(module);
+        },
+      },
+    ],
+    maxWorkers: 1,
+    // One process for all files of a run, which load what they share once; the next run has another.
+    isolate: false,
+    sequence: { sequencer: AsAsked },
+    testTimeout: 60_000,
+  },
   {
     logLevel: 'silent',
     plugins: [
@@ -42,16 +91,17 @@ process.send?.('ready');
 async function answer(vitest: Vitest, { tests, mutant }: Question): Promise<Verdict> {
   for (const each of [current, mutant]) if (each) vitest.invalidateFile(moduleAt(each.path));
   current = mutant;
+  const specifications: TestSpecification[] = [];
   for (const path of tests) {
-    const specifications = found.get(path) ?? (await vitest.globTestSpecifications([path]));
-    found.set(path, specifications);
-    const { testModules, unhandledErrors } = await vitest.runTestSpecifications(specifications);
-    const [module] = testModules.filter((each) => !each.ok());
-    if (module) {
-      const [test] = module.children.allTests('failed');
-      return { failed: true, by: test ? `${module.relativeModuleId}: ${test.fullName}` : module.relativeModuleId };
-    }
-    if (unhandledErrors.length > 0) return { failed: true, by: `${path}: ${String(unhandledErrors[0])}` };
+    const known = found.get(path) ?? (await vitest.globTestSpecifications([path]));
+    found.set(path, known);
+    specifications.push(...known);
   }
-  return { failed: false };
+  run = new Run();
+  const { unhandledErrors } = await vitest.runTestSpecifications(specifications);
+  const { failed, times } = run;
+  const [by = unhandledErrors.length > 0 ? String(unhandledErrors[0]) : undefined] = failed;
+  // Files of which nothing was heard, as when their process ended, are none that passed.
+  const isWhole = specifications.every(({ moduleId }) => relative(root, moduleId).replaceAll('\\', '/') in times);
+  return { failed: by !== undefined || !isWhole, by, times };
 }

@@ -26,10 +26,24 @@ class Network {
 
   relu = (x: Value) => this.g.relu(x);
 
+  /** Any operator of x and constants of ones, one for each channel. */
+  op = (op: string, ...inputs: readonly (Value | 'constant')[]) =>
+    this.g.op(
+      op,
+      inputs.map((input) =>
+        input === 'constant' ? this.g.constant('c', floatTensor([4, 1, 1], new Float32Array(4).fill(1))) : input,
+      ),
+    );
+
+  transpose = (x: Value) => this.g.transpose(x, [0, 1, 3, 2]);
+  pad = (x: Value) => this.g.pad(x, [0, 0, 1, 1, 0, 0, 1, 1]);
+  concat = (...xs: readonly Value[]) => this.g.concat(xs, 1);
+
   build(stem: (image: Value) => Value, ...blocks: ((x: Value) => Value)[]): Graph {
     let x = stem(this.image);
     for (const block of blocks) x = block(x);
-    const head = this.g.constant('head', floatTensor([4, 5], new Float32Array(20)));
+    const width = Number(x.shape?.[1]);
+    const head = this.g.constant('head', floatTensor([width, 5], new Float32Array(5 * width)));
     this.g.output('logits', this.g.matmul(this.g.reduceMean(x, [2, 3], false), head));
     return this.g.graph;
   }
@@ -105,6 +119,79 @@ describe('findBlocks', () => {
         ),
       ),
     ).toHaveLength(2);
+  });
+
+  it.each<[string, (network: Network, a: Value, b: Value) => Value]>([
+    ['Sum', (network, a, b) => network.op('Sum', a, b)],
+    ['Concat, as DenseNet has it', (network, a, b) => network.concat(a, b)],
+  ])('takes a shortcut by %s', (_, join) => {
+    const network = new Network();
+    const block = (x: Value) => join(network, x, network.conv(network.relu(network.conv(x, 1)), 3));
+    const stem = (image: Value) => network.conv(image, 3, 2);
+    expect(blocksOf(network.build(stem, block, block)).map(({ layers }) => layers.length)).toEqual([2, 2]);
+  });
+
+  it.each<[string, (network: Network) => (x: Value) => Value]>([
+    ['a product with what is computed', (network) => (x) => network.op('Mul', x, network.relu(network.conv(x, 1)))],
+    ['a sum without layers', (network) => (x) => network.op('Add', x, network.op('Tanh', x))],
+    ['a sum with a constant', (network) => (x) => network.op('Add', x, 'constant')],
+  ])('takes %s for no shortcut', (_, part) => {
+    const network = new Network();
+    expect(blocksOf(network.build((image) => network.conv(image, 3, 2), part(network), part(network)))).toEqual([]);
+  });
+
+  it('takes a sum without layers for no block, and a part of one that it lies in', () => {
+    const network = new Network();
+    const activation = (x: Value) => network.op('Add', x, network.op('Tanh', x));
+    const graph = network.build(
+      (image) => activation(network.conv(image, 3, 2)),
+      network.residual([3, 3], false, 1),
+      (x) => network.conv(activation(network.conv(x, 1)), 1),
+      network.residual([3, 3], false, 1),
+    );
+    expect(blocksOf(graph).map(({ layers }) => layers.length)).toEqual([2, 2, 2]);
+  });
+
+  /** Two bottlenecks, the first of which has no shortcut, and what lies behind each. */
+  const bottlenecks = (behind: (network: Network, x: Value) => Value) => {
+    const network = new Network();
+    const wide = (x: Value) => network.conv(network.relu(network.conv(x, 1)), 1);
+    return network.build(
+      (image) => network.relu(network.conv(image, 3, 2)),
+      (x) => behind(network, wide(x)),
+      (x) => network.op('Add', x, wide(x)),
+    );
+  };
+
+  it.each<[string, (network: Network, x: Value) => Value]>([
+    ['nothing', (_, x) => x],
+    [
+      'a normalization that was taken apart',
+      (network, x) => network.op('Add', network.op('Mul', x, 'constant'), 'constant'),
+    ],
+    [
+      'one of which the constants come first',
+      (network, x) => network.op('Sub', 'constant', network.op('Mul', 'constant', x)),
+    ],
+    ['padding', (network, x) => network.pad(x)],
+    ['another order of axes', (network, x) => network.transpose(x)],
+  ])('sees a linear bottleneck through %s', (_, behind) => {
+    expect(blocksOf(bottlenecks(behind)).map(({ layers }) => layers.length)).toEqual([2, 2]);
+  });
+
+  it.each<[string, (network: Network, x: Value) => Value]>([
+    ['an activation', (network, x) => network.relu(x)],
+    [
+      'a normalization that was taken apart, and an activation',
+      (network, x) => network.relu(network.op('Add', x, 'constant')),
+    ],
+    [
+      'an activation beside others',
+      (network, x) => network.op('Mul', network.op('Mul', x, 'constant'), network.op('Sigmoid', x)),
+    ],
+  ])('takes no convolution before %s for a linear bottleneck', (_, behind) => {
+    // Its layers then belong to no block.
+    expect(blocksOf(bottlenecks(behind)).map(({ layers }) => layers.length)).toEqual([2]);
   });
 
   it('finds those of small networks as torch.onnx writes them, gates with them', () => {

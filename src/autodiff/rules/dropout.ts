@@ -4,7 +4,7 @@ import { indicator } from '../piecewise.js';
 import type { GradientRule } from '../rule.js';
 
 /**
- * y = x / (1 − ratio) where the mask holds, 0 elsewhere  ⇒  dx = dy / (1 − ratio) there. The mask is the operator's second
+ * y = x / (1 − ratio) where the mask holds, 0 elsewhere, 0 ≤ ratio < 1  ⇒  dx = dy / (1 − ratio) there. The mask is the operator's second
  * output; outside training mode, y is x.
  */
 export const dropout: GradientRule = {
@@ -18,7 +18,7 @@ export const dropout: GradientRule = {
         mask.producer = node;
         node.outputs[1] = mask;
       }
-      return g.mul(g.mul(dy, g.scalar(ratio < 1 ? 1 / (1 - ratio) : 0)), indicator(g, output(1)));
+      return g.mul(g.mul(dy, g.scalar(1 / (1 - ratio))), indicator(g, output(1)));
     },
     undefined,
     undefined,

@@ -1,5 +1,6 @@
 import type { Builder } from '../../graph/builder.js';
 import { concreteShape, Value } from '../../graph/graph.js';
+import { inferNode } from '../../graph/shapes.js';
 import type { GradientRule, GradientThunk, RuleContext } from '../rule.js';
 
 /**
@@ -24,17 +25,14 @@ export const layerNormalization: GradientRule = {
     const shape = concreteShape(input(0));
     const first = (node.int('axis', -1) + shape.length) % shape.length;
     const normalized = once((): Normalized => {
-      const kept = shape.map((dim, axis) => (axis < first ? dim : 1));
       for (const [index, name] of [
         [1, 'mean'],
         [2, 'inverse_deviation'],
       ] as const) {
-        const statistic = node.outputs[index] ?? new Value(g.uniqueName(`LayerNormalization_${name}`));
-        statistic.dtype = 'float32';
-        statistic.shape = kept;
+        const statistic = (node.outputs[index] ??= new Value(g.uniqueName(`LayerNormalization_${name}`)));
         statistic.producer = node;
-        node.outputs[index] = statistic;
       }
+      inferNode(node);
       return {
         hat: g.mul(g.sub(input(0), output(1)), output(2)),
         inverseDeviation: output(2),

@@ -49,6 +49,8 @@ export const convolution: readonly Case[] = [
     strides: [2, 2],
     pads: [1, 1, 1, 1],
   }),
+  conv('depthwise 3×3, two outputs a channel, no strides', [2, 3, 5, 5], [6, 1, 3, 3], { group: 3 }),
+  conv('3×3, two inputs for an output', [2, 6, 5, 5], [3, 2, 3, 3], { group: 3 }),
   conv('depthwise 2×4, unequal strides, dilations and pads', [1, 2, 7, 9], [2, 1, 2, 4], {
     group: 2,
     strides: [1, 3],

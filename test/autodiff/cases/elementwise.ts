@@ -37,6 +37,8 @@ export const elementwise: readonly Case[] = [
   ),
   one('Add', 'a value and itself', [[2, 3]], (g, a) => g.add(a, a)),
   one('Clip', 'both bounds', [[4, 5]], (g, a) => g.op('Clip', [a, g.scalar(-0.4), g.scalar(0.6)])),
+  one('Clip', 'a lower bound', [[4, 5]], (g, a) => g.op('Clip', [a, g.scalar(-0.4)])),
+  one('Clip', 'an upper bound', [[4, 5]], (g, a) => g.op('Clip', [a, undefined, g.scalar(0.6)])),
   one('Div', 'broadcasting', [[2, 3], [3]], (g, a, b) => g.div(a, b), 0.5),
   one('Gemm', 'A·B + C', [[3, 4], [4, 2], [2]], (g, a, b, c) => g.gemm(a, b, { c })),
   one(
@@ -100,6 +102,7 @@ export const elementwise: readonly Case[] = [
   one('QuickGelu', 'α = 1', [[3, 4]], (g, a) =>
     g.op('QuickGelu', [a], { alpha: float(1) }, { domain: 'com.microsoft' }),
   ),
+  one('QuickGelu', 'the default', [[3, 4]], (g, a) => g.op('QuickGelu', [a], {}, { domain: 'com.microsoft' })),
   one('QuickGelu', 'α = 1.702', [[3, 4]], (g, a) =>
     g.op('QuickGelu', [a], { alpha: float(1.702) }, { domain: 'com.microsoft' }),
   ),
@@ -121,6 +124,7 @@ export const elementwise: readonly Case[] = [
   ),
   one('Tanh', 'a matrix', [[4, 5]], (g, a) => g.tanh(a)),
 
+  plain('Gemm', 'no attributes', [[3, 4], [4, 2], [2]]),
   plain('Abs', 'a matrix', [[4, 5]]),
   one('BatchNormalization', 'frozen statistics', [[2, 3, 4, 2], [3], [3]], (g, x, scale, bias) =>
     g.op('BatchNormalization', [
@@ -138,6 +142,17 @@ export const elementwise: readonly Case[] = [
       bias,
       g.constant('mean', floatTensor([3], [0.3, -0.2, 1])),
       g.constant('variance', floatTensor([3], [0.5, 2, 1])),
+    ]),
+  ),
+  one('BatchNormalization', 'a variance as small as ε', [[2, 2, 3], [2], [2]], (g, x, scale, bias) =>
+    g.op('BatchNormalization', [
+      g.mul(x, g.scalar(0.01)),
+      scale,
+      bias,
+      ...[
+        [0.003, -0.002],
+        [1e-5, 3e-5],
+      ].map((numbers) => g.row('statistics', numbers)),
     ]),
   ),
   one('Cast', 'to double and back', [[2, 3]], (g, a) => {
@@ -163,9 +178,15 @@ export const elementwise: readonly Case[] = [
   plain('GroupNormalization', 'γ for each channel', [[2, 6, 2, 3], [6], [6]], { num_groups: int(2) }, { opset: 21 }),
   plain('HardSigmoid', 'both bounds', [[4, 5]], { alpha: float(0.8) }),
   one('HardSwish', 'all three pieces', [[6, 5]], (g, a) => g.op('HardSwish', [g.mul(a, g.scalar(5))])),
+  one('GroupNormalization', 'a variance as small as ε', [[2, 4, 3], [2], [2]], (g, x, scale, bias) =>
+    g.op('GroupNormalization', [g.mul(x, g.scalar(0.01)), scale, bias], { num_groups: int(2) }),
+  ),
+  plain('HardSigmoid', 'the defaults', [[4, 5]]),
   plain('InstanceNormalization', 'maps', [[2, 3, 4, 2], [3], [3]]),
   plain('InstanceNormalization', 'sequences', [[2, 3, 5], [3], [3]], { epsilon: float(0.01) }),
   plain('LRN', 'three neighbours', [[2, 5, 2, 2]], { size: int(3), alpha: float(0.5), bias: float(1) }),
+  // The default α, a ten-thousandth, counts where the squares are large.
+  one('LRN', 'the defaults', [[1, 4, 2, 1]], (g, x) => g.op('LRN', [g.mul(x, g.scalar(100))], { size: int(3) })),
   plain('LRN', 'other constants', [[1, 6, 2, 1]], {
     size: int(5),
     alpha: float(0.9),
@@ -187,6 +208,8 @@ export const elementwise: readonly Case[] = [
   plain('LeakyRelu', 'the default', [[4, 5]]),
   plain('LeakyRelu', 'α = −0.3', [[4, 5]], { alpha: float(-0.3) }),
   plain('Log', 'a matrix', [[4, 5]], {}, { from: 0.5 }),
+  plain('LogSoftmax', 'no axis', [[2, 3, 5]]),
+  plain('Softmax', 'no axis', [[2, 3, 5]]),
   one('LogSoftmax', 'the first axis', [[3, 5]], (g, a) => g.logSoftmax(a, 0)),
   one('MatMul', 'a vector on the left', [[4], [2, 4, 3]], (g, a, b) => g.matmul(a, b)),
   one('MatMul', 'a vector on the right', [[2, 3, 4], [4]], (g, a, b) => g.matmul(a, b)),
@@ -232,6 +255,10 @@ export const elementwise: readonly Case[] = [
     {},
     { from: 0.3 },
   ),
+  one('Pow', 'the power 0', [[3, 4]], (g, a) => g.pow(a, g.scalar(0))),
+  one('Pow', 'the power 1', [[3, 4]], (g, a) => g.pow(a, g.scalar(1))),
+  one('Pow', 'a base that does not train', [[3, 4]], (g, a) => g.pow(g.scalar(3), a)),
+  one('Pow', 'whole numbers for each column', [[3, 2]], (g, a) => g.pow(a, g.vector([2, 3]))),
   one('Pow', 'a square', [[3, 4]], (g, a) => g.pow(a, g.scalar(2))),
   one('Pow', 'a cube', [[3, 4]], (g, a) => g.pow(a, g.scalar(3))),
   one('Pow', 'a root', [[3, 4]], (g, a) => g.pow(a, g.scalar(0.5)), 0.3),
@@ -244,6 +271,7 @@ export const elementwise: readonly Case[] = [
   ...reduction('ReduceMax'),
   ...reduction('ReduceMin'),
   ...reduction('ReduceSumSquare'),
+  plain('ReduceSum', 'no axes, nothing to do', [[2, 3]], { noop_with_empty_axes: int(1) }),
   plain('ReduceMax', 'no axes, nothing to do', [[2, 3]], { noop_with_empty_axes: int(1) }),
   plain('Round', 'no slope', [[2, 3]]),
   plain('Selu', 'the defaults', [[4, 5]]),
@@ -256,6 +284,7 @@ export const elementwise: readonly Case[] = [
   plain('Sum', 'three, broadcasting', [[3, 4], [4], [2, 1, 1]]),
   plain('Swish', 'α = 1', [[4, 5]], {}, { opset: 24 }),
   plain('Swish', 'α = 1.5', [[4, 5]], { alpha: float(1.5) }, { opset: 24 }),
+  one('ThresholdedRelu', 'the default', [[4, 5]], (g, a) => g.op('ThresholdedRelu', [g.mul(a, g.scalar(3))])),
   plain('ThresholdedRelu', 'α = 0.3', [[4, 5]], { alpha: float(0.3) }),
   one(
     'Where',

@@ -120,6 +120,9 @@ export const spatial: readonly Case[] = [
   ),
   one('Expand', 'new and stretched axes', [[3, 1]], (g, x) => g.expand(x, [2, 3, 4])),
   one('Expand', 'a target smaller than the input', [[2, 3]], (g, x) => g.expand(x, [1])),
+  one('Gather', 'no axis', [[5, 3]], (g, x) => g.op('Gather', [x, g.vector([3, 0, 3])])),
+  one('Gather', 'another order, no axis', [[3, 4]], (g, x) => g.op('Gather', [x, g.vector([2, 0, 1])])),
+  gather('as many indices, one twice', [2, 3], [3], [0, 2, 2], 1),
   gather('one index', [2, 5, 3], [], [0], 1),
   gather('negative and repeated indices', [2, 5, 3], [2, 2], [-1, 0, 3, 3], 1),
   gather('another order', [2, 4, 3], [4], [2, 0, -1, 1], 1),
@@ -141,6 +144,10 @@ export const spatial: readonly Case[] = [
   pad('a constant', [2, 3, 4, 4], [0, 0, 1, 2, 0, 1, 0, 3], 'constant'),
   pad('a constant, cutting off', [2, 3, 4, 4], [0, 0, -1, 2, 0, -1, 1, -2], 'constant'),
   pad('a constant, some axes', [2, 3, 4], [2, 1, 0, 3], 'constant', [-1, 1]),
+  pad('nothing', [2, 3], [0, 0, 0, 0], 'constant'),
+  one('Pad', 'no mode', [[2, 3]], (g, x) => g.pad(x, [1, 0, 0, 2])),
+  pad('reflect, one place', [1, 1, 1, 4], [0, 0, 0, 2, 0, 0, 0, 0], 'reflect'),
+  pad('edge, cutting off', [1, 4, 5], [0, -1, 2, 0, 1, -2], 'edge'),
   pad('reflect', [1, 2, 4, 5], [0, 0, 3, 2, 0, 0, 1, 4], 'reflect'),
   pad('reflect, cutting off', [1, 2, 4, 6], [0, 0, 1, -2, 0, 0, -1, 2], 'reflect'),
   pad('edge', [1, 2, 4, 5], [0, 1, 3, 2, 0, 0, 1, 6], 'edge'),
@@ -202,6 +209,14 @@ export const spatial: readonly Case[] = [
     { mode: text('linear'), coordinate_transformation_mode: text('tf_crop_and_resize') },
     [0, 0, 0.2, -0.1, 1, 1, 0.9, 0.8],
   ),
+  resize('linear, axes from the end', [2, 3, 4], { sizes: [7] }, { mode: text('linear'), axes: ints([-1]) }),
+  resize(
+    'nearest, one output, as PyTorch and TensorFlow read it',
+    [1, 1, 4, 5],
+    { sizes: [1, 1, 1, 1] },
+    { mode: text('linear'), coordinate_transformation_mode: text('tf_crop_and_resize') },
+    [0, 0, 0.1, 0.2, 1, 1, 0.7, 0.9],
+  ),
   resize('linear, some axes', [2, 3, 4, 2], { sizes: [5, 7] }, { mode: text('linear'), axes: ints([2, 3]) }),
   resize('linear, antialiased', [1, 1, 7, 6], { sizes: [1, 1, 3, 4] }, { mode: text('linear'), antialias: int(1) }),
   resize('cubic, larger', [1, 2, 4, 5], { scales: [1, 1, 2, 1.6] }, { mode: text('cubic') }),
@@ -215,6 +230,10 @@ export const spatial: readonly Case[] = [
       exclude_outside: int(1),
     },
   ),
+  one('Slice', 'no axes and no steps', [[4, 5]], (g, x) => g.op('Slice', [x, g.vector([1, -3]), g.vector([3, -1])])),
+  slice('from before the beginning', [2, 5], [-9], [3], [1]),
+  slice('backwards from beyond the end', [2, 5], [9], [0], [1], [-2]),
+  slice('everything', [2, 5], [0], [5], [1]),
   slice('the middle', [2, 5, 4], [1, 1], [4, 3], [1, 2]),
   slice('negative places and axes', [2, 5, 4], [-3], [-1], [-2]),
   slice('to the end', [2, 5], [2], [Number.MAX_SAFE_INTEGER], [1]),
@@ -229,5 +248,11 @@ export const spatial: readonly Case[] = [
     const [first = x, , last = x] = g.ops('Split', [x], 3, { axis: int(1), num_outputs: int(3) });
     return g.concat([last, first], 1);
   }),
+  one('Split', 'no axis', [[4, 3]], (g, x) => {
+    const [a = x, b = x] = g.ops('Split', [x, g.vector([1, 3])], 2);
+    return g.mul(a, b);
+  }),
+  one('Tile', 'no axis', [[2, 3]], (g, x) => g.op('Tile', [x, g.vector([1, 1])])),
+  one('Tile', 'all axes', [[2, 3]], (g, x) => g.op('Tile', [x, g.vector([3, 2])])),
   one('Tile', 'some axes', [[2, 3, 2]], (g, x) => g.op('Tile', [x, g.vector([2, 1, 3])])),
 ];
