@@ -246,6 +246,17 @@ describe('RaplMeter', () => {
     expect(notes).toEqual(['the counter of package-0 began anew while it was measured: some of its energy is missing']);
   });
 
+  it('begins anew at each start, without the notes and the energy of before', () => {
+    const tree = powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 0 } });
+    const meter = new RaplMeter(zonesOf(tree.root));
+    meter.start();
+    tree.set('intel-rapl:0', 200_000_000_000);
+    expect(meter.stop().notes).toHaveLength(1);
+    meter.start();
+    tree.set('intel-rapl:0', 200_003_000_000);
+    expect(meter.stop()).toMatchObject({ totalJ: 3, notes: [] });
+  });
+
   it('adds up packages, and shows cores, memory and psys without adding them', () => {
     const tree = powercap({
       'intel-rapl:0': { name: 'package-0', energyUj: 0 },

@@ -140,6 +140,12 @@ describe('findBlocks', () => {
     expect(blocksOf(network.build((image) => network.conv(image, 3, 2), part(network), part(network)))).toEqual([]);
   });
 
+  it('finds no linear bottlenecks in a network without any shortcut', () => {
+    const network = new Network();
+    const block = network.inverted(true, false);
+    expect(blocksOf(network.build((image) => network.relu(network.conv(image, 3, 2)), block, block))).toEqual([]);
+  });
+
   it('takes a sum without layers for no block, and a part of one that it lies in', () => {
     const network = new Network();
     const activation = (x: Value) => network.op('Add', x, network.op('Tanh', x));

@@ -274,6 +274,14 @@ describe('a normalization', () => {
     expect(normalized('LayerNormalization', ['input', 'scale'], { axis: int(1) })).toEqual(['norm norm: scale']);
   });
 
+  it('is none whose scale is computed', () => {
+    const { all } = layersOf((g, map) => {
+      const scale = g.exp(constant(g, 'log', [CHANNELS]));
+      return scores(g, g.op('LayerNormalization', [map, scale], { axis: int(1) }));
+    });
+    expect(shown(all)).toEqual(['conv stem: stem.weight,stem.bias', 'fc fc: fc.weight']);
+  });
+
   it('is none that another domain defines', () => {
     expect(normalized('LayerNormalization', ['input', 'scale'], { axis: int(1) }, 'com.example')).toEqual([]);
   });
@@ -419,6 +427,23 @@ describe('a MatMul', () => {
       });
       expect(kindsOf(table)).toEqual(['conv stem', 'conv line', 'conv dense', 'fc fc']);
     }
+  });
+});
+
+describe('bias', () => {
+  it('trains nothing of a layer that has a weight alone', () => {
+    const table = layersOf((g, map) => scores(g, g.conv(map, constant(g, 'bare', [CHANNELS, CHANNELS, 1, 1]))));
+    const { layers, warnings } = chooseLayers(parsePolicy('bias'), table, []);
+    expect(shown(layers)).toEqual(['conv stem: stem.bias', 'fc fc: fc.weight']);
+    expect(warnings).toEqual([]);
+  });
+
+  it('says where it trains the head alone', () => {
+    const g = new Builder(18);
+    const map = g.conv(g.input('image', 'float32', [{ batch: 1 }, 3, 4, 4]), constant(g, 'bare', [CHANNELS, 3, 1, 1]));
+    const logits = g.output('logits', scores(g, map));
+    const { warnings } = chooseLayers(parsePolicy('bias'), findLayers(g.graph, logits), []);
+    expect(warnings).toEqual([expect.stringMatching(/policy bias trains what F1C0 does/)]);
   });
 });
 

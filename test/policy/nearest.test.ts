@@ -41,6 +41,15 @@ describe('deepestWithin', () => {
     expect(deepestWithin(parsePolicy('full'), table(3, 9), within(0, 0))).toBeUndefined();
   });
 
+  it('asks of policies alone that there are', () => {
+    const asked: string[] = [];
+    deepestWithin(parsePolicy('F2C3'), table(3, 9), (policy) => {
+      asked.push(showPolicy(policy));
+      return false;
+    });
+    expect(asked).toEqual(['F2C0', 'F1C0']);
+  });
+
   it('tries a few policies, not each of them', () => {
     let tried = 0;
     const fits = (policy: Policy) => {

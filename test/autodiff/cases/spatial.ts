@@ -144,6 +144,7 @@ export const spatial: readonly Case[] = [
   pad('a constant', [2, 3, 4, 4], [0, 0, 1, 2, 0, 1, 0, 3], 'constant'),
   pad('a constant, cutting off', [2, 3, 4, 4], [0, 0, -1, 2, 0, -1, 1, -2], 'constant'),
   pad('a constant, some axes', [2, 3, 4], [2, 1, 0, 3], 'constant', [-1, 1]),
+  pad('every side', [2, 3], [1, 2, 1, 3], 'constant'),
   pad('nothing', [2, 3], [0, 0, 0, 0], 'constant'),
   one('Pad', 'no mode', [[2, 3]], (g, x) => g.pad(x, [1, 0, 0, 2])),
   pad('reflect, one place', [1, 1, 1, 4], [0, 0, 0, 2, 0, 0, 0, 0], 'reflect'),
@@ -208,6 +209,12 @@ export const spatial: readonly Case[] = [
     { sizes: [1, 2, 4, 3] },
     { mode: text('linear'), coordinate_transformation_mode: text('tf_crop_and_resize') },
     [0, 0, 0.2, -0.1, 1, 1, 0.9, 0.8],
+  ),
+  resize(
+    'linear, half_pixel_symmetric, a fractional size',
+    [1, 1, 5, 6],
+    { scales: [1, 1, 1.5, 0.6] },
+    { mode: text('linear'), coordinate_transformation_mode: text('half_pixel_symmetric') },
   ),
   resize('linear, axes from the end', [2, 3, 4], { sizes: [7] }, { mode: text('linear'), axes: ints([-1]) }),
   resize(
