@@ -4,7 +4,6 @@
 export * from './index.js';
 // Settings, folders, and the rest.
 export { readManifest } from './artifacts/load.js';
-export type { KnownOfModel } from './runtime/classifier.js';
 export { readLabelsFile } from './artifacts/labelsMetadata.js';
 export { checkArtifactsPlace } from './artifacts/artifactsPlace.js';
 export { filesOf } from './onnx/model.js';

@@ -13,7 +13,7 @@ export interface PartialPreprocessing extends Partial<Pick<Preprocessing, 'mean'
 }
 
 /** What a file beside a model says, and what of it ort-tl does otherwise. */
-export interface Beside<Said> {
+interface Beside<Said> {
   readonly file: string;
   readonly said: Said;
   readonly notes: readonly string[];
@@ -167,9 +167,7 @@ function viewOf(processor: Processor, file: string): PartialPreprocessing {
 
 function shortestOf(size: Sides): number {
   if (typeof size === 'number') return size;
-  return 'shortest_edge' in size
-    ? Number(size['shortest_edge'])
-    : Math.min(Number(size['height']), Number(size['width']));
+  return 'shortest_edge' in size ? Number(size['shortest_edge']) : Math.min(size.height, size.width);
 }
 
 function ofTimm(timm: Timm, file: string): Pick<Beside<PartialPreprocessing>, 'said' | 'notes'> {

@@ -85,13 +85,15 @@ async function run(args: Arguments): Promise<void> {
   await classifier.close();
 
   terminal.print();
-  const rows = summaries.toReversed().map((summary) => [
-    summary.policy,
-    showPercent(summary.top1),
-    showPercent(summary.cost.trainableParameters / summary.cost.parameters),
-    showDuration(summary.elapsedMs),
-    showBytes(summary.cost.boundaryBytes),
-  ]);
+  const rows = summaries
+    .toReversed()
+    .map((summary) => [
+      summary.policy,
+      showPercent(summary.top1),
+      showPercent(summary.cost.trainableParameters / summary.cost.parameters),
+      showDuration(summary.elapsedMs),
+      showBytes(summary.cost.boundaryBytes),
+    ]);
   for (const line of table([['policy', 'top-1', 'trained', 'time', 'boundary'], ...rows])) terminal.print(line);
   terminal.json(summaries);
 }
