@@ -26,7 +26,7 @@ export { recommend } from './recommend/recommendPolicy.js';
 export type { PolicyReport, Recommendation, RecommendEvent, RecommendOptions } from './recommend/recommendation.js';
 
 // Use what was trained.
-export { ImageClassifier, type LoadOptions } from './runtime/classifier.js';
+export { ImageClassifier, type KnownOfModel, type LoadOptions } from './runtime/classifier.js';
 export { predict, type ScoredClass } from './train/predictPhoto.js';
 export { evaluate, type EvaluateEvent, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { type Explanation, PhotoExplainer } from './train/photoExplainer.js';

@@ -9,7 +9,6 @@ export { knownModels, type KnownModel, removeModel } from './hub/pulledModels.js
 export { hubSettings } from './hub/hubSettings.js';
 // Settings, folders, and the rest.
 export { readManifest } from './artifacts/load.js';
-export type { KnownOfModel } from './runtime/classifier.js';
 export { readLabelsFile } from './artifacts/labelsMetadata.js';
 export { checkArtifactsPlace } from './artifacts/artifactsPlace.js';
 export { filesOf } from './onnx/model.js';

@@ -13,7 +13,7 @@ export interface PartialPreprocessing extends Partial<Pick<Preprocessing, 'mean'
 }
 
 /** What a file beside a model says, and what of it ort-tl does otherwise. */
-export interface Beside<Said> {
+interface Beside<Said> {
   readonly file: string;
   readonly said: Said;
   readonly notes: readonly string[];

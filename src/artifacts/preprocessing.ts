@@ -40,7 +40,7 @@ export const PRESETS = {
   /** 0 to 255, for models that normalise by themselves: Keras' EfficientNet. */
   none: { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] },
 } as const satisfies Record<string, Normalization>;
-export type Preset = keyof typeof PRESETS;
+type Preset = keyof typeof PRESETS;
 
 /** What a text, a preset's name or `key=value,…`, says. @throws UserError `bad-arguments`. */
 export function parseChosen(text: string): PartialPreprocessing {

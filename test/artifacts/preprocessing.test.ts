@@ -199,7 +199,7 @@ describe('a config of Hugging Face beside a model', () => {
       if (!Array.isArray(value)) expect(got).toBe(value);
       else
         for (const [channel, number] of value.entries())
-          expect(Array.isArray(got) && got[channel]).toBeCloseTo(number, 12);
+          expect(Array.isArray(got) && got[channel]).toBeCloseTo(Number(number), 12);
     }
     expect(preprocessing.cropShare).toBe(expected['cropShare']);
     expect(warnings).toEqual([]);
