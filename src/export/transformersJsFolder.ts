@@ -117,7 +117,7 @@ function settingsIn(folder: string): string | undefined {
 /**
  * How transformers.js prepares photos. Of its kernels none is that of the training (bilinear and bicubic read single pixels when they shrink, Lanczos
  * is sharper, a browser has its own), so a model that resizes by itself gets photos as they are, up to a size that the memory
- * bears. Without `image_processor_type` the plain processor is taken; EfficientNet's would square the deviation.
+ * bears. ViT's processor is the plain one; EfficientNet's would square the deviation.
  */
 function preprocessorConfig({ width, height, resize, mean, std }: Preprocessing, bakes: boolean): object {
   const longest = LARGEST * Math.max(width, height);
@@ -128,6 +128,7 @@ function preprocessorConfig({ width, height, resize, mean, std }: Preprocessing,
       ? { do_resize: true, size: { width, height }, do_center_crop: false }
       : { do_resize: true, size: { shortest_edge: height }, do_center_crop: true, crop_size: { width, height } };
   return {
+    image_processor_type: 'ViTImageProcessor',
     ...fitted,
     resample: LANCZOS,
     do_rescale: true,
