@@ -140,7 +140,10 @@ export function inferenceOptions(args: Arguments): ExportOptions {
     optional.forTransformersJs = true;
     if (bakes(args)) optional.batch = onePhoto(args);
     if (args.softmax)
-      throw new UserError('bad-arguments', 'transformers.js makes probabilities of logits by itself; leave out --softmax');
+      throw new UserError(
+        'bad-arguments',
+        'transformers.js makes probabilities of logits by itself; leave out --softmax',
+      );
   }
   if (args['keep-float'] !== undefined) optional.keepFloat = keptLayers(args['keep-float']);
   if (args['reduce-range'] !== undefined) optional.reducesRange = args['reduce-range'];

@@ -35,7 +35,9 @@ export function bakePreprocessing(
   let planes: Value;
   if (takes === 'bytes') {
     photo = new Value(name, 'uint8', [batch, { batch: 1 }, { batch: 1 }, 3]);
-    planes = g.op('Transpose', [g.op('Cast', [photo], { to: int(dtypeCode('float32')) })], { perm: ints([0, 3, 1, 2]) });
+    planes = g.op('Transpose', [g.op('Cast', [photo], { to: int(dtypeCode('float32')) })], {
+      perm: ints([0, 3, 1, 2]),
+    });
   } else {
     photo = new Value(name, 'float32', [batch, 3, { batch: 1 }, { batch: 1 }]);
     const bytes = g.op('Mul', [photo, perChannel(std.map((deviation) => 255 * deviation))]);

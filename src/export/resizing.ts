@@ -91,7 +91,13 @@ interface Weighed {
 
 /** How much each pixel of a padded side has of each wanted one, float32 [count, pixels]. */
 function weightsOf(g: NodeList, { shrink, shrinks, rim, blocks, first, count }: Weighed): Value {
-  const steps = g.constant(tensor('float64', [count, 1], Float64Array.from({ length: count }, (_, at) => at + 0.5)));
+  const steps = g.constant(
+    tensor(
+      'float64',
+      [count, 1],
+      Float64Array.from({ length: count }, (_, at) => at + 0.5),
+    ),
+  );
   const centre = g.op('Mul', [g.op('Add', [steps, asDouble(g, first)]), shrink]);
   const twice = g.op('Floor', [g.op('Mul', [centre, g.double(2 * POSITIONS)])]);
   const position = g.op('Floor', [g.op('Mul', [g.op('Add', [twice, g.double(1)]), g.double(0.5)])]);

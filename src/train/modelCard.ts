@@ -51,10 +51,22 @@ export function modelCard({ summary, source, preprocessing, data, settings, runt
     row('pretrained model', `${escaped(basename(source.path))}, SHA-256 ${source.sha256}`),
     row('its licence', licence === undefined ? 'not stated in its file' : escaped(licence)),
     row('photos', `${escaped(basename(data))}: ${trainPhotos} to train, ${valPhotos} to validate`),
-    row('what trained', `${escaped(policy)}: ${cost.trainableParameters} of ${cost.parameters} parameters (${percent(share)})`),
-    row('top-1', `${percent(top1)} of ${valPhotos} validation photos (95 % interval ${percent(low)} to ${percent(high)})`),
-    row('macro F1, balanced accuracy', `${percent(summary.metrics.macroF1)}, ${percent(summary.metrics.balancedAccuracy)}`),
-    row('best of the epochs', `${summary.bestEpoch} of ${summary.epochs}, by ${escaped(summary.metric)} on those photos`),
+    row(
+      'what trained',
+      `${escaped(policy)}: ${cost.trainableParameters} of ${cost.parameters} parameters (${percent(share)})`,
+    ),
+    row(
+      'top-1',
+      `${percent(top1)} of ${valPhotos} validation photos (95 % interval ${percent(low)} to ${percent(high)})`,
+    ),
+    row(
+      'macro F1, balanced accuracy',
+      `${percent(summary.metrics.macroF1)}, ${percent(summary.metrics.balancedAccuracy)}`,
+    ),
+    row(
+      'best of the epochs',
+      `${summary.bestEpoch} of ${summary.epochs}, by ${escaped(summary.metric)} on those photos`,
+    ),
     row('time', `${(elapsedMs / 1000).toFixed(1)} s`),
     row('energy', 'not measured'),
     row('image', `${width}×${height} pixels, ${resize === 'crop' ? 'the centre, cut out' : 'squashed'}`),

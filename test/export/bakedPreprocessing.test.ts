@@ -75,7 +75,9 @@ it.each(CASES.flatMap((each) => [[...each, 'bytes'] as const, [...each, 'normali
     const preprocessing: Preprocessing = { height: rows, width: columns, resize, mean: [...MEAN], std: [...STD] };
     const random = new Random(height);
     const pixels = Uint8Array.from({ length: height * width * 3 }, () => random.integer(256));
-    const png = await sharp(pixels, { raw: { width, height, channels: 3 } }).png().toBuffer();
+    const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer();
     const expected = await decodePixels(png, preprocessing);
     const given = await prepared(pixels, [height, width], preprocessing, takes);
     expectAlike(given, expected);
@@ -91,7 +93,9 @@ it.each([
     const preprocessing: Preprocessing = { height: rows, width: columns, resize, mean: [...MEAN], std: [...STD] };
     const random = new Random(height);
     const pixels = Uint8Array.from({ length: height * width * 3 }, () => random.integer(256));
-    const png = await sharp(pixels, { raw: { width, height, channels: 3 } }).png().toBuffer();
+    const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer();
     const expected = await decodePixels(png, preprocessing);
     const given = await prepared(pixels, [height, width], preprocessing, 'bytes');
     expectAlike(given, expected);

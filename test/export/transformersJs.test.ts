@@ -82,7 +82,9 @@ it('refuses what would be wrong: other settings beside a model, files of another
     expect(status).toBe(2);
     return stderr;
   };
-  expect(await told(out, '--preprocessing', 'apart', '--precision', 'fp16')).toMatch(/holds a model in fp32 and int8 of another run/);
+  expect(await told(out, '--preprocessing', 'apart', '--precision', 'fp16')).toMatch(
+    /holds a model in fp32 and int8 of another run/,
+  );
   const other = mkdtempSync(join(at, 'other-'));
   writeFileSync(join(other, 'config.json'), '{}');
   expect(await told(other)).toMatch(/holds config\.json, which the export would replace/);

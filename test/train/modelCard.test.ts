@@ -6,7 +6,10 @@ import { wilson95 } from '../../src/train/wilson.js';
 
 it.each([
   ['[a](http://x)|b', '[a](http://x)|b'],
-  ['<script>alert(1)</script> &amp; `code` **bold** ![x](y)', '<script>alert(1)</script> &amp; `code` **bold** ![x](y)'],
+  [
+    '<script>alert(1)</script> &amp; `code` **bold** ![x](y)',
+    '<script>alert(1)</script> &amp; `code` **bold** ![x](y)',
+  ],
   ['# head\nline\u202e\x1b[31m', '# head\\nline\\u202e\\x1b[31m'],
   ['plain name_1', 'plain name_1'],
 ])('shows a name from outside in the model card as it is, and nothing of it as markup: %j', (name, shown) => {
