@@ -2,11 +2,11 @@ import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { isFolderItself, writeFailed } from './files.js';
+import { type FileContent, isFolderItself, writeFailed } from './files.js';
 import { packageVersion } from './version.js';
 
 /** What ort-tl has folders for that it may clear or replace some day. */
-export type Purpose = 'run' | 'next-run' | 'suite' | 'suite-work' | 'temporary';
+export type Purpose = 'run' | 'next-run' | 'suite' | 'suite-work' | 'temporary' | 'transformers-js';
 
 /** To be raised when a folder with the marker has to be read in another way. */
 const FORMAT = 1;
@@ -16,12 +16,17 @@ const schema = z.object({ ortTl: z.string(), purpose: z.string(), format: z.numb
 /** The file that says so of its folder. */
 export const markerIn = (folder: string, purpose: Purpose): string => join(folder, `.ort-tl-${purpose}.json`);
 
+/** The marker of a folder whose files are written together with it. */
+export function markerFile(folder: string, purpose: Purpose): FileContent {
+  const marker = { ortTl: packageVersion, purpose, format: FORMAT } satisfies z.infer<typeof schema>;
+  return { path: markerIn(folder, purpose), parts: [`${JSON.stringify(marker)}\n`] };
+}
+
 /** Marks a folder as ort-tl's: nothing is ever cleared that has no marker. @throws UserError `write-failed`. */
 export function mark(folder: string, purpose: Purpose): void {
-  const marker = { ortTl: packageVersion, purpose, format: FORMAT } satisfies z.infer<typeof schema>;
-  const path = markerIn(folder, purpose);
+  const { path, parts } = markerFile(folder, purpose);
   try {
-    writeFileSync(path, `${JSON.stringify(marker)}\n`);
+    writeFileSync(path, parts.join(''));
   } catch (cause) {
     // A part of it would be in the way.
     rmSync(path, { force: true });

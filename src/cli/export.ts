@@ -1,8 +1,12 @@
 import { join } from 'node:path';
 import {
+  cardForTransformersJs,
+  checkExpressible,
+  checkTransformersJsFolder,
   checkWebFolder,
   type Dataset,
   encodeDelta,
+  encodeTuned,
   type ExportedModel,
   exportModel,
   type ExportOptions,
@@ -16,14 +20,16 @@ import {
   readLearned,
   runFilesIn,
   UserError,
+  transformersJsFolder,
   webFolder,
   whileLocked,
   writeFileAtomically,
   writeFilesAtomically,
 } from '../internal.js';
-import { checkApart, checkPlace } from '../files.js';
+import { checkApart, checkPlace, sha256 } from '../files.js';
 import {
   type Arguments,
+  bakes,
   COMPARISON_FLAGS,
   inferenceOptions,
   leastAgreement,
@@ -56,21 +62,25 @@ export const verb: Verb<Arguments> = {
       )
       .example('$0 export runs/first --preprocessing baked --softmax --out photo.onnx', 'photos in, probabilities out')
       .example('$0 export runs/first --format web --precision int8 --out page', 'a page that classifies in the browser')
+      .example('$0 export runs/first --format transformers-js --out folder', 'what transformers.js loads')
       .example('$0 export runs/first --delta --out tuned.delta', 'what to send to whoever has the pretrained model'),
   handler: async (args) => {
     const terminal = new Terminal(args);
     const least = leastAgreement(args);
     const given = inferenceOptions(args);
-    const place = args.format === 'web' ? 'folder' : 'file';
+    const isFolder = args.format === 'web' || args.format === 'transformers-js';
+    const place = isFolder ? 'folder' : 'file';
     await checkPlace(args.out, place);
     if (args.format === 'web') checkWebFolder(args.out);
+    if (args.format === 'transformers-js') checkTransformersJsFolder(args.out);
     const learned = readLearned(args.run);
     const beginning = beginningOfRun(args.run);
     const { model: source } = await readSource(terminal, pretrainedModel(args, beginning));
     const inputs = [...filesOf(source), ...runFilesIn(args.run).map((name) => join(args.run, name))];
     await checkPlace(args.out, place, inputs);
     const data = args.data ?? beginning.data;
-    if (args.format === 'web' && data !== undefined) checkApart(args.out, data);
+    if (args.format === 'transformers-js' && !bakes(args)) checkExpressible(learned.manifest.preprocessing);
+    if (isFolder && data !== undefined) checkApart(args.out, data);
     if (args.delta) {
       refuseBesideDelta();
       await writeDelta(terminal, args, source, learned);
@@ -78,7 +88,7 @@ export const verb: Verb<Arguments> = {
     }
     const options = { ...given, ...(await photosOf(terminal, args, beginning)) };
     const exported = await report(terminal, source, learned, options);
-    await writeUnlessRefused(terminal, args, learned, { exported, given, least });
+    await writeUnlessRefused(terminal, args, learned, { exported, given, least, source });
   },
 };
 
@@ -94,13 +104,14 @@ interface Exported {
   readonly given: ExportOptions;
   /** The share of photos on which both models must agree, if one was asked for. */
   readonly least: number | undefined;
+  readonly source: ModelFile;
 }
 
 async function writeUnlessRefused(
   terminal: Terminal,
   args: Arguments,
   learned: Learned,
-  { exported, given, least }: Exported,
+  { exported, given, least, source }: Exported,
 ): Promise<void> {
   const { parity } = exported;
   const told = { format: args.format, precision: args.precision, ...parity, calibration: exported.calibration };
@@ -111,8 +122,16 @@ async function writeUnlessRefused(
     process.exitCode = 1;
     return;
   }
-  if (args.format === 'web') {
-    const { classes: labels, preprocessing } = learned.manifest;
+  const { classes: labels, preprocessing } = learned.manifest;
+  if (args.format === 'transformers-js') {
+    const options = {
+      ...{ labels, preprocessing, precision: args.precision, bakesPreprocessing: bakes(args) },
+      ...{ tunedSha256: sha256(encodeTuned(source, learned)), card: cardForTransformersJs(args.run) },
+    };
+    await whileLocked(args.out, 'exporting for transformers.js', () =>
+      writeFilesAtomically(transformersJsFolder(args.out, exported, options)),
+    );
+  } else if (args.format === 'web') {
     const files = await webFolder(args.out, exported, { ...given, labels, preprocessing });
     await whileLocked(args.out, 'exporting a page', () => writeFilesAtomically(files));
   } else await writeFileAtomically(args.out, exported.bytes);

@@ -12,11 +12,11 @@ import { number, wholeNumber } from './sharedFlags.js';
 
 export interface Arguments {
   run: string;
-  format: 'onnx' | 'ort' | 'web';
+  format: 'onnx' | 'ort' | 'transformers-js' | 'web';
   delta: boolean;
   precision: Precision;
   opset: number | undefined;
-  preprocessing: 'apart' | 'baked';
+  preprocessing: 'apart' | 'baked' | undefined;
   softmax: boolean;
   batch: string;
   'calibration-data': string | undefined;
@@ -41,9 +41,10 @@ const LARGEST_BATCH = 4096;
 /** Flags that say how the exported model is. */
 export const MODEL_FLAGS = {
   format: {
-    choices: ['onnx', 'ort', 'web'] as const,
+    choices: ['onnx', 'ort', 'web', 'transformers-js'] as const,
     default: 'onnx' as const,
-    describe: "what is written: an ONNX model, one in ONNX Runtime's own format, or a folder with a page that runs it",
+    describe:
+      "what is written: an ONNX model, one in ONNX Runtime's own format, or a folder: a page that runs it, or what transformers.js loads",
   },
   precision: {
     choices: precisions,
@@ -57,8 +58,8 @@ export const MODEL_FLAGS = {
   },
   preprocessing: {
     choices: ['apart', 'baked'] as const,
-    default: 'apart' as const,
-    describe: 'baked: the model takes uint8 photos [N, H, W, 3] of any size, and resizes, crops and normalizes them',
+    describe:
+      'baked: the model takes uint8 photos [N, H, W, 3] of any size, and resizes, crops and normalizes them (default: apart; baked for transformers-js)',
   },
   softmax: { type: 'boolean', default: false, describe: 'give probabilities in place of logits' },
   batch: {
@@ -135,13 +136,22 @@ export function inferenceOptions(args: Arguments): ExportOptions {
   const optional: { -readonly [Key in keyof ExportOptions]?: ExportOptions[Key] } = {};
   if (args.opset !== undefined) optional.opset = wholeNumber('opset', args.opset, 9, 99);
   if (args.batch !== DYNAMIC) optional.batch = batchOf(args.batch);
+  if (args.format === 'transformers-js') {
+    optional.forTransformersJs = true;
+    if (bakes(args)) optional.batch = onePhoto(args);
+    if (args.softmax)
+      throw new UserError(
+        'bad-arguments',
+        'transformers.js makes probabilities of logits by itself; leave out --softmax',
+      );
+  }
   if (args['keep-float'] !== undefined) optional.keepFloat = keptLayers(args['keep-float']);
   if (args['reduce-range'] !== undefined) optional.reducesRange = args['reduce-range'];
   return {
     ...optional,
     precision: args.precision,
     format: args.format === 'ort' ? 'ort' : 'onnx',
-    bakesPreprocessing: args.preprocessing === 'baked',
+    bakesPreprocessing: bakes(args),
     softmax: args.softmax,
     calibration: {
       method: args.calibration,
@@ -150,6 +160,20 @@ export function inferenceOptions(args: Arguments): ExportOptions {
     verify: wholeNumber('verify', args.verify, 1),
     threads: settleFlags({ threads: machineSettings.threads }, { ...args }).threads,
   };
+}
+
+/** Whether the model is to prepare photos by itself. */
+export function bakes({ format, preprocessing }: Pick<Arguments, 'format' | 'preprocessing'>): boolean {
+  return (preprocessing ?? (format === 'transformers-js' ? 'baked' : 'apart')) === 'baked';
+}
+
+/** transformers.js puts photos of several sizes one behind another as if they had one size: a model that takes one refuses that. */
+function onePhoto({ batch }: Arguments): number {
+  if (batch === DYNAMIC || batch === '1') return 1;
+  throw new UserError(
+    'bad-arguments',
+    'a model that resizes photos by itself takes one at a time in transformers.js; leave out --batch, or have the library resize them (--preprocessing apart)',
+  );
 }
 
 function batchOf(value: string): number {

@@ -1,92 +1,95 @@
 import type { Preprocessing } from '../artifacts/manifest.js';
 import { fittedSize } from '../artifacts/fittedSize.js';
-import { type Attribute, type Graph, int, ints, Node, text, Value } from '../graph/graph.js';
-import { dtypeCode, floatTensor, intTensor, type Tensor } from '../onnx/tensor.js';
+import { type Graph, int, ints, Node, Value } from '../graph/graph.js';
+import { dtypeCode } from '../onnx/tensor.js';
+import { NodeList } from './nodeList.js';
+import { resizeSide, roundHalfUp } from './resizing.js';
 
 /** What the image is called that a model with its preprocessing takes. */
 const IMAGE = 'image';
-/** Since which operator set Resize smooths what it shrinks. */
+/** Since which operator set Shape gives a part of it, and Pad, ReduceSum and Where are as they are used here. */
 export const BAKED_OPSET = 18;
 
+/** What a model that prepares photos by itself takes of them: their bytes [N, H, W, 3], or numbers that are normalised already, [N, 3, H, W]. */
+export type TakenPhotos = 'bytes' | 'normalized';
+
 /**
- * The graph with what is done to photos before it: its input becomes `image`, uint8 RGB [N, H, W, 3] of any size, which is resized,
- * cropped and normalised as `ort-tl` does it itself. The names of the dimensions that are free are `height` and `width`.
+ * The graph with what is done to photos before it: its input becomes a photo of any size, which is resized, cropped and normalised as
+ * `ort-tl` does it itself, but for JPEG files that it has the decoder shrink, and a level of a few pixels in a thousand. The input is `image`, uint8 RGB [N, H, W, 3],
+ * or called `normalized`, float32 [N, 3, H, W]. The names of the dimensions that are free are `height` and `width`.
  */
-export function bakePreprocessing(graph: Graph, preprocessing: Preprocessing): Graph {
-  const { height, width, resize, mean, std } = preprocessing;
-  const fitted = fittedSize(preprocessing);
+export function bakePreprocessing(
+  graph: Graph,
+  preprocessing: Preprocessing,
+  takes: TakenPhotos = 'bytes',
+  name = IMAGE,
+): Graph {
   const [image] = graph.inputs;
   if (!image) throw new Error('the graph has no input');
+  const { height, width, mean, std } = preprocessing;
   const channelsFirst = image.shape?.[1] === 3;
   const batch = image.shape?.[0] ?? { batch: 1 };
-  const nodes: Node[] = [];
-  let count = 0;
-  const op = (type: string, inputs: (Value | undefined)[], attributes: Record<string, Attribute> = {}): Value => {
-    const name = `preprocessing/${type}_${++count}`;
-    const output = new Value(name);
-    nodes.push(
-      new Node({ op: type, name, inputs, outputs: [output], attributes: new Map(Object.entries(attributes)) }),
-    );
-    return output;
-  };
-  const constant = (name: string, tensor: Tensor): Value => {
-    const value = new Value(`preprocessing/${name}`, tensor.dtype, tensor.dims);
-    value.constant = tensor;
-    return value;
-  };
-  const whole = (name: string, numbers: readonly number[]) => constant(name, intTensor([numbers.length], numbers));
+  const g = new NodeList('preprocessing');
+  const perChannel = (numbers: readonly number[]) => g.float([1, 3, 1, 1], numbers);
 
-  const pixels = new Value(IMAGE, 'uint8', [batch, { batch: 1 }, { batch: 1 }, 3]);
-  const planes = op('Transpose', [op('Cast', [pixels], { to: int(dtypeCode('float32')) })], {
-    perm: ints([0, 3, 1, 2]),
-  });
-  const window = whole('window', [height, width]);
-  const resized = (sizes: Value) =>
-    op('Resize', [planes, undefined, undefined, sizes], {
-      mode: text('linear'),
-      antialias: int(1),
-      axes: ints([2, 3]),
-      coordinate_transformation_mode: text('half_pixel'),
+  let photo: Value;
+  let planes: Value;
+  if (takes === 'bytes') {
+    photo = new Value(name, 'uint8', [batch, { batch: 1 }, { batch: 1 }, 3]);
+    planes = g.op('Transpose', [g.op('Cast', [photo], { to: int(dtypeCode('float32')) })], {
+      perm: ints([0, 3, 1, 2]),
     });
-  let shown: Value;
-  if (resize === 'squash' && fitted.width === width && fitted.height === height) shown = resized(window);
-  else {
-    const least = whole('fitted', [fitted.height, fitted.width]);
-    // Whole numbers throughout, so that sides come out as torchvision's: the one that decides as wanted, the other rounded down.
-    const covering = () => {
-      const sides = op('Shape', [planes], { start: int(2), end: int(4) });
-      const otherSides = op('Gather', [sides, whole('swapped', [1, 0])], { axis: int(0) });
-      const otherLeast = whole('fitted_swapped', [fitted.width, fitted.height]);
-      return op('Max', [least, op('Div', [op('Mul', [sides, otherLeast]), otherSides])]);
-    };
-    const scaled = resize === 'squash' ? least : covering();
-    const two = whole('two', [2]);
-    const left = op('Sub', [scaled, window]);
-    const half = op('Div', [left, two]);
-    // A half is rounded to the even side.
-    const first = op('Add', [half, op('Mul', [op('Mod', [left, two]), op('Mod', [half, two])])]);
-    shown = op('Slice', [resized(scaled), first, op('Add', [first, window]), whole('axes', [2, 3])]);
+  } else {
+    photo = new Value(name, 'float32', [batch, 3, { batch: 1 }, { batch: 1 }]);
+    const bytes = g.op('Mul', [photo, perChannel(std.map((deviation) => 255 * deviation))]);
+    planes = roundHalfUp(g, g.op('Add', [bytes, perChannel(mean.map((each) => 255 * each))]));
   }
-  // What a decoder gives is whole numbers.
-  const rounded = op('Round', [shown]);
-  const perChannel = (name: string, numbers: readonly number[]) => constant(name, floatTensor([1, 3, 1, 1], numbers));
-  const scale = perChannel(
-    'scale',
-    std.map((deviation) => 1 / (255 * deviation)),
-  );
-  const shift = perChannel(
-    'shift',
-    mean.map((each, channel) => -each / (std[channel] ?? 1)),
-  );
-  const normalized = op('Add', [op('Mul', [rounded, scale]), shift]);
-  const last = channelsFirst ? normalized : op('Transpose', [normalized], { perm: ints([0, 2, 3, 1]) });
+  const { scaled, first } = viewOf(g, planes, preprocessing);
+  const number = (list: Value, index: number) => g.op('Gather', [list, g.wholeScalar(index)], { axis: int(0) });
+  const down = { axis: 2, scaled: number(scaled, 0), first: number(first, 0), count: height } as const;
+  const across = { axis: 3, scaled: number(scaled, 1), first: number(first, 1), count: width } as const;
+  // libvips shrinks the height first. What a decoder gives is whole numbers.
+  const shown = roundHalfUp(g, resizeSide(g, resizeSide(g, planes, down), across));
+  const scale = perChannel(std.map((deviation) => 1 / (255 * deviation)));
+  const shift = perChannel(mean.map((each, channel) => -each / (std[channel] ?? 1)));
+  const normalized = g.op('Add', [g.op('Mul', [shown, scale]), shift]);
+  const last = channelsFirst ? normalized : g.op('Transpose', [normalized], { perm: ints([0, 2, 3, 1]) });
   // What follows reads the source's input, which is computed now.
-  const shape = constant('shape', intTensor([4], channelsFirst ? [-1, 3, height, width] : [-1, height, width, 3]));
-  nodes.push(new Node({ op: 'Reshape', name: 'preprocessing/image', inputs: [last, shape], outputs: [image] }));
+  const shape = g.whole(...(channelsFirst ? [-1, 3, height, width] : [-1, height, width, 3]));
+  g.nodes.push(new Node({ op: 'Reshape', name: 'preprocessing/image', inputs: [last, shape], outputs: [image] }));
   return {
     opset: Math.max(BAKED_OPSET, graph.opset),
-    inputs: [pixels],
+    inputs: [photo],
     outputs: graph.outputs,
-    nodes: [...nodes, ...graph.nodes],
+    nodes: [...g.nodes, ...graph.nodes],
   };
+}
+
+/** What sides are scaled to, and where what is shown of them begins: height and width. */
+interface Shown {
+  readonly scaled: Value;
+  readonly first: Value;
+}
+
+/** Whole numbers throughout, so that sides come out as torchvision's: the one that decides as wanted, the other rounded down. */
+function viewOf(g: NodeList, planes: Value, preprocessing: Preprocessing): Shown {
+  const { height, width, resize } = preprocessing;
+  const fitted = fittedSize(preprocessing);
+  const least = g.whole(fitted.height, fitted.width);
+  const scaled = resize === 'squash' ? least : covering(g, planes, fitted);
+  const two = g.whole(2);
+  const left = g.op('Sub', [scaled, g.whole(height, width)]);
+  const half = g.op('Div', [left, two]);
+  // A half is rounded to the even side.
+  const first = g.op('Add', [half, g.op('Mul', [g.op('Mod', [left, two]), g.op('Mod', [half, two])])]);
+  return { scaled, first };
+}
+
+/** The sides at which a photo keeps its aspect and is nowhere smaller than `fitted`. */
+function covering(g: NodeList, planes: Value, fitted: { readonly height: number; readonly width: number }): Value {
+  const { height, width } = fitted;
+  const sides = g.op('Shape', [planes], { start: int(2), end: int(4) });
+  const otherSides = g.op('Gather', [sides, g.whole(1, 0)], { axis: int(0) });
+  const scaled = g.op('Div', [g.op('Mul', [sides, g.whole(width, height)]), otherSides]);
+  return g.op('Max', [g.whole(height, width), scaled]);
 }

@@ -13,6 +13,7 @@ import { quantize } from '../quantize/quantize.js';
 import type { Range } from '../quantize/range.js';
 import { type Selection, selectNodes } from '../quantize/selection.js';
 import { BAKED_OPSET, bakePreprocessing } from './bakedPreprocessing.js';
+import { givingLogits, PIXEL_VALUES, takingPixelValues } from './transformersJsGraph.js';
 import { halfPrecision, halveVectors } from './halfPrecision.js';
 import { shortenNames } from './shortNames.js';
 
@@ -29,6 +30,11 @@ export interface InferenceOptions {
   readonly softmax?: boolean;
   /** Images that the model takes at once; default any number. */
   readonly batch?: number;
+  /**
+   * Whether it is for transformers.js: takes `pixel_values`, normalized numbers [N, 3, H, W], which with baked preprocessing are a photo in
+   * a size of its own, and gives `logits`, of a model that ends in Softmax too; default false.
+   */
+  readonly forTransformersJs?: boolean;
   /** For int8: layers that are computed in float, the first or the last; default neither. */
   readonly keepFloat?: readonly ('first' | 'last')[];
 }
@@ -88,7 +94,7 @@ export class InferenceModel {
 
   /** @param ranges for int8: of the activations that {@link calibration} tells of. */
   model(ranges: ReadonlyMap<string, Range>, reducesRange = false): ModelProto {
-    const { precision, softmax = false, bakesPreprocessing = false, batch } = this.options;
+    const { precision, softmax = false, bakesPreprocessing = false, forTransformersJs = false, batch } = this.options;
     let graph: Graph = this.graph;
     if (precision === 'fp16') graph = halfPrecision(graph);
     if (precision === 'int8') {
@@ -97,7 +103,12 @@ export class InferenceModel {
     }
     if (softmax) graph = withSoftmax(graph);
     if (batch !== undefined) graph = withBatch(graph, batch);
-    if (bakesPreprocessing) graph = bakePreprocessing(graph, this.preprocessing);
+    if (forTransformersJs) graph = givingLogits(graph);
+    if (bakesPreprocessing)
+      graph = forTransformersJs
+        ? bakePreprocessing(graph, this.preprocessing, 'normalized', PIXEL_VALUES)
+        : bakePreprocessing(graph, this.preprocessing);
+    else if (forTransformersJs) graph = takingPixelValues(graph);
     const { metadataProps, graph: source } = this.tuned.proto;
     const model = modelOfGraph(this.written(graph), source?.name ?? '');
     if (precision === 'int8') shortenNames(model);
@@ -105,7 +116,8 @@ export class InferenceModel {
     const [image] = model.graph?.input ?? [];
     if (bakesPreprocessing && image?.type?.tensorType?.shape)
       image.type.tensorType.shape.dim.forEach((dim, axis) => {
-        if (axis === 1 || axis === 2) dim.value = { case: 'dimParam', value: axis === 1 ? 'height' : 'width' };
+        const side = axis - (forTransformersJs ? 2 : 1);
+        if (side === 0 || side === 1) dim.value = { case: 'dimParam', value: side === 0 ? 'height' : 'width' };
       });
     setMetadata(model, new Map([[METADATA.precision, precision]]));
     return model;

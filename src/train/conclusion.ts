@@ -1,9 +1,11 @@
 import { UserError } from '../errors.js';
 import { allFinite, notFinite } from '../finite.js';
+import { runtimeVersion } from '../runtime/providers.js';
 import { toleranceOf } from './agreement.js';
 import { inPlaceOfAverages } from './evaluatedState.js';
 import type { EndedBy, FinalPart, Summary, TrainEvent } from './events.js';
 import type { Metrics } from './metrics.js';
+import { modelCard } from './modelCard.js';
 import type { RunParts } from './runParts.js';
 import type { Evaluated } from './validation.js';
 import { type Verification, verify } from './verification.js';
@@ -34,6 +36,7 @@ export async function* conclude(run: RunParts, endedBy: EndedBy): AsyncGenerator
   const metrics = evaluated?.metrics ?? metricsOfEpoch(run, bestEpoch);
   const perClass = evaluated?.metrics.classes ?? [];
   const summary = summaryOf(run, { endedBy, part, bestEpoch, metrics, perClass, verified, leftOut });
+  await folder.writeCard(cardOf(run, summary));
   await folder.writeSummary(summary);
   yield { type: 'done', summary };
   return summary;
@@ -168,6 +171,19 @@ function summaryOf(
     leftOut,
     stopped: endedBy === 'interrupt' || leftOut.length > 0,
   };
+}
+
+function cardOf({ options, settings, manifest }: RunParts, summary: Summary): string {
+  const { optimizer, batch, learningRate } = summary;
+  const { schedule, seed } = settings;
+  return modelCard({
+    summary,
+    source: options.model,
+    preprocessing: manifest.preprocessing,
+    data: options.dataset.folder,
+    settings: { optimizer, 'learning rate': learningRate, schedule, batch, seed },
+    runtime: runtimeVersion,
+  });
 }
 
 /** What a frozen part in whole numbers costs, where it was verified. */

@@ -31,7 +31,7 @@ const RUN_FILES = [
   // Best weights of which last/ does not tell yet.
   join('best', 'next.safetensors'),
   ...['labels.txt', 'results.csv', 'summary.json', 'curves.svg', 'confusion.svg', 'mistakes.html', 'skipped.csv'],
-  ...['learning-rate.svg', EVENTS, 'args.yaml', 'recommendation.json'],
+  ...['learning-rate.svg', EVENTS, 'args.yaml', 'recommendation.json', 'README.md'],
   ...ARTIFACTS,
 ];
 const TENSORBOARD_FILE = /^events\.out\.tfevents\.\d+\.ort-tl$/;

@@ -16,6 +16,7 @@ import { type EpochResult, resultColumns, type Summary, type TrainEvent } from '
 import { drawConfusion, drawCurves } from './figures.js';
 import { crossEntropyOf, type Metrics, predictionOf } from './metrics.js';
 import { type Mistake, mistakesPage } from './mistakes.js';
+import { USE } from './modelCard.js';
 import {
   checkRunFolder,
   checkSource,
@@ -236,6 +237,13 @@ export class RunFolder {
   async writeSkipped(skipped: Summary['skipped']): Promise<void> {
     const lines = skipped.map(({ path, reason }) => `${csvLine([csvPath(path), reason])}\n`);
     await writeFileAtomically(this.path('skipped.csv'), `path,reason\n${lines.join('')}`);
+  }
+
+  /** Writes the model card, unless somebody has put another text in its place. */
+  async writeCard(card: string): Promise<void> {
+    const path = this.path('README.md');
+    if (existsSync(path) && !readFileSync(path, 'utf8').includes(USE.begins)) return;
+    await writeFileAtomically(path, card);
   }
 
   async writeSummary(summary: Summary): Promise<void> {

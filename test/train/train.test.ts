@@ -56,6 +56,7 @@ describe('train, on drawn pictures', () => {
     expect(losses.at(-1)).toBeLessThan((losses[0] ?? 0) * 0.8);
     expect(readdirSync(out).sort()).toEqual([
       '.ort-tl-run.json',
+      'README.md',
       'artifacts',
       'best',
       'confusion.svg',

@@ -1,0 +1,29 @@
+import { join } from 'node:path';
+import { MOST_BYTES, readRegularFileSync } from '../files.js';
+import { LIBRARY_LINE, USE } from '../train/modelCard.js';
+
+const SNIPPET = `## Use
+
+\`\`\`js
+import { pipeline } from '@huggingface/transformers';
+
+// The folder as a path that begins with ./ or /, or its name on the hub.
+const classify = await pipeline('image-classification', './folder');
+console.log(await classify('photo.jpg'));
+\`\`\`
+
+One photo a call, where the model resizes them by itself (the default of ort-tl export).`;
+
+/** The model card of a run, as one of a folder for transformers.js; undefined where the run has none, or somebody else wrote it. */
+export function cardForTransformersJs(run: string): string | undefined {
+  let card: string;
+  try {
+    card = readRegularFileSync(join(run, 'README.md'), MOST_BYTES.settings).toString('utf8');
+  } catch {
+    return undefined;
+  }
+  const [begins, ends] = [card.indexOf(USE.begins), card.indexOf(USE.ends)];
+  if (begins < 0 || ends < begins) return undefined;
+  const changed = `${card.slice(0, begins)}${USE.begins}\n${SNIPPET}\n${card.slice(ends)}`;
+  return changed.replace(LIBRARY_LINE, () => 'library_name: transformers.js');
+}
