@@ -68,6 +68,11 @@ const CASES = [
   ['leaves it as it is', [48, 48], [48, 48], 'crop'],
   ['squashes', [200, 301], [64, 80], 'squash'],
 ] as const;
+/** The share of each side of the fitted photo that is seen. */
+const SHARES = [
+  ['crop', 0.875],
+  ['squash', 0.875],
+] as const;
 
 it.each(CASES.flatMap((each) => [[...each, 'bytes'] as const, [...each, 'normalized'] as const]))(
   'a model that prepares photos by itself %s as photos are decoded: %j to %j, %s, of %s',
@@ -99,5 +104,22 @@ it.each([
     const expected = await decodePixels(png, preprocessing);
     const given = await prepared(pixels, [height, width], preprocessing, 'bytes');
     expectAlike(given, expected);
+  },
+);
+
+it.each(SHARES)(
+  'a model that prepares photos by itself shows the same middle of them: %s, %d',
+  async (resize, cropShare) => {
+    const [height, width] = [181, 140];
+    const preprocessing: Preprocessing = { height: 56, width: 49, resize, cropShare, mean: [...MEAN], std: [...STD] };
+    const random = new Random(height);
+    const pixels = Uint8Array.from({ length: height * width * 3 }, () => random.integer(256));
+    const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
+      .png()
+      .toBuffer();
+    expectAlike(
+      await prepared(pixels, [height, width], preprocessing, 'bytes'),
+      await decodePixels(png, preprocessing),
+    );
   },
 );
