@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { expect } from 'vitest';
 
 /** A file of a repository: those of LFS lie on another host. */
 interface HubFile {
@@ -174,6 +175,9 @@ export class HubServer {
   }
 }
 
+/** What asks for the rest of a file. */
+export const REST: unknown = expect.stringMatching(/^bytes=[1-9]\d*-$/);
+
 /** Sends a content, or what a range asks of it. */
 export function sendRange(
   request: IncomingMessage,
@@ -199,7 +203,10 @@ function refuse(response: ServerResponse, status: number, code: string, message:
   response.end(JSON.stringify({ error: message }));
 }
 
-/** Sends the first bytes of what a GET asks for, and breaks the connection. */
+/**
+ * Sends the first bytes of what a GET asks for, and breaks the connection. Of what has arrived by then, a client may lose the last that it
+ * has not read.
+ */
 export const cutAfter =
   (bytes: number, content: Buffer): Fault =>
   ({ method, headers }, response) => {
@@ -210,7 +217,7 @@ export const cutAfter =
       'content-length': content.length - start,
       ...(start > 0 ? { 'content-range': range } : {}),
     });
-    response.write(content.subarray(start, start + bytes), () => setTimeout(() => response.destroy(), 20));
+    response.write(content.subarray(start, start + bytes), () => setTimeout(() => response.destroy(), 200));
     return true;
   };
 

@@ -24,7 +24,7 @@ import { resultOf } from '../../src/resultOf.js';
 import { filesBelow } from '../cli/cli.js';
 import { SMALL_CNN, TINY_RESNET } from '../models.js';
 import { NO_MOUNT, smallDisk } from '../mounts.js';
-import { answering, cutAfter, HubServer, sha256, TOKEN } from './hubServer.js';
+import { answering, cutAfter, HubServer, REST, sha256, TOKEN } from './hubServer.js';
 
 const TINY = readFileSync(TINY_RESNET);
 const CNN = readFileSync(SMALL_CNN);
@@ -291,8 +291,8 @@ describe('a download', () => {
     expectIs(path, CNN);
     expect(hub.seen.filter(({ server }) => server === 'storage').map(({ range }) => range)).toEqual([
       undefined,
-      'bytes=700000-',
-      'bytes=1400000-',
+      REST,
+      REST,
     ]);
     expect(tellsOf(events, 'waiting')).toHaveLength(2);
     expect(parts()).toEqual([]);
