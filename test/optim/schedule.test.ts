@@ -31,6 +31,10 @@ describe('the other schedules', () => {
     expect([49, 50, 74, 75].map((step) => at('step', step, 100))).toEqual([1, 0.1, 0.1, 0.01]);
   });
 
+  it('are at the peak where the whole training is a warm-up, and behind it', () => {
+    for (const name of ['cosine', 'linear', 'step'] as const) expect(at(name, 3, 3, 3)).toBe(1);
+  });
+
   it('constant stays', () => {
     expect(at('constant', 99, 100)).toBe(1);
   });
