@@ -57,4 +57,14 @@ describe('Plateau', () => {
     });
     expect(factors).toEqual([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.01]);
   });
+
+  it('waits as long again behind each time, and takes less of a gain than a ten-thousandth for none', () => {
+    const plateau = new Plateau(1);
+    const factors = [1, 1, 1, 1, 1, 0.99995, 0.9998, 0.9998, 0.9998].map((loss) => {
+      plateau.observe(loss);
+      return plateau.factor;
+    });
+    const [first, second] = [0.1, 0.1 / 10];
+    expect(factors).toEqual([1, 1, first, first, second, second, second, second, second / 10]);
+  });
 });
