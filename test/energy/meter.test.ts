@@ -209,6 +209,7 @@ describe('findMeter', () => {
 
   it('refuses an estimate without watts, and watts without an estimate', async () => {
     await expect(findMeter({ energy: 'estimate' })).rejects.toThrow(/watts that one busy core draws.*`nothing`/);
+    await expect(findMeter({ energy: 'estimate', watts: 0 })).rejects.toThrow(/got `0` \(watts\)/);
     await expect(findMeter({ energy: 'estimate', watts: -1 })).rejects.toThrow(/got `-1` \(watts\)/);
     await expect(findMeter({ energy: 'auto', watts: 5 })).rejects.toThrow(/energy estimate beside watts/);
   });
@@ -238,6 +239,28 @@ function toldMeter(...joules: readonly number[]): Meter {
     close: () => undefined,
   };
 }
+
+describe('looking at the idle machine', () => {
+  it('ends what it began, once it is done, and at once where it is stopped', async () => {
+    let closed = 0;
+    const meter = { ...toldMeter(1, 1, 1, 1), close: () => (closed += 1) };
+    await measureIdle(meter, 0);
+    expect(closed).toBe(1);
+    const controller = new AbortController();
+    // A start that waits until somebody closes the meter.
+    let end = (): void => undefined;
+    const waiting = {
+      ...toldMeter(1, 1),
+      start: () => new Promise<void>((resolve) => (end = resolve)),
+      close: () => {
+        end();
+      },
+    };
+    const looking = measureIdle(waiting, 3600, controller.signal);
+    controller.abort();
+    await expect(looking).rejects.toMatchObject({ code: 'stopped' });
+  });
+});
 
 describe('the idle baseline', () => {
   it('is the mean over both halves, of the whole and of each zone', async () => {

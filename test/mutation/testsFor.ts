@@ -8,7 +8,7 @@ import ts from 'typescript';
  * of src, and would notice some changes that no other test notices; `--slow` asks them too.
  */
 const SLOW =
-  /^test\/(?:backend|bench|cli|data|docs|fuzz|kill|package|train|vendor|zoo)\/|^test\/(?:artifacts\/zoo|export\/inference|recommend\/recommendPolicy|runtime\/(?:stepper|telemetry))\.test\.ts$/;
+  /^test\/(?:backend|bench|cli|data|docs(?!\/settings)|fuzz|kill|package|train|vendor|zoo)\/|^test\/(?:artifacts\/zoo|export\/inference|recommend\/recommendPolicy|runtime\/(?:stepper|telemetry))\.test\.ts$/;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const closures = new Map<string, ReadonlySet<string>>();

@@ -24,11 +24,31 @@ describe('learning-rate multipliers', () => {
     });
   });
 
+  it('may name a layer by one letter', () => {
+    expect(parseMultipliers('a=2, b = 3,c=d=0.5')).toEqual([
+      { glob: 'a', multiplier: 2 },
+      { glob: 'b', multiplier: 3 },
+      { glob: 'c=d', multiplier: 0.5 },
+    ]);
+  });
+
+  it('refuse what matches nothing, and name all layers, or some where there are more than six', () => {
+    const many = (count: number) =>
+      Array.from({ length: count }, (_, index) => ({ name: `layer${index}`, parameters: [`weight${index}`] }));
+    const refused = (count: number) => () => multipliersOf(many(count), [{ glob: 'none', multiplier: 2 }]);
+    expect(refused(6)).toThrow('there are layer0, layer1, layer2, layer3, layer4, layer5 (');
+    expect(refused(7)).toThrow('there are layer0, layer1, layer2, …, layer5, layer6 (');
+    expect(() => multipliersOf(many(2), [{ glob: 'head', multiplier: 2 }])).not.toThrow();
+  });
+
   it('take a point for a point', () => {
     expect(() => factors('features?0?weight=1,features.0.weigh.=2')).toThrow(/"features\.0\.weigh\." matches no layer/);
   });
 
-  it.each(['head', 'head=', '=2', 'head=-1', 'head=0', 'head=x', 'head=1,'])('refuse %s', (source) => {
-    expect(() => parseMultipliers(source)).toThrow(/\(learningRateMultipliers\)/);
-  });
+  it.each(['head', 'head=', 'head= ', ' =2', '=2', 'head=Infinity', 'head=-1', 'head=0', 'head=x', 'head=1,'])(
+    'refuse %s',
+    (source) => {
+      expect(() => parseMultipliers(source)).toThrow(/\(learningRateMultipliers\)/);
+    },
+  );
 });

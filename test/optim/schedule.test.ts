@@ -31,6 +31,10 @@ describe('the other schedules', () => {
     expect([49, 50, 74, 75].map((step) => at('step', step, 100))).toEqual([1, 0.1, 0.1, 0.01]);
   });
 
+  it('are at the peak where the whole training is a warm-up, and behind it', () => {
+    for (const name of ['cosine', 'linear', 'step'] as const) expect(at(name, 3, 3, 3)).toBe(1);
+  });
+
   it('constant stays', () => {
     expect(at('constant', 99, 100)).toBe(1);
   });
@@ -52,5 +56,15 @@ describe('Plateau', () => {
       return plateau.factor;
     });
     expect(factors).toEqual([1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1, 0.01]);
+  });
+
+  it('waits as long again behind each time, and takes less of a gain than a ten-thousandth for none', () => {
+    const plateau = new Plateau(1);
+    const factors = [1, 1, 1, 1, 1, 0.99995, 0.9998, 0.9998, 0.9998].map((loss) => {
+      plateau.observe(loss);
+      return plateau.factor;
+    });
+    const [first, second] = [0.1, 0.1 / 10];
+    expect(factors).toEqual([1, 1, first, first, second, second, second, second, second / 10]);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../src/errors.js';
-import { checkStep, weightsOfClasses } from '../../src/optim/stepSettings.js';
+import { checkStep, stepSettings, weightsOfClasses } from '../../src/optim/stepSettings.js';
+import { settle, settleFlags } from '../../src/settings.js';
 
 describe('weightsOfClasses', () => {
   it('gives each class what it weighs, in order, and 1 to those that are not named', () => {
@@ -28,5 +29,49 @@ describe('checkStep', () => {
     expect(() => {
       checkStep({ batch: 4, accumulate: 5 });
     }).toThrow(/no more parts than batch 4, got `5`/);
+  });
+});
+
+describe('the settings of a step', () => {
+  it.each<[string, unknown]>([
+    ['equal', 'equal'],
+    ['balanced', 'balanced'],
+    ['cat=2,dog=0.5', { cat: 2, dog: 0.5 }],
+    ['a=0', { a: 0 }],
+    ['a=b = 3', { 'a=b': 3 }],
+  ])('read the class weights %s', (source, expected) => {
+    expect(settleFlags(stepSettings, { 'class-weights': source }).classWeights).toEqual(expected);
+  });
+
+  it.each(['cat', '=2', 'cat=', 'cat= ', 'cat=-1', 'cat=x', 'cat=Infinity', 'cat=2,'])(
+    'refuse the class weights %s',
+    (source) => {
+      expect(() => settleFlags(stepSettings, { 'class-weights': source })).toThrow(
+        /expected equal, balanced, or classes/,
+      );
+    },
+  );
+
+  it.each<[string, number, boolean]>([
+    ['batch', 1, true],
+    ['batch', 0, false],
+    ['accumulate', 1, true],
+    ['accumulate', 0, false],
+    ['clipNorm', 0, true],
+    ['clipNorm', -0.5, false],
+    ['averageDecay', 0, true],
+    ['averageDecay', 0.999, true],
+    ['averageDecay', 1, false],
+    ['averageDecay', -0.1, false],
+    ['labelSmoothing', 0, true],
+    ['labelSmoothing', 0.99, true],
+    ['labelSmoothing', 1, false],
+    ['labelSmoothing', -0.1, false],
+    ['focalGamma', 0, true],
+    ['focalGamma', -0.1, false],
+  ])('take for %s the number %d: %s', (key, value, isTaken) => {
+    const settled = expect(() => settle(stepSettings, { [key]: value }));
+    if (isTaken) settled.not.toThrow();
+    else settled.toThrow(UserError);
   });
 });
