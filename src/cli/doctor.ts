@@ -1,5 +1,13 @@
 import { availableParallelism, cpus, freemem, release, totalmem, type as osType } from 'node:os';
-import { sharpVersion, findMeter, packageVersion, probeProviders, runtimeVersion } from '../internal.js';
+import {
+  findMeter,
+  packageVersion,
+  probeProviders,
+  runtimeProblem,
+  runtimeVersion,
+  sharpProblem,
+  sharpVersion,
+} from '../internal.js';
 import { shared } from './sharedFlags.js';
 import type { Verb } from './verb.js';
 import { showBytes, Terminal } from './terminal.js';
@@ -26,7 +34,10 @@ export const verb: Verb<Arguments> = {
       memoryBytes: totalmem(),
       freeMemoryBytes: freemem(),
     };
-    const providers = await probeProviders();
+    const lacking = runtimeProblem();
+    const problems = [lacking, sharpProblem()].flatMap((each) => each ?? []);
+    // None of them can be tried.
+    const providers = lacking ? [] : await probeProviders();
     const meter = await findMeter({ energy: 'auto' });
     terminal.print(
       Object.entries(versions)
@@ -43,6 +54,14 @@ export const verb: Verb<Arguments> = {
     }
     terminal.print();
     terminal.print(`energy   ${meter.kind === 'meter' ? meter.describe : `not measured: ${meter.reason}`}`);
-    terminal.json({ versions, machine, providers, energy: meter });
+    for (const { text } of problems) terminal.warn(`ort-tl: ${text}`);
+    terminal.json({
+      versions,
+      machine,
+      providers,
+      energy: meter,
+      problems: problems.map(({ code, message }) => ({ code, message })),
+    });
+    if (problems.length > 0) process.exitCode = 1;
   },
 };
