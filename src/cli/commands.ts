@@ -7,6 +7,7 @@ import { inOurWords } from './wording.js';
 /** In the order of the help. */
 const COMMANDS = [
   lazily('train', 'train the chosen layers on a folder of photos', () => import('./train.js')),
+  lazily('data <path>', 'show what photos there are, and what is wrong with them', () => import('./data.js')),
   lazily('recommend', 'find how many layers are worth training', () => import('./recommend.js')),
   lazily('predict [photos..]', 'classify photos with an exported model', () => import('./predict.js')),
   lazily('eval', 'measure an exported model on photos with known classes', () => import('./eval.js')),
