@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { stepSettings } from '../optim/stepSettings.js';
-import { parsePolicy } from '../policy/policy.js';
+import { parsePolicy, policyNamed } from '../policy/policy.js';
 import { choice, keysOf, numberBelow, setting, settings, wholeNumber } from '../settings.js';
 import { PRESETS } from './preprocessing.js';
 
@@ -33,6 +33,7 @@ export const compileSettings = settings({
         parsePolicy(text);
         return true;
       })
+      .transform(policyNamed)
       .default('F1C1'),
     { help: 'what to train: F1C0, F1C1, F2C3, FxC1, …, blocks:2, bias, layers:<names>, or full' },
   ),

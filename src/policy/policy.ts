@@ -26,13 +26,22 @@ export interface LayerChoice {
   readonly warnings: readonly string[];
 }
 
+/** Policies by the words that people try. */
+const OTHER_NAMES: Readonly<Record<string, string>> = { head: 'F1C0', last: 'F1C1', all: 'full' };
+
+/** A policy by the name that it has here: `head` is `F1C0`, `last` is `F1C1`, `all` is `full`. */
+export function policyNamed(source: string): string {
+  const name = source.toLowerCase();
+  return (Object.hasOwn(OTHER_NAMES, name) ? OTHER_NAMES[name] : undefined) ?? source;
+}
+
 /**
  * Reads a policy: `F1C2` (the last FC layer and the last two convolutions), `FxC1` (all FC layers and one), `full`, `bias`,
- * `blocks:2`, `layers:*conv4*,fc1`.
+ * `blocks:2`, `layers:*conv4*,fc1`; also `head`, `last` and `all` (see {@link policyNamed}).
  * @throws UserError `bad-policy`.
  */
 export function parsePolicy(source: string): Policy {
-  const name = source.toLowerCase();
+  const name = policyNamed(source).toLowerCase();
   if (name === 'full' || name === 'bias') return { kind: name };
   const blocks = /^blocks:(\d+)$/.exec(name);
   if (blocks && Number(blocks[1]) > 0) return { kind: 'blocks', count: Number(blocks[1]) };
