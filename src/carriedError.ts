@@ -34,7 +34,12 @@ export function revived({ name, message, code, stack, cause }: CarriedError): Er
   return error;
 }
 
-const LIMITS: readonly string[] = ['out-of-files', 'out-of-memory', 'out-of-threads'] satisfies MachineLimit[];
+const LIMITS: readonly string[] = [
+  'out-of-files',
+  'out-of-memory',
+  'out-of-threads',
+  'unsupported-machine',
+] satisfies MachineLimit[];
 const isLimit = (code: string): code is MachineLimit => LIMITS.includes(code);
 
 function newError(name: string, message: string, code: string | undefined, options: ErrorOptions | undefined): Error {

@@ -25,8 +25,8 @@ export class UserError extends Error {
   }
 }
 
-/** What a machine can run out of. */
-export type MachineLimit = 'out-of-files' | 'out-of-memory' | 'out-of-threads';
+/** What a machine can run out of, or not do at all. */
+export type MachineLimit = 'out-of-files' | 'out-of-memory' | 'out-of-threads' | 'unsupported-machine';
 
 /**
  * A limit of the machine that was met. Its message says which, and what to do, in one line; `code` is stable. The CLI prints the

@@ -184,9 +184,10 @@ function ifThere<Found>(look: () => Found): Found | undefined {
 /**
  * Looks whether a folder that is to be written lies apart from the photos, among which it would be taken for a class.
  * @param data where the photos are, which need not be a folder.
+ * @param kind what is to be written, and the setting that says where.
  * @throws UserError `bad-arguments`.
  */
-export function checkApart(folder: string, data: string): void {
+export function checkApart(folder: string, data: string, kind: 'folder' | 'page' = 'folder'): void {
   const photos = ifThere(() => realpathSync(data));
   if (photos === undefined || !isFolderItself(photos)) return;
   let above = resolve(folder);
@@ -198,7 +199,9 @@ export function checkApart(folder: string, data: string): void {
   if (real === photos || real?.startsWith(photos.endsWith(sep) ? photos : `${photos}${sep}`) === true)
     throw new UserError(
       'bad-arguments',
-      `${folder} lies in the folder of the photos, ${data}, and would be taken for a class there; choose another folder (‹out›)`,
+      kind === 'folder'
+        ? `${folder} lies in the folder of the photos, ${data}, and would be taken for a class there; choose another folder (‹out›)`
+        : `${folder} lies in the folder of the photos, ${data}, where nothing is to be written; choose another place (‹html›)`,
     );
 }
 

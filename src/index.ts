@@ -11,6 +11,14 @@ export { openDataset } from './data/openDataset.js';
 export type { Contents, Dataset, OpenOptions } from './data/dataset.js';
 export type { Photo } from './data/photo.js';
 export type { LeftOut } from './data/leftOut.js';
+export {
+  survey,
+  type Survey,
+  type SurveyedClass,
+  type SurveyedPhoto,
+  type SurveyEvent,
+  type SurveyOptions,
+} from './survey/survey.js';
 export { Trainer } from './train/trainer.js';
 export type { TrainOptions } from './train/trainOptions.js';
 export type { EpochResult, Summary, TrainEvent } from './train/events.js';

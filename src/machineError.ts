@@ -1,8 +1,11 @@
 import { MachineError, type MachineLimit, messageOf } from './errors.js';
 import { fileErrorCode } from './files.js';
 
+/** What a machine can run out of. */
+type Exhaustible = Exclude<MachineLimit, 'unsupported-machine'>;
+
 /** What was run out of, and what to do. */
-const LIMITS: Record<MachineLimit, { readonly what: string; readonly remedy: string }> = {
+const LIMITS: Record<Exhaustible, { readonly what: string; readonly remedy: string }> = {
   'out-of-files': {
     what: 'this process may open no more files',
     remedy: 'raise the limit (ulimit -n 1024), or close what holds them',
@@ -18,7 +21,7 @@ const LIMITS: Record<MachineLimit, { readonly what: string; readonly remedy: str
   },
 };
 
-const CODES: Readonly<Record<string, MachineLimit>> = {
+const CODES: Readonly<Record<string, Exhaustible>> = {
   EMFILE: 'out-of-files',
   ENFILE: 'out-of-files',
   ENOMEM: 'out-of-memory',
@@ -27,7 +30,7 @@ const CODES: Readonly<Record<string, MachineLimit>> = {
 };
 
 /** What Node.js, V8, ONNX Runtime and libvips say, who give no code. */
-const MESSAGES: readonly (readonly [RegExp, MachineLimit])[] = [
+const MESSAGES: readonly (readonly [RegExp, Exhaustible])[] = [
   [/\bEMFILE\b|\bENFILE\b|too many open files/i, 'out-of-files'],
   [
     /\bENOMEM\b|bad_alloc|bad allocation|failed to allocate memory|array buffer allocation failed|cannot allocate memory|out of memory/i,
@@ -61,7 +64,7 @@ export function machineErrorOf(thrown: unknown): MachineError | undefined {
 }
 
 /** A limit that something else than an error tells of, such as a process that was killed. */
-export function machineError(limit: MachineLimit, what: string): MachineError {
+export function machineError(limit: Exhaustible, what: string): MachineError {
   return new MachineError(limit, `${what}; ${LIMITS[limit].remedy}`);
 }
 
@@ -73,7 +76,7 @@ function shortened(message: string): string {
   return line.replace(/^\/\S+\.cc:\d+ .*?\) (?=pthread|\w+ fail)/, '');
 }
 
-function limitOf(error: unknown): MachineLimit | undefined {
+function limitOf(error: unknown): Exhaustible | undefined {
   const code = fileErrorCode(error);
   const known = code === undefined ? undefined : CODES[code];
   if (known) return known;

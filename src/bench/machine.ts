@@ -1,6 +1,6 @@
 import { availableParallelism, cpus, release, totalmem, type as osType } from 'node:os';
-import { sharpVersion } from '../data/decode.js';
-import { runtimeVersion } from '../runtime/providers.js';
+import { sharpVersion } from '../data/sharp.js';
+import { runtimeVersion } from '../runtime/ort.js';
 import { packageVersion } from '../version.js';
 
 /** What measurements depend on besides what is measured. */

@@ -1,5 +1,6 @@
 import yargs from 'yargs';
 import { UserError } from '../errors.js';
+import { inOurTerms } from './otherWords.js';
 import { packageVersion } from '../version.js';
 import { lazily, ownWords, STANDARD_INPUT, verbOf } from './verb.js';
 import { inOurWords } from './wording.js';
@@ -7,6 +8,7 @@ import { inOurWords } from './wording.js';
 /** In the order of the help. */
 const COMMANDS = [
   lazily('train', 'train the chosen layers on a folder of photos', () => import('./train.js')),
+  lazily('data <path>', 'show what photos there are, and what is wrong with them', () => import('./data.js')),
   lazily('recommend', 'find how many layers are worth training', () => import('./recommend.js')),
   lazily('predict [photos..]', 'classify photos with an exported model', () => import('./predict.js')),
   lazily('eval', 'measure an exported model on photos with known classes', () => import('./eval.js')),
@@ -46,29 +48,31 @@ const LISTS = ['photos', 'names', 'runs'];
 const BENCH_LISTS = ['model', 'data'];
 
 /**
- * Runs the command that `given`, the words of a command line, asks for.
+ * Runs the command that `words`, those of a command line, ask for.
  * @throws UserError for words that make no sense, and what the verb throws.
  */
-export async function runCommand(given: readonly string[]): Promise<void> {
+export async function runCommand(words: readonly string[]): Promise<void> {
+  const given = await inOurTerms(words, COMMANDS);
+  // Verbs look there which flags were given.
+  if (given.join('\0') !== words.join('\0')) process.argv.splice(2, Infinity, ...given);
   const own = ownWords(given);
   const end = given.indexOf('--');
   // What stands behind the dashes is a command with flags of its own, which the verb reads by itself.
   const verb = verbOf(given);
   const isMeasure = verb === 'measure';
   const usage = COMMANDS.find((each) => each.usage.split(' ')[0] === verb)?.usage;
-  const words = (isMeasure ? own : given).flatMap((word, index) => {
+  const parsed = (isMeasure ? own : given).flatMap((word, index) => {
     if (end >= 0 && index >= end) return index === end ? [] : [word.startsWith('-') ? `./${word}` : word];
     // Yargs would lose a lone dash among several photos.
     return [word === '-' ? STANDARD_INPUT : word];
   });
-  const beginning = yargs(words)
+  const beginning = yargs(parsed)
     .scriptName('ort-tl')
     .usage('$0 <command>\n\nRetrains the last layers of a pretrained ONNX image classifier on your photos.');
   const parser = COMMANDS.reduce((before, { addTo }) => addTo(before), beginning)
     .completion('completion', 'print a script that completes commands and flags in bash or zsh')
     .option('debug', { type: 'boolean', describe: 'show the stack trace of an error', global: true })
     .demandCommand(1, 'expected a command; see ort-tl --help')
-    .recommendCommands()
     .strict()
     .check((argv) => {
       const repeated = Object.entries(argv).find(
@@ -78,7 +82,7 @@ export async function runCommand(given: readonly string[]): Promise<void> {
       if (repeated) throw new UserError('bad-arguments', `--${repeated[0]} is given more than once`);
       const empty = Object.entries(argv).find(([name, value]) => value === '' && name !== '$0');
       if (empty) throw new UserError('bad-arguments', `expected a value after --${empty[0]}, got nothing`);
-      for (const word of words) {
+      for (const word of parsed) {
         const [, name = '', value] = /^--([^=]+)=(.*)$/.exec(word) ?? [];
         if (typeof argv[name] === 'boolean' && value !== 'true' && value !== 'false')
           throw new UserError('bad-arguments', `expected true or false, got \`${value ?? ''}\` (--${name})`);

@@ -5,7 +5,9 @@ import {
   hubSettings,
   packageVersion,
   probeProviders,
+  runtimeProblem,
   runtimeVersion,
+  sharpProblem,
   sharpVersion,
 } from '../internal.js';
 import { shared } from './sharedFlags.js';
@@ -34,7 +36,10 @@ export const verb: Verb<Arguments> = {
       memoryBytes: totalmem(),
       freeMemoryBytes: freemem(),
     };
-    const providers = await probeProviders();
+    const lacking = runtimeProblem();
+    const problems = [lacking, sharpProblem()].flatMap((each) => each ?? []);
+    // None of them can be tried.
+    const providers = lacking ? [] : await probeProviders();
     const meter = await findMeter({ energy: 'auto' });
     const { endpoint, hubCache, ownCache, isOffline } = hubSettings();
     const networks = { defaultModel: DEFAULT_MODEL, endpoint, hubCache, ownCache, isOffline };
@@ -56,6 +61,15 @@ export const verb: Verb<Arguments> = {
     terminal.print(
       `networks ${DEFAULT_MODEL} by default; those from ${networks.endpoint} are kept in ${networks.hubCache}${networks.isOffline ? '; HF_HUB_OFFLINE: none is loaded' : ''}`,
     );
-    terminal.json({ versions, machine, providers, energy: meter, networks });
+    for (const { text } of problems) terminal.warn(`ort-tl: ${text}`);
+    terminal.json({
+      versions,
+      machine,
+      providers,
+      energy: meter,
+      networks,
+      problems: problems.map(({ code, message }) => ({ code, message })),
+    });
+    if (problems.length > 0) process.exitCode = 1;
   },
 };

@@ -1,4 +1,4 @@
-import type { Dataset, Summary, Trainer, TrainEvent } from '../internal.js';
+import { type Dataset, imbalanceLine, imbalanceOf, type Summary, type Trainer, type TrainEvent } from '../internal.js';
 import { showBytes, showCount, showDuration, showPercent, type Terminal } from './terminal.js';
 
 /** More classes than this are counted only. */
@@ -17,6 +17,8 @@ export async function reportTraining(
     `${showCount(train.length)} photos to train with, ${showCount(val.length)} to validate, ${test.length > 0 ? `${showCount(test.length)} kept for testing, ` : ''}${classes.length} classes: ${classes.slice(0, MOST_CLASSES).join(', ')}${others}`,
   );
   warnOfPhotos(terminal, dataset);
+  const imbalance = imbalanceOf(dataset);
+  if (imbalance && !trainer.balances) terminal.print(imbalanceLine(imbalance));
   return trainer.run(async (event) => {
     await onEvent(event);
     reportEvent(terminal, event);

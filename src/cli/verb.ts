@@ -1,4 +1,6 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
+import { z } from 'zod';
+import type { KnownVerb, VerbFlags } from './otherWords.js';
 
 /** What stands for a lone `-`, standard input, among a verb's arguments. */
 export const STANDARD_INPUT = '/dev/stdin';
@@ -20,9 +22,7 @@ export interface Verb<Arguments> {
 }
 
 /** A command of the command line. */
-export interface Command {
-  /** Such as `export <run>`. */
-  readonly usage: string;
+export interface Command extends KnownVerb {
   readonly addTo: (parser: Argv) => Argv;
 }
 
@@ -34,6 +34,7 @@ export function lazily<Arguments>(
 ): Command {
   return {
     usage,
+    flags: async () => flagsOfBuilder((await load()).verb.builder),
     addTo: (parser) =>
       parser.command<Arguments>({
         command: usage,
@@ -43,5 +44,26 @@ export function lazily<Arguments>(
           await (await load()).verb.handler(args);
         },
       }),
+  };
+}
+
+/** What yargs keeps of the options that were added; its types do not know of it. */
+const OPTIONS = z.object({
+  key: z.record(z.string(), z.unknown()),
+  boolean: z.array(z.string()),
+  array: z.array(z.string()),
+});
+
+async function flagsOfBuilder<Arguments>(build: Verb<Arguments>['builder']): Promise<VerbFlags> {
+  const { default: yargs } = await import('yargs');
+  const parser = build(yargs([]));
+  const getOptions: unknown = Reflect.get(parser, 'getOptions');
+  const { key, boolean, array } = OPTIONS.parse(
+    typeof getOptions === 'function' ? Reflect.apply(getOptions, parser, []) : undefined,
+  );
+  return {
+    names: new Set([...Object.keys(key), 'debug']),
+    switches: new Set([...boolean, 'debug']),
+    lists: new Set(array),
   };
 }

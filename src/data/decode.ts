@@ -10,7 +10,7 @@ import { type OpenPhoto, openPhoto } from './openPhoto.js';
 import { readPhoto } from './readPhoto.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
 
-export { decoderVersion, sharpVersion } from './openPhoto.js';
+export { decoderVersion } from './openPhoto.js';
 
 /**
  * libvips keeps the reasons of failures in one place for the whole process, so that one photo may get the reason of another that is

@@ -23,6 +23,19 @@ export class Duplicates {
     if (!this.prints.has(photo)) this.prints.set(photo, fingerprintOf(content));
   }
 
+  /** Photos of the same content, each group in the order of `photos`; those that are like no other are in none. */
+  groups(photos: readonly Photo[]): Photo[][] {
+    const byPrint = new Map<number, Photo[]>();
+    for (const photo of photos) {
+      const print = this.prints.get(photo);
+      if (print === undefined) continue;
+      const same = byPrint.get(print);
+      if (same) same.push(photo);
+      else byPrint.set(print, [photo]);
+    }
+    return [...byPrint.values()].filter(({ length }) => length > 1);
+  }
+
   /** Counts the photos that are the same; the lines tell what spoils a training. */
   find(train: readonly Photo[], val: readonly Photo[]): { readonly counts: DuplicateCounts; readonly lines: string[] } {
     const trained = new Map<number, Photo[]>();

@@ -1,8 +1,8 @@
-import sharp from 'sharp';
 import { readRegularFile } from '../files.js';
 import type { Unlabelled } from './photo.js';
 import { decodePixels } from './decode.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
+import { sharp } from './sharp.js';
 
 /** Inferno's colours at 0, ¼, ½, ¾ and 1 (Smith and van der Walt 2015): brighter is hotter, also without colour vision. */
 const STOPS = [

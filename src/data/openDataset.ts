@@ -19,6 +19,32 @@ export async function openDataset(path: string, options: CifarOptions): Promise<
   return datasetOf(await findData(path, options), options);
 }
 
+/** A data set that is looked at before it trains. */
+interface Surveyed {
+  readonly dataset: Dataset;
+  /** Why it cannot be trained on, as {@link openDataset} would say it. */
+  readonly problem?: UserError;
+}
+
+/**
+ * Opens whatever `path` is as {@link openDataset} does for a training, and also what has photos of known classes, but cannot be trained on.
+ * @throws UserError where there are no photos of known classes.
+ */
+export async function openToSurvey(path: string, options: CifarOptions): Promise<Surveyed> {
+  const found = await findData(path, options);
+  try {
+    return { dataset: datasetOf(found, options) };
+  } catch (problem) {
+    if (!(problem instanceof UserError)) throw problem;
+    try {
+      return { dataset: datasetOf(found, { ...options, use: 'measuring' }), problem };
+    } catch {
+      // It is the first one that says what to do.
+      throw problem;
+    }
+  }
+}
+
 /** What `path` holds, whether it will do as a data set or not. @throws UserError where it cannot be read at all. */
 async function findData(path: string, { labels }: Pick<CifarOptions, 'labels'> = {}): Promise<Found> {
   const found = await stat(path).catch(() => undefined);

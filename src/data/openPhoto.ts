@@ -1,18 +1,11 @@
-import sharp, { type Metadata, type Sharp } from 'sharp';
+import type { Metadata, Sharp } from 'sharp';
 import { asStillPicture, checkKind, NotRead } from './fileKind.js';
 import { Gate } from './gate.js';
 import type { Size } from './geometry.js';
 import { convertToSrgb, srgbConversion, toByte } from './iccProfile.js';
 import type { PhotoContent } from './photo.js';
+import { sharp, sharpVersion } from './sharp.js';
 import { type TiffBands, tiffBands } from './tiff.js';
-
-// Each photo is decoded once, so a cache would only hold memory; several photos at once use the cores better than several
-// threads within one.
-sharp.cache(false);
-sharp.concurrency(1);
-
-/** sharp's version; part of every cache's key. */
-export const sharpVersion = sharp.versions.sharp;
 
 /** Names how photos become pixels; the number is to be raised whenever some photo comes out with others. */
 export const decoderVersion = `${sharpVersion}/2`;

@@ -1,6 +1,5 @@
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import sharp from 'sharp';
 import { z } from 'zod';
 import { UserError } from '../errors.js';
 import { fileErrorCode, makeFolder, writeFailed } from '../files.js';
@@ -9,6 +8,7 @@ import { resultOf } from '../resultOf.js';
 import { temporaryBeside, type TemporaryFolder } from '../temporary.js';
 import { drawScene, type Nuisance } from './scene.js';
 import { demoShapes, pretrainShapes, type PictureShape } from './pictureShapes.js';
+import { sharp } from './sharp.js';
 
 export interface PictureOptions {
   /** `pretrain`: twenty forms and textures; `demo`: six kinds of things that are not among them. */

@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import { sharp } from './sharp.js';
 
 /** An SVG drawing as PNG on white, `scale` times as large; what has the colour of the text around it is nearly black. */
 export async function pngOfSvg(svg: string, scale = 2): Promise<Buffer> {

@@ -15,7 +15,7 @@ import { passOn } from '../passOn.js';
 import { Random } from '../random.js';
 import { ImageClassifier } from '../runtime/classifier.js';
 import { inOrtFormat } from '../runtime/ortFormat.js';
-import { runtimeVersion } from '../runtime/providers.js';
+import { runtimeVersion } from '../runtime/ort.js';
 import { productsSaturate } from '../runtime/saturation.js';
 import { TOLERANCES } from '../train/agreement.js';
 import { observeRanges } from '../train/observeRanges.js';

@@ -26,13 +26,21 @@ export interface LayerChoice {
   readonly warnings: readonly string[];
 }
 
+/** Policies by the words that people try. */
+const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
+  ['head', 'F1C0'],
+  ['last', 'F1C1'],
+  ['all', 'full'],
+]);
+
 /**
  * Reads a policy: `F1C2` (the last FC layer and the last two convolutions), `FxC1` (all FC layers and one), `full`, `bias`,
- * `blocks:2`, `layers:*conv4*,fc1`.
+ * `blocks:2`, `layers:*conv4*,fc1`; also `head` (F1C0), `last` (F1C1) and `all` (`full`).
  * @throws UserError `bad-policy`.
  */
 export function parsePolicy(source: string): Policy {
-  const name = source.toLowerCase();
+  const word = source.toLowerCase();
+  const name = OTHER_NAMES.get(word)?.toLowerCase() ?? word;
   if (name === 'full' || name === 'bias') return { kind: name };
   const blocks = /^blocks:(\d+)$/.exec(name);
   if (blocks && Number(blocks[1]) > 0) return { kind: 'blocks', count: Number(blocks[1]) };

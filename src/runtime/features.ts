@@ -10,7 +10,6 @@ import { fingerprints, pixelFingerprint } from '../cache/fingerprint.js';
 import { decodeModel, encodeModel } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import { elementCount } from '../onnx/tensor.js';
-import { runtimeVersion } from './providers.js';
 import { openBytes, runPart } from './partSessions.js';
 import { bytesOf, newRow, type Row } from './slots.js';
 
@@ -111,7 +110,7 @@ export async function openFeatures(
   const known = frozen ? fingerprints(frozen, pixels) : new Map([[PIXELS, pixels]]);
   const layout: Layout = {
     format: 1,
-    runtime: `onnxruntime-node ${runtimeVersion}, ${provider}`,
+    runtime: `onnxruntime-node ${ort.runtimeVersion}, ${provider}`,
     values: manifest.boundary.map(({ name, dtype, shape }) => ({ fingerprint: known.get(name) ?? '', dtype, shape })),
     model: manifest.source.file,
     policy: manifest.policy,

@@ -1,14 +1,41 @@
 import { telemetryOff } from './telemetry.js';
+import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { env, InferenceSession } from 'onnxruntime-node';
-import { messageOf } from '../errors.js';
+import type * as Runtime from 'onnxruntime-node';
+import { type MachineError, messageOf } from '../errors.js';
 import { machineError } from '../machineError.js';
+import { loadNative, nativeProblem } from '../nativeLibrary.js';
 import { threadsLeft } from '../threadsLeft.js';
 
-// Warnings, as of a home folder that it cannot write to, are not for the terminal.
-env.logLevel = 'error';
+export type * from 'onnxruntime-node';
 
-export * from 'onnxruntime-node';
+const load = createRequire(import.meta.url);
+// The part of onnxruntime-node without machine code, so that what opens no session runs where that cannot be loaded.
+const common = createRequire(load.resolve('onnxruntime-node'))('onnxruntime-common') as Pick<
+  typeof Runtime,
+  'env' | 'Tensor'
+>;
+type Tensor = Runtime.Tensor;
+const { Tensor } = common;
+export { Tensor };
+
+// Warnings, as of a home folder that it cannot write to, are not for the terminal.
+common.env.logLevel = 'error';
+
+/** onnxruntime-node's version; part of every cache's key. */
+export const runtimeVersion = (load('onnxruntime-node/package.json') as { readonly version: string }).version;
+
+let runtime: typeof Runtime | undefined;
+
+/** onnxruntime-node with its machine code. @throws MachineError `unsupported-machine`. */
+function loadRuntime(): typeof Runtime {
+  return (runtime ??= loadNative('ONNX Runtime', () => load('onnxruntime-node') as typeof Runtime));
+}
+
+/** Why ONNX Runtime does not run on this machine, in one line; undefined where it can be loaded. */
+export function runtimeProblem(): MachineError | undefined {
+  return nativeProblem(loadRuntime);
+}
 
 /**
  * Settings of every session. Without `force_spinning_stop` a session's threads go on looking for work for up to 0.1 s after a run, and
@@ -17,7 +44,7 @@ export * from 'onnxruntime-node';
 export const SESSION_OPTIONS = {
   logSeverityLevel: 4,
   extra: { session: { force_spinning_stop: '1' } },
-} as const satisfies InferenceSession.SessionOptions;
+} as const satisfies Runtime.InferenceSession.SessionOptions;
 
 /** Threads that others of this process may start meanwhile: libuv four, libvips as many. */
 const OTHER_THREADS = 8;
@@ -25,13 +52,14 @@ const OTHER_THREADS = 8;
 /**
  * Opens a session, of a path or of a model's bytes, when ONNX Runtime's telemetry is off.
  * @throws what ONNX Runtime throws, and as {@link telemetryOff} does; MachineError where its threads could not all be started: ONNX Runtime
- * would wait for the others for ever, or end the process.
+ * would wait for the others for ever, or end the process; MachineError `unsupported-machine` where ONNX Runtime cannot be loaded.
  */
 export async function openSession(
   model: string | Uint8Array,
-  options: InferenceSession.SessionOptions,
-): Promise<InferenceSession> {
+  options: Runtime.InferenceSession.SessionOptions,
+): Promise<Runtime.InferenceSession> {
   await telemetryOff();
+  const { InferenceSession } = loadRuntime();
   const threads = (options.intraOpNumThreads ?? 0) || availableParallelism();
   const needed = threads - 1 + OTHER_THREADS;
   const left = threadsLeft();

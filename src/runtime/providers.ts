@@ -1,11 +1,7 @@
 import { spawn } from 'node:child_process';
-import { env } from './ort.js';
 import { entryPoint } from '../entryPoint.js';
 import { UserError } from '../errors.js';
 import { machineErrorOf } from '../machineError.js';
-
-/** onnxruntime-node's version; part of every cache's key. */
-export const runtimeVersion = env.versions.node ?? 'unknown';
 
 /** ONNX Runtime's execution providers that ort-tl trains on, by the names of its API. */
 export const providerNames = ['cpu', 'cuda', 'webgpu', 'coreml', 'dml'] as const;

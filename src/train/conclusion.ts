@@ -1,6 +1,6 @@
 import { UserError } from '../errors.js';
 import { allFinite, notFinite } from '../finite.js';
-import { runtimeVersion } from '../runtime/providers.js';
+import { runtimeVersion } from '../runtime/ort.js';
 import { toleranceOf } from './agreement.js';
 import { inPlaceOfAverages } from './evaluatedState.js';
 import type { EndedBy, FinalPart, Summary, TrainEvent } from './events.js';

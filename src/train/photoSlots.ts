@@ -5,6 +5,7 @@ import type { Dataset } from '../data/dataset.js';
 import { Duplicates } from '../data/duplicates.js';
 import { totalOf } from '../data/leftOut.js';
 import type { Photo } from '../data/photo.js';
+import { checkReadable } from '../data/readablePhotos.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { Random } from '../random.js';
@@ -185,17 +186,8 @@ export class PhotoSlots {
   }
 
   private checkFilled(): void {
-    const { folder, classes } = this.dataset;
-    const empty = this.trainPhotos === 0 ? 'train' : this.filledVal.length === 0 ? 'validate' : undefined;
-    if (empty)
-      throw new UserError('no-photos', `${folder} has no readable photos to ${empty} with; mend or replace them`);
-    const readable = new Set(this.filledTrain.flat().map((slot) => this.labels[slot]));
-    const lacking = classes.find((_, label) => !readable.has(label));
-    if (lacking !== undefined)
-      throw new UserError(
-        'class-without-photos',
-        `class "${lacking}" has no readable photos to train with in ${folder}; mend or replace them, or remove the class`,
-      );
+    const readable = new Set(this.filledTrain.flat().map((slot) => this.labels[slot] ?? -1));
+    checkReadable(this.dataset, { trainLabels: readable, train: this.trainPhotos, val: this.filledVal.length });
   }
 
   /** Fills the slots of one view of the training photos; `number` tells which random view. It stops when the time is up. */

@@ -44,6 +44,12 @@ export class Trainer implements AsyncIterable<TrainEvent> {
     return this.folder?.holdsOldRun ?? false;
   }
 
+  /** Whether classes weigh, or are drawn, otherwise than by how many photos they have. */
+  get balances(): boolean {
+    const { classWeights, sampling } = this.options;
+    return (classWeights !== undefined && classWeights !== 'equal') || sampling === 'balanced';
+  }
+
   /** The folder that the run is written into now: `out`, or, while that holds an earlier run, one inside of it. */
   get place(): string {
     return this.folder?.path('.') ?? this.options.out;

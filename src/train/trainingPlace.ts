@@ -1,6 +1,6 @@
 import { arch, cpus } from 'node:os';
 import { decoderVersion } from '../data/decode.js';
-import { runtimeVersion } from '../runtime/providers.js';
+import { runtimeVersion } from '../runtime/ort.js';
 import { packageVersion } from '../version.js';
 import type { Settings } from './trainOptions.js';
 

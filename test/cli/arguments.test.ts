@@ -114,7 +114,7 @@ describe('arguments that make no sense get one clear line and exit code 2, and n
     ['--classes 1', ['inspect', SMALL_CNN], /a whole number from 2 up, got `1` \(--classes\)/],
     ['--epochs 0', ['demo'], /a whole number from 1 up, got `0` \(--epochs\)/],
     ['now', ['doctor'], /there is no `now` here/],
-    ['', ['trian'], /Did you mean train\?/],
+    ['', ['trian'], /did you mean ort-tl train\?/],
     ['', ['frobnicate'], /there is no `frobnicate` here/],
   ])('%s', async (flags, before, message) => {
     const entries = readdirSync(at);

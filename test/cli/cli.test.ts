@@ -318,7 +318,6 @@ describe('ort-tl', () => {
       ['a flag given twice', () => [...train('--seed', '1'), '--seed', '2'], /--seed is given more than once/],
       ['a flag that is none', () => train('--epoch', '3'), /epoch/],
       ['a verb that is none', () => ['trian'], /train/],
-      ['no verb', () => [], /expected a command/],
       ['no classes', () => ['compile', '--model', SMALL_CNN], /--classes/],
       [
         'a model without labels',

@@ -18,6 +18,7 @@ const blocksOfPage = (page: string) => blocksOf(readFileSync(join(root, page), '
 const PAGES = [
   'README.md',
   'docs/tutorial.md',
+  'docs/data.md',
   'docs/policies.md',
   'docs/how-it-works.md',
   'docs/comparison.md',
