@@ -76,7 +76,7 @@ describe('--bn batch', () => {
     const warned = /no trained layer has a BatchNormalization/;
     expect(compiled(TINY_MBCONV, 'F1C0').manifest.warnings.join()).toMatch(warned);
     expect(compiled(SMALL_CNN, 'full').manifest.warnings.join()).toMatch(warned);
-    expect(compiled(TINY_MBCONV, 'F1C1').manifest.warnings).toEqual([]);
+    expect(compiled(TINY_MBCONV, 'F1C1').manifest.warnings.join()).not.toMatch(warned);
   });
 
   it.each(['sgd', 'adamw'] as const)('does not let the filling of a last batch count (%s)', async (name) => {

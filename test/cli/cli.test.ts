@@ -25,7 +25,17 @@ describe('ort-tl', () => {
 
   it('warns of a cut block in one line beside the result, and in the result', () => {
     const out = folder();
-    const compiled = ['compile', '--model', TINY_RESNET, '--classes', 'cat,dog', '--out', out];
+    const compiled = [
+      'compile',
+      '--model',
+      TINY_RESNET,
+      '--classes',
+      'cat,dog',
+      '--out',
+      out,
+      '--preprocessing',
+      'unit',
+    ];
     const { status, stdout, stderr } = cli(...compiled, '--policy', 'F1C1', '--json');
     expect(status).toBe(0);
     expect(stderr).toMatch(/^warning: policy F1C1 trains a part of block 1 [^\n]*blocks:1[^\n]*\n$/);
