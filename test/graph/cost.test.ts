@@ -67,6 +67,12 @@ describe('the peak of activations', () => {
     ],
     ['what is computed twice from what is computed twice', 2, (g, x) => g.add(g.tanh(g.exp(x)), g.tanh(g.exp(x)))],
     ['a Reshape, which takes no memory', 1, (g, x) => g.relu(g.reshape(g.reshape(g.exp(x), [10, 10]), [100]))],
+    [
+      'operators that only say another shape',
+      1,
+      (g, x) =>
+        g.relu(g.squeeze(g.unsqueeze(g.op('Flatten', [g.op('Identity', [g.exp(x)])], { axis: int(0) }), [0]), [0])),
+    ],
     ['a Reshape of the result, which is written at once', 0, (g, x) => g.reshape(g.exp(x), [10, 10])],
     [
       'a value that is read by its other name too',

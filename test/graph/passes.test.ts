@@ -214,6 +214,11 @@ describe('arithmetic on shapes', () => {
       '[N, 24]',
       reshapedTo((g) => [g.gather(sizes(g, g.op('ConstantOfShape', [g.vector([24, 5])])), g.vector([0]), 0)]),
     ],
+    [
+      'two vectors',
+      '[N, 12, 2]',
+      reshapedTo((g, x) => [g.div(g.mul(g.slice(sizes(g, x), [1], [3], [0]), g.vector([4, 1])), g.vector([2, 2]))]),
+    ],
     ['what remains', '[N, 24]', reshapedTo((g) => [g.vector([-1])])],
   ])('is followed: %s', (_, expected, build) => {
     const { ops, shape } = simplified(build);
@@ -396,6 +401,9 @@ describe('a model file', () => {
       {},
     ],
     ['groups', 'Conv', [[N, 6, 8, 8], weights], { group: int(2) }],
+    ['no bias', 'ConvTranspose', [[N, 4, 8, 8], weights], {}],
+    ['a bias for each channel', 'ConvTranspose', [[N, 4, 8, 8], weights, [3]], {}],
+    ['no shift', 'LayerNormalization', [[N, 3], [3]], {}],
   ])('may have %s for %s', (_, op, shapes, attributes) => {
     expect(infer(op, shapes, attributes)).not.toBe('[?]');
   });
@@ -472,6 +480,7 @@ describe('a model file', () => {
       /cannot stretch/,
     ],
     ['slopes that stretch x', 'PRelu', [[3], [2, 3]], {}, /cannot stretch/],
+    ['a bias for each input', 'ConvTranspose', [[N, 4, 8, 8], weights, [4]], {}, /"input2" has shape \[4\]/],
     ['one input of two', 'Add', [[N, 3]], {}, /lacks its input 1/],
     [
       'two inputs of three',

@@ -13,7 +13,7 @@ Changes src/ in memory, one small change at a time, and runs the tests that shou
 and the line and the change of each that did not (survived). A change with which the program does the same counts as a survivor.
 
 The tests of a change are all that import the changed file, by themselves or through what they import: first those of the same folder in
-test/, then the others, the quick before the slow, for five seconds. --slow asks all, also those that train or run commands.
+test/, then the others, the quick before the slow, for fifteen seconds. --slow asks all, also those that train or run commands.
 
   --folder policy    the folder of src/ that is changed
   --file glob.ts     the files of it whose path holds this
@@ -25,7 +25,7 @@ test/, then the others, the quick before the slow, for five seconds. --slow asks
   --list             prints the changes and runs nothing`;
 
 /** The other folders' tests of a change take no longer than this, without it. */
-const OTHERS_MS = 5000;
+const OTHERS_MS = 15_000;
 /** A change whose tests take so many times as long as without it, and this much more, is taken to never end: killed. */
 const SLOWER = 5;
 const GRACE_MS = 12_000;
