@@ -38,6 +38,11 @@ describe('findRapl', () => {
     expect(findRapl(powercap({}).root)).toMatchObject({ kind: 'absent' });
   });
 
+  it('says that there is nothing to add up where no package is among the counters', () => {
+    const { root } = powercap({ 'intel-rapl:0': { name: 'psys', energyUj: 5 } });
+    expect(findRapl(root)).toEqual({ kind: 'absent', reason: `${root} shows no package zone that can be read` });
+  });
+
   it.skipIf(process.seteuid === undefined)('names the remedy where only root may read', () => {
     const tree = powercap({
       'intel-rapl:0': { name: 'package-0', energyUj: 5 },
