@@ -113,7 +113,7 @@ export const verb: Verb<Arguments> = {
       const before = suiteOf(args);
       const isRunning = !args['dry-run'] && !args['report-only'];
       const names = isRunning ? before.rows.flatMap(({ model: { toPull } }) => toPull ?? []) : [];
-      for (const name of new Set(names)) await findModel(terminal, name, interruption.signal);
+      for (const name of new Set(names)) await findModel(terminal, name, { signal: interruption.signal });
       // What was loaded is there now.
       const suite = names.length > 0 ? suiteOf(args) : before;
       await runSuite(suite, args, terminal, interruption);

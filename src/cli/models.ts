@@ -70,7 +70,7 @@ async function pullAll(terminal: Terminal, names: readonly string[]): Promise<vo
   const found = [];
   try {
     for (const name of names) {
-      const model = await findModel(terminal, name, interruption.signal, true);
+      const model = await findModel(terminal, name, { signal: interruption.signal, refresh: true });
       terminal.result(model.path);
       found.push(model);
     }

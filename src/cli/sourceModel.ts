@@ -4,6 +4,7 @@ import {
   type ModelFile,
   readModel,
   type ResolvedModel,
+  type ResolveOptions,
   resolveModel,
   resultOf,
   settleRun,
@@ -15,15 +16,10 @@ import { showBytes, type Terminal } from './terminal.js';
  * arrived is kept.
  * @throws UserError as {@link resolveModel}.
  */
-export function findModel(
-  terminal: Terminal,
-  name: string,
-  signal?: AbortSignal,
-  refresh = false,
-): Promise<ResolvedModel> {
+export function findModel(terminal: Terminal, name: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
   // A run that another is replacing is brought to one of the two first.
   if (isRun(name)) settleRun(name);
-  return resultOf(resolveModel(name, { refresh, ...(signal ? { signal } : {}) }), (event) => {
+  return resultOf(resolveModel(name, options), (event) => {
     showModelEvent(terminal, event);
   });
 }
@@ -34,7 +30,7 @@ export async function readSource(
   name: string,
   signal?: AbortSignal,
 ): Promise<ResolvedModel & { readonly model: ModelFile }> {
-  const found = await findModel(terminal, name, signal);
+  const found = await findModel(terminal, name, { trains: true, ...(signal ? { signal } : {}) });
   return { ...found, model: readModel(found.path) };
 }
 

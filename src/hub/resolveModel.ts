@@ -12,12 +12,17 @@ import type { Patience } from './persistence.js';
 import { pullRepository } from './pullRepository.js';
 import { embeddedPath, registry, type RegistryEntry, sourceOf, unknownModel } from './modelRegistry.js';
 
+/** A run's model as it was trained, where its `model.onnx` computes the frozen part in whole numbers. */
+export const FLOAT_MODEL = 'model_float32.onnx';
+
 /** How a model is looked for. */
 export interface ResolveOptions {
   /** Stops it at once; what has arrived is kept, and the next call goes on from there. */
   readonly signal?: AbortSignal;
   /** Asks the network also for what is in the cache, so that a branch is what it is today. */
   readonly refresh?: boolean;
+  /** Of a run that has two models, takes the one in float: the other cannot be trained on. */
+  readonly trains?: boolean;
   /** In place of `process.env`. */
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -36,9 +41,9 @@ export async function* resolveModel(
   name: string,
   options: ResolveOptions = {},
 ): AsyncGenerator<ModelEvent, ResolvedModel> {
-  const { env = process.env, refresh = false, signal } = options;
+  const { env = process.env, refresh = false, signal, trains = false } = options;
   yield* [];
-  const meant = meaningOf(name);
+  const meant = meaningOf(name, trains);
   if ('path' in meant) return meant;
   const settings = hubSettings(env);
   const { source, common } = meant;
@@ -97,10 +102,13 @@ interface Elsewhere {
 }
 
 /** @throws UserError for a name that stands for nothing. */
-function meaningOf(name: string): ResolvedModel | Elsewhere {
+function meaningOf(name: string, trains = false): ResolvedModel | Elsewhere {
   const found = lookAt(name);
   if (found && !found.isDirectory()) return ofPath(name, 'file', name);
-  if (found && isRunFolder(name)) return ofPath(join(name, 'model.onnx'), 'run', name);
+  if (found && isRunFolder(name)) {
+    const isInFloat = trains && existsSync(join(name, FLOAT_MODEL));
+    return ofPath(join(name, isInFloat ? FLOAT_MODEL : 'model.onnx'), 'run', name);
+  }
   const network = networkMeaning(name);
   if (network) return network;
   if (found) throw new UserError('no-such-file', `${name} is a folder; expected an ONNX file, or a run's folder`);

@@ -13,11 +13,11 @@ import {
   writeFileAtomically,
 } from '../files.js';
 import { refuseForeign } from '../foreignFiles.js';
+import { FLOAT_MODEL } from '../hub/resolveModel.js';
 import { isLocked, lockFolder } from '../lock.js';
 import { isMarked, isOwnFolder, mark, markerIn, removeMarkedSync } from '../marker.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 
-export const FLOAT_MODEL = 'model_float32.onnx';
 const BEST = join('best', FILES.checkpoint);
 const LAST = join('last', FILES.checkpoint);
 const EVENTS = 'events.jsonl';

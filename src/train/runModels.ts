@@ -5,7 +5,7 @@ import { type ModelFile, writeModel } from '../onnx/model.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { quantizeModel } from '../quantize/frozenPart.js';
 import { planOf } from './quantizeFrozen.js';
-import { FLOAT_MODEL } from './runFiles.js';
+import { FLOAT_MODEL } from '../hub/resolveModel.js';
 
 /** The models that a run ends with, in its folder. */
 export class RunModels {

@@ -51,6 +51,11 @@ describe('a name stands for', () => {
     expect(String(await refusal(run))).toMatch(/has no model\.onnx yet; finish it: ort-tl train --resume/);
     copyFileSync(TINY_RESNET, join(run, 'model.onnx'));
     expect(await find(run)).toEqual({ path: join(run, 'model.onnx'), kind: 'run', reference: run, title: 'first' });
+    // One that is to be trained, in float.
+    const inFloat = join(run, 'model_float32.onnx');
+    copyFileSync(SMALL_CNN, inFloat);
+    expect(await resultOf(resolveModel(run, { env, trains: true }))).toMatchObject({ path: inFloat, title: 'first' });
+    expect(await find(run)).toMatchObject({ path: join(run, 'model.onnx') });
   });
 
   it('a network that comes with ort-tl', async () => {
