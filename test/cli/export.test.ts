@@ -125,7 +125,7 @@ it('refuses what is no run, no format and no delta in one line, and leaves no fi
   );
   expectRefusal(
     await cliHere(['export', run, '--format', 'tflite', '--out', out]),
-    /expected one of "onnx", "ort", "web", got "tflite" \(--format\)/,
+    /expected one of "onnx", "ort", "web", "transformers-js", got "tflite" \(--format\)/,
   );
   expectRefusal(
     await cliHere(['export', run, '--precision', 'int4', '--out', out]),

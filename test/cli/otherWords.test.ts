@@ -5,7 +5,7 @@ import { inOurTerms, type KnownVerb, type VerbFlags } from '../../src/cli/otherW
 import { drawPictures } from '../../src/data/pictures.js';
 import { parsePolicy } from '../../src/policy/policy.js';
 import { SMALL_CNN } from '../models.js';
-import { cliHere, expectRefusal, folder } from './cli.js';
+import { cli, cliHere, expectRefusal, folder } from './cli.js';
 
 const verb = (usage: string, names: string[], switches: string[] = [], lists: string[] = []): KnownVerb => {
   const flags: VerbFlags = {
@@ -129,13 +129,13 @@ describe('or are answered in one line, with exit code 2:', () => {
   });
 });
 
-it('shows the help for no words, for help, and for help on a verb', async () => {
+it('shows the help for no words, for help, and for help on a verb', () => {
   for (const [args, text] of [
     [[], /ort-tl <command>/],
     [['help'], /ort-tl <command>/],
     [['help', 'train'], /--val-fraction/],
   ] as const) {
-    const { status, stdout } = await cliHere(args);
+    const { status, stdout } = cli(args);
     expect(stdout).toMatch(text);
     expect(status).toBe(0);
   }
