@@ -37,7 +37,7 @@ export function policyNamed(source: string): string {
 
 /**
  * Reads a policy: `F1C2` (the last FC layer and the last two convolutions), `FxC1` (all FC layers and one), `full`, `bias`,
- * `blocks:2`, `layers:*conv4*,fc1`; also `head`, `last` and `all` (see {@link policyNamed}).
+ * `blocks:2`, `layers:*conv4*,fc1`; also `head`, `last` and `all`, which are F1C0, F1C1 and full.
  * @throws UserError `bad-policy`.
  */
 export function parsePolicy(source: string): Policy {
