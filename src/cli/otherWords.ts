@@ -94,7 +94,8 @@ function verbCalled(word: string, verbs: readonly KnownVerb[]): string {
 /** The likeliest of `names` for a word that was mistyped; undefined where none is like it. */
 function nearest(word: string, names: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let least = Math.ceil(word.length / 3) + 1;
+  // Two letters that changed places are two changes.
+  let least = Math.max(word.length > 3 ? 2 : 1, Math.floor(word.length / 3)) + 1;
   for (const name of names) {
     const distance = leven(word, name);
     if (distance < least) [best, least] = [name, distance];
