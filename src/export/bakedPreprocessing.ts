@@ -15,7 +15,8 @@ export type TakenPhotos = 'bytes' | 'normalized';
 
 /**
  * The graph with what is done to photos before it: its input becomes a photo of any size, which is resized, cropped and normalised as
- * `ort-tl` does it itself, but for JPEG files that it has the decoder shrink, and a level of a few pixels in a thousand. The input is `image`, uint8 RGB [N, H, W, 3],
+ * `ort-tl` does it itself: to the bit where it shrinks, but for JPEG files that
+ * it has the decoder shrink, and but for a level of single pixels where it grows. The input is `image`, uint8 RGB [N, H, W, 3],
  * or called `normalized`, float32 [N, 3, H, W]. The names of the dimensions that are free are `height` and `width`.
  */
 export function bakePreprocessing(

@@ -5,8 +5,6 @@ import type { NodeList } from './nodeList.js';
 /** Positions between two pixels, and steps of a weight, that libvips tells apart (VIPS_TRANSFORM_SCALE and VIPS_INTERPOLATE_SCALE). */
 const POSITIONS = 64;
 const STEPS = 4096;
-/** A weight that is a whole number of steps may come out a little below it. */
-const ROUNDING = 1e-9;
 /** libvips averages whole pixels first where a side shrinks to less than a half of so many pixels (the `gap` of vips_resize). */
 const GAP = 2;
 /** It divides by the number of averaged pixels with so many binary digits (shrinkv.c). */
@@ -23,7 +21,7 @@ export interface ScaledSide {
 
 /**
  * Appends what makes a side of `pixels`, whole numbers as float32 [N, 3, H, W], as long as it is to be, in the arithmetic of `decodePixels`: where the side
- * shrinks, that of libvips' linear kernel (but for single steps of a weight that it rounds otherwise); where it grows, that of `enlarge`, which rounds when both sides are done.
+ * shrinks, that of libvips' linear kernel, to the bit; where it grows, that of `enlarge`, which rounds when both sides are done.
  */
 export function resizeSide(g: NodeList, pixels: Value, { axis, scaled, first, count }: ScaledSide): Value {
   const length = g.op('Squeeze', [g.op('Shape', [pixels], { start: int(axis), end: int(axis + 1) })]);
@@ -108,8 +106,10 @@ function weightsOf(g: NodeList, { shrink, shrinks, rim, blocks, first, count }: 
   const width = g.op('Max', [shrink, g.double(1)]);
   const distance = g.op('Div', [g.op('Abs', [g.op('Sub', [places, middle])]), width]);
   const triangle = g.op('Max', [g.op('Sub', [g.double(1), distance]), g.double(0)]);
-  const share = g.op('Div', [triangle, g.op('ReduceSum', [triangle, g.whole(1)], { keepdims: int(1) })]);
-  const cut = g.op('Floor', [g.op('Add', [g.op('Mul', [share, g.double(STEPS)]), g.double(ROUNDING)])]);
+  // Added up from the first to the last, as libvips does it: one digit decides what a weight is cut to.
+  const sum = g.op('Gather', [g.op('CumSum', [triangle, g.wholeScalar(1)]), g.whole(-1)], { axis: int(1) });
+  const share = g.op('Div', [triangle, sum]);
+  const cut = g.op('Floor', [g.op('Mul', [share, g.double(STEPS)])]);
   const stepped = g.op('Mul', [cut, g.double(1 / STEPS)]);
   return g.op('Cast', [g.op('Where', [shrinks, stepped, share])], { to: int(dtypeCode('float32')) });
 }
