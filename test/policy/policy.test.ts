@@ -39,7 +39,7 @@ describe('parsePolicy', () => {
     'F1C',
     'F-1C1',
     'F1C1 ',
-    'all',
+    'every',
     'blocks',
     'blocks:0',
     'blocks:-1',
