@@ -11,8 +11,8 @@ export interface Block {
 
 /** Operators by which a shortcut joins what it went round. */
 const JOINS: ReadonlySet<string> = new Set(['Add', 'Sum', 'Concat']);
-/** What may stand between a linear bottleneck and the layer that reads it; also a normalization that was taken apart. */
-const PASSING: ReadonlySet<string> = new Set(['Pad', 'Transpose', 'Mul', 'Add', 'Sub']);
+/** What may stand between a linear bottleneck and the layer that reads it, besides joins; also a normalization that was taken apart. */
+const PASSING: ReadonlySet<string> = new Set(['Pad', 'Transpose', 'Mul', 'Sub']);
 
 /**
  * The blocks of a residual network, from input to head. Values that every path from the image to the result passes part the
@@ -30,9 +30,11 @@ export function findBlocks(graph: Graph, { all, convs }: LayerTable): Block[] {
   const readers = consumersOf(graph.nodes);
   const isReadLinearly = (value: Value): boolean =>
     readers.get(value)?.every((node) => {
-      const isJoin = JOINS.has(node.op) && node.inputs.filter((input) => input && !input.constant).length > 1;
-      const passes = PASSING.has(node.op) && node.inputs.every((input) => input === value || input?.constant);
-      return node.op === 'Conv' || isJoin || (passes && isReadLinearly(node.output()));
+      if (node.op === 'Conv') return true;
+      const computed = node.inputs.filter((input) => input && !input.constant);
+      if (computed.some((input) => input !== value)) return JOINS.has(node.op);
+      const isSquare = node.op === 'Mul' && computed.length > 1;
+      return (JOINS.has(node.op) || PASSING.has(node.op)) && !isSquare && isReadLinearly(node.output());
     }) === true;
 
   const blocks: Block[] = [];

@@ -181,12 +181,15 @@ describe('findBlocks', () => {
     ],
     ['padding', (network, x) => network.pad(x)],
     ['another order of axes', (network, x) => network.transpose(x)],
+    ['its double', (network, x) => network.op('Add', x, x)],
   ])('sees a linear bottleneck through %s', (_, behind) => {
     expect(blocksOf(bottlenecks(behind)).map(({ layers }) => layers.length)).toEqual([2, 2]);
   });
 
   it.each<[string, (network: Network, x: Value) => Value]>([
     ['an activation', (network, x) => network.relu(x)],
+    ['its square', (network, x) => network.op('Mul', x, x)],
+    ['its double, and an activation', (network, x) => network.relu(network.op('Add', x, x))],
     [
       'a normalization that was taken apart, and an activation',
       (network, x) => network.relu(network.op('Add', x, 'constant')),
