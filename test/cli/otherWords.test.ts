@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { inOurTerms, type KnownVerb, type VerbFlags } from '../../src/cli/otherWords.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { parsePolicy } from '../../src/policy/policy.js';
