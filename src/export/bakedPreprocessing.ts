@@ -3,7 +3,7 @@ import { fittedSize } from '../artifacts/fittedSize.js';
 import { type Graph, int, ints, Node, Value } from '../graph/graph.js';
 import { dtypeCode } from '../onnx/tensor.js';
 import { NodeList } from './nodeList.js';
-import { resizeSide, roundHalfUp } from './resizing.js';
+import { resizeSide, roundHalfUp } from './resizeSide.js';
 
 /** What the image is called that a model with its preprocessing takes. */
 const IMAGE = 'image';

@@ -38,12 +38,12 @@ describe.skipIf(process.platform === 'win32')('a signal that no verb handles', (
       script,
       `
       import { listenToSignals } from ${built('cli/interruption')};
-      import { modelPath, openDataset, readModel, Trainer } from ${built('internal')};
+      import { modelHere, openDataset, readModel, Trainer } from ${built('internal')};
       import { onExit } from ${built('onExit')};
       listenToSignals();
       onExit(() => console.log('undone'));
       const dataset = await openDataset('pictures', { seed: 0 });
-      const trainer = new Trainer({ model: readModel(modelPath('small_cnn')), dataset, policy: 'full', out: 'out', epochs: 50 });
+      const trainer = new Trainer({ model: readModel(modelHere('small_cnn').path), dataset, policy: 'full', out: 'out', epochs: 50 });
       await trainer.run(({ type }) => {
         if (type === 'epoch') setTimeout(() => process.kill(process.pid, 'SIGTERM'), 10);
       });
