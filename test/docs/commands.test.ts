@@ -169,5 +169,5 @@ describe.each(PAGES)('%s', (page) => {
     const { cwd, env } = folderFor();
     await PREPARATIONS[page]?.(cwd);
     expect(run(page, blocks, cwd, env).join('\n\n')).toBe('');
-  }, 300_000);
+  }, 600_000);
 });
