@@ -311,6 +311,21 @@ describe('what passes its input on', () => {
   });
 });
 
+describe('a constant in half precision', () => {
+  it('is one constant in float32, under its own name, for all that read it so', () => {
+    const { graph, ops } = simplified((g, x) => {
+      const half = g.constant('half', { dtype: 'float16', dims: [4], data: Uint16Array.of(0x3c00, 0xc000, 0x3800, 0) });
+      return g.mul(g.add(x, g.cast(half, 1)), g.cast(half, 1));
+    });
+    expect(ops).toEqual(['Add', 'Mul']);
+    const [first, second] = graph.nodes.map((node) => node.inputs[1]);
+    expect(second).toBe(first);
+    expect(first).toMatchObject({ name: 'half', dtype: 'float32', shape: [4] });
+    // Their bits: 0 01111 0…, 1 10000 0…, 0 01110 0….
+    expect([...(first?.constant?.data ?? [])]).toEqual([1, -2, 0.5, 0]);
+  });
+});
+
 describe('as_strided, as torch.onnx writes it', () => {
   const N2: readonly Dim[] = [N, 6, 4];
   /** A Gather of all elements in a row, at places that are computed for `sizes` with `strides` from the batch on. */
