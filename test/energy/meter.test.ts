@@ -178,9 +178,12 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
   it('ends nvidia-smi where nobody wants the reading, and where looking at the idle machine is stopped', async () => {
     const runs = toldNvidiaSmi();
     const meter = await open({ energy: 'nvidia' });
+    const listeners = process.listenerCount('exit');
     await meter.start();
     await vi.waitUntil(runs, { timeout: 10_000 });
     meter.close();
+    // Nothing is left to be done at the end of this process.
+    expect(process.listenerCount('exit')).toBe(listeners);
     await vi.waitUntil(() => !runs(), { timeout: 10_000 });
     const controller = new AbortController();
     const looking = measureIdle(meter, 3600, controller.signal);
@@ -291,6 +294,7 @@ describe('an estimate', () => {
 
   it('is CPU seconds times watts, says that it is one, and is none without CPU seconds', async () => {
     const meter = await open({ energy: 'estimate', watts: 7 });
+    expect(meter.name).toBe('estimate: CPU seconds × 7 W a busy core');
     await meter.start();
     expect(await meter.stop(3)).toMatchObject({ sources: ['estimate'], estimated: true, grossJ: 21, netJ: null });
     await expect(meter.stop(null)).rejects.toThrow(/CPU seconds/);

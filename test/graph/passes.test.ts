@@ -513,6 +513,17 @@ describe('a model file', () => {
     expect(() => infer(op, shapes, attributes)).toThrow(/^node "odd" \(\w+\).*; the model file is damaged, or/);
   });
 
+  it('may convolve with what an operator gives that nobody knows', () => {
+    const g = new Builder(18);
+    const x = g.input('x', 'float32', [N, 3, 8, 8]);
+    const hidden = g.op('NobodyKnows', [x]);
+    const y = new Value('y');
+    const attributes = new Map([['kernel_shape', ints([3, 3])]]);
+    const conv = new Node({ op: 'Conv', name: 'conv', inputs: [x, hidden], outputs: [y], attributes });
+    inferGraph({ opset: 18, inputs: [x], outputs: [y], nodes: [...g.graph.nodes, conv] });
+    expect(y.shape).toBeUndefined();
+  });
+
   it('is taken to multiply rows of the batch where an operator that nobody knows hides them', () => {
     const g = new Builder(18);
     const hidden = g.op('NobodyKnows', [g.input('x', 'float32', [N, 3])]);

@@ -302,6 +302,19 @@ describe('the builder', () => {
     expect(() => g.output('third', g.exp(x))).toThrow(/the model has a value called "third"/);
   });
 
+  it('writes the attributes of a convolution that are given, and no groups where there is one', () => {
+    const g = new Builder(18);
+    const x = g.input('x', 'float32', [N, 3, 8]);
+    const names = ({ producer }: Value) => [...(producer?.attributes.keys() ?? [])];
+    expect(names(g.conv(x, weight(g, 4, 3, 3)))).toEqual([]);
+    expect(names(g.conv(x, weight(g, 4, 3, 3), { group: 1, pads: [1, 1] }))).toEqual(['pads']);
+    expect(names(g.convTranspose(x, weight(g, 3, 4, 3)))).toEqual([]);
+    expect(names(g.convTranspose(x, weight(g, 3, 4, 3), { strides: [2], outputPadding: [1] }))).toEqual([
+      'strides',
+      'output_padding',
+    ]);
+  });
+
   it('writes no Reshape to the shape that a value has', () => {
     const g = new Builder(18);
     const x = g.input('x', 'float32', [2, 3]);
