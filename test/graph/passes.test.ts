@@ -454,6 +454,8 @@ describe('a model file', () => {
     ],
     ['a scale of another length', 'InstanceNormalization', [[N, 3, 8], [2], [3]], {}, /"input1" has shape \[2\]/],
     ['a shift of another length', 'InstanceNormalization', [[N, 3, 8], [3], [2]], {}, /"input2" has shape \[2\]/],
+    ['a shift of two dimensions', 'BatchNormalization', [[N, 3, 8], [3], [3, 1], [3], [3]], {}, /"input2" has shape/],
+    ['a mean of another length', 'BatchNormalization', [[N, 3, 8], [3], [3], [2], [3]], {}, /"input3" has shape \[2\]/],
     [
       'a variance of another length',
       'BatchNormalization',
