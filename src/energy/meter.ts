@@ -156,15 +156,11 @@ interface Counters {
 /** A kind of counters that is there, or why it is not. */
 type Found =
   | { readonly source: EnergySource; readonly describe: string; readonly notes: readonly string[]; open(): Counters }
-  | {
-      readonly source: EnergySource;
-      readonly reason: string;
-      /** Whether the machine has what cannot be read. */ readonly hidden: boolean;
-    };
+  | { readonly source: EnergySource; readonly reason: string };
 
 function rapl(powercap: string | undefined): Found {
   const access = findRapl(powercap);
-  if (access.kind !== 'readable') return { source: 'rapl', reason: access.reason, hidden: access.kind === 'denied' };
+  if (access.kind !== 'readable') return { source: 'rapl', reason: access.reason };
   const { zones, unreadable } = access;
   return {
     source: 'rapl',
@@ -176,7 +172,7 @@ function rapl(powercap: string | undefined): Found {
 
 async function nvidia(): Promise<Found> {
   const access = await findNvidia();
-  if (access.kind === 'absent') return { source: 'nvidia', reason: access.reason, hidden: false };
+  if (access.kind === 'absent') return { source: 'nvidia', reason: access.reason };
   const { gpus, property } = access;
   return {
     source: 'nvidia',

@@ -29,10 +29,9 @@ const schedules = {
   /** Rises from 1/25 through 30 % of the way, then falls to 1/250,000 (Smith and Topin 2018; PyTorch's numbers). No warm-up of its own. */
   'one-cycle': ({ step, total }) => {
     const last = Math.max(1, total - 1);
+    // Never 0, for a whole number of steps; before the first step where there are three or fewer.
     const top = 0.3 * total - 1;
-    return step <= top
-      ? halfCosine(1 / 25, 1, top <= 0 ? 1 : step / top)
-      : halfCosine(1, 1 / 25e4, (step - top) / Math.max(1, last - top));
+    return step <= top ? halfCosine(1 / 25, 1, step / top) : halfCosine(1, 1 / 25e4, (step - top) / (last - top));
   },
   /** Constant, but for what {@link Plateau} takes off. */
   plateau: warmed(() => 1),

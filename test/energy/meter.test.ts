@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { findMeter, type Meter, measureIdle, type MeterOptions, withIdle } from '../../src/energy/meter.js';
 import { powercap } from './powercap.js';
+import { stoppedClock } from './stoppedClock.js';
 
 const path = process.env['PATH'];
 afterEach(() => {
@@ -76,6 +77,12 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
         'gpu-1 did not tell its energy all the time',
       ],
     });
+    writeFileSync(join(folder, 'energy.total'), '0, 2 J\n1, 7 J\n2, 1 kJ\n');
+    await meter.start();
+    writeFileSync(join(folder, 'energy.total'), '0, 2.5 J\n1, 10 J\n2, 3 kJ\n');
+    expect(await meter.stop()).toMatchObject({ zones: { 'gpu-0': 0.5, 'gpu-1': 3, 'gpu-2': 2000 }, notes: [] });
+    process.env['PATH'] = nowhere;
+    await expect(meter.stop()).rejects.toThrow(/nvidia-smi failed while it was asked.*gpu-0 did not tell its energy/);
   });
 
   it('adds up samples of the power elsewhere, and says so', async () => {
@@ -90,6 +97,23 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
       expect(grossJ / seconds).toBeCloseTo(40, 0);
       expect(notes).toEqual(['gpu-0: power samples, ten a second, added up']);
     }
+  });
+
+  it.each([
+    [1000, 40, []],
+    [1100, 44, ['gpu-0 did not tell its power for 1.1 s']],
+    [60_000, 2400, ['gpu-0 did not tell its power for 60.0 s']],
+  ])('says so where a GPU tells nothing for more than a second: %d ms', async (gapMs, joules, told) => {
+    nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw': '0, 40000.00 mW\n' });
+    const meter = await open({ energy: 'nvidia' });
+    const clock = stoppedClock();
+    await meter.start();
+    // All samples up to here were taken at 0, and all from here on at once.
+    clock.monotonicMs = gapMs;
+    const { grossJ, seconds, notes } = await meter.stop();
+    expect(grossJ).toBeCloseTo(joules, 9);
+    expect(seconds).toBe(gapMs / 1000);
+    expect(notes).toEqual(['gpu-0: power samples, ten a second, added up', ...told]);
   });
 
   it('reads a mean of the last second half a second later', async () => {
@@ -112,25 +136,54 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
     expect(seconds).toBeLessThan(0.8);
   });
 
-  it('ends nvidia-smi where nobody wants the reading, and where looking at the idle machine is stopped', async () => {
-    // Asked for power again and again, it writes its number before the first sample.
+  /** An nvidia-smi that writes its number where it is asked for power again and again, and whether that one runs. */
+  function toldNvidiaSmi(): () => boolean {
     const folder = nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw': '0, 40.00 W\n' });
     const script = join(folder, 'nvidia-smi');
+    // Before the first sample.
     writeFileSync(
       script,
       readFileSync(script, 'utf8').replace('then while', () => `then echo $$ > "${folder}/pid"; while`),
     );
-    const runs = () => {
+    return () => {
       try {
         return process.kill(Number(readFileSync(join(folder, 'pid'), 'utf8')), 0);
       } catch {
         return false;
       }
     };
+  }
+
+  it('ends nvidia-smi where the counters of the processor are gone', async () => {
+    const runs = toldNvidiaSmi();
+    const tree = powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 0 } });
+    const meter = await open({ energy: 'auto', powercap: tree.root });
+    await meter.start();
+    await vi.waitUntil(runs, { timeout: 10_000 });
+    await meter.stop();
+    tree.remove('intel-rapl:0');
+    await expect(meter.start()).rejects.toThrow(/energy cannot be measured: /);
+    await vi.waitUntil(() => !runs(), { timeout: 10_000 });
+  });
+
+  it('waits for no sample once it is closed', async () => {
+    nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw': '0, 40.00 W\n' });
     const meter = await open({ energy: 'nvidia' });
+    const starting = meter.start().then(() => 'started');
+    meter.close();
+    const later = new Promise((resolve) => setImmediate(resolve, 'still waiting'));
+    expect(await Promise.race([starting, later])).toBe('started');
+  });
+
+  it('ends nvidia-smi where nobody wants the reading, and where looking at the idle machine is stopped', async () => {
+    const runs = toldNvidiaSmi();
+    const meter = await open({ energy: 'nvidia' });
+    const listeners = process.listenerCount('exit');
     await meter.start();
     await vi.waitUntil(runs, { timeout: 10_000 });
     meter.close();
+    // Nothing is left to be done at the end of this process.
+    expect(process.listenerCount('exit')).toBe(listeners);
     await vi.waitUntil(() => !runs(), { timeout: 10_000 });
     const controller = new AbortController();
     const looking = measureIdle(meter, 3600, controller.signal);
@@ -169,6 +222,19 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
     expect(await findMeter({ energy: 'nvidia' })).toMatchObject({
       reason: matching(/neither energy nor power of any GPU/),
     });
+  });
+
+  it('says what nvidia-smi said last where it fails, or that it failed where it said nothing', async () => {
+    const script = join(nvidiaSmi({}), 'nvidia-smi');
+    const failing = async (says: string) => {
+      writeFileSync(script, `#!/bin/sh\n${says}\nexit 9\n`);
+      return findMeter({ energy: 'nvidia' });
+    };
+    expect(await failing("echo 'Loading.' >&2; echo 'It could not talk to the driver.'; echo")).toEqual({
+      kind: 'none',
+      reason: 'nvidia-smi fails: It could not talk to the driver.',
+    });
+    expect(await failing('')).toMatchObject({ reason: matching(/^nvidia-smi fails: Command failed: nvidia-smi/) });
   });
 
   it('is added to the processor when both are there', async () => {
@@ -211,13 +277,24 @@ describe('findMeter', () => {
     await expect(findMeter({ energy: 'estimate' })).rejects.toThrow(/watts that one busy core draws.*`nothing`/);
     await expect(findMeter({ energy: 'estimate', watts: 0 })).rejects.toThrow(/got `0` \(watts\)/);
     await expect(findMeter({ energy: 'estimate', watts: -1 })).rejects.toThrow(/got `-1` \(watts\)/);
+    await expect(findMeter({ energy: 'estimate', watts: Infinity })).rejects.toThrow(/got `Infinity` \(watts\)/);
     await expect(findMeter({ energy: 'auto', watts: 5 })).rejects.toThrow(/energy estimate beside watts/);
   });
 });
 
 describe('an estimate', () => {
+  it('tells how long the work took', async () => {
+    const clock = stoppedClock();
+    const meter = await open({ energy: 'estimate', watts: 7 });
+    clock.monotonicMs = 5000;
+    await meter.start();
+    clock.monotonicMs = 65_000;
+    expect((await meter.stop(3)).seconds).toBe(60);
+  });
+
   it('is CPU seconds times watts, says that it is one, and is none without CPU seconds', async () => {
     const meter = await open({ energy: 'estimate', watts: 7 });
+    expect(meter.name).toBe('estimate: CPU seconds × 7 W a busy core');
     await meter.start();
     expect(await meter.stop(3)).toMatchObject({ sources: ['estimate'], estimated: true, grossJ: 21, netJ: null });
     await expect(meter.stop(null)).rejects.toThrow(/CPU seconds/);
@@ -241,12 +318,45 @@ function toldMeter(...joules: readonly number[]): Meter {
 }
 
 describe('looking at the idle machine', () => {
-  it('ends what it began, once it is done, and at once where it is stopped', async () => {
+  it('looks at it twice, for half of the time each', async () => {
+    const told: string[] = [];
+    const timers: NodeJS.Timeout[] = [];
+    const remind = (ms: number) => timers.push(setTimeout(() => told.push(`${ms} ms`), ms));
+    const meter = toldMeter(1, 1);
+    // Timers that are set at once end in their order, however busy the machine is.
+    await measureIdle(
+      {
+        ...meter,
+        start: () => {
+          told.push('start');
+          remind(80);
+          remind(130);
+          return meter.start();
+        },
+        stop: () => {
+          told.push('stop');
+          timers.splice(0).forEach(clearTimeout);
+          return meter.stop();
+        },
+      },
+      0.2,
+    );
+    expect(told).toEqual(['start', '80 ms', 'stop', 'start', '80 ms', 'stop']);
+  });
+
+  it('ends what it began, once it is done', async () => {
     let closed = 0;
     const meter = { ...toldMeter(1, 1, 1, 1), close: () => (closed += 1) };
-    await measureIdle(meter, 0);
-    expect(closed).toBe(1);
     const controller = new AbortController();
+    await measureIdle(meter, 0, controller.signal);
+    controller.abort();
+    expect(closed).toBe(1);
+  });
+
+  it('fails as the meter fails, and ends at once where it is stopped', async () => {
+    const controller = new AbortController();
+    const broken = { ...toldMeter(), start: () => Promise.reject(new Error('no counter')) };
+    await expect(measureIdle(broken, 0, controller.signal)).rejects.toThrow('no counter');
     // A start that waits until somebody closes the meter.
     let end = (): void => undefined;
     const waiting = {

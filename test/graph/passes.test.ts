@@ -311,6 +311,21 @@ describe('what passes its input on', () => {
   });
 });
 
+describe('a constant in half precision', () => {
+  it('is one constant in float32, under its own name, for all that read it so', () => {
+    const { graph, ops } = simplified((g, x) => {
+      const half = g.constant('half', { dtype: 'float16', dims: [4], data: Uint16Array.of(0x3c00, 0xc000, 0x3800, 0) });
+      return g.mul(g.add(x, g.cast(half, 1)), g.cast(half, 1));
+    });
+    expect(ops).toEqual(['Add', 'Mul']);
+    const [first, second] = graph.nodes.map((node) => node.inputs[1]);
+    expect(second).toBe(first);
+    expect(first).toMatchObject({ name: 'half', dtype: 'float32', shape: [4] });
+    // Their bits: 0 01111 0…, 1 10000 0…, 0 01110 0….
+    expect([...(first?.constant?.data ?? [])]).toEqual([1, -2, 0.5, 0]);
+  });
+});
+
 describe('as_strided, as torch.onnx writes it', () => {
   const N2: readonly Dim[] = [N, 6, 4];
   /** A Gather of all elements in a row, at places that are computed for `sizes` with `strides` from the batch on. */
@@ -439,6 +454,8 @@ describe('a model file', () => {
     ],
     ['a scale of another length', 'InstanceNormalization', [[N, 3, 8], [2], [3]], {}, /"input1" has shape \[2\]/],
     ['a shift of another length', 'InstanceNormalization', [[N, 3, 8], [3], [2]], {}, /"input2" has shape \[2\]/],
+    ['a shift of two dimensions', 'BatchNormalization', [[N, 3, 8], [3], [3, 1], [3], [3]], {}, /"input2" has shape/],
+    ['a mean of another length', 'BatchNormalization', [[N, 3, 8], [3], [3], [2], [3]], {}, /"input3" has shape \[2\]/],
     [
       'a variance of another length',
       'BatchNormalization',
@@ -496,6 +513,17 @@ describe('a model file', () => {
     expect(() => infer(op, shapes, attributes)).toThrow(UserError);
     expect(() => infer(op, shapes, attributes)).toThrow(message);
     expect(() => infer(op, shapes, attributes)).toThrow(/^node "odd" \(\w+\).*; the model file is damaged, or/);
+  });
+
+  it('may convolve with what an operator gives that nobody knows', () => {
+    const g = new Builder(18);
+    const x = g.input('x', 'float32', [N, 3, 8, 8]);
+    const hidden = g.op('NobodyKnows', [x]);
+    const y = new Value('y');
+    const attributes = new Map([['kernel_shape', ints([3, 3])]]);
+    const conv = new Node({ op: 'Conv', name: 'conv', inputs: [x, hidden], outputs: [y], attributes });
+    inferGraph({ opset: 18, inputs: [x], outputs: [y], nodes: [...g.graph.nodes, conv] });
+    expect(y.shape).toBeUndefined();
   });
 
   it('is taken to multiply rows of the batch where an operator that nobody knows hides them', () => {

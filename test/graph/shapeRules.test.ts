@@ -42,6 +42,7 @@ describe('the shape of what an operator gives', () => {
     ['Slice in steps', [7], '[3]', (g, x) => g.slice(x, [1], [7], [0], [2])],
     ['Slice in steps that do not come out even', [7], '[4]', (g, x) => g.slice(x, [0], [7], [0], [2])],
     ['Slice backwards to the beginning', [7], '[7]', (g, x) => g.slice(x, [6], [-8], [0], [-1])],
+    ['Slice backwards to before the beginning', [7], '[7]', (g, x) => g.slice(x, [6], [-99], [0], [-1])],
     ['Slice backwards from beyond the end', [7], '[4]', (g, x) => g.slice(x, [99], [2], [0], [-1])],
     ['Slice that holds nothing', [7], '[0]', (g, x) => g.slice(x, [5], [2], [0])],
     ['Slice from before the beginning', [7], '[3]', (g, x) => g.slice(x, [-99], [3], [0])],
@@ -60,6 +61,8 @@ describe('the shape of what an operator gives', () => {
       (g, x) => g.ops('Split', [x], 3, { num_outputs: int(3) })[1] ?? x,
     ],
     ['the last part of a Split', [7], '[1]', (g, x) => g.ops('Split', [x], 3, { num_outputs: int(3) })[2] ?? x],
+    // Two, two and one.
+    ['a part of a Split for which nothing is left', [5], '[0]', (g, x) => g.ops('Split', [x], 4)[3] ?? x],
     ['Tile', [N, 3], '[2N, 12]', (g, x) => g.op('Tile', [x, g.vector([2, 4])])],
     ['Expand', [N, 1], '[N, 7]', (g, x) => g.expand(x, [1, 7])],
     ['DepthToSpace', [N, 8, 2, 3], '[N, 2, 4, 6]', op('DepthToSpace', { blocksize: int(2) })],
@@ -228,6 +231,7 @@ describe('the shape of what an operator gives', () => {
     [/works along the batch/, [N, 3], (g, x) => g.concat([x, x], 0)],
     [/works along the batch/, [N, 3], (g, x) => g.slice(x, [1], [2 ** 31 - 1], [0])],
     [/works along the batch/, [N, 3], (g, x) => g.slice(x, [0], [7], [0])],
+    [/works along the batch/, [N, 3], (g, x) => g.slice(x, [0], [2 ** 31 - 2], [0])],
     [/works along the batch/, [N, 3], (g, x) => g.slice(x, [0], [2 ** 31 - 1], [0], [2])],
     [/works along the batch/, [N, 3], (g, x) => g.pad(x, [1, 0, 0, 0])],
     [/works along the batch/, [N, 3], (g, x) => g.op('Resize', [x, undefined, floats(g, 2, 1)])],
@@ -296,6 +300,19 @@ describe('the builder', () => {
       expect(g.output(name, value).producer).toMatchObject({ op: 'Identity', inputs: [value] });
     expect(g.graph.outputs.map(({ name }) => name)).toEqual(['first', 'first', 'second', 'third', 'fourth']);
     expect(() => g.output('third', g.exp(x))).toThrow(/the model has a value called "third"/);
+  });
+
+  it('writes the attributes of a convolution that are given, and no groups where there is one', () => {
+    const g = new Builder(18);
+    const x = g.input('x', 'float32', [N, 3, 8]);
+    const names = ({ producer }: Value) => [...(producer?.attributes.keys() ?? [])];
+    expect(names(g.conv(x, weight(g, 4, 3, 3)))).toEqual([]);
+    expect(names(g.conv(x, weight(g, 4, 3, 3), { group: 1, pads: [1, 1] }))).toEqual(['pads']);
+    expect(names(g.convTranspose(x, weight(g, 3, 4, 3)))).toEqual([]);
+    expect(names(g.convTranspose(x, weight(g, 3, 4, 3), { strides: [2], outputPadding: [1] }))).toEqual([
+      'strides',
+      'output_padding',
+    ]);
   });
 
   it('writes no Reshape to the shape that a value has', () => {

@@ -6,6 +6,7 @@ import { convGeometry } from '../../src/graph/convGeometry.js';
 import { type Attribute, int, ints, Node, text, Value } from '../../src/graph/graph.js';
 import { inferGraph } from '../../src/graph/infer.js';
 import { modelOfGraph } from '../../src/graph/proto.js';
+import { inferNode } from '../../src/graph/shapes.js';
 import { encodeModel } from '../../src/onnx/model.js';
 import { elementCount, floatTensor } from '../../src/onnx/tensor.js';
 
@@ -16,6 +17,15 @@ describe('the shapes of further outputs', () => {
     const [y, mean] = g.ops('LayerNormalization', [x, scale], 2, { axis: int(1) });
     expect(y?.shape).toEqual([2, 3, 4]);
     expect(mean?.shape).toEqual([2, 1, 1]);
+  });
+
+  it('stay open where the shape of an input is not known', () => {
+    const outputs = [new Value('a', 'float32', [1]), new Value('b', 'float32', [1])];
+    const split = new Node({ op: 'Split', name: 'split', inputs: [new Value('x', 'float32')], outputs });
+    expect(() => {
+      inferNode(split);
+    }).not.toThrow();
+    expect(outputs.map(({ shape }) => shape)).toEqual([undefined, undefined]);
   });
 
   it('are boolean for the mask of Dropout', () => {
@@ -54,6 +64,28 @@ describe('a ConvTranspose that sizes its own output', () => {
     const stated = await run({ strides, pads: ints(convGeometry(automatic.node).pads) });
     expect(stated.dims).toEqual(automatic.dims);
     expect(stated.data).toEqual(automatic.data);
+  });
+});
+
+describe('a convolution that pads itself', () => {
+  // onnx/docs/Operators.md: (outputs - 1)·stride + (kernel - 1)·dilation + 1 - inputs, no less than 0; outputs = ⌈inputs/stride⌉.
+  it.each<[string, { length: number; kernel: number; stride?: number; dilation?: number; how?: string }, number[]]>([
+    ['one at each end', { length: 5, kernel: 3 }, [1, 1]],
+    ['the odd one at the end', { length: 5, kernel: 2 }, [0, 1]],
+    ['the odd one at the begin', { length: 5, kernel: 2, how: 'SAME_LOWER' }, [1, 0]],
+    ['by its stride', { length: 7, kernel: 3, stride: 2 }, [1, 1]],
+    ['by its stride, of an even length', { length: 8, kernel: 3, stride: 2 }, [0, 1]],
+    ['by its dilation', { length: 9, kernel: 3, dilation: 2 }, [2, 2]],
+    ['nothing where strides leave elements out', { length: 5, kernel: 1, stride: 3 }, [0, 0]],
+    ['nothing where it just fits', { length: 5, kernel: 1, stride: 2 }, [0, 0]],
+    ['nothing for VALID', { length: 5, kernel: 3, how: 'VALID' }, [0, 0]],
+  ])('pads %s', (_, { length, kernel, stride = 1, dilation = 1, how = 'SAME_UPPER' }, expected) => {
+    const g = new Builder(18);
+    const [x, w] = [g.input('x', 'float32', [1, 1, length]), g.input('w', 'float32', [1, 1, kernel])];
+    const attributes = { auto_pad: text(how), strides: ints([stride]), dilations: ints([dilation]) };
+    const { producer } = g.op('Conv', [x, w], attributes);
+    if (!producer) throw new Error('no node');
+    expect(convGeometry(producer).pads).toEqual(expected);
   });
 });
 

@@ -15,6 +15,9 @@ describe('meanShares', () => {
   it('divides one among the images, and gives nothing to what only fills up a batch', () => {
     expect(shares([0, 1, -1, 1, 0, -1])).toEqual([0.25, 0.25, 0, 0.25, 0.25, 0]);
     expect(shares([-1, -1])).toEqual([0, 0]);
+    const longer = new Float32Array(3).fill(NaN);
+    meanShares([1, 0], [2, 2], longer);
+    expect([...longer]).toEqual([0.25, 0.25, 0]);
   });
 
   it('divides by the class weights of the labels, as PyTorch does', () => {

@@ -46,9 +46,24 @@ describe('the other schedules', () => {
     ];
     expected.forEach((value, step) => expect(at('one-cycle', step, 20)).toBeCloseTo(value, 6));
   });
+
+  it('one-cycle falls alone where there is no room to rise, and learns in a training of one step', () => {
+    // PyTorch's two steps: the peak lies 0.4 steps before the first, the end at the second; (1 + cos(π · 0.4/1.4))/2.
+    expect([0, 1].map((step) => at('one-cycle', step, 2))).toEqual([
+      expect.closeTo(0.811746, 6),
+      expect.closeTo(4e-6, 9),
+    ]);
+    expect(at('one-cycle', 0, 1)).toBeGreaterThan(0.5);
+  });
 });
 
 describe('Plateau', () => {
+  it('takes the same loss again for no gain, also where it is 0', () => {
+    const plateau = new Plateau(0);
+    for (const loss of [0, 0]) plateau.observe(loss);
+    expect(plateau.factor).toBe(0.1);
+  });
+
   it('takes the rate to a tenth when the loss has not fallen for more epochs than its patience', () => {
     const plateau = new Plateau(2);
     const factors = [1, 0.9, 0.91, 0.92, 0.93, 0.89, 0.89, 0.89, 0.89].map((loss) => {

@@ -74,4 +74,11 @@ describe('the settings of a step', () => {
     if (isTaken) settled.not.toThrow();
     else settled.toThrow(UserError);
   });
+
+  it('take factors above 0 for the learning rate', () => {
+    const settled = (multiplier: number) => () =>
+      settle(stepSettings, { learningRateMultipliers: [{ glob: 'head', multiplier }] });
+    expect(settled(0.1)).not.toThrow();
+    for (const refused of [0, -0.1]) expect(settled(refused)).toThrow(UserError);
+  });
 });

@@ -2,7 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { Builder } from '../../src/graph/builder.js';
 import { modelOfGraph } from '../../src/graph/proto.js';
 import { encodeModel } from '../../src/onnx/model.js';
-import { type Optimizer, optimizerCalled, optimizerNames, updateRuleOf } from '../../src/optim/optimizer.js';
+import {
+  type Optimizer,
+  optimizerCalled,
+  optimizerNames,
+  updateRuleOf,
+  usualLearningRate,
+} from '../../src/optim/optimizer.js';
 import { type Trained, updateAll } from '../../src/optim/update.js';
 import * as ort from '../../src/runtime/ort.js';
 
@@ -88,6 +94,7 @@ const REFERENCES: Readonly<Record<Optimizer['name'], Reference>> = {
 };
 
 interface Options {
+  readonly rate?: number;
   readonly clipNorm?: number;
   readonly averageDecay?: number;
   readonly multiplier?: number;
@@ -96,7 +103,7 @@ interface Options {
 
 /** Parameters after each of the steps, as the compiled graph takes them; with averages behind each where they are kept. */
 async function compiledSteps(optimizer: Optimizer, options: Options = {}): Promise<number[][]> {
-  const { clipNorm = 0, averageDecay = 0, multiplier = 1, decays = true } = options;
+  const { rate = RATE, clipNorm = 0, averageDecay = 0, multiplier = 1, decays = true } = options;
   const g = new Builder(18);
   const input = (name: string) => g.input(name, 'float32', [BEGIN.length]);
   const scalar = (name: string) => g.input(name, 'float32', []);
@@ -130,7 +137,7 @@ async function compiledSteps(optimizer: Optimizer, options: Options = {}): Promi
     const feeds = Object.fromEntries(Object.entries(state).map(([name, values]) => [name, vector(values)]));
     const results = await session.run({
       ...feeds,
-      ...{ gradient: vector(gradient), learningRate: number(RATE), step: number(index + 1) },
+      ...{ gradient: vector(gradient), learningRate: number(rate), step: number(index + 1) },
     });
     for (const name of Object.keys(state)) state[name] = Array.from(results[`${name}_next`]?.data as Float32Array);
     taken.push([...(state['parameter'] ?? []), ...(state['average'] ?? [])]);
@@ -195,6 +202,14 @@ describe('a step', () => {
     expectClose(got, steps(adamw, { rate: 10 * RATE }));
   });
 
+  it.each(optimizerNames)('of %s goes down at its usual learning rate, a small part of the way', async (name) => {
+    const [first = []] = await compiledSteps(optimizerCalled(name), { rate: usualLearningRate(name) });
+    const moved = map(first, (value, index) => value - (BEGIN[index] ?? 0));
+    const slope = map(moved, (value, index) => value * (GRADIENTS[0]?.[index] ?? 0));
+    expect(slope.reduce((sum, each) => sum + each, 0)).toBeLessThan(0);
+    expect(norm(moved)).toBeLessThan(0.05 * norm(BEGIN));
+  });
+
   it('shortens gradients that are longer than the norm, and no others', async () => {
     const clipped = GRADIENTS.map((gradient) => {
       const factor = Math.min(1, 0.6 / (norm(gradient) + 1e-6));
@@ -217,5 +232,56 @@ describe('a step', () => {
     expectClose(await compiledSteps(plain, { averageDecay: 0.9 }), wanted);
     const least = await compiledSteps(plain, { averageDecay: 0.1 });
     expect(least[0]?.[3]).toBeCloseTo(0.1 * 0.5 + 0.9 * (0.5 - RATE * 0.1), 6);
+  });
+});
+
+describe('the graph of a step', () => {
+  /** Of parameters of these shapes; the second is the block size of a graph for the CPU provider alone. */
+  function graphOf(optimizer: Optimizer, shapes: readonly (readonly number[])[], blockSize?: number) {
+    const g = new Builder(18, blockSize);
+    const rule = updateRuleOf(optimizer);
+    const trained = shapes.map((shape, index): Trained => {
+      const input = (name: string) => g.input(`${name}${index}`, 'float32', shape);
+      return {
+        parameter: input('parameter'),
+        gradient: input('gradient'),
+        moments: rule.moments.map(input),
+        average: input('average'),
+        learningRateMultiplier: 1,
+        decays: true,
+      };
+    });
+    const scalars = { learningRate: g.input('rate', 'float32', []), step: g.input('step', 'float32', []) };
+    const next = updateAll(g, trained, { rule, ...scalars, clipNorm: 0, averageDecay: 0.9 });
+    return { nodes: g.graph.nodes, next };
+  }
+  const momentum = optimizerCalled('sgd');
+  const shapesOf = ({ next }: ReturnType<typeof graphOf>) =>
+    next.map(({ parameter, moments, average }) => [parameter, ...moments, average].map((value) => value?.shape));
+
+  it('works on vectors, and gives every result the shape of its parameter', () => {
+    const graph = graphOf(momentum, [[2, 3], [4]]);
+    const ranks = graph.nodes.filter(({ op }) => op !== 'Reshape').map((node) => node.output().shape?.length);
+    expect(Math.max(...ranks.map((rank) => rank ?? NaN))).toBe(1);
+    expect(shapesOf(graph)).toEqual([
+      [
+        [2, 3],
+        [2, 3],
+        [2, 3],
+      ],
+      [[4], [4], [4]],
+    ]);
+  });
+
+  it('has vectors as results where it is for the CPU provider alone, and never reshapes a vector', () => {
+    expect(shapesOf(graphOf(momentum, [[2, 3]], 8))).toEqual([[[6], [6], [6]]]);
+    expect(graphOf(momentum, [[4]], 8).nodes.map(({ op }) => op)).not.toContain('Reshape');
+  });
+
+  it('has no operator for momentum and decay that are not there', () => {
+    const plain = optimizerCalled('sgd', { momentum: 0, weightDecay: 0 });
+    const average = ['Add', 'Add', 'Div', 'Min', 'Sub', 'Sub', 'Mul', 'Add'];
+    const ops = graphOf(plain, [[4]]).nodes.map(({ op }) => op);
+    expect(ops.filter((op) => op !== 'Reshape').sort()).toEqual(['Mul', 'Sub', ...average].sort());
   });
 });
