@@ -173,7 +173,7 @@ export function preprocessingOf(
     unsaid.length === 0
       ? []
       : [
-          `nothing says how ${model.path} wants its pixels, so ${unsaid.map((key) => (key === 'mean' ? 'their mean' : 'their deviation')).join(' and ')} is taken from torchvision, a guess; where it was trained with others, say so (‹preprocessing›)`,
+          `nothing says how ${model.path} wants its pixels, so torchvision's ${unsaid.map((key) => (key === 'mean' ? 'mean' : 'deviation')).join(' and ')} ${unsaid.length > 1 ? 'are' : 'is'} taken, which is a guess; where it was trained with others, say so (‹preprocessing›)`,
         ];
   const told =
     own.file === undefined ? [] : [`pixels are prepared as ${own.file} says: ${showPreprocessing(preprocessing)}`];

@@ -91,7 +91,7 @@ it('takes parts of the preprocessing from a text, and what it does not say from 
   expect(of(model(JSON.stringify(own)), { resize: 'crop' }).preprocessing.resize).toBe('crop');
   const half = of(model(), { preprocessing: 'std=0.5' });
   expect(half.preprocessing.std).toEqual(triple(0.5));
-  expect(half.warnings).toEqual([expect.stringContaining('so their mean is taken from torchvision')]);
+  expect(half.warnings).toEqual([expect.stringContaining("so torchvision's mean is taken")]);
 });
 
 it.each([
