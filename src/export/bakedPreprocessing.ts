@@ -15,9 +15,9 @@ export type TakenPhotos = 'bytes' | 'normalized';
 
 /**
  * The graph with what is done to photos before it: its input becomes a photo of any size, which is resized, cropped and normalised as
- * `ort-tl` does it itself: to the bit where it shrinks, but for JPEG files that
- * it has the decoder shrink, and but for a level of single pixels where it grows. The input is `image`, uint8 RGB [N, H, W, 3],
- * or called `normalized`, float32 [N, 3, H, W]. The names of the dimensions that are free are `height` and `width`.
+ * `ort-tl` does it itself, but for a level of single pixels, and for JPEG files that it has the decoder shrink.
+ * The input is `image`, uint8 RGB [N, H, W, 3], or called `normalized`, float32 [N, 3, H, W]. The names of the dimensions that are free are
+ * `height` and `width`.
  */
 export function bakePreprocessing(
   graph: Graph,

@@ -20,8 +20,9 @@ export interface ScaledSide {
 }
 
 /**
- * Appends what makes a side of `pixels`, whole numbers as float32 [N, 3, H, W], as long as it is to be, in the arithmetic of `decodePixels`: where the side
- * shrinks, that of libvips' linear kernel, to the bit; where it grows, that of `enlarge`, which rounds when both sides are done.
+ * Appends what makes a side of `pixels`, whole numbers as float32 [N, 3, H, W], as long as it is to be, in the arithmetic of `decodePixels`:
+ * where the side shrinks, that of libvips' linear kernel, but for a level of single pixels where the last digit of a number decides;
+ * where it grows, that of `enlarge`, which rounds when both sides are done.
  */
 export function resizeSide(g: NodeList, pixels: Value, { axis, scaled, first, count }: ScaledSide): Value {
   const length = g.op('Squeeze', [g.op('Shape', [pixels], { start: int(axis), end: int(axis + 1) })]);
