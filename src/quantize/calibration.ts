@@ -27,13 +27,10 @@ export class Calibration {
 
   /** Takes numbers of the activation `name`; what is not finite counts for nothing. */
   observe(name: string, numbers: Float32Array): void {
-    let { min, max } = this.extremes.get(name) ?? { min: Infinity, max: -Infinity };
-    for (let at = 0; at < numbers.length; at++) {
-      const number = numbers[at] ?? NaN;
-      if (Number.isNaN(number)) this.notANumber ??= name;
-      if (number < min && number !== -Infinity) min = number;
-      if (number > max && number !== Infinity) max = number;
-    }
+    const before = this.extremes.get(name) ?? { min: Infinity, max: -Infinity };
+    const those = extremesOf(numbers);
+    if (those.notANumber) this.notANumber ??= name;
+    const [min, max] = [Math.min(before.min, those.min), Math.max(before.max, those.max)];
     this.extremes.set(name, { min, max });
     if (this.method === 'min-max') return;
     let histogram = this.histograms.get(name);
@@ -51,6 +48,21 @@ export class Calibration {
       }),
     );
   }
+}
+
+/** The smallest and the largest of the finite numbers, and whether there are some that are NaN. */
+function extremesOf(numbers: Float32Array): { min: number; max: number; notANumber: boolean } {
+  let [min, max] = [Infinity, -Infinity];
+  // Without a branch: this runs over every number of every activation.
+  for (let at = 0; at < numbers.length; at++) {
+    const number = numbers[at] ?? NaN;
+    min = Math.min(min, number);
+    max = Math.max(max, number);
+  }
+  if (Number.isFinite(min) && Number.isFinite(max)) return { min, max, notANumber: false };
+  const finite = numbers.filter((number) => Number.isFinite(number));
+  const notANumber = numbers.some((number) => Number.isNaN(number));
+  return finite.length > 0 ? { ...extremesOf(finite), notANumber } : { min: Infinity, max: -Infinity, notANumber };
 }
 
 /** Counts of numbers in bins of one width about 0, which doubles when a number lies outside. */
