@@ -24,7 +24,7 @@ export { listCache, prunable, removeFromCache } from './cache/cacheFolder.js';
 export { type CalibrationMethod, calibrationMethods } from './quantize/calibration.js';
 export { hasCheckpoint } from './train/checkpoint.js';
 export { incidentalFlags, readTrainFlags, type TrainFlags, trainFlagSettings } from './train/trainOptions.js';
-export { type Flag, flagsOf, helpOf, settleFlags, type Shape } from './settings.js';
+export { type Flag, flagsOf, helpOf, settleFlags, type SchemaShape } from './settings.js';
 export { compileFlagSettings, compileSettings, headSettings } from './artifacts/compileSettings.js';
 export { dataSettings } from './data/dataSettings.js';
 export { stepSettings, weightsOfClasses } from './optim/stepSettings.js';

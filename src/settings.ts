@@ -22,15 +22,15 @@ export interface About {
 }
 
 /** Settings by their keys: what {@link settings} takes, each a schema that {@link setting} or {@link joined} has made. */
-export type Shape = Readonly<Record<string, z.ZodType>>;
+export type SchemaShape = Readonly<Record<string, z.ZodType>>;
 /** What a program gives for settings: those with a default may be left out. */
-export type Given<S extends Shape> = Readonly<z.input<z.ZodObject<S>>>;
+export type Given<S extends SchemaShape> = Readonly<z.input<z.ZodObject<S>>>;
 /** Settings with every default filled in. */
-export type Settled<S extends Shape> = Readonly<z.output<z.ZodObject<S>>>;
+export type Settled<S extends SchemaShape> = Readonly<z.output<z.ZodObject<S>>>;
 
 /** A setting of several parts, which are flags of their own. */
 interface Joint {
-  readonly parts: Shape;
+  readonly parts: SchemaShape;
   readonly join: (parts: Readonly<Record<string, unknown>>) => unknown;
 }
 
@@ -49,7 +49,7 @@ export function setting<Schema extends z.ZodType>(schema: Schema, about: About):
 }
 
 /** The settings of one concern. */
-export function settings<S extends Shape>(shape: S): S {
+export function settings<S extends SchemaShape>(shape: S): S {
   for (const [key, schema] of Object.entries(shape)) {
     const flag = abouts.get(schema)?.flag;
     if (flag !== undefined) nameFlag(key, flag);
@@ -58,7 +58,7 @@ export function settings<S extends Shape>(shape: S): S {
 }
 
 /** Makes one setting, such as an optimizer with its own settings, that is given as several flags. `join` leaves out what was not given. */
-export function joined<Schema extends z.ZodType, Parts extends Shape>(
+export function joined<Schema extends z.ZodType, Parts extends SchemaShape>(
   schema: Schema,
   parts: Parts,
   join: (parts: Settled<Parts>) => z.input<Schema>,
@@ -120,7 +120,7 @@ export interface Flag extends About {
 }
 
 /** The settings of `shape` one by one, the parts of a joint one each for itself. */
-export function flagsOf(shape: Shape): Flag[] {
+export function flagsOf(shape: SchemaShape): Flag[] {
   return Object.entries(shape).flatMap(([key, schema]) => {
     const joint = joints.get(schema);
     if (joint) return flagsOf(joint.parts);
@@ -151,7 +151,7 @@ function kindOf(schema: z.ZodType, { read }: About): FlagKind {
  * Settings as a program gives them, checked, with every default filled in.
  * @throws UserError that names the first setting that is wrong, by its key.
  */
-export function settle<S extends Shape>(shape: S, given: Given<S>): Settled<S> {
+export function settle<S extends SchemaShape>(shape: S, given: Given<S>): Settled<S> {
   const settled: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(shape)) {
     const value: unknown = given[key as keyof typeof given];
@@ -166,7 +166,7 @@ export function settle<S extends Shape>(shape: S, given: Given<S>): Settled<S> {
  * Settings by the names of their flags, as a command line or a settings file gives them; what is in `flags` beside them is left alone.
  * @throws UserError as {@link settle}.
  */
-export function settleFlags<S extends Shape>(shape: S, flags: Readonly<Record<string, unknown>>): Settled<S> {
+export function settleFlags<S extends SchemaShape>(shape: S, flags: Readonly<Record<string, unknown>>): Settled<S> {
   const given: Record<string, unknown> = {};
   for (const [key, schema] of Object.entries(shape)) {
     const joint = joints.get(schema);

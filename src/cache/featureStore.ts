@@ -36,7 +36,7 @@ const layoutSchema = z.object({
 export type Layout = z.infer<typeof layoutSchema>;
 
 /** Where a row lies. */
-export interface Place {
+export interface RowPlace {
   /** The number of the segment, as the store counts them. */
   readonly file: number;
   readonly position: number;
@@ -91,7 +91,7 @@ interface Writing {
  * disk has cut off counts for nothing, and a damaged row is as good as none.
  */
 export class FeatureStore {
-  private readonly places = new Map<string, Place>();
+  private readonly places = new Map<string, RowPlace>();
   private readonly segments: Segment[] = [];
   private readonly known = new Set<string>();
   private readonly files = new OpenFiles(MOST_OPEN);
@@ -126,7 +126,7 @@ export class FeatureStore {
   }
 
   /** Where the row of `key` (64 hexadecimal digits) is said to lie. */
-  find(key: string): Place | undefined {
+  find(key: string): RowPlace | undefined {
     return this.places.get(key);
   }
 
@@ -134,7 +134,7 @@ export class FeatureStore {
    * Reads a row, or several one behind another, into buffers, one for each value of each. Nothing is copied on the way.
    * @throws UserError `bad-cache`, MachineError.
    */
-  async read(place: Place, into: readonly Uint8Array[]): Promise<void> {
+  async read(place: RowPlace, into: readonly Uint8Array[]): Promise<void> {
     try {
       await this.readSegment(place, into);
     } catch (thrown) {
@@ -147,7 +147,7 @@ export class FeatureStore {
   }
 
   /** Reads a row as {@link read} does, and tells whether it is what was written. */
-  async readChecked(place: Place, into: readonly Uint8Array[]): Promise<boolean> {
+  async readChecked(place: RowPlace, into: readonly Uint8Array[]): Promise<boolean> {
     try {
       await this.read(place, into);
     } catch (thrown) {
@@ -158,12 +158,12 @@ export class FeatureStore {
   }
 
   /** The key of the row that was put at `place`. */
-  keyOf({ file, position }: Place): string {
+  keyOf({ file, position }: RowPlace): string {
     return this.segments[file]?.keys[position / this.rowBytes] ?? '';
   }
 
   /** Forgets the rows that somebody has removed from the disk. Tells of a place whether its row is one of them. */
-  async forgetRemoved(): Promise<(place: Place) => boolean> {
+  async forgetRemoved(): Promise<(place: RowPlace) => boolean> {
     this.list();
     const removed = new Set([...this.segments.keys()].filter((file) => !existsSync(this.pathOf(file, ROWS))));
     if (this.writing && removed.has(this.writing.number)) await this.seal();
@@ -175,7 +175,7 @@ export class FeatureStore {
    * Adds a row, given as one buffer for each value, which must not change until then. Gives the row's place.
    * @throws UserError `cache-full`, `bad-cache`.
    */
-  append(key: string, row: readonly Uint8Array[]): Promise<Place> {
+  append(key: string, row: readonly Uint8Array[]): Promise<RowPlace> {
     const appended = this.last.then(() => this.write(key, row));
     this.last = appended.catch(() => undefined);
     return appended;
@@ -211,14 +211,14 @@ export class FeatureStore {
     return true;
   }
 
-  private async readSegment({ file, position }: Place, into: readonly Uint8Array[]): Promise<void> {
+  private async readSegment({ file, position }: RowPlace, into: readonly Uint8Array[]): Promise<void> {
     const wanted = into.reduce((sum, { byteLength }) => sum + byteLength, 0);
     const bytes = await this.files.use(this.pathOf(file, ROWS), (descriptor) => readAll(descriptor, into, position));
     if (bytes < wanted) throw this.unreadable('it is shorter than it says');
   }
 
   /** Reads rows, one behind another, of a segment that another process has meanwhile made a part of another one. */
-  private async readElsewhere({ file, position, checksum }: Place, into: readonly Uint8Array[]): Promise<void> {
+  private async readElsewhere({ file, position, checksum }: RowPlace, into: readonly Uint8Array[]): Promise<void> {
     this.list();
     for (let part = 0, at = position; part < into.length; part += this.partsOfRow, at += this.rowBytes) {
       const place = this.places.get(this.keyOf({ file, position: at, checksum }));
@@ -227,7 +227,7 @@ export class FeatureStore {
     }
   }
 
-  private async write(key: string, row: readonly Uint8Array[]): Promise<Place> {
+  private async write(key: string, row: readonly Uint8Array[]): Promise<RowPlace> {
     try {
       if (this.writing && Date.now() - this.writing.writtenAt > IDLE_MS) await this.seal();
       this.writing ??= await this.startSegment();

@@ -1,9 +1,13 @@
 import type { Argv, Options } from 'yargs';
-import { type Flag, flagsOf, type Shape } from '../internal.js';
+import { type Flag, flagsOf, type SchemaShape } from '../internal.js';
 import { inFlags } from './wording.js';
 
 /** Adds a flag for each setting of `shape`; `more` stands behind the help of some, by their flags. */
-export function withSettings<T>(yargs: Argv<T>, shape: Shape, more: Readonly<Record<string, string>> = {}): Argv<T> {
+export function withSettings<T>(
+  yargs: Argv<T>,
+  shape: SchemaShape,
+  more: Readonly<Record<string, string>> = {},
+): Argv<T> {
   for (const each of flagsOf(shape))
     yargs.option(each.flag, { ...optionOf(each), describe: `${inFlags(each.help)}${more[each.flag] ?? ''}` });
   return yargs;
@@ -28,7 +32,7 @@ export interface SettingsFileFlags {
   readonly optional: readonly string[];
 }
 
-export function settingsFileFlags(shape: Shape): SettingsFileFlags {
+export function settingsFileFlags(shape: SchemaShape): SettingsFileFlags {
   const flags = flagsOf(shape);
   return {
     known: ['model', 'data', ...flags.map(({ flag }) => flag)],

@@ -5,7 +5,7 @@ import { UserError } from '../errors.js';
 import { median } from '../bench/statistics.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
 import { allFinite, notFinite } from '../finite.js';
-import { Comparison } from '../train/agreement.js';
+import { LogitComparison } from '../train/agreement.js';
 import { predictionOf } from '../train/metrics.js';
 
 /** How an exported model compares with the one that was trained, on the same photos. */
@@ -71,7 +71,7 @@ export async function* compareModels(
     const { width, height } = preprocessing;
     return { prepared, given: takesWhole ? await decodeWhole(photo) : { pixels: prepared, width, height } };
   });
-  const comparison = new Comparison(trained.endsInSoftmax || exported.endsInSoftmax);
+  const comparison = new LogitComparison(trained.endsInSoftmax || exported.endsInSoftmax);
   let [count, known, rightBefore, rightAfter] = [0, 0, 0, 0];
   let first: Compared | undefined;
   for await (const read of reader.read(photos, trained.preprocessing, { concurrency: AHEAD })) {

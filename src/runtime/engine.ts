@@ -4,7 +4,7 @@ import { entryPoint } from '../entryPoint.js';
 import { machineErrorOf } from '../machineError.js';
 import type { Tensor } from '../onnx/tensor.js';
 import type { EngineOperations } from './worker.js';
-import type { CacheState } from './photoRows.js';
+import type { CachedRows } from './photoRows.js';
 import type { EvaluationResult, StepperOptions, StepPlan, StepResult } from './stepper.js';
 
 /**
@@ -65,7 +65,7 @@ export class Engine {
     return this.caller.call('recall', [slots, labels, keys]);
   }
 
-  cacheState(): Promise<CacheState | undefined> {
+  cacheState(): Promise<CachedRows | undefined> {
     return this.caller.call('cacheState', []);
   }
 

@@ -6,7 +6,7 @@ import type { FrozenRunner } from './frozenRunner.js';
 import { bytesOf, type Row, Slots } from './slots.js';
 
 /** What a cache has for a run. */
-export interface CacheState {
+export interface CachedRows {
   /** Where the rows lie. */
   readonly folder: string;
   readonly rowBytes: number;
@@ -34,7 +34,7 @@ export class PhotoRows {
   }
 
   /** What the cache has; undefined where there is none. */
-  cacheState(): CacheState | undefined {
+  cacheState(): CachedRows | undefined {
     if (!this.features) return undefined;
     const { store, donor } = this.features;
     const { folder, rowBytes, keys } = store;

@@ -1,4 +1,4 @@
-import type { FeatureStore, Place } from '../cache/featureStore.js';
+import type { FeatureStore, RowPlace } from '../cache/featureStore.js';
 import { elementCount } from '../onnx/tensor.js';
 
 export type BoundaryDType = 'float32' | 'float16' | 'uint8';
@@ -26,7 +26,7 @@ export class Slots {
   private readonly sizes: readonly number[];
   /** Absent where the rows stay on disk. */
   private readonly rows: readonly Row[] | undefined;
-  private readonly places: (Place | undefined)[] = [];
+  private readonly places: (RowPlace | undefined)[] = [];
 
   constructor(
     readonly values: readonly BoundaryValue[],
@@ -55,7 +55,7 @@ export class Slots {
   }
 
   /** Keeps row number `n` of `buffers` as the slot's, with its place in the store. */
-  put(slot: number, buffers: readonly Row[], n: number, place?: Place): void {
+  put(slot: number, buffers: readonly Row[], n: number, place?: RowPlace): void {
     this.places[slot] = place;
     if (this.rows) this.rowOf(buffers, n).forEach((row, index) => this.rows?.[index]?.set(row, slot * row.length));
     else if (!place) throw new Error(`slot ${slot} is neither in memory nor in a store`);
@@ -65,7 +65,7 @@ export class Slots {
   gather(slots: Int32Array, buffers: readonly Row[]): Promise<unknown> | undefined {
     const { rows, store } = this;
     /** Rows on disk, those that lie one behind another together: as do those of photos in the order in which they were read. */
-    const stretches: { readonly place: Place; readonly into: Uint8Array[]; end: number }[] = [];
+    const stretches: { readonly place: RowPlace; readonly into: Uint8Array[]; end: number }[] = [];
     slots.forEach((slot, n) => {
       const into = this.rowOf(buffers, n);
       const place = this.places[slot];

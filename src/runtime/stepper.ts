@@ -12,7 +12,7 @@ import { type CacheOptions, openFeatures } from './features.js';
 import { FrozenRunner } from './frozenRunner.js';
 import * as ort from './ort.js';
 import { openPart, runPart, sessionOptions } from './partSessions.js';
-import { type CacheState, PhotoRows } from './photoRows.js';
+import { type CachedRows, PhotoRows } from './photoRows.js';
 import type { Provider } from './providers.js';
 import { type Row, Slots } from './slots.js';
 import { StepBindings, type StepSessions } from './stepBindings.js';
@@ -112,7 +112,7 @@ export class Stepper {
   }
 
   /** See {@link PhotoRows.cacheState}. */
-  cacheState(): CacheState | undefined {
+  cacheState(): CachedRows | undefined {
     return this.rows.cacheState();
   }
 

@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import { loadArtifacts } from '../artifacts/load.js';
 import { answerCalls, HandedOver, threadLine } from '../channel.js';
 import type { Tensor } from '../onnx/tensor.js';
-import type { CacheState } from './photoRows.js';
+import type { CachedRows } from './photoRows.js';
 import { type EvaluationResult, Stepper, type StepperOptions, type StepPlan, type StepResult } from './stepper.js';
 
 const bufferOf = ({ data }: Tensor) => data.buffer;
@@ -30,7 +30,7 @@ const operations = {
   ): Promise<void> => (isStopped() ? Promise.resolve() : open().store(slots, labels, pixels, keys)),
   recall: (slots: Int32Array, labels: readonly number[], keys: readonly string[]): Promise<number[]> =>
     isStopped() ? Promise.resolve([]) : open().recall(slots, labels, keys),
-  cacheState: (): CacheState | undefined => open().cacheState(),
+  cacheState: (): CachedRows | undefined => open().cacheState(),
   releaseFrozen: (): Promise<void> => open().releaseFrozen(),
   steps: (plan: StepPlan): Promise<StepResult> => open().steps(plan, isStopped),
   evaluate: (slots: Int32Array): Promise<EvaluationResult> => open().evaluate(slots, isStopped),

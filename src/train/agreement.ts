@@ -37,7 +37,7 @@ export function toleranceOf({
 }
 
 /** Compares rows of logits, photo by photo. */
-export class Comparison {
+export class LogitComparison {
   private readonly differences: number[] = [];
   private agreeing = 0;
   private scale = 0;

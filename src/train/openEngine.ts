@@ -2,7 +2,7 @@ import type { Manifest } from '../artifacts/manifest.js';
 import { checkSpace } from '../cache/cacheFolder.js';
 import { decoderVersion } from '../data/decode.js';
 import { Engine } from '../runtime/engine.js';
-import type { CacheState } from '../runtime/photoRows.js';
+import type { CachedRows } from '../runtime/photoRows.js';
 import type { TrainEvent } from './events.js';
 import { checkMemory } from './fillSlots.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
@@ -31,7 +31,7 @@ export async function openEngine(
 }
 
 /** What there is to tell of a cache before photos are read. @throws UserError `cache-full`. */
-export async function cacheEvent({ folder, rowBytes, rows }: CacheState, slots: number): Promise<TrainEvent> {
+export async function cacheEvent({ folder, rowBytes, rows }: CachedRows, slots: number): Promise<TrainEvent> {
   const neededBytes = Math.max(0, slots - rows) * rowBytes;
   const freeBytes = await checkSpace(folder, neededBytes);
   return { type: 'cache', folder, rows, slots, rowBytes, neededBytes, freeBytes };

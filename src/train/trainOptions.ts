@@ -9,7 +9,7 @@ import { type Optimizer, usualLearningRate } from '../optim/optimizer.js';
 import { checkStep, stepSettings, weightsOfClasses } from '../optim/stepSettings.js';
 import { parsePolicy } from '../policy/policy.js';
 import type { Provider } from '../runtime/providers.js';
-import { flagsOf, type Given, settle, type Settled, settleFlags, type Shape } from '../settings.js';
+import { flagsOf, type Given, settle, type Settled, settleFlags, type SchemaShape } from '../settings.js';
 import { loopSettings, machineSettings } from './runSettings.js';
 
 const { valFraction, limit, valLimit, maxBad } = dataSettings;
@@ -122,7 +122,7 @@ export function defaultLearningRate(optimizer: Optimizer, policy: string): numbe
   return parsed.kind === 'last' && parsed.convs === 0 ? 5 * base : base;
 }
 
-const schemas: Shape = trainSettings;
+const schemas: SchemaShape = trainSettings;
 /** What a setting of an earlier run is today: its default where that run did not have it yet, a policy in its one spelling. */
 export const settingToday = (key: string, value: unknown): unknown => schemas[key]?.safeParse(value).data ?? value;
 

@@ -8,7 +8,7 @@ import type { Settings } from './trainOptions.js';
 export const PLACE_SETTINGS = ['threads', 'provider', 'microBatch', 'recompute'] as const satisfies (keyof Settings)[];
 
 /** What decides how a training's numbers are rounded, beside what it learns. */
-export type Place = Readonly<Record<string, string | number | boolean>>;
+export type TrainingPlace = Readonly<Record<string, string | number | boolean>>;
 
 /** Something that is another where a run goes on. */
 export interface PlaceChange {
@@ -26,7 +26,7 @@ export interface Move {
 }
 
 /** Where a training with `settings` runs. */
-export function placeOf(settings: Settings): Place {
+export function placeOf(settings: Settings): TrainingPlace {
   return {
     ...Object.fromEntries(PLACE_SETTINGS.map((name) => [name, settings[name]])),
     processor: `${arch()} ${cpus()[0]?.model ?? ''}`.trim(),
@@ -37,7 +37,7 @@ export function placeOf(settings: Settings): Place {
 }
 
 /** What differs; what is not known of the first counts as the same. */
-export function changesOf(before: Readonly<Record<string, unknown>>, now: Place): PlaceChange[] {
+export function changesOf(before: Readonly<Record<string, unknown>>, now: TrainingPlace): PlaceChange[] {
   return Object.entries(now).flatMap(([name, value]) => {
     const was = before[name];
     const isKnown = typeof was === 'string' || typeof was === 'number' || typeof was === 'boolean';

@@ -1,6 +1,6 @@
 import type { Photo } from '../data/photo.js';
 import { ImageClassifier } from '../runtime/classifier.js';
-import { type Agreement, Comparison } from './agreement.js';
+import { type Agreement, LogitComparison } from './agreement.js';
 import { classifyPhotos } from './classify.js';
 import type { TrainEvent } from './events.js';
 import { predictionOf } from './metrics.js';
@@ -29,13 +29,13 @@ export async function* verify(
   photos: readonly Photo[],
   { count, logits, threads, tolerance, signal }: VerifyOptions,
 ): AsyncGenerator<TrainEvent, Verification> {
-  if (count === 0) return { agreement: new Comparison(false).result(tolerance), right: 0 };
+  if (count === 0) return { agreement: new LogitComparison(false).result(tolerance), right: 0 };
   // Spread evenly, since the photos of a class stand together.
   const places = Array.from({ length: count }, (_, index) => Math.floor((index * photos.length) / count));
   const chosen = places.flatMap((place) => photos[place] ?? []);
   const classifier = await ImageClassifier.open(model, threads);
   const classes = classifier.labels.length;
-  const comparison = new Comparison(classifier.endsInSoftmax);
+  const comparison = new LogitComparison(classifier.endsInSoftmax);
   let [done, right] = [0, 0];
   try {
     for await (const each of classifyPhotos(classifier, chosen)) {

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { inFlags } from '../../src/cli/wording.js';
-import { type Flag, flagsOf, type Shape } from '../../src/settings.js';
+import { type Flag, flagsOf, type SchemaShape } from '../../src/settings.js';
 import { compileFlagSettings } from '../../src/artifacts/compileSettings.js';
 import { recommendSettings } from '../../src/recommend/recommendSettings.js';
 import { trainFlagSettings } from '../../src/train/trainOptions.js';
@@ -17,7 +17,7 @@ function defaultOf({ default: value, kind }: Flag): string {
   return kind.type === 'boolean' ? '' : `\`${JSON.stringify(value).replaceAll('"', '')}\``;
 }
 
-function table(shape: Shape): string[] {
+function table(shape: SchemaShape): string[] {
   const rows = flagsOf(shape).map((flag) => [
     `\`--${flag.flag}\``,
     inFlags(flag.help),

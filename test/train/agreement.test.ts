@@ -11,7 +11,7 @@ import { modelOfGraph } from '../../src/graph/proto.js';
 import { readModel, writeModel } from '../../src/onnx/model.js';
 import { floatTensor } from '../../src/onnx/tensor.js';
 import { Random } from '../../src/random.js';
-import { Comparison, toleranceOf } from '../../src/train/agreement.js';
+import { LogitComparison, toleranceOf } from '../../src/train/agreement.js';
 import type { TrainOptions } from '../../src/train/trainOptions.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { cli } from '../cli/cli.js';
@@ -22,7 +22,7 @@ const row = (...logits: number[]) => Float32Array.from(logits);
 
 describe('logits compared', () => {
   it('differ by a share of the largest of all', () => {
-    const comparison = new Comparison(false);
+    const comparison = new LogitComparison(false);
     comparison.add(row(1, 2, -8), row(1, 2, -8));
     comparison.add(row(3, 1, 0), row(3, 1.0625, 0));
     // 0.0625 is 1/128 of 8.
@@ -33,28 +33,28 @@ describe('logits compared', () => {
   });
 
   it('of a photo whose best two are all but equal may choose the other', () => {
-    const comparison = new Comparison(false);
+    const comparison = new LogitComparison(false);
     comparison.add(row(1, 1 + 2 ** -20, 0), row(1 + 2 ** -20, 1, 0));
     expect(comparison.result(1e-3)).toMatchObject({ photos: 1, agreeing: 0, differing: 0, ok: true });
   });
 
   it('that are no numbers agree with nothing, not even with themselves', () => {
     for (const given of [row(NaN, NaN), row(NaN, 0), row(Infinity, 0), row(0, -Infinity)]) {
-      const comparison = new Comparison(false);
+      const comparison = new LogitComparison(false);
       comparison.add(row(1, 0), given);
       expect(comparison.result(0.25)).toMatchObject({ largestDifference: null, differing: 1, ok: false });
     }
-    const comparison = new Comparison(false);
+    const comparison = new LogitComparison(false);
     comparison.add(row(NaN, NaN), row(NaN, NaN));
     expect(comparison.result(0.25)).toMatchObject({ agreeing: 0, ok: false });
   });
 
   it('that come of probabilities lack what all of a photo have in common', () => {
     const shares = [0.7, 0.2, 0.1].map(Math.log);
-    const comparison = new Comparison(true);
+    const comparison = new LogitComparison(true);
     comparison.add(row(...shares.map((each) => each + 5)), row(...shares));
     expect(comparison.result(1e-6)).toMatchObject({ agreeing: 1, ok: true });
-    const apart = new Comparison(false);
+    const apart = new LogitComparison(false);
     apart.add(row(...shares.map((each) => each + 5)), row(...shares));
     expect(apart.result(1e-6)).toMatchObject({ ok: false });
   });
