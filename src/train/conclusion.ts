@@ -6,12 +6,10 @@ import { inPlaceOfAverages } from './evaluatedState.js';
 import type { EndedBy, FinalPart, Summary, TrainEvent } from './events.js';
 import type { Metrics } from './metrics.js';
 import { modelCard } from './modelCard.js';
+import { machineSettings } from './runSettings.js';
 import type { RunParts } from './runParts.js';
 import type { Evaluated } from './validation.js';
 import { type Verification, verify } from './verification.js';
-
-/** Photos on which the exported model is run again unless said otherwise. */
-const VERIFIED_PHOTOS = 256;
 
 /**
  * Exports the best weights, runs the exported model again, and writes the summary. A signal makes it short: what it leaves out is told.
@@ -103,7 +101,7 @@ async function* verifyModels(
 ): AsyncGenerator<TrainEvent, Verified> {
   const { signal } = options;
   const photos = slots.valPhotos;
-  const wanted = Math.min(options.verify ?? VERIFIED_PHOTOS, photos.length);
+  const wanted = Math.min(machineSettings.verify.parse(options.verify), photos.length);
   const count = signal?.aborted ? 0 : wanted;
   const { logits = new Float32Array() } = evaluated ?? {};
   const checked = { count, logits, threads: settings.threads, tolerance: toleranceOf(settings), signal };
