@@ -25,6 +25,7 @@ export { type CalibrationMethod, calibrationMethods } from './quantize/calibrati
 export { hasCheckpoint } from './train/checkpoint.js';
 export { incidentalFlags, readTrainFlags, type TrainFlags, trainFlagSettings } from './train/trainOptions.js';
 export { type Flag, flagsOf, helpOf, settleFlags, type SchemaShape } from './settings.js';
+export { checkFunction } from './train/functionCheck.js';
 export { compileFlagSettings, compileSettings, headSettings } from './artifacts/compileSettings.js';
 export { dataSettings } from './data/dataSettings.js';
 export { stepSettings, weightsOfClasses } from './optim/stepSettings.js';

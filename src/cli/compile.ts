@@ -2,6 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import {
   balancedClassWeights,
   checkArtifactsPlace,
+  checkFunction,
   compile,
   compileOnDevice,
   type CompileOptions,
@@ -110,6 +111,7 @@ export const verb: Verb<Arguments> = {
     if (args.data !== undefined) checkApart(out, args.data);
     checkArtifactsPlace(out, args.target, model);
     const compiled = isOwn ? compile(model, options) : compileOnDevice(model, options);
+    if ('update' in compiled) await checkFunction(model, compiled, 0);
     const manifest = await whileLocked(out, 'compiling', () =>
       'update' in compiled ? writeArtifacts(compiled, out) : writeOnDeviceArtifacts(compiled, out),
     );

@@ -16,14 +16,27 @@ export function halfNumber(bits: number): number {
 
 /** A float32 tensor in float16, each number the nearest. */
 export function halfTensor(source: Tensor): Tensor {
-  return tensor('float16', source.dims, Uint16Array.from(floats(source), halfBits));
+  const whole = floats(source);
+  const half = new Uint16Array(whole.length);
+  for (let at = 0; at < whole.length; at++) half[at] = halfBits(whole[at] ?? NaN);
+  return tensor('float16', source.dims, half);
 }
 
 /** A tensor of floating point in float32. @throws Error for whole numbers. */
 export function wholeTensor({ dtype, dims, data }: Tensor): Tensor {
   if (data instanceof Float32Array || data instanceof Float64Array) return floatTensor(dims, data);
-  if (dtype === 'float16' && data instanceof Uint16Array) return floatTensor(dims, Float32Array.from(data, halfNumber));
+  if (dtype === 'float16' && data instanceof Uint16Array) return floatTensor(dims, halfNumbers(data));
   throw new Error(`expected floating point, got ${dtype}`);
+}
+
+/** All float16 numbers by their bits, once they are needed: models have millions of them. */
+let numbers: Float32Array | undefined;
+
+function halfNumbers(bits: Uint16Array): Float32Array {
+  numbers ??= new Float32Array(2 ** 16).map((_, each) => halfNumber(each));
+  const whole = new Float32Array(bits.length);
+  for (let at = 0; at < bits.length; at++) whole[at] = numbers[bits[at] ?? 0] ?? 0;
+  return whole;
 }
 
 const view = new DataView(new ArrayBuffer(4));

@@ -93,7 +93,7 @@ export function tensor(dtype: DType, dims: readonly number[], data: TensorData):
 }
 
 export function floatTensor(dims: readonly number[], values: ArrayLike<number>): Tensor {
-  return tensor('float32', dims, Float32Array.from(values));
+  return tensor('float32', dims, new Float32Array(values));
 }
 
 export function intTensor(dims: readonly number[], values: readonly number[]): Tensor {

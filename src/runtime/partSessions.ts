@@ -52,6 +52,19 @@ export async function runPart(file: string, session: ort.InferenceSession, run: 
   }
 }
 
+/** Runs a part, and gives all of its results. @throws UserError `not-runnable` with ONNX Runtime's reason. */
+export async function runResults(
+  file: string,
+  session: ort.InferenceSession,
+  feeds: Run['feeds'],
+): Promise<Record<string, ort.Tensor>> {
+  try {
+    return await session.run(feeds);
+  } catch (thrown) {
+    throw refusal('not-runnable', `failed while it ran ${file}`, thrown);
+  }
+}
+
 /** What ONNX Runtime says against a part of the model, or that the machine has met a limit. The parts keep the nodes' names, so its reason leads to the source. */
 function refusal(code: string, what: string, thrown: unknown): Error {
   return (

@@ -7,6 +7,7 @@ import type { ModelFile } from '../onnx/model.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import { elementCount } from '../onnx/tensor.js';
 import { probeBlockSize } from '../runtime/blockSize.js';
+import { checkFunction } from './functionCheck.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
 
 /** What a process takes beside the training's tensors, as measured: Node.js, ONNX Runtime and sharp, models, rows in memory. */
@@ -45,12 +46,25 @@ export function planningOf({ dataset, init, memoryBytes, resume }: TrainOptions,
 
 /**
  * Compiles for whole batches, or for what the memory allows: first activations are computed again, then runs are made of fewer images.
- * @throws UserError `too-little-memory`, and what `compile` throws.
+ * Then holds what was compiled against the source model.
+ * @throws UserError `too-little-memory`, `other-function`, and what `compile` throws.
  */
-export async function compileWithin(
+export async function compileWithin(model: ModelFile, planning: Planning): Promise<Plan> {
+  const plan = await planWithin(model, planning);
+  await checkFunction(model, plan.compiled, plan.settings.threads);
+  return plan;
+}
+
+/** A compiled training, and the settings that fit into the memory. */
+interface Plan {
+  readonly compiled: Compiled;
+  readonly settings: Settings;
+}
+
+async function planWithin(
   model: ModelFile,
   { settings, classes, classWeights, init, memoryBytes }: Planning,
-): Promise<{ compiled: Compiled; settings: Settings }> {
+): Promise<Plan> {
   const { classWeights: asked, preprocessing, size, ...choices } = settings;
   const begun = init === undefined ? undefined : readSafetensors(init).tensors;
   // The provider's own layout, where it has one: what is compiled here is run here.
