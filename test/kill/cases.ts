@@ -186,6 +186,10 @@ function others(scenery: Scenery): KillCase[] {
       faults: (_, stdout) =>
         stdout === '' || stdout.endsWith('\n') ? [] : ['the last line on standard output is cut off'],
     },
+    {
+      ...simple('data', ['data', scenery.pictures, '--html', OUT], ({ work }) => bitsOfFiles(work)),
+      beginsAnewEvery: 3,
+    },
     simple('explain', ['explain', '--model', model, join(scenery.pictures, 'val', 'boat'), '--out', OUT], files),
     {
       ...simple('demo', ['demo', '--out', OUT, '--epochs', '1'], ({ work }) => ({
