@@ -278,6 +278,11 @@ describe('the graph of a step', () => {
     expect(graphOf(momentum, [[4]], 8).nodes.map(({ op }) => op)).not.toContain('Reshape');
   });
 
+  it("computes once what all parameters of a learning rate share, such as Adam's two powers of beta", () => {
+    const ops = graphOf(optimizerCalled('adam'), [[4], [4], [4]]).nodes.map(({ op }) => op);
+    expect(ops.filter((op) => op === 'Pow')).toHaveLength(2);
+  });
+
   it('has no operator for momentum and decay that are not there', () => {
     const plain = optimizerCalled('sgd', { momentum: 0, weightDecay: 0 });
     const average = ['Add', 'Add', 'Div', 'Min', 'Sub', 'Sub', 'Mul', 'Add'];
