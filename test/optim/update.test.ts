@@ -289,4 +289,12 @@ describe('the graph of a step', () => {
     const ops = graphOf(plain, [[4]]).nodes.map(({ op }) => op);
     expect(ops.filter((op) => op !== 'Reshape').sort()).toEqual(['Mul', 'Sub', ...average].sort());
   });
+
+  // λ·p is a product and added to the gradient or the update; adamw shrinks p by one product.
+  it.each(optimizerNames)('of %s has no operator on vectors for a decay of 0', (name) => {
+    const count = (weightDecay: number) =>
+      graphOf(optimizerCalled(name, { weightDecay }), [[4]]).nodes.filter((node) => node.output().shape?.length === 1)
+        .length;
+    expect(count(0.1) - count(0)).toBe(name === 'adamw' ? 1 : 2);
+  });
 });
