@@ -175,6 +175,17 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
     expect(await Promise.race([starting, later])).toBe('started');
   });
 
+  it('leaves no timer behind, which would keep a process from ending', async () => {
+    nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw': '0, 40.00 W\n' });
+    const meter = await open({ energy: 'nvidia' });
+    const timers = () => process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;
+    const before = timers();
+    await meter.start();
+    meter.close();
+    // One of before may end meanwhile.
+    expect(timers()).toBeLessThanOrEqual(before);
+  });
+
   it('ends nvidia-smi where nobody wants the reading, and where looking at the idle machine is stopped', async () => {
     const runs = toldNvidiaSmi();
     const meter = await open({ energy: 'nvidia' });
@@ -196,11 +207,17 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
   it('says so where nvidia-smi ends in the middle, or is gone', async () => {
     const folder = nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw': '0, 40.00 W\n' });
     const meter = await open({ energy: 'nvidia' });
+    const listeners = process.listenerCount('exit');
     await meter.start();
     await sleep(250);
     rmSync(join(folder, 'power.draw'));
-    await sleep(400);
-    const { grossJ, notes } = await meter.stop();
+    // Nothing is left to be done at the end of this process.
+    await vi.waitUntil(() => process.listenerCount('exit') === listeners, { timeout: 10_000 });
+    const stopping = meter.stop();
+    // No sample is waited for that will never come.
+    const later = new Promise((resolve) => setImmediate(resolve, 'still waiting'));
+    expect(await Promise.race([stopping, later])).not.toBe('still waiting');
+    const { grossJ, notes } = await stopping;
     expect(grossJ).toBeGreaterThan(0);
     expect(notes).toEqual([
       'gpu-0: power samples, ten a second, added up',

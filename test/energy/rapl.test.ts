@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { findRapl, RaplMeter, type RaplZone } from '../../src/energy/rapl.js';
 import { powercap, simulate } from './powercap.js';
 import { stoppedClock } from './stoppedClock.js';
@@ -269,6 +269,27 @@ describe('RaplMeter', () => {
     const { totalJ, notes } = meter.stop();
     expect(totalJ).toBe(0);
     expect(notes).toEqual(['the counter of package-0 began anew while it was measured: some of its energy is missing']);
+  });
+
+  it('counts from 0 what begins anew, however little lower it stands', () => {
+    const tree = powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 5_000_000 } });
+    const meter = new RaplMeter(zonesOf(tree.root));
+    meter.start();
+    tree.set('intel-rapl:0', 4_999_999);
+    expect(meter.stop().totalJ).toBe(4.999999);
+  });
+
+  it('polls no more once it is stopped, where it was started twice too', () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const meter = new RaplMeter(zonesOf(powercap({ 'intel-rapl:0': { name: 'package-0', energyUj: 0 } }).root));
+    meter.start();
+    meter.start();
+    expect(vi.getTimerCount()).toBe(1);
+    meter.stop();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('begins anew at each start, without the notes and the energy of before', () => {

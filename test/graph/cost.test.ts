@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Builder } from '../../src/graph/builder.js';
 import { multiplyAdds, peakActivationBytes } from '../../src/graph/cost.js';
-import { float, int, type Value } from '../../src/graph/graph.js';
+import { float, int, ints, type Value } from '../../src/graph/graph.js';
 import { floatTensor } from '../../src/onnx/tensor.js';
 
 const constant = (g: Builder, ...dims: number[]) =>
@@ -92,6 +92,17 @@ describe('the peak of activations', () => {
     ],
   ])('with %s is that of %d values', (_, values, build) => {
     expect(peak(build)).toBe(400 * values);
+  });
+
+  it('counts what an operator gives beside what another one computed before', () => {
+    const g = new Builder(18);
+    const x = g.input('x', 'float32', [1, 1, 100]);
+    const attributes = { kernel_shape: ints([1]) };
+    const y = g.op('MaxPool', [x], attributes);
+    const [, places = x] = g.ops('MaxPool', [x], 2, attributes);
+    g.output('y', g.add(y, g.cast(places, 1)));
+    // The places are int64, and there while they become float32.
+    expect(peakActivationBytes(g.graph)).toBe(800 + 400);
   });
 
   it('counts what a Split gives, each part once', () => {

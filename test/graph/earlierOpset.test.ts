@@ -80,6 +80,8 @@ describe('in an earlier operator set', () => {
       (g, x) => g.op('Reshape', [x, g.vector([6, 4])], { allowzero: int(1) }),
     ],
     ['Cast of set 18', 18, 1, { to: 1 }, op('Cast', { to: int(1), saturate: int(1) })],
+    ['BatchNormalization of set 14', 14, 1, { training_mode: 0 }, op('BatchNormalization', { training_mode: int(0) })],
+    ['BatchNormalization of set 13', 13, 1, {}, op('BatchNormalization', { training_mode: int(0) })],
     ['Softmax of set 13', 13, 1, { axis: 1 }, op('Softmax', { axis: int(1) })],
     ['Softmax of set 12', 12, 1, { axis: 2 }, op('Softmax')],
     ['Softmax of set 12 along the last axis', 12, 1, { axis: 2 }, op('Softmax', { axis: int(-1) })],

@@ -178,6 +178,16 @@ describe('arithmetic on shapes', () => {
       '[N, 12, 2]',
       reshapedTo((g, x) => [g.mul(g.gather(sizes(g, x), g.vector([1]), 0), g.vector([2])), g.vector([2])]),
     ],
+    [
+      'several by a number',
+      '[N, 3, 2, 4]',
+      reshapedTo((g, x) => [g.div(g.slice(sizes(g, x), [1], [3], [0]), g.vector([2])), g.vector([4])]),
+    ],
+    [
+      'a number by several',
+      '[N, 4, 6]',
+      reshapedTo((g, x) => [g.div(g.vector([24]), g.slice(sizes(g, x), [1], [3], [0]))]),
+    ],
     ['places from the end', '[N, 4, 6]', reshapedTo((g, x) => [one(g, x, -1), one(g, x, -2)])],
     [
       'a part of a shape',

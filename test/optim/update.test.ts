@@ -278,10 +278,23 @@ describe('the graph of a step', () => {
     expect(graphOf(momentum, [[4]], 8).nodes.map(({ op }) => op)).not.toContain('Reshape');
   });
 
+  it("computes once what all parameters of a learning rate share, such as Adam's two powers of beta", () => {
+    const ops = graphOf(optimizerCalled('adam'), [[4], [4], [4]]).nodes.map(({ op }) => op);
+    expect(ops.filter((op) => op === 'Pow')).toHaveLength(2);
+  });
+
   it('has no operator for momentum and decay that are not there', () => {
     const plain = optimizerCalled('sgd', { momentum: 0, weightDecay: 0 });
     const average = ['Add', 'Add', 'Div', 'Min', 'Sub', 'Sub', 'Mul', 'Add'];
     const ops = graphOf(plain, [[4]]).nodes.map(({ op }) => op);
     expect(ops.filter((op) => op !== 'Reshape').sort()).toEqual(['Mul', 'Sub', ...average].sort());
+  });
+
+  // λ·p is a product and added to the gradient or the update; adamw shrinks p by one product.
+  it.each(optimizerNames)('of %s has no operator on vectors for a decay of 0', (name) => {
+    const count = (weightDecay: number) =>
+      graphOf(optimizerCalled(name, { weightDecay }), [[4]]).nodes.filter((node) => node.output().shape?.length === 1)
+        .length;
+    expect(count(0.1) - count(0)).toBe(name === 'adamw' ? 1 : 2);
   });
 });

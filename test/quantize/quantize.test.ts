@@ -111,8 +111,37 @@ describe('a quantized graph', () => {
     expect(layers.error).toBeLessThan(0.03);
   });
 
+  it.each([
+    ['a matrix', [3, 2]],
+    ['matrices', [2, 3, 2]],
+  ])('holds %s that a MatMul multiplies by as signed bytes, a scale for each column', (_, dims) => {
+    const g = new Builder(18);
+    // Columns of 1 to 3 and of -100 to -300.
+    const columns = Array.from({ length: dims.reduce((a, b) => a * b) }, (__, at) => [1, -100][at % 2] ?? 0);
+    const data = columns.map((each, at) => each * (1 + (Math.floor(at / 2) % 3)));
+    g.output('y', g.matmul(g.input('x', 'float32', [{ batch: 1 }, 3]), g.constant('w', floatTensor(dims, data))));
+    const { nodes } = quantize(g.graph, { nodes: [], ranges: new Map(), storesAllWeights: true });
+    expect(nodes.map(({ op }) => op)).toEqual(['DequantizeLinear', 'MatMul']);
+    const [whole, scales] = nodes[0]?.inputs ?? [];
+    expect(nodes[0]?.int('axis', -1)).toBe(dims.length - 1);
+    expect([...(scales?.constant?.data ?? [])]).toEqual([3 / 127, 300 / 127].map(Math.fround));
+    // A third, two thirds and all of the largest whole number, rounded.
+    expect([...(whole?.constant?.data ?? [])].slice(0, 6)).toEqual([42, -42, 85, -85, 127, -127]);
+  });
+
   it('leaves operators on large maps in float', () => {
     expect(selectNodes(convNet(), { largestMap: 7 }).nodes).toEqual(['y']);
+  });
+
+  it('has what an operator leaves out no more than the file', () => {
+    const g = new Builder(18);
+    const x = g.input('x', 'float32', [{ batch: 1 }, 3]);
+    const [y = x, , deviation = x] = g.ops('LayerNormalization', [x, g.row('scale', [1, 2, 3])], 3);
+    y.producer?.outputs.splice(1, 1, undefined);
+    g.output('z', g.mul(y, deviation));
+    const folded = foldNorms(g.graph);
+    expect(folded.nodes.map(({ op }) => op)).toEqual(['LayerNormalization', 'Mul']);
+    expect(folded.outputs[0]).toMatchObject({ name: 'z', shape: [{ batch: 1 }, 3] });
   });
 
   it.each([
