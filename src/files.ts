@@ -112,7 +112,7 @@ function remedyOf(cause: unknown): string {
 
 /**
  * Makes a folder and those above it, and gives the ones that were missing, outermost first. Node's recursive `mkdir` says ENOENT where
- * the disk is read-only.
+ * the disk is read-only, and tries for ever where no folder can be made in one that is there, as in /proc.
  */
 export async function makeFolder(folder: string): Promise<string[]> {
   try {
@@ -125,8 +125,11 @@ export async function makeFolder(folder: string): Promise<string[]> {
   }
   const above = await makeFolder(dirname(folder));
   try {
-    return [...above, ...(await makeFolder(folder))];
+    await mkdir(folder);
+    return [...above, folder];
   } catch (thrown) {
+    // Another process may have made it meanwhile.
+    if (fileErrorCode(thrown) === 'EEXIST' && (await stat(folder)).isDirectory()) return above;
     for (const each of above.reverse()) await rmdir(each).catch(() => undefined);
     throw thrown;
   }
@@ -144,8 +147,11 @@ export function makeFolderSync(folder: string): string[] {
   }
   const above = makeFolderSync(dirname(folder));
   try {
-    return [...above, ...makeFolderSync(folder)];
+    mkdirSync(folder);
+    return [...above, folder];
   } catch (thrown) {
+    // Another process may have made it meanwhile.
+    if (fileErrorCode(thrown) === 'EEXIST' && statSync(folder).isDirectory()) return above;
     for (const each of above.reverse()) removeIfEmpty(each);
     throw thrown;
   }

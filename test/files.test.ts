@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readRegularFile, readRegularFileSync } from '../src/files.js';
+import { makeFolder, makeFolderSync, readRegularFile, readRegularFileSync } from '../src/files.js';
 
 const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
 
@@ -42,5 +42,32 @@ describe('reading a file whole', () => {
     const place = folder();
     expect(() => readRegularFileSync(place, 10)).toThrow('it is a folder');
     expect(() => readRegularFileSync(join(place, 'none'), 10)).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+  });
+});
+
+describe('making a folder', () => {
+  it('makes those above it too, and gives those that were missing', async () => {
+    for (const make of [makeFolder, makeFolderSync]) {
+      const root = folder();
+      const [a, b, c] = [join(root, 'a'), join(root, 'a', 'b'), join(root, 'a', 'b', 'c')];
+      expect(await make(b)).toEqual([a, b]);
+      expect(await make(c)).toEqual([c]);
+      expect(await make(c)).toEqual([]);
+      expect(existsSync(c)).toBe(true);
+    }
+  });
+
+  it.runIf(process.platform === 'linux')('ends where no folder can be made in one that is there', async () => {
+    for (const path of ['/proc/nothere', '/proc/nothere/below']) {
+      expect(() => makeFolderSync(path)).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+      await expect(makeFolder(path)).rejects.toMatchObject({ code: 'ENOENT' });
+    }
+  });
+
+  it('leaves nothing behind where a file is in the way', async () => {
+    for (const make of [makeFolder, makeFolderSync]) {
+      const file = fileOf(new Uint8Array(1));
+      await expect((async () => make(join(file, 'below')))()).rejects.toThrow();
+    }
   });
 });

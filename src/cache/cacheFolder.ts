@@ -1,8 +1,9 @@
 import { type Dirent } from 'node:fs';
-import { mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises';
+import { readdir, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../errors.js';
 import { freeBytesOf, SPARE_BYTES } from '../disk.js';
+import { makeFolder } from '../files.js';
 import { LAYOUT_FILE, readLayout } from './featureStore.js';
 import { isIndex, rowsOfIndex } from './segment.js';
 
@@ -63,7 +64,7 @@ export async function checkSpace(folder: string, needed: number): Promise<number
   const advice = 'choose another folder (‹cache›), make room (ort-tl cache prune), or do without (‹noCache›)';
   let free: number;
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     free = freeBytesOf(folder);
   } catch (cause) {
     throw new UserError('cache-full', `cannot use ${folder} as the cache: ${messageOf(cause)}; ${advice}`, { cause });

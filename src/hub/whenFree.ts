@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs';
 import { UserError } from '../errors.js';
+import { makeFolderSync } from '../files.js';
 import { type FolderLock, lockFolder } from '../lock.js';
 import { cannotKeep } from './download.js';
 import type { ModelEvent } from './modelEvents.js';
@@ -20,7 +20,7 @@ export async function* whenFree(
   while (true) {
     try {
       // A lock would take the folder away with it, which another process may be about to write into.
-      mkdirSync(folder, { recursive: true });
+      makeFolderSync(folder);
       return lockFolder(folder, `pulling ${what}`);
     } catch (thrown) {
       if (!(thrown instanceof UserError)) throw cannotKeep(folder, thrown);

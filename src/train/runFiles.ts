@@ -8,6 +8,7 @@ import {
   fileErrorCode,
   isFolderItself,
   isSameFile,
+  makeFolderSync,
   removeIfEmpty,
   writeFailed,
   writeFileAtomically,
@@ -180,7 +181,7 @@ export async function planNext(folder: string): Promise<void> {
 export function moveRun(from: string, folder: string): void {
   checkRunFolder(folder, { overwrite: true });
   try {
-    mkdirSync(dirname(folder), { recursive: true });
+    makeFolderSync(dirname(folder));
     if (!existsSync(folder)) {
       renameSync(from, folder);
       return;
@@ -234,10 +235,10 @@ function planOf(folder: string): Plan | undefined {
 function carryOut({ remove, move }: Plan, from: string, folder: string): void {
   try {
     for (const name of remove) rmSync(join(folder, name), { force: true });
-    mkdirSync(folder, { recursive: true });
+    makeFolderSync(folder);
     for (const name of move) {
       if (!existsSync(join(from, name))) continue;
-      mkdirSync(join(folder, dirname(name)), { recursive: true });
+      makeFolderSync(join(folder, dirname(name)));
       moveFile(join(from, name), join(folder, name));
     }
     for (const name of new Set([...remove, ...move].map((each) => dirname(each))))
