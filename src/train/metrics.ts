@@ -37,6 +37,18 @@ export function isBetter(metric: MetricName, value: number, other: number | unde
   return metric === 'loss' ? value < other : value > other;
 }
 
+/** A metric's value, and the validation loss beside it. */
+export interface Measured {
+  readonly value: number;
+  readonly loss: number;
+}
+
+/** Whether an epoch is better than the best before it: by the metric or, where that is as good, as it often is on few photos, by the loss. */
+export function isBetterEpoch(metric: MetricName, now: Measured, best: Measured | undefined): boolean {
+  if (now.value === best?.value) return isBetter('loss', now.loss, best.loss);
+  return isBetter(metric, now.value, best?.value);
+}
+
 /** The class with the largest logit of a row, the first of equals; −1, which is none, where a logit is NaN. */
 export function predictionOf(row: Float32Array): number {
   return argMax(row, 0, row.length);

@@ -4,7 +4,7 @@ import { Plateau, shareOfPeak } from '../optim/schedule.js';
 import type { StepResult } from '../runtime/stepper.js';
 import { diverged, finiteState, notANumber } from './divergence.js';
 import type { EndedBy, EpochResult, TrainEvent } from './events.js';
-import { isBetter, type Metrics } from './metrics.js';
+import { isBetterEpoch, type Measured, type Metrics } from './metrics.js';
 import type { RunParts } from './runParts.js';
 import { makesNewViews } from './views.js';
 
@@ -30,8 +30,11 @@ export class TrainingLoop {
   /** Whether the metric has not improved for as many epochs as it may. */
   get hasWaitedEnough(): boolean {
     const { best, results } = this.run.keeper.progress;
-    const { patience } = this.run.settings;
-    return best !== null && patience !== null && results.length - best.epoch >= patience;
+    const { patience, metric } = this.run.settings;
+    if (best === null || patience === null) return false;
+    // A smaller loss beside the same metric makes a better epoch, and is no improvement of the metric.
+    const reached = results.find((each) => (metric === 'loss' ? each.valLoss : each[metric]) === best.value);
+    return results.length - (reached?.epoch ?? best.epoch) >= patience;
   }
 
   /**
@@ -166,12 +169,19 @@ export class TrainingLoop {
     if (!allFinite(logits)) throw await notANumber(this.run, last, Int32Array.from(slots.valSlots));
     const result = this.resultOf(epoch, metrics);
     const value = metrics[settings.metric];
-    const best = isBetter(settings.metric, value, keeper.progress.best?.value);
+    const best = isBetterEpoch(settings.metric, { value, loss: metrics.loss }, this.bestYet);
     keeper.finishEpoch({ result, state, bestBy: best ? value : undefined });
     this.plateau.observe(result.valLoss);
     // First of all: a run that goes on takes back what is logged and not saved, and cannot log what is saved.
     yield { type: 'epoch', result, epochs: settings.epochs, best };
     await keeper.writeInTime();
+  }
+
+  /** The best epoch before this one. */
+  private get bestYet(): Measured | undefined {
+    const { best, results } = this.run.keeper.progress;
+    if (!best) return undefined;
+    return { value: best.value, loss: results.find(({ epoch }) => epoch === best.epoch)?.valLoss ?? NaN };
   }
 
   private resultOf(epoch: number, metrics: Metrics): EpochResult {

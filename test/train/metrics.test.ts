@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { crossEntropyOf, isBetter, metricsOf } from '../../src/train/metrics.js';
+import { crossEntropyOf, isBetter, isBetterEpoch, metricsOf } from '../../src/train/metrics.js';
 
 describe('metricsOf', () => {
   // Three classes, six photos; predictions 0 0 1 1 2 0 for the classes 0 0 0 1 1 2.
@@ -41,6 +41,22 @@ describe('metricsOf', () => {
     expect(crossEntropyOf(Float32Array.from([0, 0]), 1)).toBeCloseTo(Math.log(2), 12);
     expect(crossEntropyOf(Float32Array.from([1000, 0]), 0)).toBeCloseTo(0, 12);
     expect(crossEntropyOf(Float32Array.from([1000, 0]), 1)).toBeCloseTo(1000, 6);
+  });
+});
+
+describe('isBetterEpoch', () => {
+  const best = { value: 0.5, loss: 1 };
+  it.each([
+    ['a better metric', 'top1', { value: 0.6, loss: 2 }, true],
+    ['a worse metric with a smaller loss', 'top1', { value: 0.4, loss: 0.1 }, false],
+    ['the same metric with a smaller loss', 'macroF1', { value: 0.5, loss: 0.9 }, true],
+    ['the same metric with the same loss', 'top1', { value: 0.5, loss: 1 }, false],
+    ['the same metric with a greater loss', 'top1', { value: 0.5, loss: 1.1 }, false],
+    ['the same metric with a loss that is no number', 'top1', { value: 0.5, loss: NaN }, false],
+    ['no number', 'top1', { value: NaN, loss: 0 }, false],
+  ] as const)('%s', (_, metric, now, expected) => {
+    expect(isBetterEpoch(metric, now, best)).toBe(expected);
+    expect(isBetterEpoch(metric, now, undefined)).toBe(!Number.isNaN(now.value));
   });
 });
 
