@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Builder } from '../../src/graph/builder.js';
 import { modelOfGraph } from '../../src/graph/proto.js';
 import { encodeModel } from '../../src/onnx/model.js';
+import { floatTensor } from '../../src/onnx/tensor.js';
 import {
   type Optimizer,
   optimizerCalled,
@@ -220,6 +221,27 @@ describe('a step', () => {
     expectClose(await compiledSteps(plain, { clipNorm: 0.6 }), steps(sgd(0, 0), { gradients: clipped }));
   });
 
+  it('takes the norm of all gradients together', async () => {
+    const g = new Builder(18);
+    const vector = (...numbers: number[]) => g.constant('numbers', floatTensor([numbers.length], numbers));
+    const trained = [vector(3), vector(0, 4)].map((gradient): Trained => {
+      const parameter = g.sub(gradient, gradient);
+      return { parameter, gradient, moments: [], average: undefined, learningRateMultiplier: 1, decays: false };
+    });
+    const rule = updateRuleOf(optimizerCalled('sgd', { momentum: 0 }));
+    const scalars = { learningRate: g.scalar(1), step: g.scalar(1) };
+    const next = updateAll(g, trained, { rule, ...scalars, clipNorm: 1, averageDecay: 0 });
+    next.forEach(({ parameter }, index) => g.output(`y${index}`, parameter));
+    const session = await ort.openSession(encodeModel(modelOfGraph(g.graph, 'update')), {});
+    const results = await session.run({});
+    await session.release();
+    // √(3² + 4²) = 5
+    expectClose(
+      ['y0', 'y1'].map((name) => [...(results[name]?.data as Float32Array)]),
+      [[-3 / 5], [0, -4 / 5]],
+    );
+  });
+
   it('moves averages by what is new, the faster the earlier', async () => {
     const plain = optimizerCalled('sgd', { momentum: 0, weightDecay: 0 });
     let average = BEGIN;
@@ -288,6 +310,11 @@ describe('the graph of a step', () => {
     const average = ['Add', 'Add', 'Div', 'Min', 'Sub', 'Sub', 'Mul', 'Add'];
     const ops = graphOf(plain, [[4]]).nodes.map(({ op }) => op);
     expect(ops.filter((op) => op !== 'Reshape').sort()).toEqual(['Mul', 'Sub', ...average].sort());
+  });
+
+  it.each(['lars', 'rmsprop', 'sgd'] as const)('of %s keeps no tensor for a momentum of 0', (name) => {
+    const kept = (momentum: number) => updateRuleOf(optimizerCalled(name, { momentum })).moments.length;
+    expect(kept(0.9) - kept(0)).toBe(1);
   });
 
   // λ·p is a product and added to the gradient or the update; adamw shrinks p by one product.
