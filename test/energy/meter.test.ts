@@ -120,6 +120,17 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
     },
   );
 
+  it('counts a mean of the last second from half a second after the start to as much after the stop', async () => {
+    nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw.average': '0, 40.00 W\n' });
+    const meter = await open({ energy: 'nvidia' });
+    const clock = stoppedClock();
+    await meter.start();
+    clock.monotonicMs = 1000;
+    const stopping = meter.stop();
+    clock.monotonicMs = 1500;
+    expect((await stopping).grossJ).toBeCloseTo(40, 9);
+  });
+
   it('reads a mean of the last second half a second later', async () => {
     const folder = nvidiaSmi({
       name: '0, NVIDIA H100 80GB HBM3\n',
