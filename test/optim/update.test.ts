@@ -95,6 +95,7 @@ const REFERENCES: Readonly<Record<Optimizer['name'], Reference>> = {
 };
 
 interface Options {
+  readonly begin?: Vector;
   readonly rate?: number;
   readonly clipNorm?: number;
   readonly averageDecay?: number;
@@ -104,7 +105,7 @@ interface Options {
 
 /** Parameters after each of the steps, as the compiled graph takes them; with averages behind each where they are kept. */
 async function compiledSteps(optimizer: Optimizer, options: Options = {}): Promise<number[][]> {
-  const { rate = RATE, clipNorm = 0, averageDecay = 0, multiplier = 1, decays = true } = options;
+  const { begin = BEGIN, rate = RATE, clipNorm = 0, averageDecay = 0, multiplier = 1, decays = true } = options;
   const g = new Builder(18);
   const input = (name: string) => g.input(name, 'float32', [BEGIN.length]);
   const scalar = (name: string) => g.input(name, 'float32', []);
@@ -131,7 +132,7 @@ async function compiledSteps(optimizer: Optimizer, options: Options = {}): Promi
   const session = await ort.openSession(encodeModel(modelOfGraph(g.graph, 'update')), {});
   const vector = (values: Vector) => new ort.Tensor('float32', Float32Array.from(values), [values.length]);
   const number = (value: number) => new ort.Tensor('float32', Float32Array.of(value), []);
-  const state: Record<string, Vector> = { parameter: BEGIN, ...(next.average ? { average: BEGIN } : {}) };
+  const state: Record<string, Vector> = { parameter: begin, ...(next.average ? { average: begin } : {}) };
   for (const name of rule.moments) state[name] = BEGIN.map(() => 0);
   const taken: number[][] = [];
   for (const [index, gradient] of GRADIENTS.entries()) {
@@ -196,6 +197,18 @@ describe('a step', () => {
     };
     expectClose(await compiledSteps(optimizerCalled('lamb'), { decays: false }), steps(plainLamb));
     expectClose(await compiledSteps(optimizerCalled('lars'), { decays: false }), steps(sgd(0.9, 0)));
+  });
+
+  it('of lars and lamb goes by the learning rate alone where a parameter has no length', async () => {
+    const begin = BEGIN.map(() => 0);
+    const [lars] = await compiledSteps(optimizerCalled('lars'), { begin });
+    const [lamb] = await compiledSteps(optimizerCalled('lamb'), { begin });
+    const [gradient = []] = GRADIENTS;
+    // Adam's first step is the same for every gradient: m̂ = g, √v̂ = |g|.
+    expectClose(
+      [lars ?? [], lamb ?? []],
+      [map(gradient, (g) => -RATE * g), map(gradient, (g) => -RATE * Math.sign(g))],
+    );
   });
 
   it('goes by the learning rate of its parameter', async () => {
