@@ -100,20 +100,35 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
   });
 
   it.each([
-    [1000, 40, []],
-    [1100, 44, ['gpu-0 did not tell its power for 1.1 s']],
-    [60_000, 2400, ['gpu-0 did not tell its power for 60.0 s']],
-  ])('says so where a GPU tells nothing for more than a second: %d ms', async (gapMs, joules, told) => {
-    nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw': '0, 40000.00 mW\n' });
+    ['power.draw', 1000, 40, []],
+    ['power.draw.instant', 1000, 40, []],
+    ['power.draw', 1100, 44, ['gpu-0 did not tell its power for 1.1 s']],
+    ['power.draw', 60_000, 2400, ['gpu-0 did not tell its power for 60.0 s']],
+  ])(
+    'says so where a GPU tells nothing for more than a second: %s for %d ms',
+    async (property, gapMs, joules, told) => {
+      nvidiaSmi({ name: '0, NVIDIA L4\n', [property]: '0, 40000.00 mW\n' });
+      const meter = await open({ energy: 'nvidia' });
+      const clock = stoppedClock();
+      await meter.start();
+      // All samples up to here were taken at 0, and all from here on at once.
+      clock.monotonicMs = gapMs;
+      const { grossJ, seconds, notes } = await meter.stop();
+      expect(grossJ).toBeCloseTo(joules, 9);
+      expect(seconds).toBe(gapMs / 1000);
+      expect(notes).toEqual(['gpu-0: power samples, ten a second, added up', ...told]);
+    },
+  );
+
+  it('counts a mean of the last second from half a second after the start to as much after the stop', async () => {
+    nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw.average': '0, 40.00 W\n' });
     const meter = await open({ energy: 'nvidia' });
     const clock = stoppedClock();
     await meter.start();
-    // All samples up to here were taken at 0, and all from here on at once.
-    clock.monotonicMs = gapMs;
-    const { grossJ, seconds, notes } = await meter.stop();
-    expect(grossJ).toBeCloseTo(joules, 9);
-    expect(seconds).toBe(gapMs / 1000);
-    expect(notes).toEqual(['gpu-0: power samples, ten a second, added up', ...told]);
+    clock.monotonicMs = 1000;
+    const stopping = meter.stop();
+    clock.monotonicMs = 1500;
+    expect((await stopping).grossJ).toBeCloseTo(40, 9);
   });
 
   it('reads a mean of the last second half a second later', async () => {
@@ -175,15 +190,18 @@ describe.skipIf(process.platform === 'win32')('NVIDIA', () => {
     expect(await Promise.race([starting, later])).toBe('started');
   });
 
-  it('leaves no timer behind, which would keep a process from ending', async () => {
+  it('leaves neither a timer nor an nvidia-smi behind, started twice too', async () => {
     nvidiaSmi({ name: '0, NVIDIA L4\n', 'power.draw': '0, 40.00 W\n' });
     const meter = await open({ energy: 'nvidia' });
+    // A timer keeps a process from ending; an nvidia-smi that runs is to be ended with it.
     const timers = () => process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;
-    const before = timers();
+    const [before, listeners] = [timers(), process.listenerCount('exit')];
+    await meter.start();
     await meter.start();
     meter.close();
     // One of before may end meanwhile.
     expect(timers()).toBeLessThanOrEqual(before);
+    expect(process.listenerCount('exit')).toBe(listeners);
   });
 
   it('ends nvidia-smi where nobody wants the reading, and where looking at the idle machine is stopped', async () => {

@@ -525,6 +525,19 @@ describe('a model file', () => {
     expect(() => infer(op, shapes, attributes)).toThrow(/^node "odd" \(\w+\).*; the model file is damaged, or/);
   });
 
+  // One type T for all of them in onnx/docs/Operators.md.
+  it.each(['Add', 'Div', 'Concat', 'Max', 'Mean', 'Min', 'Sum', 'MatMul', 'Gemm', 'PRelu', 'Conv', 'ConvTranspose'])(
+    'is refused for inputs of two types: %s',
+    (op) => {
+      const shape = op.startsWith('Conv') ? [2, 2, 1] : [2, 2];
+      const inputs = [new Value('x', 'float32', shape), new Value('w', 'float64', shape)];
+      const node = new Node({ op, name: 'odd', inputs, outputs: [new Value('y')] });
+      expect(() => {
+        inferGraph({ opset: 18, inputs, outputs: [], nodes: [node] });
+      }).toThrow(/takes inputs of one type, but gets float32 and float64/);
+    },
+  );
+
   it('may convolve with what an operator gives that nobody knows', () => {
     const g = new Builder(18);
     const x = g.input('x', 'float32', [N, 3, 8, 8]);

@@ -20,6 +20,7 @@ describe('optimizerCalled', () => {
     ['sgd', { weightDecay: -1 }, /expected a number from 0 up, got `-1` \(weightDecay\)/],
     ['sgd', { momentum: 1 }, /expected a number from 0 up to, not including, 1, got `1` \(momentum\)/],
     ['sgd', { momentum: NaN }, /expected a number from 0 up to, not including, 1, got `NaN` \(momentum\)/],
+    ['adam', { epsilon: 0 }, /expected a number above 0, got `0` \(epsilon\)/],
     ['sgd', { momentum: 0, nesterov: true }, /momentum above 0 with nesterov/],
   ])('refuses %s with %j in one line', (name, settings, message) => {
     expect(() => optimizerCalled(name, settings)).toThrow(UserError);

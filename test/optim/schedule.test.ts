@@ -25,6 +25,8 @@ describe('the other schedules', () => {
   it('linear falls by equal amounts', () => {
     expect(at('linear', 25, 100)).toBeCloseTo(0.75, 12);
     expect(at('linear', 55, 100, 10)).toBeCloseTo(0.5, 12);
+    // One step from the peak to the end.
+    expect([2, 3].map((step) => at('linear', step, 3, 2))).toEqual([1, 0]);
   });
 
   it('step falls to a tenth at one half and at three quarters', () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Builder } from '../../src/graph/builder.js';
 import { modelOfGraph } from '../../src/graph/proto.js';
 import { encodeModel } from '../../src/onnx/model.js';
+import { floatTensor } from '../../src/onnx/tensor.js';
 import {
   type Optimizer,
   optimizerCalled,
@@ -94,6 +95,7 @@ const REFERENCES: Readonly<Record<Optimizer['name'], Reference>> = {
 };
 
 interface Options {
+  readonly begin?: Vector;
   readonly rate?: number;
   readonly clipNorm?: number;
   readonly averageDecay?: number;
@@ -103,7 +105,7 @@ interface Options {
 
 /** Parameters after each of the steps, as the compiled graph takes them; with averages behind each where they are kept. */
 async function compiledSteps(optimizer: Optimizer, options: Options = {}): Promise<number[][]> {
-  const { rate = RATE, clipNorm = 0, averageDecay = 0, multiplier = 1, decays = true } = options;
+  const { begin = BEGIN, rate = RATE, clipNorm = 0, averageDecay = 0, multiplier = 1, decays = true } = options;
   const g = new Builder(18);
   const input = (name: string) => g.input(name, 'float32', [BEGIN.length]);
   const scalar = (name: string) => g.input(name, 'float32', []);
@@ -130,7 +132,7 @@ async function compiledSteps(optimizer: Optimizer, options: Options = {}): Promi
   const session = await ort.openSession(encodeModel(modelOfGraph(g.graph, 'update')), {});
   const vector = (values: Vector) => new ort.Tensor('float32', Float32Array.from(values), [values.length]);
   const number = (value: number) => new ort.Tensor('float32', Float32Array.of(value), []);
-  const state: Record<string, Vector> = { parameter: BEGIN, ...(next.average ? { average: BEGIN } : {}) };
+  const state: Record<string, Vector> = { parameter: begin, ...(next.average ? { average: begin } : {}) };
   for (const name of rule.moments) state[name] = BEGIN.map(() => 0);
   const taken: number[][] = [];
   for (const [index, gradient] of GRADIENTS.entries()) {
@@ -197,6 +199,18 @@ describe('a step', () => {
     expectClose(await compiledSteps(optimizerCalled('lars'), { decays: false }), steps(sgd(0.9, 0)));
   });
 
+  it('of lars and lamb goes by the learning rate alone where a parameter has no length', async () => {
+    const begin = BEGIN.map(() => 0);
+    const [lars] = await compiledSteps(optimizerCalled('lars'), { begin });
+    const [lamb] = await compiledSteps(optimizerCalled('lamb'), { begin });
+    const [gradient = []] = GRADIENTS;
+    // Adam's first step is the same for every gradient: m̂ = g, √v̂ = |g|.
+    expectClose(
+      [lars ?? [], lamb ?? []],
+      [map(gradient, (g) => -RATE * g), map(gradient, (g) => -RATE * Math.sign(g))],
+    );
+  });
+
   it('goes by the learning rate of its parameter', async () => {
     const got = await compiledSteps(optimizerCalled('adamw'), { multiplier: 10 });
     expectClose(got, steps(adamw, { rate: 10 * RATE }));
@@ -218,6 +232,27 @@ describe('a step', () => {
     expect(GRADIENTS.map((gradient) => norm(gradient) > 0.6)).toEqual([false, true, true]);
     const plain = optimizerCalled('sgd', { momentum: 0, weightDecay: 0 });
     expectClose(await compiledSteps(plain, { clipNorm: 0.6 }), steps(sgd(0, 0), { gradients: clipped }));
+  });
+
+  it('takes the norm of all gradients together', async () => {
+    const g = new Builder(18);
+    const vector = (...numbers: number[]) => g.constant('numbers', floatTensor([numbers.length], numbers));
+    const trained = [vector(3), vector(0, 4)].map((gradient): Trained => {
+      const parameter = g.sub(gradient, gradient);
+      return { parameter, gradient, moments: [], average: undefined, learningRateMultiplier: 1, decays: false };
+    });
+    const rule = updateRuleOf(optimizerCalled('sgd', { momentum: 0 }));
+    const scalars = { learningRate: g.scalar(1), step: g.scalar(1) };
+    const next = updateAll(g, trained, { rule, ...scalars, clipNorm: 1, averageDecay: 0 });
+    next.forEach(({ parameter }, index) => g.output(`y${index}`, parameter));
+    const session = await ort.openSession(encodeModel(modelOfGraph(g.graph, 'update')), {});
+    const results = await session.run({});
+    await session.release();
+    // √(3² + 4²) = 5
+    expectClose(
+      ['y0', 'y1'].map((name) => [...(results[name]?.data as Float32Array)]),
+      [[-3 / 5], [0, -4 / 5]],
+    );
   });
 
   it('moves averages by what is new, the faster the earlier', async () => {
@@ -288,6 +323,11 @@ describe('the graph of a step', () => {
     const average = ['Add', 'Add', 'Div', 'Min', 'Sub', 'Sub', 'Mul', 'Add'];
     const ops = graphOf(plain, [[4]]).nodes.map(({ op }) => op);
     expect(ops.filter((op) => op !== 'Reshape').sort()).toEqual(['Mul', 'Sub', ...average].sort());
+  });
+
+  it.each(['lars', 'rmsprop', 'sgd'] as const)('of %s keeps no tensor for a momentum of 0', (name) => {
+    const kept = (momentum: number) => updateRuleOf(optimizerCalled(name, { momentum })).moments.length;
+    expect(kept(0.9) - kept(0)).toBe(1);
   });
 
   // λ·p is a product and added to the gradient or the update; adamw shrinks p by one product.
