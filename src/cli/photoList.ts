@@ -1,4 +1,4 @@
-import { findPhotos, readInput, type Unlabelled, UserError } from '../internal.js';
+import { findPhotos, isRun, readInput, type Unlabelled, UserError } from '../internal.js';
 import type { Terminal } from './terminal.js';
 import { STANDARD_INPUT } from './verb.js';
 
@@ -14,11 +14,17 @@ export interface PhotoArgument {
 /**
  * What words on the command line stand for: files, folders (every photo in them), globs, and `-` for standard input, which
  * holds one photo, or paths in lines or separated by zero bytes. A line on standard error tells what was left out of a folder or a glob.
- * @throws UserError `no-photos` for no words at all, an empty folder, or a pattern that nothing matches.
+ * @throws UserError `no-photos` for no words at all, an empty folder, or a pattern that nothing matches, `bad-arguments` for a model.
  */
 export async function photosOf(terminal: Terminal, words: readonly string[], verb: string): Promise<PhotoArgument[]> {
   if (words.length === 0)
     throw new UserError('no-photos', `expected photos, as in: ort-tl ${verb} --model model.onnx some.jpg photos/`);
+  const model = words.find((word) => /\.(onnx|ort)$/i.test(word) || isRun(word));
+  if (model !== undefined)
+    throw new UserError(
+      'bad-arguments',
+      `${model} is a model, not a photo; name it so: ort-tl ${verb} --model ${model} some.jpg`,
+    );
   const photos: PhotoArgument[] = [];
   for (const word of words) {
     if (word === STANDARD_INPUT) photos.push(...(await photosOfInput(verb)));

@@ -98,6 +98,12 @@ describe('arguments that make no sense get one clear line and exit code 2, and n
     ['--classes cat,dog --class-weights cat=0,dog=0', compile, /a class that weighs more than 0/],
     ['pictures --model hf:a/b/c.txt', ['predict'], /expected hf:owner\/repository/],
     ['', ['predict', '--model', SMALL_CNN], /expected photos, as in: ort-tl predict/],
+    [
+      'net.onnx some.jpg',
+      ['predict'],
+      /net\.onnx is a model, not a photo; .*: ort-tl predict --model net\.onnx some\.jpg/,
+    ],
+    ['net.ORT', ['explain'], /net\.ORT is a model, not a photo; .*: ort-tl explain --model net\.ORT some\.jpg/],
     ['a.jpg --top 0', ['predict', '--model', SMALL_CNN], /a whole number from 1 up, got `0` \(--top\)/],
     ['a.jpg --csv --json', ['predict', '--model', SMALL_CNN], /--csv or --json, not both/],
     ['*.jpg', ['predict', '--model', SMALL_CNN], /nothing matches \*\.jpg/],
