@@ -32,8 +32,12 @@ export interface WebOptions {
 /** What of a page's description no other `model.json` has. */
 const descriptionSchema = z.object({ labels: z.array(z.string()), baked: z.boolean(), parity: z.looseObject({}) });
 
-/** @throws UserError `foreign-files` when the folder holds files that a page would replace, and no page. */
+/**
+ * Looks at what {@link webFolder} needs, before anything is computed.
+ * @throws UserError `foreign-files` when the folder holds files that a page would replace, and no page, `no-onnxruntime-web`.
+ */
 export function checkWebFolder(folder: string): void {
+  findRuntime();
   try {
     descriptionSchema.parse(JSON.parse(readFileSync(join(folder, DESCRIPTION), 'utf8')));
   } catch {
