@@ -66,13 +66,15 @@ export class HubClient {
     const parsed = listingSchema.safeParse(jsonOf(text));
     if (!parsed.success)
       throw refuse(`${url.host} answers with something else than a list of files; is it a hub (HF_ENDPOINT)?`);
-    const names = parsed.data.siblings.map(({ rfilename }) => rfilename);
+    const { sha: commit, siblings } = parsed.data;
+    this.checkCommit(source.revision, commit, refuse);
+    const names = siblings.map(({ rfilename }) => rfilename);
     const hostile = names.find((name) => !isSafePath(name));
     if (hostile !== undefined)
       throw refuse(
         `the hub lists a file \`${hostile}\`, which is no safe name of a file in a folder; nothing was loaded`,
       );
-    return { commit: parsed.data.sha, names };
+    return { commit, names };
   }
 
   /** What the hub says of a file. @throws UserError as {@link list}. */
@@ -88,11 +90,13 @@ export class HubClient {
       if (answer.status < 400) return answer;
       throw refusalOf(answer, source, name);
     });
+    const refuse = (why: string) => new UserError('download-failed', `${shown}: ${why}`);
+    this.checkCommit(commit, headers.get('x-repo-commit') ?? commit, refuse);
     const etag = (headers.get('x-linked-etag') ?? headers.get('etag') ?? '').replace(/^W\//, '').replaceAll('"', '');
     // A redirect's own length is not the file's.
     const size = headers.get('x-linked-size') ?? (status === 200 ? headers.get('content-length') : null);
     if (!isSafeName(etag) || etag.startsWith('.'))
-      throw new UserError('download-failed', `${shown}: the hub does not state which content it has (X-Linked-ETag)`);
+      throw refuse('the hub does not state which content it has (X-Linked-ETag)');
     return {
       ...{ name, etag, url },
       bytes: size !== null && /^\d+$/.test(size) ? Number(size) : undefined,
@@ -100,10 +104,20 @@ export class HubClient {
     };
   }
 
+  /** A commit that is asked for is this one and no other; a branch or a tag is any. */
+  private checkCommit(revision: string, found: string, refuse: (why: string) => UserError): void {
+    if (COMMIT.test(revision) && found !== revision)
+      throw refuse(
+        `asked for the commit ${revision}, ${hostOf(this.settings)} answers with ${found}; nothing of it was kept, as it is another state than the one that was meant`,
+      );
+  }
+
   private at(path: string): URL {
     return new URL(`${this.settings.endpoint}/${path}`);
   }
 }
+
+const hostOf = ({ endpoint }: HubSettings): string => new URL(endpoint).host;
 
 /** What an answer means by which a hub does not give a file of a repository, or its list. */
 export function refusalOf(

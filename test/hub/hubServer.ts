@@ -45,6 +45,8 @@ export class HubServer {
   readonly storageFaults: Fault[] = [];
   /** In place of the hashes that it should state. */
   statedHash: string | undefined;
+  /** In place of the commits that it should name: in its lists, and in what it states of files. */
+  readonly statedCommits: { list?: string; files?: string } = {};
   /** Whether the storage knows ranges. */
   knowsRanges = true;
   private readonly hub: Server;
@@ -122,7 +124,9 @@ export class HubServer {
     }
     if (listed !== undefined) {
       const siblings = Object.keys(repository.files).map((rfilename) => ({ rfilename }));
-      return void response.end(JSON.stringify({ id: listed, sha: repository.commit, siblings }));
+      return void response.end(
+        JSON.stringify({ id: listed, sha: this.statedCommits.list ?? repository.commit, siblings }),
+      );
     }
     if (repository.access === 'gated' && !isAllowed) {
       refuse(response, request.headers.authorization === undefined ? 401 : 403, 'GatedRepo', 'Access is restricted');
@@ -148,7 +152,7 @@ export class HubServer {
   ): void {
     const { content, isLfs } = found;
     const hash = this.statedHash ?? (isLfs ? sha256(content) : gitName(content));
-    response.setHeader('X-Repo-Commit', repository.commit);
+    response.setHeader('X-Repo-Commit', this.statedCommits.files ?? repository.commit);
     if (isLfs) {
       response.setHeader('X-Linked-ETag', `"${hash}"`);
       response.setHeader('X-Linked-Size', String(content.length));

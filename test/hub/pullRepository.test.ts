@@ -218,6 +218,18 @@ describe('what the hub does not give', () => {
     expectIs((await pull(`hf:o/net#sha256=${sha256(TINY)}`)).path, TINY);
   });
 
+  it.each(['list', 'files'] as const)(
+    'is refused where its %s answer with another commit than the one',
+    async (kind) => {
+      const commit = hub.add('o/net', FILES);
+      hub.statedCommits[kind] = '2'.repeat(40);
+      const error = await pull(`hf:o/net@${commit}`).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'download-failed' });
+      expect(String(error)).toMatch(/asked for the commit [0-9a-f]{40}, 127\.0\.0\.1:\d+ answers with 2{40}/);
+      expect(models()).toEqual([]);
+    },
+  );
+
   it.each([
     '../x.onnx',
     '/etc/x.onnx',
