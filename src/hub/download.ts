@@ -183,7 +183,9 @@ export function checkRoom(folder: string, bytes: number, shown: string): void {
     );
 }
 
-const ROOM = 'make room, or name a cache folder on another disk (HF_HUB_CACHE, ORT_TL_CACHE)';
+/** What names the caches' folders. */
+const CACHES = 'HF_HUB_CACHE, ORT_TL_CACHE';
+const ROOM = `make room, or name a cache folder on another disk (${CACHES})`;
 
 /** Does something that writes. @throws UserError `write-failed`; a full disk gets back what the part took of it. */
 async function writing<Result>(wanted: Wanted, work: () => Promise<Result>): Promise<Result> {
@@ -197,7 +199,23 @@ async function writing<Result>(wanted: Wanted, work: () => Promise<Result>): Pro
 
 /** The error for a place in a cache where nothing can be written. */
 export const cannotKeep = (path: string, cause: unknown): UserError =>
-  new UserError('write-failed', `cannot write ${path}: ${fileReason(cause)}; ${ROOM}`, { cause });
+  new UserError('write-failed', `cannot write ${path}: ${fileReason(cause)}; ${remedyOf(cause)}`, { cause });
+
+function remedyOf(cause: unknown): string {
+  switch (fileErrorCode(cause)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return ROOM;
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return `a file stands where a folder must be; take it away, or name another cache folder (${CACHES})`;
+    case 'EISDIR':
+    case 'ENOTEMPTY':
+      return `a folder stands where a file must be; take it away, or name another cache folder (${CACHES})`;
+    default:
+      return `name a cache folder that can be written (${CACHES})`;
+  }
+}
 
 async function sizeOf(path: string): Promise<number> {
   return (await stat(path).catch(() => undefined))?.size ?? 0;

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { copyFile, lstat, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { UserError } from '../errors.js';
 import { fileErrorCode, makeFolder, writeFileAtomically } from '../files.js';
 import { partialPath } from '../partialFiles.js';
 import { cannotKeep } from './download.js';
@@ -64,7 +65,10 @@ export function refOf(folder: string, revision: string): string | undefined {
 /** Notes which commit a branch or a tag is. @throws UserError `write-failed`. */
 export async function writeRef(folder: string, revision: string, commit: string): Promise<void> {
   if (COMMIT.test(revision) || refOf(folder, revision) === commit) return;
-  await writeFileAtomically(join(folder, 'refs', ...revision.split('/')), commit);
+  const path = join(folder, 'refs', ...revision.split('/'));
+  await writeFileAtomically(path, commit).catch((thrown: unknown) => {
+    throw cannotKeep(path, thrown instanceof UserError ? thrown.cause : thrown);
+  });
 }
 
 /** Has a file of a snapshot be a blob: by a relative link, or as a copy where there are no links. @throws UserError `write-failed`. */
@@ -79,7 +83,8 @@ export async function linkBlob(path: string, blob: string, { copies }: HubSettin
     else await symlink(target, beside).catch((thrown: unknown) => copyUnlinked(thrown, blob, beside));
     await rename(beside, path);
   } catch (cause) {
-    await rm(beside, { force: true });
+    // It throws by itself where a file stands in place of a folder.
+    await rm(beside, { force: true }).catch(() => undefined);
     throw cannotKeep(path, cause);
   }
 }

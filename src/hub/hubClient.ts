@@ -69,11 +69,15 @@ export class HubClient {
     const { sha: commit, siblings } = parsed.data;
     this.checkCommit(source.revision, commit, refuse);
     const names = siblings.map(({ rfilename }) => rfilename);
+    const all = new Set(names);
     const hostile = names.find((name) => !isSafePath(name));
     if (hostile !== undefined)
       throw refuse(
         `the hub lists a file \`${hostile}\`, which is no safe name of a file in a folder; nothing was loaded`,
       );
+    const both = names.find((name) => foldersAbove(name).some((folder) => all.has(folder)));
+    if (both !== undefined)
+      throw refuse(`the hub lists \`${both}\`, which lies in a folder that it lists as a file; nothing was loaded`);
     return { commit, names };
   }
 
@@ -116,6 +120,12 @@ export class HubClient {
     return new URL(`${this.settings.endpoint}/${path}`);
   }
 }
+
+/** The folders that a file of a repository lies in. */
+const foldersAbove = (name: string): string[] => {
+  const parts = name.split('/').slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
+};
 
 const hostOf = ({ endpoint }: HubSettings): string => new URL(endpoint).host;
 

@@ -2,6 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import {
   existsSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   readlinkSync,
@@ -11,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hubSettings } from '../../src/hub/hubSettings.js';
 import type { ModelEvent } from '../../src/hub/modelEvents.js';
@@ -248,6 +249,16 @@ describe('what the hub does not give', () => {
     expect(filesBelow(cache)).toEqual([]);
   });
 
+  it('is refused where it lists a file and a folder by one name', async () => {
+    hub.add('o/net', { 'a/model.onnx': TINY, 'a/model.onnx/x.onnx': TINY });
+    for (const file of ['a/model.onnx', 'a/model.onnx/x.onnx']) {
+      const error = await pull(`hf:o/net/${file}`).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'download-failed' });
+      expect(String(error)).toMatch(/lists `a\/model\.onnx\/x\.onnx`, which lies in a folder that it lists as a file/);
+    }
+    expect(filesBelow(cache)).toEqual([]);
+  });
+
   it.each(['../../../evil', 'a/b', '.hidden', ''])('is refused where it names a content %j', async (etag) => {
     hub.add('o/net', { 'model.onnx': TINY });
     hub.statedHash = etag;
@@ -423,6 +434,26 @@ describe('a download', () => {
     } finally {
       disk.unmount();
     }
+  });
+
+  it.each([
+    ['a file stands in place of a folder', 'models--o--net/snapshots/@/onnx', /a file stands where a folder must be/],
+    ['a file stands in place of the cache', '.', /a file stands where a folder must be/],
+    [
+      'a folder stands in place of a file',
+      'models--o--net/snapshots/@/onnx/model.onnx/x',
+      /a folder stands where a file must be/,
+    ],
+    ['a branch was called as the folder of another', 'models--o--net/refs', /a file stands where a folder must be/],
+  ])('says in one line what to do where %s', async (_, place, message) => {
+    const commit = hub.add('o/net', { 'onnx/model.onnx': TINY });
+    const path = join(cache, 'hub', place.replace('@', commit));
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, 'in the way');
+    const error = await pull('hf:o/net', { HF_HUB_CACHE: join(cache, 'hub') }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ name: 'UserError', code: 'write-failed' });
+    expect(String(error)).toMatch(message);
+    expect(String(error)).not.toMatch(/make room|‹/);
   });
 
   it('is done once when two ask for it at once', async () => {
