@@ -12,6 +12,7 @@ import { UserError } from '../errors.js';
 import { machineErrorOf } from '../machineError.js';
 import { readModel } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
+import { checkImageModel } from './imageModel.js';
 
 /** Operators that leave numbers as they are, but for their shape or type. */
 const PASSING: ReadonlySet<string> = new Set(['Cast', 'Flatten', 'Identity', 'Reshape', 'Squeeze']);
@@ -52,7 +53,8 @@ export class ImageClassifier {
 
   /**
    * Opens a model, of which what is not known is what the file says, or `config.json` beside it.
-   * @throws UserError `no-metadata` when nothing says what its classes are called, `not-loadable` when ONNX Runtime refuses it.
+   * @throws UserError `no-metadata` when nothing says what its classes are called, `not-loadable` when ONNX Runtime refuses it or it gives no
+   * classes, `unsupported-input` where it takes no colour images.
    */
   static async open(path: string, threads = 0, known: KnownOfModel = {}): Promise<ImageClassifier> {
     return ImageClassifier.load(readModel(path).proto, path, { ...known, threads, name: path });
@@ -72,6 +74,7 @@ export class ImageClassifier {
     { threads = 0, name, labels: given, preprocessing: chosen }: LoadOptions,
   ): Promise<ImageClassifier> {
     const model = { proto, path: name };
+    checkImageModel(proto, name);
     const labels = given ?? labelsOf(model);
     const exported = chosen === undefined ? exportedPreprocessing(model) : undefined;
     const options = { ...ort.SESSION_OPTIONS, ...(threads > 0 ? { intraOpNumThreads: threads } : {}) };

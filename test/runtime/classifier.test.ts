@@ -1,9 +1,10 @@
+import { create } from '@bufbuild/protobuf';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { decodeModel, encodeModel, setMetadata } from '../../src/onnx/model.js';
-import { type ModelProto, type TensorShapeProto_Dimension } from '../../src/onnx/onnx_pb.js';
+import { type ModelProto, type TensorShapeProto_Dimension, TensorShapeProtoSchema } from '../../src/onnx/onnx_pb.js';
 import { ImageClassifier } from '../../src/runtime/classifier.js';
 import { SMALL_CNN } from '../models.js';
 
@@ -31,6 +32,20 @@ const batchOf = (count: number) => (proto: ModelProto) => {
   }
 };
 
+/** Sets what the file says of its input or its output. */
+const shapes =
+  (end: 'input' | 'output', elemType: number, dims: readonly (number | string)[]) => (proto: ModelProto) => {
+    const [info] = proto.graph?.[end] ?? [];
+    const type = info?.type?.tensorType;
+    if (!type) throw new Error('the model has no types');
+    type.elemType = elemType;
+    type.shape = create(TensorShapeProtoSchema, {
+      dim: dims.map((dim) => ({
+        value: typeof dim === 'number' ? { case: 'dimValue', value: BigInt(dim) } : { case: 'dimParam', value: dim },
+      })),
+    });
+  };
+
 describe('an exported model', () => {
   it('is opened with the labels and the preprocessing of its metadata', async () => {
     const classifier = await ImageClassifier.open(model({ labels: names(CLASSES), preprocessing: good }));
@@ -51,6 +66,37 @@ describe('an exported model', () => {
     await expect(ImageClassifier.open(model({}), 1, { labels: names(3) })).rejects.toThrow(
       /3 classes are named .* scores for 20/,
     );
+  });
+
+  it.each<[string, string, (proto: ModelProto) => void, RegExp]>([
+    [
+      'takes text',
+      'unsupported-input',
+      shapes('input', 7, ['batch', 'sequence']),
+      /takes no colour images: its input "[^"]+" is int64 \[batch, sequence\]/,
+    ],
+    ['takes sound', 'unsupported-input', shapes('input', 1, ['batch', 16_000]), /is float32 \[batch, 16000\]/],
+    ['takes grey images', 'unsupported-input', shapes('input', 1, ['N', 1, 28, 28]), /is float32 \[N, 1, 28, 28\]/],
+    [
+      'takes pixels of 64 bits',
+      'unsupported-input',
+      shapes('input', 7, ['N', 3, 32, 32]),
+      /is int64 \[N, 3, 32, 32\]; take a model of photos/,
+    ],
+    [
+      'gives masks',
+      'not-loadable',
+      shapes('output', 1, ['N', 150, 'h', 'w']),
+      /gives no classes: its output "[^"]+" is float32 \[N, 150, h, w\]/,
+    ],
+    ['gives boxes', 'not-loadable', shapes('output', 1, ['N', 100, 92]), /gives no classes.* \[N, 100, 92\]/],
+  ])('that %s is refused by that, with classes that are named and without', async (_, code, change, message) => {
+    const path = model({}, change);
+    for (const labels of [undefined, names(CLASSES)]) {
+      const error = await ImageClassifier.open(path, 1, { labels }).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ name: 'UserError', code });
+      expect(String(error)).toMatch(message);
+    }
   });
 
   it.each<[string, string, () => string, RegExp]>([

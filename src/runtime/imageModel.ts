@@ -1,0 +1,51 @@
+import { UserError } from '../errors.js';
+import type { ModelProto, ValueInfoProto } from '../onnx/onnx_pb.js';
+import { dtypeName } from '../onnx/tensor.js';
+
+/** What pixels come as: float32, uint8, float16, float64 and bfloat16 (`TensorProto.DataType`); 0 where the file does not say it. */
+const PIXELS: ReadonlySet<number> = new Set([0, 1, 2, 10, 11, 16]);
+
+/**
+ * Looks whether a model maps images to classes, as far as it says what it takes and gives: text, sound, boxes and masks are other things.
+ * @throws UserError `unsupported-input` where it takes no colour image, `not-loadable` where it gives no row of scores.
+ */
+export function checkImageModel({ graph }: ModelProto, name: string): void {
+  const constants = new Set(graph?.initializer.map((each) => each.name));
+  const input = graph?.input.find((each) => !constants.has(each.name));
+  if (input && !isImage(input))
+    throw new UserError(
+      'unsupported-input',
+      `${name} takes no colour images: its input "${input.name}" is ${shown(input)}; take a model of photos, [N, 3, H, W] or [N, H, W, 3]`,
+    );
+  const outputs = graph?.output ?? [];
+  const [first] = outputs;
+  const ranks = outputs.map((each) => dimsOf(each)?.length);
+  if (first && ranks.every((rank) => rank !== undefined && rank !== 2))
+    throw new UserError(
+      'not-loadable',
+      `${name} gives no classes: its output "${first.name}" is ${shown(first)}; take a model that gives one row of scores for each photo, [N, classes]`,
+    );
+}
+
+function isImage(input: ValueInfoProto): boolean {
+  const dims = dimsOf(input);
+  const couldBeColours = (dim: number | string | undefined) => typeof dim !== 'number' || dim === 3;
+  return (
+    PIXELS.has(elementTypeOf(input)) &&
+    (!dims || (dims.length === 4 && (couldBeColours(dims[1]) || couldBeColours(dims[3]))))
+  );
+}
+
+const elementTypeOf = ({ type }: ValueInfoProto): number => type?.tensorType?.elemType ?? 0;
+
+/** Sizes, or what the file calls those that it leaves open; undefined where it does not say how many there are. */
+function dimsOf({ type }: ValueInfoProto): (number | string)[] | undefined {
+  return type?.tensorType?.shape?.dim.map(({ value: dim }) =>
+    dim.case === 'dimValue' ? Number(dim.value) : (dim.value ?? '') || '?',
+  );
+}
+
+function shown(value: ValueInfoProto): string {
+  const dims = dimsOf(value);
+  return `${dtypeName(elementTypeOf(value))}${dims ? ` [${dims.join(', ')}]` : ''}`;
+}
