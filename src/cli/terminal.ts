@@ -142,6 +142,7 @@ export function showDuration(ms: number): string {
 }
 
 export function showBytes(bytes: number): string {
+  if (bytes < 100) return `${bytes} ${bytes === 1 ? 'byte' : 'bytes'}`;
   if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }

@@ -2,9 +2,20 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import { showBytes } from '../../src/cli/terminal.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { SMALL_CNN } from '../models.js';
 import { folder, main } from './cli.js';
+
+it.each([
+  [0, '0 bytes'],
+  [1, '1 byte'],
+  [49, '49 bytes'],
+  [100, '0.1 kB'],
+  [2_190_250, '2.2 MB'],
+])('shows %d bytes as %s', (bytes, shown) => {
+  expect(showBytes(bytes)).toBe(shown);
+});
 
 const ESCAPE = '\u001b';
 const BOLD = `${ESCAPE}[1m`;
