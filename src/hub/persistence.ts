@@ -7,6 +7,9 @@ const ATTEMPTS = 5;
 /** and the longest time that a server may ask to wait for the next one. */
 const LONGEST_WAIT_MS = 300_000;
 
+/** A shorter wait than this is none. */
+const SHORTEST_ASKED_MS = 1000;
+
 /** How whoever loads is stopped, and how patient it is. */
 export interface Patience {
   readonly signal?: AbortSignal | undefined;
@@ -54,7 +57,10 @@ export async function* persistently<Result>(
       failure = thrown;
     }
     if (failure.hasProgressed) failures = 1;
-    const waitMs = failure.waitMs ?? firstWaitMs * 2 ** (failures - 1);
+    const ownMs = firstWaitMs * 2 ** (failures - 1);
+    const { waitMs: askedMs = 0 } = failure;
+    // A server that asks for no wait at all is not to be asked five times at once.
+    const waitMs = askedMs < SHORTEST_ASKED_MS ? Math.max(askedMs, ownMs) : askedMs;
     const seconds = `${Math.ceil(waitMs / 1000)} s`;
     if (waitMs > LONGEST_WAIT_MS)
       throw new UserError('download-failed', `${what}: ${failure.message}, for ${seconds}; try again then`);

@@ -366,13 +366,33 @@ describe('a download', () => {
 
   it('waits as long as it is asked to, and says so', async () => {
     hub.add('o/net', { 'model.onnx': TINY });
-    hub.hubFaults.push(answering(429, { 'retry-after': '0' }), answering(429, { ratelimit: '"api";r=0;t=0' }));
+    hub.hubFaults.push(answering(429, { 'retry-after': '1' }), answering(429, { ratelimit: '"api";r=0;t=1' }));
     const { path, events } = await pull('hf:o/net', {}, { firstWaitMs: 3_000_000 });
     expectIs(path, TINY);
     expect(tellsOf(events, 'waiting')).toMatchObject([
-      { reason: expect.stringMatching(/asks to wait \(429\); trying again in 0 s/) as string },
+      { reason: expect.stringMatching(/asks to wait \(429\); trying again in 1 s/) as string },
       {},
     ]);
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ['a wait of 0', { 'retry-after': '0' }],
+    ['a moment that is over', { 'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT' }],
+    ['a rate that is free again', { ratelimit: '"api";r=0;t=0' }],
+  ])('waits all the same, and longer each time, where a server asks for %s', async (_, headers) => {
+    hub.hubFaults.push(answering(429, headers), answering(429, headers));
+    const reasons: string[] = [];
+    const controller = new AbortController();
+    // It is stopped in the wait that nobody wants to sit through.
+    const long = pull('hf:o/net', {}, { firstWaitMs: 600, signal: controller.signal }, (event) => {
+      if (event.type !== 'waiting') return;
+      reasons.push(event.reason);
+      if (reasons.length === 2) controller.abort();
+    });
+    await expect(long).rejects.toMatchObject({ code: 'stopped' });
+    expect(reasons).toMatchObject(
+      [/trying again in 1 s$/, /trying again in 2 s$/].map((each) => expect.stringMatching(each) as string),
+    );
   });
 
   it('does not wait for an hour', async () => {
