@@ -99,7 +99,7 @@ async function* load(wanted: Wanted, patience: Patience): AsyncGenerator<ModelEv
     await keepValidator(wanted, answer);
     const done = yield* append(wanted, answer, from, total);
     if (total !== undefined && done < total)
-      throw new Transient(`the connection broke off after ${done} of ${total} bytes`);
+      throw new Transient(`the connection broke off ${after(done, total)} (${answer.url.host})`);
   } finally {
     await answer.close();
   }
@@ -128,12 +128,23 @@ async function* append(
     await writing(wanted, () => file.sync());
     return done;
   } catch (thrown) {
-    if (thrown instanceof Transient && done - from >= STEP_FORWARD_BYTES)
-      throw new Transient(thrown.message, thrown.waitMs, true);
-    throw thrown;
+    if (!(thrown instanceof Transient)) throw thrown;
+    throw new Transient(`${thrown.message} ${after(done, total)}`, thrown.waitMs, done - from >= STEP_FORWARD_BYTES);
   } finally {
     await file.close();
   }
+}
+
+const unitOf = (count: number): [string, number, number] => {
+  if (count < 1e4) return ['bytes', 1, 0];
+  return count < 1e6 ? ['kB', 1e3, 1] : ['MB', 1e6, 1];
+};
+
+/** How far it came, in the unit of the whole. */
+function after(done: number, total: number | undefined): string {
+  const [unit, bytes, digits] = unitOf(total ?? done);
+  const shown = (count: number) => (count / bytes).toFixed(digits);
+  return `after ${shown(done)}${total === undefined ? '' : ` of ${shown(total)}`} ${unit}`;
 }
 
 /** What asks for the rest; undefined where the beginning cannot be told from another file's. */

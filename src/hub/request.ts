@@ -9,6 +9,9 @@ const MOST_REDIRECTS = 10;
 /** What does not get better by waiting: there is no such host, or it is not who it says it is. */
 const LASTING = /^(?:ENOTFOUND|CERT_|ERR_TLS_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_SSL_)/;
 
+/** What ends a connection that there was; a body that is shorter than its stated length is one too. */
+const BROKEN = /^(?:UND_ERR_SOCKET|UND_ERR_ABORTED|UND_ERR_RES_CONTENT_LENGTH_MISMATCH|ECONNRESET|EPIPE|HPE_\w+)$/;
+
 export interface Asked {
   readonly method?: 'GET' | 'HEAD';
   readonly url: URL;
@@ -138,7 +141,7 @@ function answerOf({ status, body }: Response, headers: Headers, watch: Watch, ur
           yield piece;
         }
       } catch (thrown) {
-        throw watch.failure(thrown, url);
+        throw watch.failure(thrown, url, 'the connection broke off');
       } finally {
         watch.end();
       }
@@ -171,12 +174,16 @@ class Watch {
     clearTimeout(this.timer);
   }
 
-  /** What went wrong, of what was thrown meanwhile. */
-  failure(thrown: unknown, url: URL): Error {
+  /**
+   * What went wrong, of what was thrown meanwhile.
+   * @param broken what it is called when a connection ends that there was.
+   */
+  failure(thrown: unknown, url: URL, broken = 'the connection ended without an answer'): Error {
     if (this.patience.signal?.aborted) return stopped();
     if (this.stall.signal.aborted) return new Transient(`nothing comes from ${url.host}`);
     const cause = thrown instanceof Error ? (thrown.cause ?? thrown) : thrown;
     const code = fileErrorCode(cause);
+    if (code !== undefined && BROKEN.test(code)) return new Transient(`${broken} (${url.host})`);
     const reason = `${url.host} cannot be reached${code === undefined ? '' : ` (${code})`}`;
     if (code === undefined && !(thrown instanceof TypeError))
       return thrown instanceof Error ? thrown : new Error(reason);
