@@ -11,6 +11,7 @@ import type { HubSettings } from './hubSettings.js';
 import type { ModelEvent } from './modelEvents.js';
 import { type AddressSource, shownAddress } from './modelSource.js';
 import type { Patience } from './persistence.js';
+import type { Answer } from './request.js';
 import { whenFree } from './whenFree.js';
 
 /** Says of a folder of the cache what lies in it, and that it is ours. */
@@ -53,7 +54,7 @@ export async function* pullAddress(
       {
         ...{ url, shown, place: loaded, part: `${place}.incomplete` },
         check: source.sha256 === undefined ? undefined : { kind: 'sha256', hash: source.sha256 },
-        refusal: ({ status }) => refusalOf(shown, status),
+        refusal: (answer) => refusalOf(url, answer),
       },
       patience,
     );
@@ -105,15 +106,19 @@ async function* keep(
     };
 }
 
-function refusalOf(shown: string, status: number): UserError {
+function refusalOf(asked: URL, { status, headers, url }: Pick<Answer, 'status' | 'headers' | 'url'>): UserError {
+  const shown = shownAddress(asked);
+  const message = headers.get('x-error-message');
+  const by = url.host === asked.host ? '' : `, answers ${url.host}, to which it leads`;
+  const answer = `${status}${message === null ? '' : `: ${message}`}${by}`;
   if (status === 404 || status === 410)
-    return new UserError('no-such-model', `there is nothing at ${shown} (${status})`);
+    return new UserError('no-such-model', `there is nothing at ${shown} (${answer}); check the address`);
   if (status === 401 || status === 403)
     return new UserError(
       'no-access',
-      `${shown} is not open to everybody (${status}); load it by hand, and name the file`,
+      `${shown} is not open to everybody (${answer}); load it by hand, and name the file`,
     );
-  return new UserError('download-failed', `${shown}: the server answers ${status}`);
+  return new UserError('download-failed', `${shown}: the server answers ${answer}; try again later`);
 }
 
 /** A model from an address, as a list shows it. */

@@ -33,7 +33,7 @@ export interface Wanted {
   /** What messages call it. */
   readonly shown: string;
   /** What an answer means that is no file. */
-  readonly refusal: (answer: Pick<Answer, 'status' | 'headers'>) => UserError;
+  readonly refusal: (answer: Pick<Answer, 'status' | 'headers' | 'url'>) => UserError;
 }
 
 /**

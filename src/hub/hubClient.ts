@@ -52,7 +52,7 @@ export class HubClient {
    * @throws UserError `no-such-model`, `no-access`, `download-failed` (also where a name in it would lead out of a folder), `stopped`.
    */
   async *list(source: HubSource): AsyncGenerator<ModelEvent, RepositoryListing> {
-    const { patience, token } = this;
+    const { patience, settings, token } = this;
     const shown = shownRepository(source);
     const url = this.at(`api/models/${source.repository}/revision/${encodeURIComponent(source.revision)}`);
     const refuse = (why: string) => new UserError('download-failed', `${shown}: ${why}`);
@@ -61,7 +61,7 @@ export class HubClient {
       const answer = await ask({ url, token }, patience);
       if (answer.status === 200) return textOf(answer, MOST_LISTING_BYTES);
       await answer.close();
-      throw refusalOf(answer, source, undefined);
+      throw refusalOf(answer, source, undefined, settings);
     });
     const parsed = listingSchema.safeParse(jsonOf(text));
     if (!parsed.success)
@@ -83,7 +83,7 @@ export class HubClient {
 
   /** What the hub says of a file. @throws UserError as {@link list}. */
   async *state(source: HubSource, commit: string, name: string): AsyncGenerator<ModelEvent, StatedFile> {
-    const { patience, token } = this;
+    const { patience, settings, token } = this;
     const path = name.split('/').map(encodeURIComponent).join('/');
     const url = this.at(`${source.repository}/resolve/${commit}/${path}`);
     const shown = `${shownRepository(source)}/${name}`;
@@ -92,7 +92,7 @@ export class HubClient {
       const answer = await ask({ method: 'HEAD', url, token, staysHere: true }, patience);
       await answer.close();
       if (answer.status < 400) return answer;
-      throw refusalOf(answer, source, name);
+      throw refusalOf(answer, source, name, settings);
     });
     const refuse = (why: string) => new UserError('download-failed', `${shown}: ${why}`);
     this.checkCommit(commit, headers.get('x-repo-commit') ?? commit, refuse);
@@ -129,16 +129,26 @@ const foldersAbove = (name: string): string[] => {
 
 const hostOf = ({ endpoint }: HubSettings): string => new URL(endpoint).host;
 
-/** What an answer means by which a hub does not give a file of a repository, or its list. */
+/** What an answer means by which a hub, or a host that it leads to, does not give a file of a repository, or its list. */
 export function refusalOf(
-  { status, headers }: Pick<Answer, 'status' | 'headers'>,
+  { status, headers, url }: Pick<Answer, 'status' | 'headers' | 'url'>,
   source: HubSource,
   name: string | undefined,
+  settings: HubSettings,
 ): UserError {
   const { repository, revision } = source;
   const code = headers.get('x-error-code');
-  const page = `https://huggingface.co/${repository}`;
-  if (code === 'GatedRepo' || (status === 403 && code === null))
+  const message = headers.get('x-error-message');
+  const shown = name === undefined ? shownRepository(source) : `${shownRepository(source)}/${name}`;
+  const answered = `${url.host} answers ${status}${message === null ? '' : ` (${message})`}`;
+  // Another host knows nothing of repositories and of who may read them.
+  if (url.origin !== new URL(settings.endpoint).origin)
+    return new UserError(
+      'download-failed',
+      `${shown}: ${answered}, where ${hostOf(settings)} says that the file lies; try again later`,
+    );
+  const page = `${settings.endpoint}/${repository}`;
+  if (code === 'GatedRepo')
     return new UserError(
       'no-access',
       `hf:${repository} is gated: accept its terms on ${page}, and set HF_TOKEN to a token of yours`,
@@ -148,16 +158,17 @@ export function refusalOf(
   if (code === 'EntryNotFound')
     return new UserError('no-such-model', `${shownRepository(source)} has no file ${name ?? ''}; look at ${page}`);
   // It says so of what is private, too, whoever asks.
-  if (code === 'RepoNotFound' || status === 401 || status === 404)
+  if (code === 'RepoNotFound' || ((status === 401 || status === 404) && code === null && message === null))
     return new UserError(
       status === 404 ? 'no-such-model' : 'no-access',
-      `the hub has no repository ${repository}, or it is private; check its name, and set HF_TOKEN to a token that may read it`,
+      `${hostOf(settings)} has no repository ${repository}, or it is private; check its name, and set HF_TOKEN to a token that may read it`,
     );
-  const message = headers.get('x-error-message');
-  return new UserError(
-    status === 403 ? 'no-access' : 'download-failed',
-    `${shownRepository(source)}: the hub answers ${status}${message === null ? '' : ` (${message})`}`,
-  );
+  if (status === 401 || status === 403)
+    return new UserError(
+      'no-access',
+      `${shown}: ${answered}; look at ${page}, and set HF_TOKEN to a token that may read it`,
+    );
+  return new UserError(status === 404 ? 'no-such-model' : 'download-failed', `${shown}: ${answered}; look at ${page}`);
 }
 
 /** The error where it is not clear which file of a repository is meant. */

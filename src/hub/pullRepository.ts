@@ -87,7 +87,7 @@ class Pull {
 
   /** Loads what is not there, after it has told how much that is. */
   private async *fetchAll(stated: readonly StatedFile[]): AsyncGenerator<ModelEvent, void> {
-    const { source, patience, client } = this;
+    const { source, settings, patience, client } = this;
     const missing = stated.filter((each) => !existsSync(this.blobOf(each)));
     if (missing.length === 0) return;
     const bytes = missing.reduce<number | undefined>(
@@ -100,7 +100,7 @@ class Pull {
       (sum, each) => sum + (statSync(this.partOf(each), { throwIfNoEntry: false })?.size ?? 0),
       0,
     );
-    checkRoom(this.settings.hubCache, (bytes ?? 0) - here, what);
+    checkRoom(settings.hubCache, (bytes ?? 0) - here, what);
     for (const each of missing) {
       const { name, check } = each;
       const shown = `${shownRepository(source)}/${name}`;
@@ -110,7 +110,7 @@ class Pull {
           ...{ ...each, shown, token: client.token },
           place: this.blobOf(each),
           part: this.partOf(each),
-          refusal: (answer) => refusalOf(answer, source, name),
+          refusal: (answer) => refusalOf(answer, source, name, settings),
         },
         patience,
       );

@@ -25,6 +25,8 @@ export interface Asked {
 /** What a server has answered. Its body has to be read to its end, or closed. */
 export interface Answer {
   readonly status: number;
+  /** Where it comes from: the last address to which redirects led. */
+  readonly url: URL;
   /** Also those of redirects on the way, where the last has none. */
   readonly headers: Headers;
   /** Its body, piece by piece. @throws Transient where it breaks off, UserError `stopped`. */
@@ -54,7 +56,8 @@ export async function ask(asked: Asked, patience: Patience): Promise<Answer> {
     }
     await answer.close();
     // What a redirect says of itself is not of what it leads to.
-    for (const name of ['content-length', 'location', 'etag', 'retry-after']) headers.delete(name);
+    for (const name of ['content-length', 'location', 'etag', 'retry-after', 'x-error-code', 'x-error-message'])
+      headers.delete(name);
     if (next.origin !== url.origin) token = undefined;
     url = next;
   }
@@ -133,6 +136,7 @@ function waitOf(headers: Headers): number | undefined {
 function answerOf({ status, body }: Response, headers: Headers, watch: Watch, url: URL): Answer {
   return {
     status,
+    url,
     headers,
     pieces: async function* () {
       try {

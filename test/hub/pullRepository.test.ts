@@ -172,7 +172,7 @@ describe('what the hub does not give', () => {
       'a repository that is not there',
       () => 'hf:o/nothing',
       'no-access',
-      /no repository o\/nothing, or it is private.*HF_TOKEN/,
+      /127\.0\.0\.1:\d+ has no repository o\/nothing, or it is private.*HF_TOKEN/,
     ],
     ['a revision', () => 'hf:o/net@v9', 'no-such-model', /o\/net has no revision v9/],
     [
@@ -209,7 +209,44 @@ describe('what the hub does not give', () => {
     hub.add('o/gated', FILES, 'gated');
     const error = await pull('hf:o/gated', env).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'no-access' });
-    expect(String(error)).toMatch(/gated: accept its terms on https:\/\/huggingface\.co\/o\/gated, and set HF_TOKEN/);
+    expect(String(error)).toContain(`gated: accept its terms on ${hub.endpoint}/o/gated, and set HF_TOKEN`);
+  });
+
+  it.each<[string, number, Record<string, string>, string, RegExp]>([
+    [
+      'a token that may not',
+      403,
+      { 'x-error-message': 'Your token lacks the scope' },
+      'no-access',
+      /hf:o\/net: 127\.0\.0\.1:\d+ answers 403 \(Your token lacks the scope\); look at http.*HF_TOKEN/,
+    ],
+    ['an address that is blocked', 403, {}, 'no-access', /hf:o\/net: 127\.0\.0\.1:\d+ answers 403; look at/],
+    [
+      'a token that is none',
+      401,
+      { 'x-error-message': 'Invalid credentials in Authorization header' },
+      'no-access',
+      /answers 401 \(Invalid credentials in Authorization header\); .*HF_TOKEN/,
+    ],
+    ['what was moved', 410, { 'x-error-message': 'Gone' }, 'download-failed', /answers 410 \(Gone\); look at http/],
+  ])('is told in the words of the hub: %s', async (_, status, headers, code, message) => {
+    hub.hubFaults.push(answering(status, headers));
+    const error = await pull('hf:o/net').catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code });
+    expect(String(error)).toMatch(message);
+    expect(String(error)).not.toContain('gated');
+  });
+
+  it.each([401, 403, 404])('is told with the name of the other host that answers %d', async (status) => {
+    hub.add('o/net', FILES);
+    hub.storageFaults.push(answering(status));
+    const error = await pull('hf:o/net').catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'download-failed' });
+    expect(String(error)).toMatch(
+      new RegExp(
+        `hf:o/net/onnx/model\\.onnx: localhost:\\d+ answers ${status}, where 127\\.0\\.0\\.1:\\d+ says that the file lies`,
+      ),
+    );
   });
 
   it('is refused where a file is not the one whose hash was asked for', async () => {
