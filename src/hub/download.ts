@@ -30,6 +30,8 @@ export interface Wanted {
   readonly part: string;
   readonly bytes?: number | undefined;
   readonly check?: Check | undefined;
+  /** Whether it is what it should be, before it gets its place. @throws Error where it is not; it is not kept then. */
+  readonly look?: (path: string) => Promise<void>;
   /** What messages call it. */
   readonly shown: string;
   /** What an answer means that is no file. */
@@ -38,7 +40,7 @@ export interface Wanted {
 
 /**
  * Loads a file: from where an earlier attempt ended, if its beginning still fits. Nothing stands at its place before it is whole.
- * @throws UserError `download-failed`, `wrong-hash`, `write-failed`, `stopped`, and what `wanted.refusal` makes.
+ * @throws UserError `download-failed`, `wrong-hash`, `write-failed`, `stopped`, and what `wanted.refusal` and `wanted.look` make.
  */
 export async function* download(wanted: Wanted, patience: Patience): AsyncGenerator<ModelEvent, void> {
   const { place, part, check, shown } = wanted;
@@ -46,19 +48,27 @@ export async function* download(wanted: Wanted, patience: Patience): AsyncGenera
   let began = await sizeOf(part);
   if (wanted.bytes !== undefined && began > wanted.bytes) began = await forget(wanted);
   checkRoom(dirname(place), (wanted.bytes ?? 0) - began, shown);
+  let isSecond = false;
   while (true) {
     yield* persistently(shown, patience, () => load(wanted, patience));
     const found = check && (await hashOf(part, check.kind, patience.signal));
     if (found === check?.hash) break;
     await forget(wanted);
-    // The beginning that lay there may have been of another file.
-    if (began === 0)
+    // The beginning that lay there may have been of another file, and an end that nothing announced may be that of the connection:
+    // fetch() takes a cut answer in chunks for a whole one where the server closes the connection behind it.
+    const isTriedAgain = began > 0 || (wanted.bytes === undefined && !isSecond);
+    if (!isTriedAgain)
       throw new UserError(
         'wrong-hash',
         `${shown}: expected the ${check?.kind === 'git' ? 'git hash' : 'SHA-256'} ${String(check?.hash)}, got ${String(found)}; it was not kept: load it again, or ask whoever offers it`,
       );
     began = 0;
+    isSecond = true;
   }
+  await wanted.look?.(part).catch(async (thrown: unknown) => {
+    await forget(wanted);
+    throw thrown;
+  });
   await writing(wanted, () => rename(part, place));
   await rm(validatorOf(part), { force: true });
 }

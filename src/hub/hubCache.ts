@@ -155,7 +155,7 @@ export async function removeFiles(
     if (target !== undefined) blobs.add(join(dirname(path), target));
     await rm(path, { force: true });
   }
-  for (const blob of await unused(folder, blobs)) await rm(blob, { force: true });
+  await removeUnusedBlobs(folder, blobs);
   await removeEmptyFolders(snapshot);
   if (existsSync(snapshot)) return;
   for (const ref of filesBelow(join(folder, 'refs')))
@@ -164,6 +164,11 @@ export async function removeFiles(
     for (const name of filesBelow(join(folder, 'blobs')))
       if (name.endsWith(PART)) await rm(join(folder, 'blobs', name), { force: true });
   await removeEmptyFolders(folder);
+}
+
+/** Removes those of `blobs` that no file of the repository uses. */
+export async function removeUnusedBlobs(folder: string, blobs: ReadonlySet<string>): Promise<void> {
+  for (const blob of await unused(folder, blobs)) await rm(blob, { force: true });
 }
 
 /** Those of `blobs` in a repository's folder that no link of it leads to. */

@@ -1,9 +1,17 @@
-import { existsSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { UserError } from '../errors.js';
-import { externalLocations } from '../onnx/externalLocations.js';
+import { externalLocations, externalSizes } from '../onnx/externalLocations.js';
 import { checkRoom, download, hashOf } from './download.js';
-import { linkBlob, PART, repositoryFolder, snapshotFolder, usualModel, writeRef } from './hubCache.js';
+import {
+  linkBlob,
+  PART,
+  removeUnusedBlobs,
+  repositoryFolder,
+  snapshotFolder,
+  usualModel,
+  writeRef,
+} from './hubCache.js';
 import {
   HubClient,
   type RepositoryListing,
@@ -49,6 +57,8 @@ export async function* pullRepository(
 /** One pull, in a cache that is its own for so long. */
 class Pull {
   private readonly folder: string;
+  /** The files that the model keeps tensors in, and how many bytes of each those take: known once the model was looked at. */
+  private tensorBytes: ReadonlyMap<string, number> = new Map();
 
   constructor(
     private readonly source: HubSource,
@@ -67,13 +77,16 @@ class Pull {
     const [model] = stated;
     if (!model) throw new Error('the model itself was not stated');
     this.checkPinned(model);
-    yield* this.fetchAll(stated);
-    await this.hashPinned(model);
-    const more = this.tensorFilesOf(model).filter((name) => !likely.includes(name));
+    yield* this.fetchAll(stated, file);
+    await this.lookAgain(model, file);
+    const more = [...this.tensorBytes.keys()].filter((name) => !likely.includes(name));
     const others = yield* this.stateAll(more);
-    yield* this.fetchAll(others);
+    const besideModel = [...others, ...stated.slice(1)];
+    // What lay there before the model did can be judged now.
+    yield* this.fetchAll(besideModel, file);
+    for (const each of besideModel) await this.lookAgain(each, file);
     // The model comes last: what stands there is whole.
-    for (const each of [...others, ...stated.slice(1), model])
+    for (const each of [...besideModel, model])
       await linkBlob(this.placeOf(each.name), this.blobOf(each), this.settings);
     await writeRef(this.folder, source.revision, listing.commit);
     return this.placeOf(file);
@@ -86,9 +99,10 @@ class Pull {
   }
 
   /** Loads what is not there, after it has told how much that is. */
-  private async *fetchAll(stated: readonly StatedFile[]): AsyncGenerator<ModelEvent, void> {
+  private async *fetchAll(stated: readonly StatedFile[], file: string): AsyncGenerator<ModelEvent, void> {
     const { source, settings, patience, client } = this;
-    const missing = stated.filter((each) => !existsSync(this.blobOf(each)));
+    const missing: StatedFile[] = [];
+    for (const each of stated) if (!(await this.isHere(each, file))) missing.push(each);
     if (missing.length === 0) return;
     const bytes = missing.reduce<number | undefined>(
       (sum, each) => (sum === undefined || each.bytes === undefined ? undefined : sum + each.bytes),
@@ -110,6 +124,7 @@ class Pull {
           ...{ ...each, shown, token: client.token },
           place: this.blobOf(each),
           part: this.partOf(each),
+          look: (path) => this.look(each, path, file),
           refusal: (answer) => refusalOf(answer, source, name, settings),
         },
         patience,
@@ -122,10 +137,66 @@ class Pull {
     if (check?.kind === 'sha256') this.refuseUnless(check.hash, name);
   }
 
+  /** Whether a blob is there that is what the hub states; where it states no hash, what can be seen of it has to do. */
+  private async isHere(stated: StatedFile, file: string): Promise<boolean> {
+    const { bytes, check } = stated;
+    const blob = this.blobOf(stated);
+    const found = statSync(blob, { throwIfNoEntry: false });
+    if (!found?.isFile() || (bytes !== undefined && found.size !== bytes)) return false;
+    if (check) return bytes !== undefined || (await hashOf(blob, check.kind, this.patience.signal)) === check.hash;
+    return this.look(stated, blob, file).then(
+      () => true,
+      (thrown: unknown) => {
+        if (thrown instanceof UserError && thrown.code !== 'stopped') return false;
+        throw thrown;
+      },
+    );
+  }
+
+  /** Looks at a blob that lay there, and takes away one that is of no use. @throws UserError as {@link look}. */
+  private async lookAgain(stated: StatedFile, file: string): Promise<void> {
+    const blob = this.blobOf(stated);
+    await this.look(stated, blob, file).catch(async (thrown: unknown) => {
+      if (thrown instanceof UserError && thrown.code !== 'stopped')
+        await removeUnusedBlobs(this.folder, new Set([blob]));
+      throw thrown;
+    });
+  }
+
+  /**
+   * Looks whether what came can be what is meant: a whole model, as many bytes as its tensors take, a config in JSON.
+   * @throws UserError `not-onnx`, `external-data`, `wrong-hash`, and `download-failed` where nothing but this look could show that it is whole.
+   */
+  private async look(stated: StatedFile, path: string, file: string): Promise<void> {
+    const { name, check, bytes } = stated;
+    const shown = `${shownRepository(this.source)}/${name}`;
+    const cut = (what: string) =>
+      new UserError(
+        'download-failed',
+        `${shown} is ${what}, and the hub states no hash that could tell whether all of it came; it was not kept: pull it again`,
+      );
+    if (name === file) {
+      try {
+        this.tensorBytes = this.tensorFilesOf(name, path);
+      } catch (thrown) {
+        throw !check && thrown instanceof UserError && thrown.code === 'not-onnx' ? cut('no whole ONNX model') : thrown;
+      }
+      await this.hashPinned(stated, path);
+      return;
+    }
+    const needed = this.tensorBytes.get(name) ?? 0;
+    const { size } = statSync(path);
+    if (size < needed) {
+      const short = `${size} bytes long, but the model's tensors take ${needed} of it`;
+      throw check ? new UserError('external-data', `${shown} is ${short}; take another model`) : cut(short);
+    }
+    if (!check && bytes === undefined && name.endsWith('.json') && !isJson(path)) throw cut('no JSON');
+  }
+
   /** Where the hub states no SHA-256, the file itself has to show it. */
-  private async hashPinned(model: StatedFile): Promise<void> {
-    if (this.source.sha256 === undefined || model.check?.kind === 'sha256') return;
-    this.refuseUnless(await hashOf(this.blobOf(model), 'sha256', this.patience.signal), model.name);
+  private async hashPinned({ check, name }: StatedFile, path: string): Promise<void> {
+    if (this.source.sha256 === undefined || check?.kind === 'sha256') return;
+    this.refuseUnless(await hashOf(path, 'sha256', this.patience.signal), name);
   }
 
   private refuseUnless(found: string, name: string): void {
@@ -137,18 +208,19 @@ class Pull {
       );
   }
 
-  /** The files that the model says it keeps tensors in. */
-  private tensorFilesOf(model: StatedFile): string[] {
-    const shown = `${shownRepository(this.source)}/${model.name}`;
-    return externalLocations(this.blobOf(model), shown).map((location) => {
-      const name = posix.join(posix.dirname(model.name), location);
+  /** The files of the repository that the model in `path` says it keeps tensors in, and how many bytes of each those take. */
+  private tensorFilesOf(model: string, path: string): Map<string, number> {
+    const shown = `${shownRepository(this.source)}/${model}`;
+    const named = [...externalSizes(path, shown)].map(([location, bytes]): [string, number] => {
+      const name = posix.join(posix.dirname(model), location);
       if (!isSafePath(location) || !isSafePath(name) || !this.listing.names.includes(name))
         throw new UserError(
           'external-data',
           `${shown} keeps tensors in "${location}", which is no file of its folder in the repository; take another file`,
         );
-      return name;
+      return [name, bytes];
     });
+    return new Map(named);
   }
 
   private placeOf(name: string): string {
@@ -177,9 +249,27 @@ function configsOf(file: string): string[] {
 /** Files that came with a model and mean nothing without it. */
 export const besides = (file: string): readonly string[] => configsOf(file);
 
+function isJson(path: string): boolean {
+  try {
+    JSON.parse(readFileSync(path, 'utf8'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A model's own files in a snapshot. */
 export function filesOfModel(path: string, file: string): string[] {
   // Of a large file none but its neighbours are looked at.
-  const named = statSync(path).size < 2 ** 31 ? externalLocations(path, path) : [];
+  const named = statSync(path).size < 2 ** 31 ? locationsIn(path) : [];
   return [...new Set([file, ...tensorFiles(file), ...named.map((name) => posix.join(posix.dirname(file), name))])];
+}
+
+/** Where a model keeps tensors; nowhere, for a file that is none: it can be removed all the same. */
+function locationsIn(path: string): string[] {
+  try {
+    return externalLocations(path, path);
+  } catch {
+    return [];
+  }
 }

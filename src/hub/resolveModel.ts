@@ -2,7 +2,7 @@ import { existsSync, type Stats, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../errors.js';
 import { isMarked } from '../marker.js';
-import { externalLocations } from '../onnx/externalLocations.js';
+import { externalSizes } from '../onnx/externalLocations.js';
 import { findAddress, pullAddress } from './addressCache.js';
 import { findCached } from './hubCache.js';
 import { type HubSettings, hubSettings } from './hubSettings.js';
@@ -171,8 +171,16 @@ function cachedPath(settings: HubSettings, source: HubSource | AddressSource): s
   return path !== undefined && isWhole(path) ? path : undefined;
 }
 
-/** Whether what the model keeps elsewhere is there too: another program may have loaded the file alone. */
+/** Whether it is a model, and what it keeps elsewhere is there too: another program may have loaded the file alone. */
 function isWhole(path: string): boolean {
   if (statSync(path).size > MOST_LOOKED_INTO) return true;
-  return externalLocations(path, path).every((location) => existsSync(join(path, '..', location)));
+  try {
+    return [...externalSizes(path, path)].every(([location, bytes]) => {
+      const found = statSync(join(path, '..', location), { throwIfNoEntry: false });
+      return found !== undefined && found.size >= bytes;
+    });
+  } catch (thrown) {
+    if (thrown instanceof UserError) return false;
+    throw thrown;
+  }
 }

@@ -45,6 +45,8 @@ export class HubServer {
   readonly storageFaults: Fault[] = [];
   /** In place of the hashes that it should state. */
   statedHash: string | undefined;
+  /** Whether it states how long files of LFS are. */
+  statesSizes = true;
   /** In place of the commits that it should name: in its lists, and in what it states of files. */
   readonly statedCommits: { list?: string; files?: string } = {};
   /** Whether the storage knows ranges. */
@@ -155,7 +157,7 @@ export class HubServer {
     response.setHeader('X-Repo-Commit', this.statedCommits.files ?? repository.commit);
     if (isLfs) {
       response.setHeader('X-Linked-ETag', `"${hash}"`);
-      response.setHeader('X-Linked-Size', String(content.length));
+      if (this.statesSizes) response.setHeader('X-Linked-Size', String(content.length));
       response.setHeader('ETag', '"an etag of the redirect"');
       response.writeHead(302, { location: `${this.storageAddress}/${sha256(content)}?signature=secret` });
       return void response.end('Found. Redirecting');
@@ -222,6 +224,28 @@ export const cutAfter =
       ...(start > 0 ? { 'content-range': range } : {}),
     });
     response.write(content.subarray(start, start + bytes), () => setTimeout(() => response.destroy(), 200));
+    return true;
+  };
+
+/** Sends the first bytes of what a GET asks for, without its length, and ends as if that were all. */
+export const endingAfter =
+  (bytes: number, content: Buffer): Fault =>
+  ({ method }, response) => {
+    if (method !== 'GET') return false;
+    response.useChunkedEncodingByDefault = false;
+    response.removeHeader('content-length');
+    response.writeHead(200);
+    response.end(content.subarray(0, bytes));
+    return true;
+  };
+
+/** Sends the first bytes of what a GET asks for, in chunks of which the last, empty one does not come. */
+export const cutChunksAfter =
+  (bytes: number, content: Buffer): Fault =>
+  ({ method }, response) => {
+    if (method !== 'GET') return false;
+    response.writeHead(200, { 'transfer-encoding': 'chunked' });
+    response.write(content.subarray(0, bytes), () => setTimeout(() => response.destroy(), 100));
     return true;
   };
 

@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +26,7 @@ import { resultOf } from '../../src/resultOf.js';
 import { filesBelow } from '../cli/cli.js';
 import { SMALL_CNN, TINY_RESNET } from '../models.js';
 import { NO_MOUNT, smallDisk } from '../mounts.js';
-import { answering, cutAfter, HubServer, REST, sha256, TOKEN } from './hubServer.js';
+import { answering, cutAfter, cutChunksAfter, endingAfter, HubServer, REST, sha256, TOKEN } from './hubServer.js';
 
 const TINY = readFileSync(TINY_RESNET);
 const CNN = readFileSync(SMALL_CNN);
@@ -536,6 +537,123 @@ describe('a download', () => {
     expect(tellsOf(events, 'note')).toMatchObject([{ text: expect.stringMatching(/states no hash/) as string }]);
   });
 });
+
+describe('what the hub states no hash and no length of', () => {
+  const unstated = () => {
+    hub.statedHash = 'later-1';
+    hub.statesSizes = false;
+  };
+  const blobs = () => models().filter((path) => path.includes('blobs'));
+
+  it.each([1, 1000, TINY.length - 1])('is no model where it ends after %d bytes, and is loaded anew', async (bytes) => {
+    hub.add('o/net', { 'model.onnx': TINY });
+    unstated();
+    hub.storageFaults.push(endingAfter(bytes, TINY));
+    const error = await pull('hf:o/net').catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'download-failed' });
+    expect(String(error)).toMatch(
+      /hf:o\/net\/model\.onnx is no whole ONNX model, and the hub states no hash.*pull it again/,
+    );
+    expect(filesBelow(join(cache, 'models--o--net'))).toEqual([]);
+    hub.storageFaults.push(endingAfter(TINY.length, TINY));
+    expectIs((await pull('hf:o/net')).path, TINY);
+  });
+
+  it('is no model where a chunk is missing', async () => {
+    hub.add('o/net', { 'model.onnx': TINY });
+    unstated();
+    hub.storageFaults.push(cutChunksAfter(TINY.length - 1, TINY));
+    await expect(pull('hf:o/net')).rejects.toThrow(/model\.onnx is no whole ONNX model, .*pull it again/);
+    expect(filesBelow(join(cache, 'models--o--net'))).toEqual([]);
+  });
+
+  it('is loaded again where it has a hash, and a chunk is missing', async () => {
+    hub.add('o/net', { 'model.onnx': TINY });
+    hub.statesSizes = false;
+    hub.storageFaults.push(cutChunksAfter(TINY.length - 1, TINY));
+    expectIs((await pull('hf:o/net')).path, TINY);
+  });
+
+  it('is no config where it ends too early', async () => {
+    const config = '{"id2label":{"0":"a"}}';
+    hub.add('o/net', { 'model.onnx': TINY, 'config.json': config });
+    hub.hubFaults.push(statingNothing('config.json', sha256(Buffer.from(config))));
+    hub.hubFaults.push((request, response) => {
+      const isFile = request.url?.endsWith('/config.json') === true;
+      return isFile && endingAfter(config.length - 1, Buffer.from(config))(request, response);
+    });
+    await expect(pull('hf:o/net')).rejects.toThrow(/config\.json is no JSON, .*pull it again/);
+    expect(models().filter((path) => path.includes('snapshots'))).toEqual([]);
+  });
+
+  it.each(['model.onnx_data', 'weights.bin.data'])('is refused where it lacks bytes of a tensor: %s', async (name) => {
+    const { model, data } = external(name);
+    const half = data.subarray(0, -1);
+    hub.add('o/net', { 'model.onnx': model, [name]: data });
+    hub.statesSizes = false;
+    hub.hubFaults.push(statingNothing(name, sha256(data)));
+    // Of the tensors alone it says no hash, nor how many bytes they are.
+    hub.storageFaults.push(
+      (request, response) =>
+        request.url?.includes(sha256(data)) === true && endingAfter(half.length, data)(request, response),
+    );
+    const error = await pull('hf:o/net').catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'download-failed' });
+    expect(String(error)).toContain(
+      `hf:o/net/${name} is ${half.length} bytes long, but the model's tensors take ${data.length} of it`,
+    );
+    expect(models().filter((path) => path.includes('snapshots'))).toEqual([]);
+    expect(blobs().map((path) => basename(path))).toEqual([sha256(model)]);
+    expect(readFileSync(join((await pull('hf:o/net')).path, '..', name))).toEqual(data);
+  });
+
+  it('is loaded anew where a former pull left half of it', async () => {
+    const { model, data } = external('model.onnx_data');
+    hub.add('o/net', { 'model.onnx': model, 'model.onnx_data': data });
+    hub.hubFaults.push(statingNothing('model.onnx_data', sha256(data)));
+    const { path } = await pull('hf:o/net');
+    for (const blob of blobs()) truncateSync(blob, 3);
+    hub.hubFaults.push(statingNothing('model.onnx_data', sha256(data)));
+    await pull('hf:o/net');
+    expectIs(path, model);
+    expectIs(join(path, '..', 'model.onnx_data'), data);
+  });
+});
+
+describe('what has the right hash', () => {
+  it.each(['', '<html>welcome</html>'])('is not kept where it is no model: %j', async (content) => {
+    hub.add('o/net', { 'model.onnx': content, 'config.json': '{}' });
+    for (let time = 0; time < 2; time++)
+      await expect(pull('hf:o/net')).rejects.toMatchObject({
+        code: 'not-onnx',
+        message: 'hf:o/net/model.onnx is not a whole ONNX model; take another file',
+      });
+    expect(models()).toEqual([]);
+    // One that a former pull has left.
+    const blob = join(cache, 'models--o--net', 'blobs', sha256(Buffer.from(content)));
+    mkdirSync(dirname(blob), { recursive: true });
+    writeFileSync(blob, content);
+    await expect(pull('hf:o/net')).rejects.toMatchObject({ code: 'not-onnx' });
+    expect(existsSync(blob)).toBe(false);
+  });
+
+  it('is not kept where it is shorter than the tensors that the model keeps in it', async () => {
+    const { model, data } = external('model.onnx_data');
+    hub.add('o/net', { 'model.onnx': model, 'model.onnx_data': data.subarray(0, -4) });
+    for (let time = 0; time < 2; time++)
+      await expect(pull('hf:o/net')).rejects.toMatchObject({ code: 'external-data' });
+    expect(models().map((path) => basename(path))).toEqual([sha256(model)]);
+  });
+});
+
+/** What states of one file nothing but where it lies. */
+const statingNothing =
+  (name: string, stored: string): HubServer['hubFaults'][number] =>
+  ({ method, url = '' }, response) => {
+    if (method !== 'HEAD' || !url.endsWith(`/${name}`)) return false;
+    response.writeHead(302, { 'x-linked-etag': '"odd-2"', location: `${hub.storageAddress}/${stored}` }).end();
+    return true;
+  };
 
 /** The tiny network with its first tensor in another file. */
 function external(location: string): { model: Buffer; data: Buffer } {

@@ -1,4 +1,13 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -131,6 +140,17 @@ describe('what is in the cache', () => {
     expect(() => modelHere('hf:o/net', env)).toThrow(/not here; load it: ort-tl models pull hf:o\/net/);
     expect(networkCalled('hf:o/net', env)).toEqual({ path: undefined });
     expect(networkCalled('net.onnx', env)).toBeUndefined();
+  });
+
+  it('is loaded anew where it is half a model that was left there, and can be removed', async () => {
+    hub.add('o/net', { 'model.onnx': TINY });
+    const { path } = await find('hf:o/net');
+    truncateSync(path, 1000);
+    expect(() => modelHere('hf:o/net', env)).toThrow(/hf:o\/net is not here; load it/);
+    expectIs((await find('hf:o/net')).path, TINY);
+    truncateSync(path, 1000);
+    expect(await removeModel('hf:o/net', env)).toMatchObject([{ bytes: 1000 }]);
+    expect(existsSync(path)).toBe(false);
   });
 
   it('is not taken where another program has loaded a variant, or a part of the model', async () => {
