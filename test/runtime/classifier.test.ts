@@ -41,7 +41,10 @@ const shapes =
     type.elemType = elemType;
     type.shape = create(TensorShapeProtoSchema, {
       dim: dims.map((dim) => ({
-        value: typeof dim === 'number' ? { case: 'dimValue', value: BigInt(dim) } : { case: 'dimParam', value: dim },
+        value:
+          typeof dim === 'number'
+            ? { case: 'dimValue' as const, value: BigInt(dim) }
+            : { case: 'dimParam' as const, value: dim },
       })),
     });
   };
