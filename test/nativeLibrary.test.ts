@@ -157,7 +157,7 @@ describe('on Alpine', () => {
 
   it('the first session says it, and what needs none works', () => {
     const model = fileURLToPath(new URL('../models/small_cnn.onnx', import.meta.url));
-    const { status, stderr } = run('predict', '--model', model, model);
+    const { status, stderr } = run('predict', '--model', model, fileURLToPath(import.meta.url));
     expect(stderr.trim()).toMatch(/^ort-tl: ONNX Runtime has no binary for a system with musl.*$/);
     expect(status).toBe(1);
     expect(run('inspect', model).status).toBe(0);
