@@ -114,7 +114,7 @@ function run(page: string, blocks: readonly Block[], cwd: string, env: NodeJS.Pr
       'bash',
       ['-o', 'pipefail', '-c', `{ ${source.replace(/\s#.*$/, '')}\n} 2>&1`],
       {
-        ...{ cwd, env, encoding: 'utf8', timeout: 120_000 },
+        ...{ cwd, env, encoding: 'utf8', timeout: 300_000 },
       },
     );
     // What takes longer than two seconds, as some things do on a slow machine, tells how far it is.
