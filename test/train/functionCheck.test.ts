@@ -1,3 +1,4 @@
+import { create } from '@bufbuild/protobuf';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { compile } from '../../src/artifacts/compile.js';
@@ -5,6 +6,7 @@ import { Builder } from '../../src/graph/builder.js';
 import { int } from '../../src/graph/graph.js';
 import { modelOfGraph } from '../../src/graph/proto.js';
 import { type ModelFile, readModel, writeModel } from '../../src/onnx/model.js';
+import { AttributeProtoSchema, NodeProtoSchema } from '../../src/onnx/onnx_pb.js';
 import { floats, floatTensor } from '../../src/onnx/tensor.js';
 import { Random } from '../../src/random.js';
 import { checkFunction } from '../../src/train/functionCheck.js';
@@ -50,6 +52,21 @@ it('what is compiled of another model is another function, on one image and on s
   frozen.rawData = frozen.rawData.map((byte, at) => (at % 4 === 3 ? byte ^ 0x80 : byte));
   await expect(checkFunction(model, compiled, 1)).rejects.toMatchObject({ code: 'other-function' });
 });
+
+it.each(['Softmax', 'LogSoftmax'])(
+  'a model that ends in %s is compiled as the function of its logits',
+  async (opType) => {
+    const model = readModel(SMALL_CNN);
+    const { graph } = model.proto;
+    const [output] = graph?.output ?? [];
+    if (!graph || !output) throw new Error('no output');
+    const attribute = [create(AttributeProtoSchema, { name: 'axis', type: 2, i: 1n })];
+    const end = { name: 'end', opType, input: [output.name], output: ['shares'], attribute };
+    graph.node.push(create(NodeProtoSchema, end));
+    output.name = 'shares';
+    await checkFunction(model, compile(model, { policy: 'F1C1', classes, preprocessing: 'unit' }), 1);
+  },
+);
 
 it('a change in the last digits is rounding', async () => {
   const model = readModel(SMALL_CNN);
