@@ -1,6 +1,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { MOST_BYTES, readRegularFileSync } from '../files.js';
 import { UserError } from '../errors.js';
+import { locationsOf } from './externalData.js';
 import { ModelProtoSchema } from './onnx_pb.js';
 
 /**
@@ -10,13 +11,10 @@ import { ModelProtoSchema } from './onnx_pb.js';
  */
 export function externalLocations(path: string, shown: string): string[] {
   try {
-    const { graph } = fromBinary(ModelProtoSchema, readRegularFileSync(path, MOST_BYTES.file));
+    const model = fromBinary(ModelProtoSchema, readRegularFileSync(path, MOST_BYTES.file));
     // Nothing at all decodes too.
-    if (!graph) throw new Error('it has no graph');
-    const locations = graph.initializer.flatMap(({ dataLocation, externalData }) =>
-      dataLocation === 1 ? externalData.flatMap(({ key, value }) => (key === 'location' ? value : [])) : [],
-    );
-    return [...new Set(locations)];
+    if (!model.graph) throw new Error('it has no graph');
+    return locationsOf(model);
   } catch (cause) {
     throw new UserError('not-onnx', `${shown} is not a whole ONNX model; take another file`, { cause });
   }
