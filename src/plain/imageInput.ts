@@ -123,14 +123,9 @@ export function imageChannels(draft: Draft): void {
   const image = imageOf(draft.graph);
   if (!image) return;
   const dims = dimsOf(image);
-  if (
-    dims &&
-    (dims.length !== 4 || dims.slice(1).every((dim) => typeof dim === 'number') || typeof dims[3] === 'number')
-  )
-    return;
-  if (dims && typeof dims[1] === 'number') return;
+  if (dims && (dims.length !== 4 || dims.slice(1).every((dim) => typeof dim === 'number'))) return;
   const found = channelsOf(image.name, draft.graph);
-  if (!found) return;
+  if (!found || typeof dims?.[found.axis] === 'number') return;
   const edited = draft.edit().input.find(({ name }) => name === image.name);
   const type = edited?.type?.tensorType;
   if (!type) return;

@@ -95,9 +95,17 @@ function bodyFor(
   const given = new Map([...attributeProto, ...caller.attribute].map((attribute) => [attribute.name, attribute]));
   const outputs = new Map(output.map((name, index) => [name, caller.output[index] ?? '']));
   const nodes: NodeProto[] = [];
+  const written = new Set(
+    [...allNodes(body)].flatMap((each) => [
+      ...each.output,
+      ...subgraphsOf(each).flatMap((graph) => [...graph.input, ...graph.initializer].map(({ name }) => name)),
+    ]),
+  );
   const nameOf = (name: string): string => {
     const known = names.get(name);
     if (known !== undefined) return known;
+    // A constant that writing the function in a later operator set has added to the model.
+    if (!written.has(name)) return name;
     // An output that nobody takes needs a name too: another node of the function may read it.
     const own = outputs.get(name) || draft.uniqueName(`${place}/${name}`);
     names.set(name, own);

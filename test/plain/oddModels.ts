@@ -194,5 +194,18 @@ export async function differenceOfParts(
   const image = new ort.Tensor('float32', numbers, isFirst ? [2, 3, side, side] : [2, side, side, 3]);
   const results = await session.run({ [input.name]: image });
   await session.release();
-  return largestDifference(Array.from(Object.values(results)[0]?.data as Float32Array), expected);
+  const given = Array.from(Object.values(results)[0]?.data as Float32Array);
+  const last = tuned.graph?.node.find(({ output: [name] }) => name === session.outputNames[0])?.opType;
+  return largestDifference(
+    given,
+    last === 'Softmax' ? shares(expected, 3) : last === 'LogSoftmax' ? shares(expected, 3).map(Math.log) : expected,
+  );
+}
+
+/** Softmax of rows of `classes` numbers. */
+function shares(logits: readonly number[], classes: number): number[] {
+  return logits.map((logit, at) => {
+    const row = logits.slice(at - (at % classes), at - (at % classes) + classes);
+    return Math.exp(logit) / row.reduce((sum, each) => sum + Math.exp(each), 0);
+  });
 }
