@@ -79,7 +79,7 @@ class Before {
     let value = this.append('Floor', [this.append('Mul', [rounding, number('step', 1 / LUMA_SHIFT)])]);
     if (image.dtype === 'uint8') value = this.cast(value, 'uint8');
     else {
-      const [m = 0, s = 1] = [mean[0], std[0]];
+      const [m, s] = [mean[0], std[0]];
       value = this.append('Mul', [value, number('scale', 1 / (255 * s))]);
       value = this.append('Add', [value, number('shift', -m / s)]);
     }

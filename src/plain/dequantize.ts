@@ -58,9 +58,9 @@ function foldConstants(draft: Draft): void {
   const graph = draft.edit();
   for (let constants = constantsOf(graph); ; constants = constantsOf(graph)) {
     const folded = new Map<NodeProto, TensorProto>();
+    const producers = producersOf(graph);
     for (const node of graph.node) {
-      const [name = ''] = node.output;
-      const tensor = foldedTensor(node, name, constants, producersOf(graph));
+      const tensor = foldedTensor(node, constants, producers);
       if (tensor) folded.set(node, tensor);
     }
     if (folded.size === 0) return;
@@ -71,14 +71,14 @@ function foldConstants(draft: Draft): void {
 
 function foldedTensor(
   node: NodeProto,
-  name: string,
   constants: ReadonlyMap<string, TensorProto>,
   producers: ReadonlyMap<string, NodeProto>,
 ): TensorProto | undefined {
   if (node.opType !== 'DequantizeLinear') return undefined;
-  const [source = '', ...parameters] = node.input;
+  const [source = ''] = node.input;
   const stored = constants.get(source);
-  if (stored) return ofWholeNumbers(node, name, wholeNumbersOf(stored), stored.dims.map(Number), constants, parameters);
+  if (stored)
+    return ofWholeNumbers(node, { numbers: wholeNumbersOf(stored), dims: stored.dims.map(Number) }, constants);
   // Weights that are kept as floats, and rounded when the model runs (quantization-aware training).
   const rounding = producers.get(source);
   const floating = rounding?.opType === 'QuantizeLinear' ? constants.get(rounding.input[0] ?? '') : undefined;
@@ -101,32 +101,28 @@ function foldedTensor(
     dims,
     { ...steps, scales: scales.map(() => 1), zeros },
   );
-  const whole = dequantized(values, dims, steps).map((each, index) =>
+  const numbers = dequantized(values, dims, steps).map((each, index) =>
     Math.min(range[1], Math.max(range[0], roundedToEven(each) - (zeroPlaces[index] ?? 0))),
   );
-  return ofWholeNumbers(node, name, whole, dims, constants, parameters);
+  return ofWholeNumbers(node, { numbers, dims }, constants);
 }
 
 const UINT8 = 2;
 
-/** What a DequantizeLinear makes of whole numbers. */
+/** What a DequantizeLinear makes of whole numbers; undefined where its scales are computed. */
 function ofWholeNumbers(
   node: NodeProto,
-  name: string,
-  numbers: ArrayLike<number>,
-  dims: readonly number[],
+  { numbers, dims }: { readonly numbers: ArrayLike<number>; readonly dims: readonly number[] },
   constants: ReadonlyMap<string, TensorProto>,
-  [scale = '', zero = '']: readonly string[],
 ): TensorProto | undefined {
+  const [, scale = '', zero = ''] = node.input;
   const scales = numbersOf(constants.get(scale));
   const zeroTensor = constants.get(zero);
   if (!scales || (zero !== '' && !zeroTensor)) return undefined;
   const zeros = zeroTensor && wholeNumbersOf(zeroTensor);
-  const axis = intOf(node, 'axis', 1);
-  return protoOfTensor(
-    name,
-    floatTensor(dims, dequantized(numbers, dims, { scales, zeros, axis, blockSize: intOf(node, 'block_size', 0) })),
-  );
+  const places = { axis: intOf(node, 'axis', 1), blockSize: intOf(node, 'block_size', 0) };
+  const values = dequantized(numbers, dims, { scales, zeros, ...places });
+  return protoOfTensor(node.output[0] ?? '', floatTensor(dims, values));
 }
 
 function roundedToEven(number: number): number {

@@ -71,7 +71,7 @@ function computesIn(model: ModelProto, code: number): boolean {
   const { graph } = model;
   if (!graph || castsTo(model, code)) return graph !== undefined;
   const stored = new Set(storedAs(graph, code));
-  return graph.node.some((node) => !widens(node) && readsOf(node).some((name) => stored.has(name)));
+  return graph.node.some((node) => !storesOnly(node) && readsOf(node).some((name) => stored.has(name)));
 }
 
 /** Whether a model has the image's numbers in a type: shapes and what is computed of them do not count. */
@@ -98,7 +98,9 @@ function storedAs({ initializer, node }: GraphProto, code: number): string[] {
   ];
 }
 
-const widens = (node: NodeProto) => isOneOf(node, 'Cast') && intOf(node, 'to', 0) === FLOAT;
+/** Whether a node makes float32 of numbers, or does not read them at all. */
+const storesOnly = (node: NodeProto) =>
+  isOneOf(node, 'Shape', 'Size') || (isOneOf(node, 'Cast') && intOf(node, 'to', 0) === FLOAT);
 
 /** A tensor of floating point in float32. */
 function inFloat32(proto: TensorProto): TensorProto {

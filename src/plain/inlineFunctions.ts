@@ -16,6 +16,8 @@ import { shown } from './nodes.js';
 
 /** Functions in functions go no deeper than this. */
 const DEEPEST = 64;
+/** More nodes than any classifier has; functions that call others twice each double them at every step. */
+const MOST_NODES = 500_000;
 
 const keyOf = ({ domain, overload }: FunctionProto | NodeProto, name: string) => `${domain}:${name}:${overload}`;
 
@@ -38,7 +40,7 @@ export function inlineFunctions(draft: Draft): void {
         model.opsetImport.push(create(OperatorSetIdProtoSchema, { domain, version }));
   }
   const graph = draft.edit();
-  graph.node = inlined(draft, graph.node, functions, 0);
+  graph.node = inlined({ draft, functions, count: { nodes: 0 } }, graph.node, 0);
   model.functions = [];
   model.opsetImport = model.opsetImport.filter(
     ({ domain }) =>
@@ -64,22 +66,26 @@ function calledFrom(nodes: readonly NodeProto[], functions: ReadonlyMap<string, 
   return found;
 }
 
-function inlined(
-  draft: Draft,
-  nodes: readonly NodeProto[],
-  functions: ReadonlyMap<string, FunctionProto>,
-  depth: number,
-): NodeProto[] {
+/** What inlining goes by, and how many nodes it has made. */
+interface Inlining {
+  readonly draft: Draft;
+  readonly functions: ReadonlyMap<string, FunctionProto>;
+  readonly count: { nodes: number };
+}
+
+function inlined(inlining: Inlining, nodes: readonly NodeProto[], depth: number): NodeProto[] {
+  const { draft, functions, count } = inlining;
   return nodes.flatMap((node) => {
-    for (const graph of subgraphsOf(node)) graph.node = inlined(draft, graph.node, functions, depth);
+    for (const graph of subgraphsOf(node)) graph.node = inlined(inlining, graph.node, depth);
     const called = functions.get(keyOf(node, node.opType));
     if (!called) return [node];
-    if (depth > DEEPEST)
+    count.nodes += called.node.length;
+    if (depth > DEEPEST || count.nodes > MOST_NODES)
       throw new UserError(
         'model-functions',
-        `${shown(node)} of ${draft.path} is a function that calls itself; export the model with functions inlined`,
+        `${shown(node)} of ${draft.path} is a function that calls itself, or too many others; export the model with functions inlined`,
       );
-    return inlined(draft, bodyFor(draft, node, called), functions, depth + 1);
+    return inlined(inlining, bodyFor(draft, node, called), depth + 1);
   });
 }
 

@@ -10,7 +10,7 @@ import { inlineFunctions } from './inlineFunctions.js';
 import { giveWay } from './giveWay.js';
 import { oneResult } from './oneResult.js';
 import { raiseGraphsWithin, raiseOldOpset } from './raiseOpset.js';
-import { refuseOtherFiles, refuseRandom } from './refusals.js';
+import { refuseCycles, refuseOtherFiles, refuseRandom } from './refusals.js';
 
 /** A source model that means what its file does, without what few models have; and what was changed. */
 export interface PlainForm extends Told {
@@ -21,6 +21,7 @@ export interface PlainForm extends Told {
 /** What makes a model plain, in this order: each change finds what those before it have left. */
 const CHANGES: readonly ((draft: Draft) => void)[] = [
   inlineFunctions,
+  refuseCycles,
   refuseOtherFiles,
   raiseOldOpset,
   floatTypes,

@@ -1,7 +1,8 @@
 import { UserError } from '../errors.js';
 import type { NodeProto } from '../onnx/onnx_pb.js';
 import type { Draft } from './draft.js';
-import { isOneOf, nodesBefore, shown } from './nodes.js';
+import { readsOf } from '../onnx/captured.js';
+import { isOneOf, nodesBefore, producersOf, shown } from './nodes.js';
 
 /** What ONNX Runtime's optimizer makes of several operators, or for one kind of processor. */
 const OPTIMIZED =
@@ -47,4 +48,30 @@ export function refuseRandom({ graph, path }: Draft): void {
       'training-mode',
       `${shown(random)} of ${path} draws random numbers, as stochastic depth and noise do in training; export the model in inference mode (model.eval())`,
     );
+}
+
+/** @throws UserError `cyclic-graph` for a node that depends on its own output: whoever follows nodes would go round. */
+export function refuseCycles({ graph }: Draft): void {
+  const producers = producersOf(graph);
+  const sources = new Map<NodeProto, Set<NodeProto>>();
+  const readers = new Map<NodeProto, NodeProto[]>();
+  for (const node of graph.node) {
+    const before = new Set(readsOf(node).flatMap((name) => producers.get(name) ?? []));
+    sources.set(node, before);
+    for (const source of before) {
+      const list = readers.get(source);
+      if (list) list.push(node);
+      else readers.set(source, [node]);
+    }
+  }
+  const ready = graph.node.filter((node) => sources.get(node)?.size === 0);
+  for (const node of ready)
+    for (const reader of readers.get(node) ?? []) {
+      const left = sources.get(reader);
+      left?.delete(node);
+      if (left?.size === 0) ready.push(reader);
+    }
+  const stuck = graph.node.find((node) => (sources.get(node)?.size ?? 0) > 0);
+  if (stuck)
+    throw new UserError('cyclic-graph', `${shown(stuck)} depends on its own output; the model file is damaged`);
 }

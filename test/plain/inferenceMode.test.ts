@@ -40,7 +40,7 @@ describe('a model that was exported in training mode', () => {
     }
   });
 
-  it('gives the kept statistics where those of the batch were given, and these are no outputs any more', async () => {
+  it('gives the kept statistics where those of the batch were given, and these are no outputs any more', () => {
     const odd = changed(soundModel(), (graph) => {
       const norm = named(graph, 'bn');
       norm.attribute.push(int('training_mode', 1));

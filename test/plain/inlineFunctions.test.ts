@@ -28,31 +28,20 @@ const reference = (name: string, to: string, type: number) =>
   create(AttributeProtoSchema, { name, refAttrName: to, type });
 
 /** The sound model, whose first ReLU is a call, with functions in the domain `own`. */
-const calling = (call: Parameters<typeof node>, functions: Partial<FunctionProto>[], version = 17): ModelProto =>
+const calling = (
+  call: Parameters<typeof node>,
+  functions: Exclude<Parameters<typeof create<typeof FunctionProtoSchema>>[1], FunctionProto | undefined>[],
+  version = 17,
+): ModelProto =>
   changed(soundModel(version), (graph, model) => {
     const relu = graph.node.find(({ opType }) => opType === 'Relu');
     if (!relu) throw new Error('no ReLU');
     const [op, inputs, , attributes] = call;
-    const made = node(
-      op,
-      inputs.map((name) => (name === 'x' ? (relu.input[0] ?? '') : name)),
-      relu.output,
-      attributes,
-      'own',
-    );
-    graph.node.splice(graph.node.indexOf(relu), 1, made);
+    const read = inputs.map((name) => (name === 'x' ? (relu.input[0] ?? '') : name));
+    graph.node.splice(graph.node.indexOf(relu), 1, node(op, read, relu.output, attributes, 'own'));
     model.opsetImport.push(opset('own', 1));
-    model.functions = functions.map(({ name = '', input = [], output = [], node: body = [], ...rest }) =>
-      create(FunctionProtoSchema, {
-        name,
-        domain: 'own',
-        input,
-        output,
-        node: body,
-        opsetImport: [opset('', version), opset('own', 1)],
-        ...rest,
-      }),
-    );
+    const opsetImport = [opset('', version), opset('own', 1)];
+    model.functions = functions.map((each) => create(FunctionProtoSchema, { domain: 'own', opsetImport, ...each }));
     model.irVersion = 9n;
   });
 
