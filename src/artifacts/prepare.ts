@@ -50,6 +50,12 @@ export function classifierOf(
       `${path} has ${graph.inputs.length} inputs (${graph.inputs.map(({ name, shape }) => `${name} ${showShape(shape)}`).join(', ')}), and ort-tl gives the image alone; make constants of the others (an initializer of the input's name), or export the model without them`,
     );
   }
+  if (image.dtype !== 'float32' && image.dtype !== 'uint8') {
+    throw new UserError(
+      'unsupported-dtype',
+      `input "${image.name}" of ${path} has element type ${image.dtype ?? 'unknown'}; ort-tl gives images as float32 or bytes (uint8)`,
+    );
+  }
   const sourceOpset = graph.opset;
   canonicalize(graph);
   graph.outputs = [classifierOutput(graph, path)];
@@ -61,12 +67,6 @@ export function classifierOf(
   const logits = beforeSoftmax(output);
   graph.outputs = [logits];
   graph.nodes = ancestors(graph.nodes, graph.outputs);
-  if (image.dtype !== 'float32' && image.dtype !== 'uint8') {
-    throw new UserError(
-      'unsupported-dtype',
-      `input "${image.name}" of ${path} has element type ${image.dtype ?? 'unknown'}; ort-tl gives images as float32 or bytes (uint8)`,
-    );
-  }
   const layout = imageLayout(image.shape);
   if (layout) {
     const { height, width } = layout;

@@ -160,15 +160,16 @@ function typeOf(info: ValueInfoProto, imageSize?: readonly [number, number]): [V
       `input "${info.name}" has element type ${dtypeName(type.elemType)}; ort-tl needs float32`,
     );
   const dims = type.shape?.dim;
-  const isFixed = (dim: TensorShapeProto_Dimension | undefined) =>
-    dim?.value.case === 'dimValue' && dim.value.value > 0n;
-  // The channels come second, or last: that one is stated.
-  const firstSide = isFixed(dims?.[3]) && !isFixed(dims?.[1]) ? 1 : 2;
+  // The channels come second, or last, where three or one are stated.
+  const isOpen = (dim: TensorShapeProto_Dimension | undefined) =>
+    dim?.value.case !== 'dimValue' || dim.value.value <= 0n;
+  const last = dims?.[3]?.value.value;
+  const firstSide = isOpen(dims?.[1]) && (last === 3n || last === 1n) ? 1 : 2;
   const shape = dims?.map(({ value }, axis) => {
     if (axis === 0) return { batch: 1 };
     if (value.case === 'dimValue' && value.value > 0n) return Number(value.value);
     const stated = imageSize?.[axis - firstSide];
-    if (dims.length === 4 && stated) return stated;
+    if (dims.length === 4 && stated !== undefined) return stated;
     throw new UserError(
       'unsupported-input',
       `input "${info.name}" leaves its dimension ${axis} open; export the model with a fixed one`,
