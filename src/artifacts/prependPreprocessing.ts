@@ -107,7 +107,9 @@ class Before {
     attributes: Node['attributes'] = new Map(),
     output = new Value(`${PIXELS}/${op}`),
   ): Value {
-    this.nodes.push(new Node({ op, name: output.name, inputs, outputs: [output], attributes }));
+    const again = this.nodes.some(({ name }) => name === output.name);
+    const name = again ? `${output.name}_${this.nodes.length}` : output.name;
+    this.nodes.push(new Node({ op, name, inputs, outputs: [output], attributes }));
     return output;
   }
 }

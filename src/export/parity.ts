@@ -71,7 +71,7 @@ export async function* compareModels(
     const { width, height } = preprocessing;
     return { prepared, given: takesWhole ? await decodeWhole(photo) : { pixels: prepared, width, height } };
   });
-  const comparison = new LogitComparison(trained.endsInSoftmax || exported.endsInSoftmax);
+  const comparison = new LogitComparison(trained.givesShares || exported.givesShares);
   let [count, known, rightBefore, rightAfter] = [0, 0, 0, 0];
   let first: Compared | undefined;
   for await (const read of reader.read(photos, trained.preprocessing, { concurrency: AHEAD })) {

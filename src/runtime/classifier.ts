@@ -40,8 +40,8 @@ export class ImageClassifier {
     readonly labels: readonly string[],
     /** What is done to photos, and what is to be told of where that comes from. */
     readonly stated: StatedPreprocessing,
-    /** Whether the model gives shares that add up to 1; {@link run} then gives their logarithms, which are logits too. */
-    readonly endsInSoftmax: boolean,
+    /** The operator that the scores come of. */
+    private readonly last: string | undefined,
     private readonly session: ort.InferenceSession,
     private readonly ends: {
       readonly input: ort.InferenceSession.TensorValueMetadata;
@@ -58,6 +58,16 @@ export class ImageClassifier {
     if (!takesOtherImages(proto)) return ImageClassifier.load(proto, path, { ...known, threads, name: path });
     const plain = plainForm(proto, path).proto;
     return ImageClassifier.load(plain, encodeModel(plain), { ...known, threads, name: path });
+  }
+
+  /** Whether the model gives shares that add up to 1; {@link run} then gives their logarithms, which are logits too. */
+  get endsInSoftmax(): boolean {
+    return this.last === 'Softmax';
+  }
+
+  /** Whether what {@link run} gives are logarithms of shares: logits but for what is common to all of a photo. */
+  get givesShares(): boolean {
+    return this.endsInSoftmax || this.last === 'LogSoftmax';
   }
 
   get preprocessing(): Preprocessing {
@@ -102,7 +112,7 @@ export class ImageClassifier {
       const stated = exported ?? statedFor(model, { preprocessing: chosen }, imageTaken(input, model));
       checkImages(input.shape, stated.preprocessing, name);
       const ends = { input, output: output.name };
-      return new ImageClassifier(labels, stated, endsInSoftmax(proto, output.name), session, ends);
+      return new ImageClassifier(labels, stated, lastOperator(proto, output.name), session, ends);
     } catch (thrown) {
       await session.release();
       throw thrown;
@@ -209,10 +219,10 @@ function takesOtherImages({ graph }: ModelProto): boolean {
 const FLOAT32 = dtypeCode('float32');
 const UINT8 = dtypeCode('uint8');
 
-/** Whether the output `name` comes of a Softmax. */
-function endsInSoftmax({ graph }: ModelProto, name: string): boolean {
+/** The operator that the output `name` comes of, apart from those that leave numbers as they are. */
+function lastOperator({ graph }: ModelProto, name: string): string | undefined {
   const producers = new Map(graph?.node.flatMap((node) => node.output.map((output) => [output, node] as const)));
   let node = producers.get(name);
   while (node && PASSING.has(node.opType)) node = producers.get(node.input[0] ?? '');
-  return node?.opType === 'Softmax';
+  return node?.opType;
 }

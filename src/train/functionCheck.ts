@@ -42,7 +42,7 @@ export async function checkFunction(model: ModelFile, compiled: Compiled, thread
 interface Expected {
   /** [{@link IMAGES}, classes]. */
   readonly logits: Float32Array;
-  /** See {@link ImageClassifier.endsInSoftmax}. */
+  /** See {@link ImageClassifier.givesShares}. */
   readonly inShares: boolean;
 }
 
@@ -54,7 +54,7 @@ async function resultsOf(exported: ModelProto, name: string, pixels: Uint8Array,
     const rows: Float32Array[] = [];
     for (let image = 0; image < IMAGES; image++)
       rows.push(await classifier.run(pixels.slice(image * each, (image + 1) * each), 1));
-    return { logits: Float32Array.from(rows.flatMap((row) => [...row])), inShares: classifier.endsInSoftmax };
+    return { logits: Float32Array.from(rows.flatMap((row) => [...row])), inShares: classifier.givesShares };
   } finally {
     await classifier.close();
   }

@@ -35,7 +35,7 @@ export async function* verify(
   const chosen = places.flatMap((place) => photos[place] ?? []);
   const classifier = await ImageClassifier.open(model, threads);
   const classes = classifier.labels.length;
-  const comparison = new LogitComparison(classifier.endsInSoftmax);
+  const comparison = new LogitComparison(classifier.givesShares);
   let [done, right] = [0, 0];
   try {
     for await (const each of classifyPhotos(classifier, chosen)) {

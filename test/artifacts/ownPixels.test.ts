@@ -13,8 +13,8 @@ const random = new Random(3);
 const pixelsOf = (side: number) => Uint8Array.from({ length: 2 * side * side * 3 }, () => random.integer(256));
 
 /** The logits of two images by the frozen and the trained part, and by the exported model in its own session. */
-async function bothWays(proto: ModelProto, side: number, pixels: Uint8Array, preprocessing?: string) {
-  const options = { policy: 'F1C1', classes: ['a', 'b', 'c'], batch: 2, ...(preprocessing ? { preprocessing } : {}) };
+async function bothWays(proto: ModelProto, side: number, pixels: Uint8Array, preprocessing?: string, policy = 'F1C0') {
+  const options = { policy, classes: ['a', 'b', 'c'], batch: 2, ...(preprocessing ? { preprocessing } : {}) };
   const { manifest, frozen, evaluation, state } = compile(fileOf(proto), options);
   const values = new Map<string, ort.Tensor>([['pixels', new ort.Tensor('uint8', pixels, [2, side, side, 3])]]);
   for (const [name, tensor] of state)
@@ -78,6 +78,11 @@ describe('a model that takes grey images', () => {
       expect(largestDifference(one.parts, other.parts)).toBe(0);
       expect(largestDifference(one.exported, one.parts)).toBeLessThan(1e-5);
     }
+  });
+
+  it('is one function with the preprocessing in the trained part too', async () => {
+    const { exported, parts } = await bothWays(oddFile('h11_grayscale.onnx'), 28, pixelsOf(28), 'unit', 'full');
+    expect(largestDifference(exported, parts)).toBeLessThan(1e-5);
   });
 
   it('takes the channels last too', async () => {

@@ -10,6 +10,7 @@ import { Random } from '../../src/random.js';
 import { checkFunction } from '../../src/train/functionCheck.js';
 import { folder } from '../cli/cli.js';
 import { SMALL_CNN } from '../models.js';
+import { changed, int as axis, node } from '../plain/oddModels.js';
 
 /** A model that takes the mean of all images of a run away. */
 async function mixingModel(): Promise<ModelFile> {
@@ -65,4 +66,14 @@ it('a model that takes the mean of all images of a run is refused', async () => 
   const model = await mixingModel();
   const compiled = compile(model, { policy: 'F1C0', classes, preprocessing: 'unit' });
   await expect(checkFunction(model, compiled, 1)).rejects.toMatchObject({ code: 'other-function' });
+});
+
+it('a model that ends in LogSoftmax is compared by what its logits tell', async () => {
+  const source = readModel(SMALL_CNN);
+  const proto = changed(source.proto, (graph) => {
+    graph.node.push(node('LogSoftmax', ['logits'], ['logarithms'], [axis('axis', 1)]));
+    for (const output of graph.output) output.name = 'logarithms';
+  });
+  const model = { ...source, proto };
+  await checkFunction(model, compile(model, { policy: 'F1C0', classes, preprocessing: 'unit' }), 1);
 });
