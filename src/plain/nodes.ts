@@ -43,9 +43,6 @@ export function intsOf(node: NodeProto, name: string): number[] | undefined {
 export const intAttribute = (name: string, value: number): AttributeProto =>
   create(AttributeProtoSchema, { name, type: 2, i: BigInt(value) });
 
-export const intsAttribute = (name: string, values: readonly number[]): AttributeProto =>
-  create(AttributeProtoSchema, { name, type: 7, ints: values.map(BigInt) });
-
 /** The node that writes each value. */
 export function producersOf({ node }: GraphProto): Map<string, NodeProto> {
   return new Map(
