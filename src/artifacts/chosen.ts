@@ -7,15 +7,18 @@ import { separateStatistics } from './batchStatistics.js';
 import type { FilledOptions } from './compileOptions.js';
 import { type HiddenLayer, insertHiddenLayers } from './hiddenLayers.js';
 import type { Manifest, Preprocessing } from './manifest.js';
-import { type Classifier, classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
-import { preprocessingOf, sideOf, type StatedPreprocessing } from './preprocessing.js';
+import { statedFor } from './ownPixels.js';
+import { type Classifier, classifierOf, replaceHead } from './prepare.js';
+import { prependPreprocessing } from './prependPreprocessing.js';
+import { plainForm } from '../plain/plainForm.js';
+import { sideOf, type StatedPreprocessing } from './preprocessing.js';
 import { type WarmStart, warmStartOf } from './warmStart.js';
 
 /** The classifier with its fresh layers, and what a policy chooses of it. */
 export interface Chosen {
   readonly classifier: Classifier;
   readonly preprocessing: Preprocessing;
-  /** What there is to say of the preprocessing. */
+  /** What there is to say of the model and of the preprocessing. */
   readonly told: Omit<StatedPreprocessing, 'preprocessing'>;
   readonly blocks: readonly Block[];
   readonly choice: LayerChoice;
@@ -34,8 +37,10 @@ export type Understood = Pick<Chosen, 'classifier' | 'preprocessing' | 'told' | 
 /** Reads a model as a classifier of images, and finds its blocks. @throws UserError where it is none. */
 export function understand(model: ModelFile, options: FilledOptions): Understood {
   const { asked, usual } = sideOf(model, options);
-  const classifier = classifierOf(model, asked, usual);
-  const { preprocessing, ...told } = preprocessingOf(model, options, classifier.imageSize);
+  const classifier = classifierOf(model, asked, usual, options.output);
+  const plain = plainForm(model.proto, model.path, options.output);
+  const { preprocessing, notes, warnings } = statedFor(model, options, classifier.image);
+  const told = { notes: [...plain.notes, ...notes], warnings: [...plain.warnings, ...warnings] };
   separateStatistics(classifier.graph);
   const blocks = findBlocks(classifier.graph, classifier.layers);
   return { classifier, preprocessing, told, blocks, warmStart: warmStartOf(model, options) };

@@ -44,6 +44,9 @@ export const compileSettings = settings({
   size: setting(wholeNumber(1).optional(), {
     help: 'side of the images in pixels, where the model takes any (default 224)',
   }),
+  output: setting(z.string('the name of an output').optional(), {
+    help: 'which output of the model has the classes, where there are several (default: the one that tells)',
+  }),
   resize: setting(choice(['crop', 'squash']).optional(), {
     help: 'fit photos by cutting their edges, or by changing their aspect (default: as the model says, else crop)',
   }),
@@ -73,6 +76,7 @@ export const compileFlagSettings = {
   boundaryDtype: compileSettings.boundaryDtype,
   seed: compileSettings.seed,
   size: compileSettings.size,
+  output: compileSettings.output,
   resize: compileSettings.resize,
   preprocessing: compileSettings.preprocessing,
 };

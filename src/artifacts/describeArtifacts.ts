@@ -40,6 +40,7 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
       file: basename(model.path),
       sha256: model.sha256,
       opset: Number(model.proto.opsetImport[0]?.version ?? 0),
+      ...(options.output === undefined ? {} : { output: options.output }),
     },
     policy: showPolicy(policy),
     notes: [...chosen.told.notes, ...choice.notes, ...chosen.warmStart.notes],

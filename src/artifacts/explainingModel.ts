@@ -7,11 +7,10 @@ import { ancestors } from '../graph/order.js';
 import { modelOfGraph } from '../graph/proto.js';
 import type { ModelFile } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
+import { EXPLAIN } from '../plain/ownNames.js';
 import { PIXELS, type Preprocessing } from './manifest.js';
-import { classifierOf, prependPreprocessing } from './prepare.js';
-
-/** Names of an explaining model's further inputs and outputs. */
-export const EXPLAIN = { chosen: 'chosen', logits: 'logits', heat: 'heat' } as const;
+import { classifierOf } from './prepare.js';
+import { prependPreprocessing } from './prependPreprocessing.js';
 
 /**
  * A model that tells where a classifier looked, by Grad-CAM (Selvaraju et al. 2017): from `pixels` uint8 [1, H, W, 3] and

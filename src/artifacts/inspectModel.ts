@@ -6,6 +6,7 @@ import { findBlocks } from '../policy/blocks.js';
 import type { Layer } from '../policy/layers.js';
 import { compile } from './compile.js';
 import type { CompileOptions } from './compileOptions.js';
+import { plainForm } from '../plain/plainForm.js';
 import { classifierOf } from './prepare.js';
 import { sideOf } from './preprocessing.js';
 
@@ -16,6 +17,7 @@ export interface InspectOptions {
   /** New classes; default as many as the model has. */
   readonly classes?: number;
   readonly size?: number | undefined;
+  readonly output?: string | undefined;
   readonly hidden?: CompileOptions['hidden'];
   readonly batchNorm?: CompileOptions['batchNorm'];
 }
@@ -45,6 +47,9 @@ export interface InspectReport {
   readonly blocks: number;
   readonly classes: number;
   readonly batch: number;
+  /** What was changed of the model, so that it can be trained, and what of that had better be known. */
+  readonly notes: readonly string[];
+  readonly warnings: readonly string[];
   readonly policy?: {
     readonly name: string;
     readonly trainableParameters: number;
@@ -63,7 +68,13 @@ export interface InspectReport {
 
 /** The layers of a classifier and, with a policy, what it would train and cost. @throws UserError as {@link compile} does. */
 export function inspect(model: ModelFile, options: InspectOptions): InspectReport {
-  const { graph, layers, imageSize, logits } = classifierOf(model, options.size, sideOf(model, options).usual);
+  const { graph, layers, imageSize, logits } = classifierOf(
+    model,
+    options.size,
+    sideOf(model, options).usual,
+    options.output,
+  );
+  const { notes, warnings } = plainForm(model.proto, model.path, options.output);
   const blocks = findBlocks(graph, layers);
   const width = logits.shape?.at(-1);
   const classes = options.classes ?? (typeof width === 'number' ? width : 2);
@@ -75,6 +86,7 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
           classes: Array.from({ length: classes }, (_, index) => String(index)),
           batch: options.batch,
           ...(options.size ? { size: options.size } : {}),
+          ...(options.output === undefined ? {} : { output: options.output }),
           ...(options.hidden ? { hidden: options.hidden } : {}),
           ...(options.batchNorm ? { batchNorm: options.batchNorm } : {}),
           preprocessing: 'unit',
@@ -111,6 +123,8 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
     blocks: blocks.length,
     classes,
     batch: options.batch,
+    notes,
+    warnings,
     ...(compiled
       ? {
           policy: {

@@ -51,7 +51,13 @@ export const manifestSchema = z.object({
   /** Who trains with them: this package, or the vendor's on-device training runtime. */
   target: z.enum(['ort-tl', 'onnxruntime-training']).default('ort-tl'),
   version: z.string(),
-  source: z.object({ file: z.string(), sha256: z.string(), opset: z.number() }),
+  source: z.object({
+    file: z.string(),
+    sha256: z.string(),
+    opset: z.number(),
+    /** The output that was chosen for the classes, where one was. */
+    output: z.string().optional(),
+  }),
   policy: z.string(),
   /** What the policy does beyond what was asked, and what it had better not do. */
   notes: z.array(z.string()),
@@ -148,16 +154,8 @@ export function stateNames({ parameters, statistics }: Pick<Manifest, 'parameter
 
 /** What an updated parameter or moment is called as an output of the training graph. */
 export const NEXT = '/next';
-/** Names of the other inputs and outputs of the training graph and the update graph. */
-export const STEP_INPUTS = {
-  labels: 'labels',
-  /** In place of labels, where targets are soft. */
-  targets: 'targets',
-  /** Each image's part in the mean loss. */
-  shares: 'image_weights',
-  learningRate: 'learning_rate',
-  step: 'step',
-} as const;
-export const STEP_OUTPUTS = { loss: 'loss', logits: 'logits' } as const;
-/** The frozen part's and the whole model's input: uint8 RGB pixels [N, H, W, 3]. */
-export const PIXELS = 'pixels';
+/** Grey of red, green and blue as Pillow makes it (ITU-R 601): their sum with these weights, of 65,536, rounded. */
+export const LUMA = [19595, 38470, 7471] as const;
+export const LUMA_SHIFT = 65536;
+
+export { PIXELS, STEP_INPUTS, STEP_OUTPUTS } from '../plain/ownNames.js';

@@ -1,16 +1,18 @@
 import { messageOf, UserError } from '../errors.js';
 import { canonicalize, refuseFlattenedSoftmax } from '../graph/canonical.js';
-import { describe, type Graph, int, ints, Node, sameDim, showShape, Value } from '../graph/graph.js';
+import { describe, type Graph, type Node, sameDim, showShape, Value } from '../graph/graph.js';
 import { ancestors, descendants } from '../graph/order.js';
 import { graphOfModel } from '../graph/proto.js';
 import { simplify } from '../graph/simplify.js';
 import { inferGraph } from '../graph/infer.js';
 import { infersShapeOf } from '../graph/shapes.js';
-import { dtypeCode, floatTensor, intTensor, type Tensor, toNumbers } from '../onnx/tensor.js';
+import { floatTensor, intTensor, type Tensor, toNumbers } from '../onnx/tensor.js';
 import type { ModelFile } from '../onnx/model.js';
 import { findLayers, type LayerTable } from '../policy/layers.js';
 import { Random } from '../random.js';
-import { LARGEST_SIDE, MOST_PIXELS, PIXELS, type Preprocessing } from './manifest.js';
+import { plainForm } from '../plain/plainForm.js';
+import { imageLayout } from './imageLayout.js';
+import { LARGEST_SIDE, MOST_PIXELS } from './manifest.js';
 import { USUAL_SIZE } from './preprocessing.js';
 import { type Separated, separateParameters } from './separateParameters.js';
 import { keepRows, type WarmStart } from './warmStart.js';
@@ -27,12 +29,17 @@ export interface Classifier {
 }
 
 /**
- * Understands a model file as an image classifier. `size` is the side of its images where the file leaves that open; without it, that is
- * `usual`.
- * @throws UserError where it is none; see {@link graphOfModel} and {@link findLayers}.
+ * Understands a model file as an image classifier, in its plain form. `size` is the side of its images where the file leaves that open;
+ * without it, that is `usual`. `result` is the output with the classes, where there are several.
+ * @throws UserError where it is none; see {@link plainForm}, {@link graphOfModel} and {@link findLayers}.
  */
-export function classifierOf({ proto, path }: ModelFile, size?: number, usual = USUAL_SIZE): Classifier {
-  const graph = graphOfModel(proto, [size ?? usual, size ?? usual]);
+export function classifierOf(
+  { proto, path }: Pick<ModelFile, 'proto' | 'path'>,
+  size?: number,
+  usual = USUAL_SIZE,
+  result?: string,
+): Classifier {
+  const graph = graphOfModel(plainForm(proto, path, result).proto, [size ?? usual, size ?? usual]);
   // What tf2onnx has folded away may still be declared as an input.
   const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
   graph.inputs = graph.inputs.filter((input) => read.has(input));
@@ -40,7 +47,13 @@ export function classifierOf({ proto, path }: ModelFile, size?: number, usual = 
   if (!image || others.length > 0) {
     throw new UserError(
       'unsupported-input',
-      `${path} has ${graph.inputs.length} inputs (${graph.inputs.map(({ name }) => name).join(', ')}); ort-tl needs exactly one, the image`,
+      `${path} has ${graph.inputs.length} inputs (${graph.inputs.map(({ name, shape }) => `${name} ${showShape(shape)}`).join(', ')}), and ort-tl gives the image alone; make constants of the others (an initializer of the input's name), or export the model without them`,
+    );
+  }
+  if (image.dtype !== 'float32' && image.dtype !== 'uint8') {
+    throw new UserError(
+      'unsupported-dtype',
+      `input "${image.name}" of ${path} has element type ${image.dtype ?? 'unknown'}; ort-tl gives images as float32 or bytes (uint8)`,
     );
   }
   const sourceOpset = graph.opset;
@@ -54,15 +67,10 @@ export function classifierOf({ proto, path }: ModelFile, size?: number, usual = 
   const logits = beforeSoftmax(output);
   graph.outputs = [logits];
   graph.nodes = ancestors(graph.nodes, graph.outputs);
-  if (image.dtype !== 'float32') {
-    throw new UserError(
-      'unsupported-dtype',
-      `input "${image.name}" of ${path} has element type ${image.dtype ?? 'unknown'}; ort-tl trains float32 models`,
-    );
-  }
-  const imageSize = sizeOfImages(image);
-  if (imageSize) {
-    const [height, width] = imageSize;
+  const layout = imageLayout(image.shape);
+  if (layout) {
+    const { height, width } = layout;
+    const imageSize = [height, width] as const;
     if (Math.max(height, width) > LARGEST_SIDE || height * width > MOST_PIXELS) {
       throw new UserError(
         'image-size',
@@ -80,16 +88,8 @@ export function classifierOf({ proto, path }: ModelFile, size?: number, usual = 
   }
   throw new UserError(
     'unsupported-input',
-    `input "${image.name}" of ${path} has shape ${showShape(image.shape)}; ort-tl needs colour images, [N, 3, H, W] or [N, H, W, 3]`,
+    `input "${image.name}" of ${path} has shape ${showShape(image.shape)}; ort-tl gives images in colour or grey, [N, 3, H, W], [N, 1, H, W], or with the channels last`,
   );
-}
-
-/** Height and width of colour images, [N, 3, H, W] or [N, H, W, 3]; undefined for anything else. */
-function sizeOfImages({ shape }: Value): readonly [number, number] | undefined {
-  const [, a, b, c] = shape ?? [];
-  if (shape?.length !== 4) return undefined;
-  const [height, width] = a === 3 ? [b, c] : c === 3 ? [a, b] : [];
-  return typeof height === 'number' && typeof width === 'number' ? [height, width] : undefined;
 }
 
 /** The output that holds the classes: of several, the one that no other output is computed from. */
@@ -217,44 +217,4 @@ export function replaceHead(
 function setConstant(value: Value, constant: Tensor): void {
   value.constant = constant;
   value.shape = constant.dims;
-}
-
-/**
- * Puts the preprocessing before the model: its input becomes `pixels`, uint8 RGB [N, H, W, 3], so that photos travel as
- * bytes and the runtime does the arithmetic.
- */
-export function prependPreprocessing({ graph, image, imageSize }: Classifier, { mean, std }: Preprocessing): void {
-  const pixels = new Value(PIXELS, 'uint8', [{ batch: 1 }, ...imageSize, 3]);
-  const channelsFirst = image.shape?.[1] === 3;
-  const constant = (name: string, tensor: Tensor): Value => {
-    const value = new Value(`${PIXELS}/${name}`, tensor.dtype, tensor.dims);
-    value.constant = tensor;
-    return value;
-  };
-  const perChannel = (name: string, numbers: readonly number[]) =>
-    constant(name, floatTensor(channelsFirst ? [3, 1] : [3], numbers));
-  const nodes: Node[] = [];
-  const append = (
-    op: string,
-    inputs: Value[],
-    attributes: Node['attributes'] = new Map(),
-    output = new Value(`${PIXELS}/${op}`),
-  ): Value => {
-    nodes.push(new Node({ op, name: output.name, inputs, outputs: [output], attributes }));
-    return output;
-  };
-  let value = append('Cast', [pixels], new Map([['to', int(dtypeCode('float32'))]]));
-  if (channelsFirst) {
-    value = append('Transpose', [value], new Map([['perm', ints([0, 3, 1, 2])]]));
-    // In planes: ONNX Runtime would otherwise move the transposition behind the arithmetic, where each channel is one number of three.
-    value = append('Reshape', [value, constant('planes', intTensor([3], [0, 3, -1]))]);
-  }
-  const [scale, shift] = [std.map((s) => 1 / (255 * s)), mean.map((m, channel) => -m / (std[channel] ?? 1))];
-  value = append('Mul', [value, perChannel('scale', scale)]);
-  const normalized = append('Add', [value, perChannel('shift', shift)], new Map(), channelsFirst ? undefined : image);
-  if (channelsFirst)
-    append('Reshape', [normalized, constant('image', intTensor([4], [0, 3, ...imageSize]))], new Map(), image);
-  graph.inputs = [pixels];
-  graph.nodes = [...nodes, ...graph.nodes];
-  inferGraph(graph);
 }

@@ -4,6 +4,7 @@ import { allFinite, notFinite } from '../finite.js';
 import { Value } from '../graph/graph.js';
 import { protoOfNode, protoOfValue } from '../graph/proto.js';
 import { headOperator, hiddenNodes } from './hiddenLayers.js';
+import { plainForm } from '../plain/plainForm.js';
 import { type Manifest, METADATA } from './manifest.js';
 import { setMetadata } from '../onnx/model.js';
 import { type GraphProto, type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
@@ -31,7 +32,7 @@ export const TUNED_FIELDS: Readonly<Record<keyof TunedManifest, true>> = {
 };
 
 /**
- * The source model with `parameters` in place of its own, and what a program needs to use it in its metadata: `labels` and
+ * The source model, in its plain form, with `parameters` in place of its own, and what a program needs to use it in its metadata: `labels` and
  * `preprocessing`, both JSON.
  * @throws UserError `unsupported-model` when a parameter cannot be found in the source, `not-finite` when a value is no number.
  */
@@ -40,7 +41,7 @@ export function tunedModel(
   manifest: TunedManifest,
   parameters: ReadonlyMap<string, Tensor>,
 ): ModelProto {
-  const model = clone(ModelProtoSchema, source);
+  const model = clone(ModelProtoSchema, plainForm(source, manifest.source.file, manifest.source.output).proto);
   const { graph } = model;
   if (!graph) throw new Error('the model has no graph');
   // Before format version 4 every initializer is also an input, with its shape.

@@ -1,6 +1,7 @@
 import { clone, create } from '@bufbuild/protobuf';
 import { Value } from '../graph/graph.js';
 import { protoOfValue } from '../graph/proto.js';
+import { readsOf } from '../onnx/captured.js';
 import { GraphProtoSchema, type ModelProto, ModelProtoSchema, type NodeProto } from '../onnx/onnx_pb.js';
 import type { Layout } from './featureStore.js';
 
@@ -33,7 +34,7 @@ export function bridgeFrom(
     const node = producers.get(name);
     if (!node) return undefined;
     nodes.add(node);
-    for (const input of node.input) needed.add(input);
+    for (const input of readsOf(node)) needed.add(input);
   }
   if (nodes.size === 0) return undefined;
   const inputs = names.map((name) => (name !== undefined && needed.has(name) ? name : undefined));

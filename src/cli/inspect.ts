@@ -25,6 +25,7 @@ interface Arguments {
 const SETTINGS = {
   batch: stepSettings.batch,
   size: compileSettings.size,
+  output: compileSettings.output,
   hidden: headSettings.hidden,
   batchNorm: headSettings.batchNorm,
 };
@@ -100,8 +101,9 @@ export const verb: Verb<Arguments> = {
         `training memory, estimated at ${report.batch} images a step: ${showBytes(policy.trainingMemoryBytes)}, and the boundary of every photo beside it`,
       );
     }
-    for (const note of policy?.notes ?? []) terminal.print(note);
-    for (const warning of policy?.warnings ?? []) terminal.warn(`warning: ${warning}`);
+    const told = policy ?? report;
+    for (const note of told.notes) terminal.print(note);
+    for (const warning of told.warnings) terminal.warn(`warning: ${warning}`);
     terminal.json(report);
   },
 };

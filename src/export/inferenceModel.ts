@@ -1,5 +1,7 @@
+import { imageLayout } from '../artifacts/imageLayout.js';
 import { METADATA, type Preprocessing } from '../artifacts/manifest.js';
-import { classifierOf, prependPreprocessing } from '../artifacts/prepare.js';
+import { classifierOf } from '../artifacts/prepare.js';
+import { prependPreprocessing } from '../artifacts/prependPreprocessing.js';
 import { UserError } from '../errors.js';
 import { inOpset } from '../graph/earlierOpset.js';
 import { type Graph, int, Node, Value } from '../graph/graph.js';
@@ -65,6 +67,8 @@ export class InferenceModel {
   ) {
     const { height, width } = preprocessing;
     const classifier = classifierOf(tuned, height === width ? height : undefined);
+    const { image } = classifier;
+    if (options.forTransformersJs && !options.bakesPreprocessing) checkColours(image, 'transformers.js gives');
     this.graph = foldNorms(classifier.graph);
     const keep = new Set(options.keepFloat);
     const gated = this.graph.nodes.some(({ op }) => op === 'Sigmoid');
@@ -132,6 +136,15 @@ export class InferenceModel {
       return graph;
     }
   }
+}
+
+/** @throws UserError `not-expressible` where a model takes bytes or grey images, and `who` gives numbers for three colours. */
+export function checkColours({ name, dtype, shape }: Pick<Value, 'name' | 'dtype' | 'shape'>, who: string): void {
+  if (dtype === 'float32' && imageLayout(shape)?.channels === 3) return;
+  throw new UserError(
+    'not-expressible',
+    `input "${name}" takes ${dtype === 'uint8' ? 'bytes' : 'grey images'}, and ${who} normalised numbers for three colours; let the model do its preprocessing (‹preprocessing› baked)`,
+  );
 }
 
 function withSoftmax(graph: Graph): Graph {

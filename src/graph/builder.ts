@@ -51,7 +51,7 @@ export class Builder {
     return name;
   }
 
-  /** @throws UserError `name-taken` when the graph has a value of that name, for a model's own names come together here. */
+  /** @throws UserError `name-taken` when the graph takes or gives a value of that name, for a model's own names come together here. */
   input(name: string, dtype: DType, shape: Shape): Value {
     const value = new Value(this.givenName(name), dtype, shape);
     this.graph.inputs.push(value);
@@ -60,26 +60,27 @@ export class Builder {
 
   /**
    * Makes `value` an output called `name`, through an Identity where it is an input, a constant or another output already.
-   * @throws UserError `name-taken` when another value has that name.
+   * @throws UserError `name-taken` when the graph takes or gives another of that name.
    */
   output(name: string, value: Value): Value {
     let named = value;
     if (value.name !== name) {
       const isFree = value.producer && !value.constant && !this.graph.outputs.includes(value);
-      if (isFree) value.name = this.givenName(name);
-      else named = this.op('Identity', [value], {}, { outputName: this.freeName(name) });
+      if (!isFree) named = this.op('Identity', [value]);
+      named.name = this.givenName(name);
     }
     this.graph.outputs.push(named);
     return named;
   }
 
+  /** `name`, which others rely on: a value within the graph that is called so gives way when the graph is written. */
   private givenName(name: string): string {
-    return this.uniqueName(this.freeName(name));
+    this.names.add(this.freeName(name));
+    return name;
   }
 
-  /** `name`, which others rely on, and which no value of the graph has yet. */
   private freeName(name: string): string {
-    if (!this.names.has(name)) return name;
+    if (![...this.graph.inputs, ...this.graph.outputs].some((value) => value.name === name)) return name;
     throw new UserError(
       'name-taken',
       `the model has a value called "${name}", as the training graph's own is called; rename it in the model`,

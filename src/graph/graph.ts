@@ -47,6 +47,8 @@ export interface NodeParts {
   readonly outputs: (Value | undefined)[];
   /** Default none. */
   readonly attributes?: Attributes;
+  /** How many of the inputs, the last ones, are what graphs in its attributes read from outside; default none. */
+  readonly captured?: number;
 }
 
 /** An operator at its place in a graph. */
@@ -57,21 +59,23 @@ export class Node {
   inputs: (Value | undefined)[];
   outputs: (Value | undefined)[];
   attributes: Attributes;
+  readonly captured: number;
 
-  constructor({ op, domain = '', name, inputs, outputs, attributes = new Map() }: NodeParts) {
+  constructor({ op, domain = '', name, inputs, outputs, attributes = new Map(), captured = 0 }: NodeParts) {
     this.op = op;
     this.domain = domain;
     this.name = name;
     this.inputs = inputs;
     this.outputs = outputs;
     this.attributes = attributes;
+    this.captured = captured;
     for (const output of outputs) if (output) output.producer = this;
   }
 
   /** A node like this one but for `parts`, which writes the outputs from now on. */
   with(parts: Partial<NodeParts>): Node {
-    const { op, domain, name, inputs, outputs, attributes } = this;
-    return new Node({ op, domain, name, inputs, outputs, attributes, ...parts });
+    const { op, domain, name, inputs, outputs, attributes, captured } = this;
+    return new Node({ op, domain, name, inputs, outputs, attributes, captured, ...parts });
   }
 
   /** Input `index`, which the operator requires. @throws Error when it is missing. */

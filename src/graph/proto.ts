@@ -1,4 +1,4 @@
-import { create } from '@bufbuild/protobuf';
+import { clone, create } from '@bufbuild/protobuf';
 import { UserError } from '../errors.js';
 import {
   type AttributeProto,
@@ -14,6 +14,7 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from '../onnx/onnx_pb.js';
+import { capturedBy, renameReads } from '../onnx/captured.js';
 import { opsetOf } from '../onnx/model.js';
 import {
   dtypeCode,
@@ -80,13 +81,15 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
     const outputs = node.output.map((name) => (name === '' ? undefined : valueOf(name)));
     for (const output of outputs) if (output) write(output);
     const name = node.name || (node.output[0] ?? '');
+    const captured = capturedBy(node);
     const graphNode = new Node({
       op: node.opType,
       domain,
       name,
-      inputs: node.input.map((input) => (input === '' ? undefined : valueOf(input))),
+      inputs: [...node.input, ...captured].map((input) => (input === '' ? undefined : valueOf(input))),
       outputs,
       attributes: attributesOf(node.attribute),
+      captured: captured.length,
     });
     nodes.push(graphNode);
   }
@@ -157,11 +160,16 @@ function typeOf(info: ValueInfoProto, imageSize?: readonly [number, number]): [V
       `input "${info.name}" has element type ${dtypeName(type.elemType)}; ort-tl needs float32`,
     );
   const dims = type.shape?.dim;
+  // The channels come second, or last, where three or one are stated.
+  const isOpen = (dim: TensorShapeProto_Dimension | undefined) =>
+    dim?.value.case !== 'dimValue' || dim.value.value <= 0n;
+  const last = dims?.[3]?.value.value;
+  const firstSide = isOpen(dims?.[1]) && (last === 3n || last === 1n) ? 1 : 2;
   const shape = dims?.map(({ value }, axis) => {
     if (axis === 0) return { batch: 1 };
     if (value.case === 'dimValue' && value.value > 0n) return Number(value.value);
-    const stated = imageSize?.[axis - 2];
-    if (dims.length === 4 && axis >= 2 && stated) return stated;
+    const stated = imageSize?.[axis - firstSide];
+    if (dims.length === 4 && stated !== undefined) return stated;
     throw new UserError(
       'unsupported-input',
       `input "${info.name}" leaves its dimension ${axis} open; export the model with a fixed one`,
@@ -297,14 +305,27 @@ function graphProtoOf(graph: Graph, name: string): GraphProto {
 }
 
 export function protoOfNode(node: Node, nameOf = (value: Value) => value.name): NodeProto {
-  return create(NodeProtoSchema, {
+  const inputs = node.inputs.map((input) => (input ? nameOf(input) : ''));
+  const own = inputs.length - node.captured;
+  const proto = create(NodeProtoSchema, {
     name: node.name,
     opType: node.op,
     domain: node.domain,
-    input: node.inputs.map((input) => (input ? nameOf(input) : '')),
+    input: inputs.slice(0, own),
     output: node.outputs.map((output) => (output ? nameOf(output) : '')),
     attribute: [...node.attributes].map(([key, attribute]) => protoOfAttribute(key, attribute)),
   });
+  return node.captured === 0 ? proto : withCaptured(proto, inputs.slice(own));
+}
+
+/** The node, with the graphs in its attributes reading what they read from outside by the names that it has now. */
+function withCaptured(proto: NodeProto, now: readonly string[]): NodeProto {
+  const copy = clone(NodeProtoSchema, proto);
+  const names = new Map(capturedBy(copy).map((name, index) => [name, now[index] ?? name]));
+  const { input } = copy;
+  renameReads(copy, (name) => names.get(name) ?? name);
+  copy.input = input;
+  return copy;
 }
 
 /** The file-format version that came with an operator set (onnx/docs/Versioning.md). */

@@ -1,17 +1,16 @@
 import * as ort from './ort.js';
 import { labelsOf } from '../artifacts/labelsMetadata.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
-import {
-  exportedPreprocessing,
-  preprocessingOf,
-  sideOf,
-  type StatedPreprocessing,
-  USUAL_SIZE,
-} from '../artifacts/preprocessing.js';
+import { statedFor } from '../artifacts/ownPixels.js';
+import { exportedPreprocessing, sideOf, type StatedPreprocessing, USUAL_SIZE } from '../artifacts/preprocessing.js';
 import { UserError } from '../errors.js';
 import { machineErrorOf } from '../machineError.js';
-import { readModel } from '../onnx/model.js';
+import type { Value } from '../graph/graph.js';
+import { encodeModel, readModel } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
+import { dtypeCode } from '../onnx/tensor.js';
+import { plainForm } from '../plain/plainForm.js';
+import { channelsOf, imageFeed, type ImageSize } from './imageFeed.js';
 import { checkImageModel } from './imageModel.js';
 
 /** Operators that leave numbers as they are, but for their shape or type. */
@@ -54,10 +53,13 @@ export class ImageClassifier {
   /**
    * Opens a model, of which what is not known is what the file says, or `config.json` beside it.
    * @throws UserError `no-metadata` when nothing says what its classes are called, `not-loadable` when ONNX Runtime refuses it or it gives no
-   * classes, `unsupported-input` where it takes no colour images.
+   * classes, `unsupported-input` where it takes no images in colour or grey.
    */
   static async open(path: string, threads = 0, known: KnownOfModel = {}): Promise<ImageClassifier> {
-    return ImageClassifier.load(readModel(path).proto, path, { ...known, threads, name: path });
+    const { proto } = readModel(path);
+    if (!takesOtherImages(proto)) return ImageClassifier.load(proto, path, { ...known, threads, name: path });
+    const plain = plainForm(proto, path).proto;
+    return ImageClassifier.load(plain, encodeModel(plain), { ...known, threads, name: path });
   }
 
   /** Whether the model gives shares that add up to 1; {@link run} then gives their logarithms, which are logits too. */
@@ -110,7 +112,7 @@ export class ImageClassifier {
         );
       if (!input?.isTensor || !output)
         throw new UserError('not-loadable', `${name} does not map an image to ${labels.length} classes`);
-      const stated = exported ?? preprocessingOf(model, { preprocessing: chosen }, sizeOfImages(input.shape, model));
+      const stated = exported ?? statedFor(model, { preprocessing: chosen }, imageTaken(input, model));
       checkImages(input.shape, stated.preprocessing, name);
       const ends = { input, output: output.name };
       return new ImageClassifier(labels, stated, lastOperator(proto, output.name), session, ends);
@@ -159,27 +161,8 @@ export class ImageClassifier {
     return times;
   }
 
-  /** The model's input of `batch` images, of which `pixels` may hold fewer: bytes, or normalised numbers. */
-  private feed(pixels: Uint8Array, batch: number, { height, width }: ImageSize): ort.Tensor {
-    const area = height * width;
-    if (this.ends.input.type === 'uint8') {
-      const data = new Uint8Array(batch * 3 * area);
-      data.set(pixels);
-      return new ort.Tensor('uint8', data, [batch, height, width, 3]);
-    }
-    const { mean, std } = this.preprocessing;
-    const channelsFirst = this.ends.input.shape[1] === 3;
-    const data = new Float32Array(batch * 3 * area);
-    for (let image = 0; image < pixels.length / (3 * area); image++) {
-      for (let pixel = 0; pixel < area; pixel++) {
-        for (let channel = 0; channel < 3; channel++) {
-          const value = (pixels[(image * area + pixel) * 3 + channel] ?? 0) / 255;
-          const at = channelsFirst ? (image * 3 + channel) * area + pixel : (image * area + pixel) * 3 + channel;
-          data[at] = (value - (mean[channel] ?? 0)) / (std[channel] ?? 1);
-        }
-      }
-    }
-    return new ort.Tensor('float32', data, channelsFirst ? [batch, 3, height, width] : [batch, height, width, 3]);
+  private feed(pixels: Uint8Array, batch: number, size: ImageSize): ort.Tensor {
+    return imageFeed(this.ends.input, this.preprocessing, pixels, batch, size);
   }
 
   async close(): Promise<void> {
@@ -187,38 +170,35 @@ export class ImageClassifier {
   }
 }
 
-/** In pixels. */
-export interface ImageSize {
-  readonly height: number;
-  readonly width: number;
-}
-
 /**
- * Height and width of the images that a model takes which does not say it in its metadata.
+ * The images that a model takes which does not say it in its metadata.
  * @throws UserError `unsupported-input` where it takes no colour images.
  */
-function sizeOfImages(
-  shape: readonly (number | string)[],
+function imageTaken(
+  { name, type, shape }: { readonly name: string; readonly type: string; readonly shape: readonly (number | string)[] },
   model: { proto: ModelProto; path: string },
-): [number, number] {
-  const sides = shape[1] === 3 ? shape.slice(2) : shape[3] === 3 ? shape.slice(1, 3) : [];
-  if (shape.length !== 4 || sides.length !== 2)
+): Pick<Value, 'name' | 'dtype' | 'shape'> {
+  const channels = channelsOf(shape);
+  if (!channels)
     throw new UserError(
       'unsupported-input',
-      `the input of ${model.path} has shape [${shape.join(', ')}]; ort-tl needs colour images, [N, 3, H, W] or [N, H, W, 3]`,
+      `the input of ${model.path} has shape [${shape.join(', ')}]; ort-tl gives images in colour or grey, [N, 3, H, W], [N, 1, H, W], or with the channels last`,
     );
+  const sides = channels.isFirst ? shape.slice(2) : shape.slice(1, 3);
   const usual = sideOf(model, {}).usual ?? USUAL_SIZE;
   const [height = usual, width = usual] = sides.map((side) => (typeof side === 'number' ? side : undefined));
-  return [height, width];
+  const dtype = type === 'uint8' ? 'uint8' : 'float32';
+  const count = channels.channels;
+  return { name, dtype, shape: channels.isFirst ? [1, count, height, width] : [1, height, width, count] };
 }
 
 /**
- * Compares what a model takes, [N, 3, H, W] or [N, H, W, 3], with what its metadata says of it.
+ * Compares what a model takes, its channels first or last, with what its metadata says of it.
  * @throws UserError `bad-preprocessing`, or `not-loadable` where it takes no image at once, or more than fit into the memory.
  */
 function checkImages(shape: readonly (number | string)[], { height, width }: Preprocessing, name: string): void {
   const [batch] = shape;
-  const sides = shape[1] === 3 ? shape.slice(2) : shape.slice(1, 3);
+  const sides = channelsOf(shape)?.isFirst ? shape.slice(2) : shape.slice(1, 3);
   const differs = (side: number | string | undefined, said: number) => typeof side === 'number' && side !== said;
   if (differs(sides[0], height) || differs(sides[1], width))
     throw new UserError(
@@ -231,6 +211,16 @@ function checkImages(shape: readonly (number | string)[], { height, width }: Pre
       `${name} takes ${batch} images of ${height}×${width} pixels at once, and ort-tl gives it one to ${Math.floor(MOST_PIXELS_AT_ONCE / (height * width))}; export it with a batch of any size`,
     );
 }
+
+/** Whether a model's image is one without a batch, or in numbers of floating point other than float32: its plain form takes another. */
+function takesOtherImages({ graph }: ModelProto): boolean {
+  const constants = new Set(graph?.initializer.map(({ name }) => name));
+  const type = graph?.input.find(({ name }) => !constants.has(name))?.type?.tensorType;
+  return type !== undefined && (OTHER_FLOATS.has(type.elemType) || type.shape?.dim.length === 3);
+}
+
+/** Those and bfloat16 (`TensorProto.DataType`). */
+const OTHER_FLOATS: ReadonlySet<number> = new Set([dtypeCode('float16'), dtypeCode('float64'), 16]);
 
 /** The operator that the output `name` comes of, apart from those that leave numbers as they are. */
 function lastOperator({ graph }: ModelProto, name: string): string | undefined {
