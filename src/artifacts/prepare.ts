@@ -1,8 +1,9 @@
 import { messageOf, UserError } from '../errors.js';
 import { canonicalize, refuseFlattenedSoftmax } from '../graph/canonical.js';
+import { decomposeFused } from '../graph/fused/decomposeFused.js';
 import { describe, type Graph, int, ints, Node, sameDim, showShape, Value } from '../graph/graph.js';
 import { ancestors, descendants } from '../graph/order.js';
-import { graphOfModel } from '../graph/proto.js';
+import { graphOfModel, statedBatch } from '../graph/proto.js';
 import { simplify } from '../graph/simplify.js';
 import { inferGraph } from '../graph/infer.js';
 import { infersShapeOf } from '../graph/shapes.js';
@@ -46,7 +47,9 @@ export function classifierOf({ proto, path }: ModelFile, size?: number, usual = 
   const sourceOpset = graph.opset;
   canonicalize(graph);
   graph.outputs = [classifierOutput(graph, path)];
-  simplify(graph);
+  const batch = statedBatch(proto, image.name);
+  decomposeFused(graph, batch ?? 1);
+  simplify(graph, { batch });
   refuseFlattenedSoftmax(graph, sourceOpset);
   const [output] = graph.outputs;
   if (!output) throw new Error('unreachable');

@@ -47,6 +47,14 @@ export interface NodeParts {
   readonly outputs: (Value | undefined)[];
   /** Default none. */
   readonly attributes?: Attributes;
+  /** Where the source model reads the parameters among `inputs`, for a node that is a part of another. Default here. */
+  readonly places?: ReadonlyMap<number, ParameterPlace>;
+}
+
+/** An input of a node of the source model. */
+export interface ParameterPlace {
+  readonly node: Node;
+  readonly input: number;
 }
 
 /** An operator at its place in a graph. */
@@ -57,21 +65,28 @@ export class Node {
   inputs: (Value | undefined)[];
   outputs: (Value | undefined)[];
   attributes: Attributes;
+  private readonly places: ReadonlyMap<number, ParameterPlace>;
 
-  constructor({ op, domain = '', name, inputs, outputs, attributes = new Map() }: NodeParts) {
+  constructor({ op, domain = '', name, inputs, outputs, attributes = new Map(), places = new Map() }: NodeParts) {
     this.op = op;
     this.domain = domain;
     this.name = name;
     this.inputs = inputs;
     this.outputs = outputs;
     this.attributes = attributes;
+    this.places = places;
     for (const output of outputs) if (output) output.producer = this;
   }
 
   /** A node like this one but for `parts`, which writes the outputs from now on. */
   with(parts: Partial<NodeParts>): Node {
-    const { op, domain, name, inputs, outputs, attributes } = this;
-    return new Node({ op, domain, name, inputs, outputs, attributes, ...parts });
+    const { op, domain, name, inputs, outputs, attributes, places } = this;
+    return new Node({ op, domain, name, inputs, outputs, attributes, places, ...parts });
+  }
+
+  /** Where the source model reads input `index`. */
+  placeOf(index: number): ParameterPlace {
+    return this.places.get(index) ?? { node: this, input: index };
   }
 
   /** Input `index`, which the operator requires. @throws Error when it is missing. */

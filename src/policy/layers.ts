@@ -151,6 +151,8 @@ const NORMALIZATIONS: ReadonlySet<string> = new Set([
   'GroupNormalization',
   'InstanceNormalization',
   'LayerNormalization',
+  'RMSNormalization',
+  'SimplifiedLayerNormalization',
 ]);
 
 function normOf(node: Node): Layer | undefined {
