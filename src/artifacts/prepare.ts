@@ -7,6 +7,7 @@ import { graphOfModel, statedBatch } from '../graph/proto.js';
 import { simplify } from '../graph/simplify.js';
 import { inferGraph } from '../graph/infer.js';
 import { infersShapeOf } from '../graph/shapes.js';
+import { isMadeToStack } from '../graph/stacking/stack.js';
 import { dtypeCode, floatTensor, intTensor, type Tensor, toNumbers } from '../onnx/tensor.js';
 import type { ModelFile } from '../onnx/model.js';
 import { findLayers, type LayerTable } from '../policy/layers.js';
@@ -182,7 +183,7 @@ export function replaceHead(
     const fitting = new Value(`${target.name}/${node.name}/${classes}`, 'int64', [shape.length]);
     fitting.constant = intTensor([shape.length], shape);
     node.inputs[1] = fitting;
-    reshapes.push({ node: node.name, shape });
+    if (!isMadeToStack(node)) reshapes.push({ node: node.name, shape });
   }
   try {
     inferGraph(graph);

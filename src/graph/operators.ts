@@ -21,7 +21,7 @@ import { reducesPlaces, reduction } from './operators/reductions.js';
 import { flatten, reshape, squeeze, unsqueeze } from './operators/reshaping.js';
 import { resize } from './operators/resizing.js';
 import { constantOfShape, oneHot, range, shapeOperator, size } from './operators/shapeValues.js';
-import { combinedNumbers, eachNumber } from './operators/wholeNumbers.js';
+import { clippedNumbers, combinedNumbers, eachNumber } from './operators/wholeNumbers.js';
 
 /**
  * Every operator that ort-tl knows, and all it knows of each but its gradient (see autodiff/registry.ts), in alphabetical order.
@@ -36,7 +36,11 @@ export const OPERATORS: readonly Operator[] = [
   cast,
   sameShape('Ceil', { integers: eachNumber(Math.ceil) }),
   elementwise('Celu'),
-  elementwise('Clip', { onceAttributes: { until: 11, kinds: { min: 'float', max: 'float' } }, cutsOff: true }),
+  elementwise('Clip', {
+    onceAttributes: { until: 11, kinds: { min: 'float', max: 'float' } },
+    cutsOff: true,
+    integers: clippedNumbers,
+  }),
   concat,
   constantOfShape,
   conv,

@@ -5,6 +5,7 @@ import { inferOne } from '../infer.js';
 import { standardAttention } from './attention.js';
 import { multiHeadAttention, packedAttention } from './contribAttention.js';
 import { Decomposition, NotDecomposable } from './decomposition.js';
+import { gatherRows } from './gatherRows.js';
 import { biasAdd, biasGelu, biasSplitGelu, fusedMatMul, skipNormalization } from './fusedSums.js';
 
 /** What a fused operator becomes. @throws NotDecomposable where it does what has no other form here. */
@@ -12,6 +13,7 @@ type Decompose = (d: Decomposition, isRead: (value: Value) => boolean) => void;
 
 const FUSED: ReadonlyMap<string, Decompose> = new Map<string, Decompose>([
   [':Attention', standardAttention],
+  [':GatherND', gatherRows],
   [`${MICROSOFT}:Attention`, packedAttention],
   [`${MICROSOFT}:BiasAdd`, biasAdd],
   [`${MICROSOFT}:BiasGelu`, biasGelu],
@@ -25,8 +27,8 @@ const FUSED: ReadonlyMap<string, Decompose> = new Map<string, Decompose>([
 const decompositionOf = ({ domain, op }: Node) => FUSED.get(`${domain}:${op}`);
 
 /**
- * Takes fused operators apart into those that have gradient rules, for a batch of `batch`: attention, and sums that are computed with
- * what follows them. Their parameters keep their names, so that a tuned model has the source's own operators. What has no other form
+ * Takes operators apart into those that have gradient rules, for a batch of `batch`: attention, sums that are computed with what
+ * follows them, and rows that are read by several indices. Their parameters keep their names, so that a tuned model has the source's own operators. What has no other form
  * here stays.
  */
 export function decomposeFused(graph: Graph, batch: number): void {

@@ -46,8 +46,9 @@ export const slice: Operator = {
   shape: sliced,
   integers: (context) => {
     const { node, numbers } = context;
-    const [from, shape, windows] = [numbers(0), node.inputs[0]?.shape, windowsOf(context)];
-    if (!from || !shape?.every(isNumber) || !windows) return undefined;
+    const [from, shape] = [numbers(0), node.inputs[0]?.shape];
+    const windows = from && shape && windowsOf(context);
+    if (!shape?.every(isNumber) || !windows) return undefined;
     const places = shape.map((length, axis) => {
       const window = windows.find((each) => each.axis === axis);
       return window ? placesOf(length, window) : upTo(length);

@@ -31,6 +31,17 @@ export const whereNumbers: Integers = ({ node, numbers }) => {
   return all(together(lists, ([condition, a, b]) => (isNumber(condition) ? (condition ? a : b) : undefined)));
 };
 
+/** Numbers between the second input and the third, as far as those are there. */
+export const clippedNumbers: Integers = (context) => {
+  const limit = (index: number, without: number) => {
+    const [first] = context.node.inputs[index] ? (context.numbers(index) ?? []) : [without];
+    return isNumber(first) ? first : undefined;
+  };
+  const [low, high] = [limit(1, -Infinity), limit(2, Infinity)];
+  if (low === undefined || high === undefined) return undefined;
+  return eachNumber((number) => Math.min(high, Math.max(low, number)))(context);
+};
+
 /** All numbers of an input without axes, or of a vector, combined into one. */
 export function combinedNumbers(combine: (total: number, number: number) => number): Integers {
   return ({ node, numbers }) => {

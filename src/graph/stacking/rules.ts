@@ -1,4 +1,4 @@
-import { int, ints, type Node, type Value } from '../graph.js';
+import { int, ints, type Node, text, type Value } from '../graph.js';
 import { concat, expand, gather, pad, resize, slice, split, tile } from './partRules.js';
 import { gemm, matmul } from './productRules.js';
 import { NotStackable, type Stack } from './stack.js';
@@ -80,14 +80,41 @@ const reduce: StackingRule = (node, stack) => {
   stack.keepApart(node, [stack.apart(node, node.input(0)), stack.ints(axes.map((axis) => axis + 1))]);
 };
 
+/** Sums over letters: images get a letter of their own, unless the first one is theirs. */
+const einsum: StackingRule = (node, stack) => {
+  const [terms = '', result = ''] = node.string('equation', '').replaceAll(' ', '').split('->');
+  const operands = terms.split(',');
+  const [images = ''] = result;
+  const isTheirs = operands.every((term, index) =>
+    stack.isStacked(node.inputs[index]) ? term[0] === images : !term.includes(images),
+  );
+  const isPlain = result !== '' && !node.string('equation', '').includes('.');
+  if (isPlain && isTheirs) {
+    stack.keep(node);
+    return;
+  }
+  const free = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'].find((letter) => !terms.includes(letter));
+  if (!isPlain || !free) throw new NotStackable(node);
+  const equation = `${operands.map((term, index) => (stack.isStacked(node.inputs[index]) ? free + term : term)).join(',')}->${free}${result}`;
+  const inputs = node.inputs.map((input) => (stack.isStacked(input) ? stack.apart(node, input) : input));
+  stack.keepApart(node, inputs, new Map([['equation', text(equation)]]));
+};
+
 const reshape: StackingRule = (node, stack) => {
   const from = stack.shapeOf(node, node.input(0));
   const to = stack.shapeOf(node, node.output());
-  const target = node.op === 'Reshape' ? stack.constantOf(node, 1) : undefined;
+  const target = stack.constantOf(node, 1);
   // A target that says nothing of the first axis holds for any number of images.
-  if (target && (target[0] === -1 || (target[0] === 0 && from[0] === to[0] && node.int('allowzero', 0) === 0)))
-    stack.keep(node);
+  if (target[0] === -1 || (target[0] === 0 && from[0] === to[0] && node.int('allowzero', 0) === 0)) stack.keep(node);
   else stack.reshape(node);
+};
+
+const squeeze: StackingRule = (node, stack) => {
+  const wider = node.op === 'Squeeze' ? node.input(0) : node.output();
+  const rank = stack.shapeOf(node, wider).length;
+  const axes = node.inputs[1] ? stack.constantOf(node, 1).map((axis) => wrapped(axis, rank)) : [0];
+  if (axes.includes(0)) stack.reshape(node);
+  else stack.keep(node);
 };
 
 const flatten: StackingRule = (node, stack) => {
@@ -146,14 +173,16 @@ const RULES: Readonly<Record<string, StackingRule>> = {
   SimplifiedLayerNormalization: alongAxis(-1),
   ...each(['ReduceL1', 'ReduceL2', 'ReduceLogSum', 'ReduceLogSumExp', 'ReduceMax', 'ReduceMean', 'ReduceMin'], reduce),
   ...each(['ReduceProd', 'ReduceSum', 'ReduceSumSquare'], reduce),
-  ...each(['Reshape', 'Squeeze', 'Unsqueeze'], reshape),
+  ...each(['Squeeze', 'Unsqueeze'], squeeze),
   Concat: concat,
+  Einsum: einsum,
   Expand: expand,
   Flatten: flatten,
   Gather: gather,
   Gemm: gemm,
   MatMul: matmul,
   Pad: pad,
+  Reshape: reshape,
   Resize: resize,
   Slice: slice,
   Split: split,

@@ -10,6 +10,11 @@ export class NotStackable extends Error {
   }
 }
 
+/** How nodes are called that a source model has not, with a shape of their own: a tuned model needs none. */
+const MADE = '/stacked';
+const madeName = (name: string) => `${name}${MADE}`;
+export const isMadeToStack = ({ name }: Node): boolean => name.endsWith(MADE);
+
 /**
  * A graph in the making that computes several images at once, by the shapes that one image has. What the graph computes of images
  * is stacked: the values of one image [a, b, …] lie one behind the other, as [N·a, b, …], so that a value [1, b, …] is [N, b, …], and
@@ -97,9 +102,8 @@ export class Stack {
   /** Writes `node`'s result from its first input, which lies the same in memory. */
   reshape(node: Node, from: Value = node.input(0)): void {
     const target = this.ints([-1, ...this.shapeOf(node, node.output()).slice(1)]);
-    this.nodes.push(
-      new Node({ op: 'Reshape', name: node.name, inputs: [from, target], outputs: node.outputs.slice(0, 1) }),
-    );
+    const name = node.op === 'Reshape' ? node.name : madeName(node.name);
+    this.nodes.push(new Node({ op: 'Reshape', name, inputs: [from, target], outputs: node.outputs.slice(0, 1) }));
   }
 
   /** A value that is the same for all images once for each of them, apart: [N, ...shape]. */

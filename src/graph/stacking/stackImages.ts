@@ -70,7 +70,7 @@ function rewrite(graph: Graph, before: ReadonlyMap<Value, Shape | undefined>): b
   graph.outputs = graph.outputs.map((output) => inRows(graph, output, stack, shapes.get(output)));
   for (const [value, shape] of before) {
     const isHidden = value.producer && !infersShapeOf(value.producer);
-    if (!value.constant && (!value.producer || isHidden)) value.shape = shape;
+    if (!value.constant && (!value.producer || (isHidden && stacked.has(value)))) value.shape = shape;
   }
   inferGraph(graph);
   return [...shapes].every(([value, shape]) => isStackOf(value, shape, stacked.has(value)));
@@ -139,7 +139,7 @@ function inRows(graph: Graph, output: Value, stack: Stack, shape: readonly numbe
   if (shape?.length !== 1 || !stack.isStacked(output)) return output;
   const rows = new Value(`${output.name}/rows`, output.dtype);
   const inputs = [output, stack.ints([-1, ...shape])];
-  graph.nodes.push(new Node({ op: 'Reshape', name: rows.name, inputs, outputs: [rows] }));
+  graph.nodes.push(new Node({ op: 'Reshape', name: `${output.name}/stacked`, inputs, outputs: [rows] }));
   return rows;
 }
 
