@@ -1,8 +1,7 @@
 """Takes the steps that steps.js wrote again, in PyTorch and float64, and compares: python test/zoo/check_steps.py OUT [NAME ...]
 
 The graph that PyTorch differentiates is the exported model itself, read by the few operators below: so that its parameters have the
-names that they have there. Prints a line for each, and writes them as JSON lines to OUT/results.jsonl. With --table, prints what
-stands in docs/models.md.
+names that they have there. Prints a line for each, and writes them as JSON lines to OUT/results.jsonl.
 """
 
 import json
@@ -369,4 +368,5 @@ def main():
             shutil.rmtree(place)
 
 
-main()
+if __name__ == "__main__":
+    main()

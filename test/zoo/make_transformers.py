@@ -1,7 +1,7 @@
 """Exports transformers and hybrids with seeded random weights, each by three exporters and with a free and a fixed batch.
 
-    python test/zoo/make-transformers.py FOLDER [NAME ...]      the real architectures, some gigabytes
-    python test/zoo/make-transformers.py --tiny FOLDER          two blocks of width 16, kilobytes, for test/fixtures/transformers
+    python test/zoo/make_transformers.py FOLDER [NAME ...]      the real architectures, some gigabytes
+    python test/zoo/make_transformers.py --tiny FOLDER          two blocks of width 16, kilobytes, for test/fixtures/transformers
 
 Its requirements are requirements-transformers.txt. `ts17` is the TorchScript exporter with operator set 17, `dy18` and `dy23` the new
 exporter; `batch1` is what torch.onnx.export writes where nobody asks for a dynamic batch. A file that is there is not made again.
@@ -121,6 +121,9 @@ class Encoder(nn.Module):
         self.position = nn.Parameter(torch.zeros(16, 1, 16))
         layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, activation="gelu")
         self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        # Torch copies the layer, and the exporter would write what is equal once.
+        for parameter in self.encoder.layers[1].parameters():
+            nn.init.uniform_(parameter, -0.2, 0.2)
         self.head = nn.Linear(16, CLASSES)
 
     def forward(self, image):
@@ -189,4 +192,5 @@ def main():
                     print(f"{path.name}: {type(error).__name__}: {reason}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
