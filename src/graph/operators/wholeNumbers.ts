@@ -1,6 +1,6 @@
 import { toNumbers } from '../../onnx/tensor.js';
 import { isNumber } from '../dims.js';
-import type { Dim, Node } from '../graph.js';
+import { type Dim, type Node, showShape } from '../graph.js';
 import type { Operator, ShapeContext } from './operator.js';
 
 // What operators do to the few numbers that a graph computes from shapes: sizes, places and truth values (1 and 0).
@@ -113,7 +113,7 @@ function countOf(shape: readonly Dim[] | undefined): number | undefined {
 
 /** Whether lists of numbers pair up one by one: of equal shapes, but for those that hold a single number. */
 function areInStep(node: Node, lists: readonly (readonly Dim[])[]): boolean {
-  const shapes = node.inputs.map((input) => input?.shape?.filter((dim) => dim !== 1).join());
+  const shapes = node.inputs.map((input) => input?.shape && showShape(input.shape.filter((dim) => dim !== 1)));
   const long = lists.flatMap(({ length }, index) => (length === 1 ? [] : [index]));
   return long.every((index) => shapes[index] !== undefined && shapes[index] === shapes[long[0] ?? 0]);
 }

@@ -80,6 +80,8 @@ const reduce: StackingRule = (node, stack) => {
   stack.keepApart(node, [stack.apart(node, node.input(0)), stack.ints(axes.map((axis) => axis + 1))]);
 };
 
+const LETTERS = Array.from('abcdefghijklmnopqrstuvwxyz');
+
 /** Sums over letters: images get a letter of their own, unless the first one is theirs. */
 const einsum: StackingRule = (node, stack) => {
   const [terms = '', result = ''] = node.string('equation', '').replaceAll(' ', '').split('->');
@@ -93,7 +95,7 @@ const einsum: StackingRule = (node, stack) => {
     stack.keep(node);
     return;
   }
-  const free = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'].find((letter) => !terms.includes(letter));
+  const free = LETTERS.find((letter) => !terms.includes(letter));
   if (!isPlain || !free) throw new NotStackable(node);
   const equation = `${operands.map((term, index) => (stack.isStacked(node.inputs[index]) ? free + term : term)).join(',')}->${free}${result}`;
   const inputs = node.inputs.map((input) => (stack.isStacked(input) ? stack.apart(node, input) : input));

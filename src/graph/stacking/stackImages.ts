@@ -1,7 +1,7 @@
 import { UserError } from '../../errors.js';
 import { tensor, type Tensor } from '../../onnx/tensor.js';
 import { isNumber } from '../dims.js';
-import { bindShape, type Dim, type Graph, Node, type Shape, Value } from '../graph.js';
+import { bindShape, type Dim, type Graph, Node, type Shape, showShape, Value } from '../graph.js';
 import { inferGraph, knownDims } from '../infer.js';
 import { LONGEST_VECTOR } from '../integers.js';
 import { infersShapeOf } from '../shapes.js';
@@ -148,7 +148,7 @@ function isStackOf({ shape, isAssumed, producer }: Value, one: readonly number[]
   if (!shape || !producer || isAssumed || !isStacked || !infersShapeOf(producer)) return true;
   const [first = 1, ...rest] = one;
   const [images, ...others] = shape;
-  return !isNumber(images) && images?.batch === first && others.join() === rest.join();
+  return !isNumber(images) && images?.batch === first && showShape(others) === showShape(rest);
 }
 
 /** Every value of a graph that is no constant. */
