@@ -294,7 +294,7 @@ OPERATORS = {
     "AveragePool": pool("average"), "BatchNormalization": batch_norm, "Cast": lambda x, a, _: x[0].to(TYPES[a["to"]]),
     "Ceil": one(torch.ceil), "Clip": lambda x, a, _: x[0].clamp(*(v if v is None else v.item() for v in (list(x[1:]) + [None, None])[:2])),
     "Concat": lambda x, a, _: torch.cat(x, a["axis"]), "Constant": constant, "ConstantOfShape": constant_of_shape,
-    "Conv": conv, "Cos": one(torch.cos), "Div": divide, "Einsum": einsum, "Equal": two(torch.eq), "Erf": one(torch.erf),
+    "Conv": conv, "Cos": one(torch.cos), "CumSum": lambda x, a, _: x[0].cumsum(int(x[1])), "Div": divide, "Einsum": einsum, "Equal": two(torch.eq), "Erf": one(torch.erf),
     "Exp": one(torch.exp), "Expand": lambda x, a, _: x[0].expand(torch.broadcast_shapes(x[0].shape, ints(x[1]))),
     "Flatten": flatten, "Floor": one(torch.floor), "Gather": gather, "Gelu": gelu, "Gemm": gemm,
     "GlobalAveragePool": lambda x, a, _: x[0].mean([2, 3], keepdim=True), "Greater": two(torch.gt), "GreaterOrEqual": two(torch.ge),
