@@ -71,7 +71,7 @@ async function step(path, policy, place) {
     names.map((name) => {
       const next = results[name + NEXT];
       if (!(next?.data instanceof Float32Array)) throw new Error(`no ${name}`);
-      return [name, { dtype: /** @type {const} */ ('float32'), dims: next.dims, data: next.data }];
+      return [name, { dtype: /** @type {const} */ ('float32'), dims: next.dims, data: Float32Array.from(next.data) }];
     }),
   );
   mkdirSync(place, { recursive: true });
