@@ -1,11 +1,13 @@
 import { messageOf, UserError } from '../errors.js';
 import { canonicalize, refuseFlattenedSoftmax } from '../graph/canonical.js';
+import { decomposeFused } from '../graph/fused/decomposeFused.js';
 import { describe, type Graph, type Node, sameDim, showShape, Value } from '../graph/graph.js';
 import { ancestors, descendants } from '../graph/order.js';
-import { graphOfModel } from '../graph/proto.js';
+import { graphOfModel, statedBatch } from '../graph/proto.js';
 import { simplify } from '../graph/simplify.js';
 import { inferGraph } from '../graph/infer.js';
 import { infersShapeOf } from '../graph/shapes.js';
+import { isMadeToStack } from '../graph/stacking/stack.js';
 import { floatTensor, intTensor, type Tensor, toNumbers } from '../onnx/tensor.js';
 import type { ModelFile } from '../onnx/model.js';
 import { findLayers, type LayerTable } from '../policy/layers.js';
@@ -39,7 +41,8 @@ export function classifierOf(
   usual = USUAL_SIZE,
   result?: string,
 ): Classifier {
-  const graph = graphOfModel(plainForm(proto, path, result).proto, [size ?? usual, size ?? usual]);
+  const plain = plainForm(proto, path, result).proto;
+  const graph = graphOfModel(plain, [size ?? usual, size ?? usual]);
   // What tf2onnx has folded away may still be declared as an input.
   const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
   graph.inputs = graph.inputs.filter((input) => read.has(input));
@@ -59,7 +62,9 @@ export function classifierOf(
   const sourceOpset = graph.opset;
   canonicalize(graph);
   graph.outputs = [classifierOutput(graph, path)];
-  simplify(graph);
+  const batch = statedBatch(plain, image.name);
+  decomposeFused(graph, batch ?? 1);
+  simplify(graph, { batch });
   refuseFlattenedSoftmax(graph, sourceOpset);
   const [output] = graph.outputs;
   if (!output) throw new Error('unreachable');
@@ -179,7 +184,7 @@ export function replaceHead(
     const fitting = new Value(`${target.name}/${node.name}/${classes}`, 'int64', [shape.length]);
     fitting.constant = intTensor([shape.length], shape);
     node.inputs[1] = fitting;
-    reshapes.push({ node: node.name, shape });
+    if (!isMadeToStack(node)) reshapes.push({ node: node.name, shape });
   }
   try {
     inferGraph(graph);

@@ -26,13 +26,14 @@ export function separateParameters(graph: Graph): Separated[] {
     vectorsOf(node).flatMap((input): Separated[] => {
       const shared = node.inputs[input];
       if (!shared || uses.get(shared) === 1 || !isUniform(shared)) return [];
-      let name = `${node.name}/parameter_${input}`;
+      const place = node.placeOf(input);
+      let name = `${place.node.name}/parameter_${place.input}`;
       while (names.has(name)) name += '_';
       names.add(name);
       const value = new Value(name, shared.dtype, shared.shape);
       value.constant = shared.constant;
       node.inputs[input] = value;
-      return [{ value, node, input }];
+      return [{ value, ...place }];
     }),
   );
 }

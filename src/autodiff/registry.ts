@@ -35,7 +35,13 @@ import { maxPool } from './rules/maxPool.js';
 import { mish } from './rules/mish.js';
 import { mul } from './rules/mul.js';
 import { neg } from './rules/neg.js';
-import { groupNormalization, instanceNormalization, layerNormalization } from './rules/normalization.js';
+import {
+  groupNormalization,
+  instanceNormalization,
+  layerNormalization,
+  rmsNormalization,
+  simplifiedLayerNormalization,
+} from './rules/normalization.js';
 import { pad } from './rules/pad.js';
 import { pow } from './rules/pow.js';
 import { prelu } from './rules/prelu.js';
@@ -139,10 +145,12 @@ export const rules: readonly GradientRule[] = [
   reorderOutput,
   reshape,
   resize,
+  rmsNormalization,
   round,
   selu,
   sigmoid,
   sign,
+  simplifiedLayerNormalization,
   slice,
   softmax,
   softplus,

@@ -3,6 +3,7 @@ import { type DType, elementCount, floatTensor, intTensor, type Tensor } from '.
 import {
   type Attribute,
   concreteShape,
+  type Dim,
   float,
   type Graph,
   int,
@@ -12,7 +13,8 @@ import {
   type Shape,
   Value,
 } from './graph.js';
-import { inferNode } from './shapes.js';
+import { LONGEST_VECTOR } from './integers.js';
+import { inferNode, integersFrom } from './shapes.js';
 
 export interface ConvAttributes {
   strides?: readonly number[];
@@ -32,6 +34,8 @@ export class Builder {
   /** How many names were made from each base. */
   private readonly counts = new Map<string, number>();
   private readonly scalars = new Map<string, Value>();
+  /** The few numbers that nodes compute from shapes. */
+  private readonly known = new Map<Value, readonly Dim[]>();
 
   /** @param blockSize of the blocked layout, where depthwise convolutions shall be in it; see domains.ts. */
   constructor(
@@ -147,7 +151,9 @@ export class Builder {
       outputs: [...outputs],
       attributes: new Map(Object.entries(attributes)),
     });
-    inferNode(node);
+    inferNode(node, this.known);
+    const numbers = integersFrom(node, this.known);
+    if (numbers && numbers.length <= LONGEST_VECTOR && outputs[0]) this.known.set(outputs[0], numbers);
     this.graph.nodes.push(node);
     return outputs;
   }

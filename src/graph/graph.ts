@@ -47,8 +47,16 @@ export interface NodeParts {
   readonly outputs: (Value | undefined)[];
   /** Default none. */
   readonly attributes?: Attributes;
+  /** Where the source model reads the parameters among `inputs`, for a node that is a part of another. Default here. */
+  readonly places?: ReadonlyMap<number, ParameterPlace>;
   /** How many of the inputs, the last ones, are what graphs in its attributes read from outside; default none. */
   readonly captured?: number;
+}
+
+/** An input of a node of the source model. */
+export interface ParameterPlace {
+  readonly node: Node;
+  readonly input: number;
 }
 
 /** An operator at its place in a graph. */
@@ -60,8 +68,10 @@ export class Node {
   outputs: (Value | undefined)[];
   attributes: Attributes;
   readonly captured: number;
+  private readonly places: ReadonlyMap<number, ParameterPlace>;
 
-  constructor({ op, domain = '', name, inputs, outputs, attributes = new Map(), captured = 0 }: NodeParts) {
+  constructor(parts: NodeParts) {
+    const { op, domain = '', name, inputs, outputs, attributes = new Map(), captured = 0, places = new Map() } = parts;
     this.op = op;
     this.domain = domain;
     this.name = name;
@@ -69,13 +79,19 @@ export class Node {
     this.outputs = outputs;
     this.attributes = attributes;
     this.captured = captured;
+    this.places = places;
     for (const output of outputs) if (output) output.producer = this;
   }
 
   /** A node like this one but for `parts`, which writes the outputs from now on. */
   with(parts: Partial<NodeParts>): Node {
-    const { op, domain, name, inputs, outputs, attributes, captured } = this;
-    return new Node({ op, domain, name, inputs, outputs, attributes, captured, ...parts });
+    const { op, domain, name, inputs, outputs, attributes, captured, places } = this;
+    return new Node({ op, domain, name, inputs, outputs, attributes, captured, places, ...parts });
+  }
+
+  /** Where the source model reads input `index`. */
+  placeOf(index: number): ParameterPlace {
+    return this.places.get(index) ?? { node: this, input: index };
   }
 
   /** Input `index`, which the operator requires. @throws Error when it is missing. */

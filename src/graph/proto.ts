@@ -117,6 +117,12 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
   return { opset: opsetOf(proto), inputs, outputs, nodes: sortTopologically(nodes) };
 }
 
+/** How many images a model's file says that it takes at once; undefined where it leaves that open. */
+export function statedBatch({ graph }: ModelProto, input: string): number | undefined {
+  const [batch] = graph?.input.find(({ name }) => name === input)?.type?.tensorType?.shape?.dim ?? [];
+  return batch?.value.case === 'dimValue' && batch.value.value > 0n ? Number(batch.value.value) : undefined;
+}
+
 function constantOfProto(name: string, proto: TensorProto): Value {
   const tensor = tensorOfProto(proto);
   const value = new Value(name, tensor.dtype, tensor.dims);

@@ -1,5 +1,5 @@
 import { UserError } from '../errors.js';
-import { consumersOf, describe, type Graph, type Node, type Value } from '../graph/graph.js';
+import { consumersOf, describe, type Graph, type Node, sameDim, type Value } from '../graph/graph.js';
 import { ancestors } from '../graph/order.js';
 
 /** A layer that a policy can choose: its operator, and the parameters that train with it. */
@@ -80,11 +80,16 @@ function connectPointwise(all: Layer[], onGate: ReadonlySet<Node>, pooled: Reado
   });
 }
 
-/** A MatMul over a map [N, H, W, C], as in ConvNeXt's blocks, is a 1×1 convolution in all but name. */
+/**
+ * A MatMul over a map [N, H, W, C], as in ConvNeXt's blocks, or over tokens [N, L, C], is a 1×1 convolution in all but name; also
+ * where the places of an image are rows, [L·N, C].
+ */
 function convolveMaps(all: Layer[]): void {
   all.forEach((layer, index) => {
-    const [, ...inner] = layer.output.shape ?? [];
-    const isMap = layer.node.op === 'MatMul' && inner.slice(0, -1).some((size) => size !== 1);
+    const [images = 1, ...inner] = layer.output.shape ?? [];
+    const isMatrix = layer.node.op === 'MatMul' || layer.node.op === 'Gemm';
+    const hasPlaces = !sameDim(images, { batch: 1 }) || inner.slice(0, -1).some((size) => size !== 1);
+    const isMap = isMatrix && layer.output.shape !== undefined && hasPlaces;
     if (isMap) all[index] = { ...layer, kind: 'conv' };
   });
 }
@@ -151,6 +156,8 @@ const NORMALIZATIONS: ReadonlySet<string> = new Set([
   'GroupNormalization',
   'InstanceNormalization',
   'LayerNormalization',
+  'RMSNormalization',
+  'SimplifiedLayerNormalization',
 ]);
 
 function normOf(node: Node): Layer | undefined {

@@ -212,8 +212,9 @@ function cutBlocks(
   const block = blocks[index];
   if (!block) return [];
   const nearest = [`blocks:${blocks.length - index} trains it wholly`];
-  if (policy.kind === 'last') {
-    const first = Math.min(...block.layers.map((layer) => convs.indexOf(layer)).filter((at) => at >= 0));
+  const places = block.layers.map((layer) => convs.indexOf(layer)).filter((at) => at >= 0);
+  if (policy.kind === 'last' && places.length > 0) {
+    const first = Math.min(...places);
     // Gates and normalizations that stand alone are not counted.
     const isCounted = block.layers.every((layer) => onPath.has(layer));
     nearest.push(

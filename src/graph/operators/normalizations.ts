@@ -38,6 +38,17 @@ export const layerNormalization: Operator = {
   },
 };
 
+/** A normalization by the root of the mean square, whose scale is broadcast. */
+export function rootNormalization(op: string): Operator {
+  return {
+    op,
+    required: 2,
+    broadcasts: true,
+    vectors: [1],
+    shapes: (context) => [context.shape(0), layerStatistics(context)],
+  };
+}
+
 /** An operator that normalizes along an axis, the last one unless the node says. */
 export function softmax(op: string, facts: Pick<Operator, 'check'> = {}): Operator {
   return sameShape(op, {

@@ -205,6 +205,18 @@ export const elementwise: readonly Case[] = [
     { axis: int(1), epsilon: float(0.01) },
   ),
   plain('LayerNormalization', 'no bias', [[2, 3, 6], [6]], { axis: int(2) }),
+  plain('RMSNormalization', 'the last axis', [[2, 3, 6], [6]], {}, { opset: 23 }),
+  plain(
+    'RMSNormalization',
+    'two axes',
+    [
+      [2, 3, 4],
+      [3, 4],
+    ],
+    { axis: int(1), epsilon: float(0.01) },
+    { opset: 23 },
+  ),
+  plain('SimplifiedLayerNormalization', 'the last axis', [[2, 3, 6], [6]], { axis: int(-1) }),
   plain('LeakyRelu', 'the default', [[4, 5]]),
   plain('LeakyRelu', 'α = −0.3', [[4, 5]], { alpha: float(-0.3) }),
   plain('Log', 'a matrix', [[4, 5]], {}, { from: 0.5 }),
