@@ -11,6 +11,7 @@ import {
   layerNormalization,
   softmax,
 } from './operators/normalizations.js';
+import { einsum } from './operators/einsum.js';
 import type { Operator } from './operators/operator.js';
 import { concat, gather, pad, slice, split } from './operators/parts.js';
 import { averagePool, globalAveragePool, globalMaxPool, maxPool } from './operators/pools.js';
@@ -44,6 +45,7 @@ export const OPERATORS: readonly Operator[] = [
   depthToSpace,
   div,
   dropout,
+  einsum,
   elementwise('Elu'),
   comparing('Equal'),
   elementwise('Erf'),
@@ -71,6 +73,7 @@ export const OPERATORS: readonly Operator[] = [
   comparing('LessOrEqual'),
   sameShape('Log'),
   softmax('LogSoftmax', { check: checkSoftmaxAxis }),
+  sameShape('LpNormalization'),
   sameShape('LRN'),
   matmul,
   broadcasting('Max', { isOfOneType: true }),

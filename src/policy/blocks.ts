@@ -1,7 +1,8 @@
 import { UserError } from '../errors.js';
 import { consumersOf, type Graph, type Node, type Value } from '../graph/graph.js';
 import { ancestors, descendants } from '../graph/order.js';
-import type { Layer, LayerTable } from './layers.js';
+import type { Layer } from './layer.js';
+import type { LayerTable } from './layers.js';
 
 /** A run of layers that should train wholly or not at all. */
 export interface Block {
@@ -24,8 +25,9 @@ const PASSING: ReadonlySet<string> = new Set(['Pad', 'Transpose', 'Mul', 'Sub'])
  *
  * Empty for a network without shortcuts.
  */
-export function findBlocks(graph: Graph, { all, convs }: LayerTable): Block[] {
-  const layerOf = new Map(all.map((layer) => [layer.node, layer]));
+export function findBlocks(graph: Graph, { all, convs, heads }: LayerTable): Block[] {
+  // Heads whose scores are added are no block.
+  const layerOf = new Map(all.filter((layer) => !heads.includes(layer)).map((layer) => [layer.node, layer]));
   const main = new Set<Layer>([...convs, ...all.filter(({ kind }) => kind === 'fc')]);
   const readers = consumersOf(graph.nodes);
   const isReadLinearly = (value: Value): boolean =>
