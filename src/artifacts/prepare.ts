@@ -2,6 +2,7 @@ import { UserError } from '../errors.js';
 import { canonicalize, refuseFlattenedSoftmax } from '../graph/canonical.js';
 import { describe, type Graph, int, ints, Node, showShape, Value } from '../graph/graph.js';
 import { ancestors } from '../graph/order.js';
+import { foldIntegers } from '../graph/foldIntegers.js';
 import { graphOfModel } from '../graph/proto.js';
 import { simplify } from '../graph/simplify.js';
 import { unrollStandardization } from '../graph/standardize.js';
@@ -49,6 +50,7 @@ export function classifierOf(model: ModelFile, size?: number, usual = USUAL_SIZE
   canonicalize(graph);
   graph.outputs = [head ? valueForHead(graph, head) : classifierOutput(graph, path)];
   simplify(graph);
+  foldIntegers(graph);
   unrollStandardization(graph);
   refuseFlattenedSoftmax(graph, sourceOpset);
   const { logits, isClassifier, freshHead } = resultOfModel(graph, model, head);

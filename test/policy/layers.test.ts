@@ -237,7 +237,7 @@ describe('the parameters of a layer', () => {
     ]);
   });
 
-  it('leave out what is computed, and what is no float32', () => {
+  it('are what a weight or a bias is computed from', () => {
     const { all } = layersOf((g, map) => {
       const weight = constant(g, 'weight', [CHANNELS, CHANNELS, 1, 1]);
       const computed = g.op('Conv', [map, weight, g.exp(constant(g, 'log', [CHANNELS]))], {}, { name: 'a' });
@@ -249,7 +249,12 @@ describe('the parameters of a layer', () => {
         { name: 'fc' },
       );
     });
-    expect(shown(all)).toEqual(['conv stem: stem.weight,stem.bias', 'conv a: weight', 'fc fc: w']);
+    expect(shown(all)).toEqual([
+      'conv stem: stem.weight,stem.bias',
+      'conv a: weight,log',
+      'conv b: weight',
+      'fc fc: w,c',
+    ]);
   });
 });
 
@@ -274,16 +279,18 @@ describe('a normalization', () => {
     expect(normalized('LayerNormalization', ['input', 'scale'], { axis: int(1) })).toEqual(['norm norm: scale']);
   });
 
-  it('is none whose scale is computed', () => {
+  it('trains what its scale is computed from', () => {
     const { all } = layersOf((g, map) => {
       const scale = g.exp(constant(g, 'log', [CHANNELS]));
       return scores(g, g.op('LayerNormalization', [map, scale], { axis: int(1) }));
     });
-    expect(shown(all)).toEqual(['conv stem: stem.weight,stem.bias', 'fc fc: fc.weight']);
+    expect(shown(all).slice(1)).toEqual([expect.stringMatching(/^norm .*: log$/), 'fc fc: fc.weight']);
   });
 
-  it('is none that another domain defines', () => {
-    expect(normalized('LayerNormalization', ['input', 'scale'], { axis: int(1) }, 'com.example')).toEqual([]);
+  it('is none that another domain defines, whose scale is a parameter by itself', () => {
+    expect(normalized('LayerNormalization', ['input', 'scale'], { axis: int(1) }, 'com.example')).toEqual([
+      'other scale: scale',
+    ]);
   });
 });
 
@@ -313,13 +320,13 @@ describe('a convolution behind a pooling', () => {
     expect(isMain(pool)).toBe(expected);
   });
 
-  it('counts where the map was of one place before', () => {
-    const { convs } = layersOf((g, map) => {
+  it('is an FC layer where a convolution over the whole map gives one place', () => {
+    const { convs, fcs } = layersOf((g, map) => {
       const one = g.op('Conv', [map, constant(g, 'w', [CHANNELS, CHANNELS, 16, 16])], {}, { name: 'whole' });
       const pooled = g.op('AveragePool', [one], { kernel_shape: ints([1, 1]) });
       return scores(g, conv(g, pooled, 'behind'));
     });
-    expect(names(convs)).toEqual(['stem', 'whole', 'behind']);
+    expect([names(convs), names(fcs)]).toEqual([['stem'], ['whole', 'behind', 'fc']]);
   });
 
   it('counts as FC layer before the head where its map was of one row', () => {
