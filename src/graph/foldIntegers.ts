@@ -26,7 +26,8 @@ function folded(node: Node): Tensor | undefined {
   const dims = node.outputs[0]?.shape?.map((dim) => (typeof dim === 'number' ? dim : NaN));
   if (!dims || dims.includes(NaN)) return undefined;
   if (RESHAPING.has(node.op)) return { ...constant, dims };
-  if (node.op === 'Transpose') return transposed(constant, node.ints('perm') ?? constant.dims.map((_, at) => constant.dims.length - 1 - at));
+  if (node.op === 'Transpose')
+    return transposed(constant, node.ints('perm') ?? constant.dims.map((_, at) => constant.dims.length - 1 - at));
   if (node.op !== 'Cast') return undefined;
   const dtype = dtypeOfCode(node.int('to', 1));
   if (dtype === 'int64') return intTensor(dims, toNumbers(constant));

@@ -37,6 +37,10 @@ export function findLayers(graph: Graph, logits: Value, isClassifier = false): L
   connectPointwise(all, onGate, pooled, logits);
   convolveMaps(all);
   const heads = headsOf(all, logits, { nodes, fixed: parameters.fixed, isClassifier });
+  if (!all.some(({ kind }) => kind === 'conv')) {
+    const refusal = refusalOfWeights(nodes);
+    if (refusal) throw refusal;
+  }
   const classes = logits.shape?.[1];
   const classwise =
     typeof classes === 'number'
@@ -72,8 +76,9 @@ function headsOf(all: readonly Layer[], logits: Value, { nodes, fixed, isClassif
   const canEnd = (node: Node) => {
     const layer = layerAt.get(node);
     if (layer?.kind !== 'conv') return layer?.kind === 'fc';
-    return node.op !== 'Conv' || isRows(node.output()) || (isClassifier && isPointwise(node));
+    return node.op !== 'Conv' || (isClassifier && isPointwise(node));
   };
+  if (logits.shape && !isRows(logits)) throw noHead(logits, [], undefined);
   const found = findHeads(logits, canEnd, fixed);
   const stray = found.stray?.producer;
   const last = all.findLast(({ kind }) => kind === 'fc');

@@ -2,8 +2,7 @@ import { UserError } from '../errors.js';
 import { describe, type Node, showShape, type Value } from '../graph/graph.js';
 import type { Layer } from './layer.js';
 
-const FRESH =
-  'ort-tl can put a new fully connected layer on it (‹head›), or on the value or output that is named there';
+const FRESH = '‹head› puts a new fully connected layer on it, and ‹head› NAME one on another value of the model';
 
 /** The error for a model that ends in `node`, which makes an embedding of what a layer gives. */
 export function embeddingWith(node: Node, { shape }: Value): UserError {

@@ -200,7 +200,7 @@ describe('the parameters of a layer', () => {
     ],
     [
       'MatMul and Mul',
-      'w',
+      'w,b',
       (g, x) =>
         g.mul(g.op('MatMul', [x, constant(g, 'w', [CHANNELS, 5])], {}, { name: 'last' }), constant(g, 'b', [5])),
     ],
@@ -214,7 +214,7 @@ describe('the parameters of a layer', () => {
     ],
     [
       'MatMul that an Add and others read',
-      'w',
+      'w,b',
       (g, x) => {
         const y = g.op('MatMul', [x, constant(g, 'w', [CHANNELS, 5])], {}, { name: 'last' });
         return g.mul(g.add(y, constant(g, 'b', [5])), y);
@@ -506,7 +506,6 @@ describe('a model without the layers of a classifier', () => {
   });
 
   it.each<[string, string, RegExp, (g: Builder, image: Value) => Value]>([
-    ['no-conv', 'none', /the model has no convolution/, (_, image) => image],
     [
       'unsupported-dtype',
       'one of float16',
@@ -525,12 +524,6 @@ describe('a model without the layers of a classifier', () => {
           { name: 'stem' },
         ),
     ],
-    [
-      'no-conv',
-      'one whose weights are computed',
-      /the model has no convolution/,
-      (g, image) => g.op('Conv', [image, g.exp(constant(g, 'w', [3, 3, 1, 1]))], {}, { name: 'stem' }),
-    ],
   ])('is refused as %s where its convolution is %s', (code, _, message, first) => {
     const g = new Builder(18);
     const map = first(g, g.input('image', 'float32', [{ batch: 1 }, 3, 16, 16]));
@@ -541,5 +534,15 @@ describe('a model without the layers of a classifier', () => {
     const refused = refusalOf(() => findLayers(g.graph, logits));
     expect(refused?.code).toBe(code);
     expect(refused?.message).toMatch(message);
+  });
+
+  it('needs no convolution', () => {
+    const g = new Builder(18);
+    const flat = g.op('Flatten', [g.input('image', 'float32', [{ batch: 1 }, 3, 4, 4])], { axis: int(1) });
+    const hidden = g.relu(g.op('MatMul', [flat, constant(g, 'hidden', [48, 6])], {}, { name: 'hidden' }));
+    const logits = g.output('logits', g.op('MatMul', [hidden, constant(g, 'fc', [6, 5])], {}, { name: 'fc' }));
+    const table = findLayers(g.graph, logits);
+    expect(names(chooseLayers(parsePolicy('FxC0'), table, []).layers)).toEqual(['hidden', 'fc']);
+    expect(() => chooseLayers(parsePolicy('F1C1'), table, [])).toThrow(/the model has 2 and 0; choose F1C0 or full/);
   });
 });
