@@ -56,7 +56,7 @@ export function choose(understood: Understood, policy: Policy, options: FilledOp
     parameters: parameters.map((value) => value.name),
   }));
   const heads = new Set(classifier.layers.heads.map(({ name }) => name));
-  const multipliers = multipliersOf(layers, heads, options.learningRateMultipliers);
+  const multipliers = multipliersOf(layers, options.learningRateMultipliers, heads);
   return { ...understood, choice, fresh, layers, multipliers, resized };
 }
 

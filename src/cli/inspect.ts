@@ -13,7 +13,7 @@ import { withSettings } from './settingFlags.js';
 import { shared, wholeNumber } from './sharedFlags.js';
 import { readSource } from './sourceModel.js';
 import type { Verb } from './verb.js';
-import { showBytes, showCount, showPercent, table, Terminal } from './terminal.js';
+import { showBytes, showCount, showShare, table, Terminal } from './terminal.js';
 
 interface Arguments {
   model: string;
@@ -122,10 +122,4 @@ function apart({ buffers, onlyByName }: InspectReport): string[] {
     ...(onlyByName.length > 0 ? [`only full, and layers: by name, trains ${listed(onlyByName)}`] : []),
     ...[...kinds].map(([reason, names]) => `no parameters, but ${reason}: ${listed(names)}`),
   ];
-}
-
-/** A share in percent, which is 100 or 0 only where it is that exactly. */
-function showShare(part: number, whole: number): string {
-  const rounded = Math.min(Math.max(part / whole, part > 0 ? 0.001 : 0), part < whole ? 0.999 : 1);
-  return showPercent(rounded);
 }

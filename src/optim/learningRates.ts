@@ -25,13 +25,14 @@ export function parseMultipliers(source: string): LearningRateMultiplier[] {
 }
 
 /**
- * The factor of each parameter: the first glob counts that matches its name or its layer's; `heads` are the names of the classifier's.
+ * The factor of each parameter: the first glob counts that matches its name or its layer's; `heads` are the names of
+ * the classifier's, the last layer unless said.
  * @throws UserError `bad-multiplier` for a glob that matches nothing that trains.
  */
 export function multipliersOf(
   layers: readonly { readonly name: string; readonly parameters: readonly string[] }[],
-  heads: ReadonlySet<string>,
   multipliers: readonly LearningRateMultiplier[],
+  heads: ReadonlySet<string> = new Set(layers.slice(-1).map(({ name }) => name)),
 ): Map<string, number> {
   const found = new Map<string, number>();
   for (const { glob, multiplier } of multipliers) {

@@ -20,7 +20,13 @@ import { Stepper } from '../../src/runtime/stepper.js';
 const SIDE = 8;
 const random = new Random(3);
 const weight = (g: Builder, name: string, dims: readonly number[]) =>
-  g.constant(name, floatTensor(dims, Array.from({ length: elementCount(dims) }, () => random.normal() / 3)));
+  g.constant(
+    name,
+    floatTensor(
+      dims,
+      Array.from({ length: elementCount(dims) }, () => random.normal() / 3),
+    ),
+  );
 
 /** A convolution of six channels, and what `end` makes of its map [N, 6, 4, 4]. */
 function modelWith(end: (g: Builder, map: Value) => Value): ModelFile {
@@ -104,7 +110,7 @@ async function run(proto: ModelFile['proto']): Promise<ArrayLike<number>> {
 describe('a model that gives an embedding', () => {
   it.each(Object.entries(embeddings))('is refused with what puts a head on it: %s', (_, end) => {
     expect(() => compile(modelWith(end), options('F1C0'))).toThrow(
-      expect.objectContaining({ code: 'no-classifier', message: expect.stringMatching(/head puts a new fully/) }),
+      /head puts a new fully connected layer on it/,
     );
   });
 
@@ -149,9 +155,12 @@ describe('a head on a value that is named', () => {
   });
 
   it('is refused where there is none, with those near it', () => {
-    expect(() => compile(modelWith((g, map) => norms(g, projected(g, map))), options('F1C0', 'poold'))).toThrow(
-      /no value called "poold"; near it are "pooled"/,
-    );
+    expect(() =>
+      compile(
+        modelWith((g, map) => norms(g, projected(g, map))),
+        options('F1C0', 'poold'),
+      ),
+    ).toThrow(/no value called "poold"; near it are "pooled"/);
   });
 
   it('is refused on what is no features', () => {
