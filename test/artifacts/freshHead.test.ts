@@ -109,9 +109,7 @@ async function run(proto: ModelFile['proto']): Promise<ArrayLike<number>> {
 
 describe('a model that gives an embedding', () => {
   it.each(Object.entries(embeddings))('is refused with what puts a head on it: %s', (_, end) => {
-    expect(() => compile(modelWith(end), options('F1C0'))).toThrow(
-      /head puts a new fully connected layer on it/,
-    );
+    expect(() => compile(modelWith(end), options('F1C0'))).toThrow(/head puts a new fully connected layer on it/);
   });
 
   it.each(Object.entries(embeddings))('is trained and exported with a head on it: %s', async (_, end) => {
