@@ -11,7 +11,7 @@ import {
   layerNormalization,
   softmax,
 } from './operators/normalizations.js';
-import { einsum } from './operators/einsum.js';
+import { einsum } from './operators/equations.js';
 import type { Operator } from './operators/operator.js';
 import { concat, gather, pad, slice, split } from './operators/parts.js';
 import { averagePool, globalAveragePool, globalMaxPool, maxPool } from './operators/pools.js';

@@ -1,6 +1,6 @@
 import { isNumber, product } from '../graph/dims.js';
 import type { Dim, Node, Shape } from '../graph/graph.js';
-import { equationOf } from '../graph/operators/einsum.js';
+import { equationOf } from '../graph/operators/equations.js';
 import { operatorOf } from '../graph/operators.js';
 import { toNumbers } from '../onnx/tensor.js';
 

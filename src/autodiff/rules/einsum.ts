@@ -1,5 +1,5 @@
 import { concreteShape, text } from '../../graph/graph.js';
-import { equationOf } from '../../graph/operators/einsum.js';
+import { equationOf } from '../../graph/operators/equations.js';
 import type { GradientRule } from '../rule.js';
 
 /**
