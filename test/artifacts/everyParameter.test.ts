@@ -93,7 +93,7 @@ const near = (got: ArrayLike<number>, wanted: ArrayLike<number>, relative: numbe
     );
 };
 
-const models = ['everything', 'cosine', 'einsum', 'normalized', 'whole_map', 'mixer'];
+const models = ['everything', 'cosine', 'directions', 'einsum', 'normalized', 'whole_map', 'mixer'];
 
 describe('full', () => {
   it.each(models)('trains every parameter of %s as PyTorch does', async (name) => {
