@@ -58,7 +58,13 @@ export type { StatedPreprocessing } from './artifacts/preprocessing.js';
 export { compileOnDevice, type OnDeviceArtifacts } from './artifacts/onDevice.js';
 export { readOnDeviceCheckpoint, writeOnDeviceArtifacts } from './artifacts/onDeviceFiles.js';
 export { tunedModel } from './artifacts/tunedModel.js';
-export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspectModel.js';
+export {
+  type BufferReport,
+  inspect,
+  type InspectOptions,
+  type InspectReport,
+  type LayerReport,
+} from './artifacts/inspectModel.js';
 export { parsePolicy, type Policy } from './policy/policy.js';
 
 // Measure, and compare.

@@ -1,17 +1,18 @@
 import type { ModelFile } from '../onnx/model.js';
 import { multipliersOf } from '../optim/learningRates.js';
 import { type Block, findBlocks } from '../policy/blocks.js';
-import type { Layer } from '../policy/layers.js';
+import type { Layer } from '../policy/layer.js';
 import { type LayerChoice, chooseLayers, type Policy } from '../policy/policy.js';
 import { separateStatistics } from './batchStatistics.js';
 import type { FilledOptions } from './compileOptions.js';
 import { type HiddenLayer, insertHiddenLayers } from './hiddenLayers.js';
 import type { Manifest, Preprocessing } from './manifest.js';
 import { statedFor } from './ownPixels.js';
-import { type Classifier, classifierOf, replaceHead } from './prepare.js';
+import { type Classifier, classifierOf } from './prepare.js';
 import { prependPreprocessing } from './prependPreprocessing.js';
 import { plainForm } from '../plain/plainForm.js';
 import { sideOf, type StatedPreprocessing } from './preprocessing.js';
+import { replaceHead, type Resized } from './replaceHead.js';
 import { type WarmStart, warmStartOf } from './warmStart.js';
 
 /** The classifier with its fresh layers, and what a policy chooses of it. */
@@ -27,7 +28,8 @@ export interface Chosen {
   readonly layers: Manifest['layers'];
   /** Factors for the learning rates of parameters, by their names. */
   readonly multipliers: ReadonlyMap<string, number>;
-  readonly reshapes: Manifest['reshapes'];
+  /** What beside its parameters has another size with the new classes. */
+  readonly resized: Resized;
   readonly warmStart: WarmStart;
 }
 
@@ -37,7 +39,7 @@ export type Understood = Pick<Chosen, 'classifier' | 'preprocessing' | 'told' | 
 /** Reads a model as a classifier of images, and finds its blocks. @throws UserError where it is none. */
 export function understand(model: ModelFile, options: FilledOptions): Understood {
   const { asked, usual } = sideOf(model, options);
-  const classifier = classifierOf(model, asked, usual, options.output);
+  const classifier = classifierOf(model, { ...options, size: asked, usual });
   const plain = plainForm(model.proto, model.path, options.output);
   const { preprocessing, notes, warnings } = statedFor(model, options, classifier.image);
   const told = { notes: [...plain.notes, ...notes], warnings: [...plain.warnings, ...warnings] };
@@ -51,18 +53,19 @@ export function choose(understood: Understood, policy: Policy, options: FilledOp
   const { classifier, preprocessing, blocks, warmStart } = understood;
   const choice = chooseLayers(policy, classifier.layers, blocks);
   const fresh = insertHiddenLayers(classifier, options.hidden, options.seed);
-  const reshapes = replaceHead(classifier, options.classes.length, options.seed, warmStart);
+  const resized = replaceHead(classifier, options.classes.length, options.seed, warmStart);
   prependPreprocessing(classifier, preprocessing);
   const layers = layersOf(choice, fresh).map(({ kind, name, parameters }) => ({
     kind,
     name,
     parameters: parameters.map((value) => value.name),
   }));
-  const multipliers = multipliersOf(layers, options.learningRateMultipliers);
-  return { ...understood, choice, fresh, layers, multipliers, reshapes };
+  const heads = new Set(classifier.layers.heads.map(({ name }) => name));
+  const multipliers = multipliersOf(layers, options.learningRateMultipliers, heads);
+  return { ...understood, choice, fresh, layers, multipliers, resized };
 }
 
-/** The layers that train, from input to head. The head stands for all that is new: F1 trains its hidden layers too. */
+/** The layers that train, from input to heads. The head stands for all that is new: F1 trains its hidden layers too. */
 export function layersOf({ layers }: LayerChoice, fresh: Chosen['fresh']): readonly Layer[] {
   return layers.toSpliced(-1, 0, ...fresh.layers);
 }

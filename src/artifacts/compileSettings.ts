@@ -13,6 +13,13 @@ export const headSettings = settings({
     read: (text) => text.split(',').map(Number),
     help: 'units of fresh fully connected layers with ReLU before the head, from input to head, such as 512,256',
   }),
+  head: setting(z.string('the name of a value').optional(), {
+    group,
+    // In a settings file `true` says what the flag alone does.
+    read: (text) => (text === 'true' ? '' : text),
+    mayBeBare: true,
+    help: "puts a new fully connected layer on the model's result, or on the value or output of that name, in place of what is behind it: for models that give features or an embedding",
+  }),
   dropout: setting(numberBelow(0, 1).default(0), {
     group,
     help: 'share of the inputs of the head and hidden layers that a step leaves out',

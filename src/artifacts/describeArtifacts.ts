@@ -4,7 +4,7 @@ import { bytesOf } from '../graph/cut.js';
 import { bindShape, type Graph, type Node, type Value } from '../graph/graph.js';
 import { ancestors } from '../graph/order.js';
 import type { ModelFile } from '../onnx/model.js';
-import { elementCount, type Tensor } from '../onnx/tensor.js';
+import { elementCount, type Tensor, toNumbers } from '../onnx/tensor.js';
 import { type Policy, showPolicy } from '../policy/policy.js';
 import { packageVersion } from '../version.js';
 import type { Chosen } from './chosen.js';
@@ -30,7 +30,7 @@ export interface Described {
 export function describeArtifacts(described: Described): Omit<Manifest, 'files'> {
   const { model, policy, options, chosen, split } = described;
   const { batch, microBatch, classWeights, blockSize } = options;
-  const { classifier, choice, fresh, layers, preprocessing, reshapes } = chosen;
+  const { classifier, choice, fresh, layers, preprocessing, resized } = chosen;
   const { parameters, statistics, entries } = split;
   return {
     format: 1,
@@ -47,6 +47,8 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
     warnings: [...chosen.told.warnings, ...warningsOf(described)],
     classes: [...options.classes],
     hidden: fresh.hidden,
+    heads: classifier.layers.heads.map(({ node }) => node.name),
+    ...(classifier.freshHead ? { freshHead: classifier.freshHead } : {}),
     dropout: options.dropout,
     preprocessing,
     batch,
@@ -72,10 +74,20 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
     separated: classifier.separated
       .filter(({ value }) => parameters.includes(value))
       .map(({ value, node, input }) => ({ name: value.name, node: node.name, input })),
-    reshapes: [...reshapes],
+    reshapes: [...resized.reshapes],
+    constants: constantsOf(described),
     boundary: boundaryOf(split),
     cost: costOf(described),
   };
+}
+
+/** What does not train of what has a row for each class. */
+function constantsOf({ chosen, split }: Described): Manifest['constants'] {
+  return chosen.resized.constants.flatMap(({ value, node, input }) => {
+    if (split.averages.includes(value) || !value.constant) return [];
+    const { dims } = value.constant;
+    return [{ name: value.name, shape: [...dims], values: toNumbers(value.constant), node: node.name, input }];
+  });
 }
 
 function warningsOf({ chosen, options, split }: Described): string[] {

@@ -20,11 +20,12 @@ import { prependPreprocessing } from './prependPreprocessing.js';
  */
 export function explainingModel(model: ModelFile, preprocessing: Preprocessing): ModelProto {
   const size = preprocessing.height === preprocessing.width ? preprocessing.height : undefined;
-  const classifier = classifierOf(model, size);
+  const classifier = classifierOf(model, { size });
   prependPreprocessing(classifier, preprocessing);
   const { graph, layers, logits } = classifier;
   const conv = layers.convs.findLast(({ node }) => node.op === 'Conv');
-  if (!conv) throw new Error('unreachable');
+  if (!conv)
+    throw new UserError('no-conv', 'the model has no convolution, so there is no map that would show where it looked');
   const map = mapBehind(conv.output, graph.nodes);
   const nodes = ancestors(graph.nodes, [logits]);
   const toMap = ancestors(nodes, [map]);

@@ -2,8 +2,10 @@ import { multiplyAdds } from '../graph/cost.js';
 import { bindShape, type Node, type Value } from '../graph/graph.js';
 import { type ModelFile } from '../onnx/model.js';
 import { elementCount } from '../onnx/tensor.js';
-import { findBlocks } from '../policy/blocks.js';
-import type { Layer } from '../policy/layers.js';
+import { type Block, findBlocks } from '../policy/blocks.js';
+import type { Layer } from '../policy/layer.js';
+import type { LayerTable } from '../policy/layers.js';
+import { chooseLayers, type Policy } from '../policy/policy.js';
 import { compile } from './compile.js';
 import type { CompileOptions } from './compileOptions.js';
 import { plainForm } from '../plain/plainForm.js';
@@ -19,11 +21,12 @@ export interface InspectOptions {
   readonly size?: number | undefined;
   readonly output?: string | undefined;
   readonly hidden?: CompileOptions['hidden'];
+  readonly head?: CompileOptions['head'];
   readonly batchNorm?: CompileOptions['batchNorm'];
 }
 
 export interface LayerReport {
-  /** How a policy counts it, from the end: `F1`, `C2`; empty for a squeeze-excite gate and a normalization. */
+  /** How a policy counts it, from the end: `F1`, `C2`; empty for a squeeze-excite gate, a normalization and other parameters. */
   readonly policyName: string;
   /** Which block it belongs to, counted from the end as `blocks:2` does; undefined outside of blocks. */
   readonly block: number | undefined;
@@ -38,8 +41,20 @@ export interface LayerReport {
   readonly trained: boolean;
 }
 
+/** A tensor of floating point that was not taken for a parameter. */
+export interface BufferReport {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** What it was taken for. */
+  readonly reason: string;
+}
+
 export interface InspectReport {
   readonly layers: readonly LayerReport[];
+  /** Tensors of several numbers that no policy trains, by what they were taken for. */
+  readonly buffers: readonly BufferReport[];
+  /** Parameters that only `full`, and `layers:` by their names, train. */
+  readonly onlyByName: readonly string[];
   readonly parameters: number;
   readonly multiplyAdds: number;
   /** Height and width in pixels. */
@@ -68,12 +83,7 @@ export interface InspectReport {
 
 /** The layers of a classifier and, with a policy, what it would train and cost. @throws UserError as {@link compile} does. */
 export function inspect(model: ModelFile, options: InspectOptions): InspectReport {
-  const { graph, layers, imageSize, logits } = classifierOf(
-    model,
-    options.size,
-    sideOf(model, options).usual,
-    options.output,
-  );
+  const { graph, layers, imageSize, logits } = classifierOf(model, { ...options, usual: sideOf(model, options).usual });
   const { notes, warnings } = plainForm(model.proto, model.path, options.output);
   const blocks = findBlocks(graph, layers);
   const width = logits.shape?.at(-1);
@@ -88,6 +98,7 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
           ...(options.size ? { size: options.size } : {}),
           ...(options.output === undefined ? {} : { output: options.output }),
           ...(options.hidden ? { hidden: options.hidden } : {}),
+          ...(options.head === undefined ? {} : { head: options.head }),
           ...(options.batchNorm ? { batchNorm: options.batchNorm } : {}),
           preprocessing: 'unit',
           warmStart: false,
@@ -98,7 +109,8 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
   );
   const nameOf = (layer: Layer): string => {
     const among = layer.kind === 'fc' ? layers.fcs : layers.convs;
-    const index = among.indexOf(layer);
+    // All heads are the last fully connected layer.
+    const index = layers.heads.includes(layer) ? among.length - 1 : among.indexOf(layer);
     return index < 0 ? '' : `${layer.kind === 'fc' ? 'F' : 'C'}${among.length - index}`;
   };
   const sizeOf = (values: readonly Value[]) =>
@@ -117,6 +129,12 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
       trainedParameters: sizeOf(layer.parameters.filter(({ name }) => trained.get(layer.name)?.has(name))),
       trained: trained.has(layer.name),
     })),
+    buffers: layers.buffers.map(({ value, reason }) => ({
+      name: value.name,
+      shape: bindShape(value.shape ?? [], 1),
+      reason,
+    })),
+    onlyByName: onlyByName(layers, blocks),
     parameters: parametersOf(layers.all),
     multiplyAdds: macs(graph.nodes),
     imageSize,
@@ -139,10 +157,26 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
   };
 }
 
+/** Parameters that no policy trains but `full`, and `layers:` by their names. */
+function onlyByName(layers: LayerTable, blocks: readonly Block[]): string[] {
+  const deepest: Policy[] = [
+    { kind: 'last', fcs: 'all', convs: layers.convs.length },
+    { kind: 'bias' },
+    ...(blocks.length > 0 ? [{ kind: 'blocks', count: blocks.length } as const] : []),
+  ];
+  const reached = new Set(
+    deepest.flatMap((policy) =>
+      chooseLayers(policy, layers, blocks).layers.flatMap(({ parameters }) => parameters.map(({ name }) => name)),
+    ),
+  );
+  const names = layers.all.flatMap(({ parameters }) => parameters.map(({ name }) => name));
+  return [...new Set(names)].filter((name) => !reached.has(name));
+}
+
 /** `Conv 3×3`, `Conv 5×5 depthwise`, `Gemm`. */
 function operatorOf(node: Node): string {
-  const weight = node.inputs[1]?.constant?.dims ?? [];
   if (node.op !== 'Conv') return node.op;
+  const weight = bindShape(node.inputs[1]?.shape ?? [], 1);
   const group = node.int('group', 1);
   const suffix = group === 1 ? '' : weight[1] === 1 ? ' depthwise' : ` in ${group} groups`;
   return `Conv ${weight.slice(2).join('×')}${suffix}`;

@@ -65,6 +65,16 @@ export const manifestSchema = z.object({
   classes: z.array(z.string()).min(2),
   /** Fresh layers before the head, from input to head, and their parameters' names. */
   hidden: z.array(z.object({ name: z.string(), units: z.number(), weight: z.string(), bias: z.string() })),
+  /** The nodes of the source model that give the scores. */
+  heads: z.array(z.string()).default([]),
+  /** The layer that takes the place of what is behind the source model's value `on`, and what makes a row for each image of that. */
+  freshHead: z
+    .object({
+      name: z.string(),
+      on: z.string(),
+      steps: z.array(z.enum(['channels-first', 'tokens-last', 'average', 'flatten'])),
+    })
+    .optional(),
   dropout: z.number(),
   preprocessing: preprocessingSchema,
   /** Images an update. */
@@ -87,7 +97,7 @@ export const manifestSchema = z.object({
   /** The block of the layout that the training and evaluation graphs are written in; absent where they run anywhere. */
   blockSize: z.union([z.literal(8), z.literal(16)]).optional(),
   layers: z.array(
-    z.object({ kind: z.enum(['fc', 'conv', 'norm']), name: z.string(), parameters: z.array(z.string()) }),
+    z.object({ kind: z.enum(['fc', 'conv', 'norm', 'other']), name: z.string(), parameters: z.array(z.string()) }),
   ),
   /** In the order of the training graph: each is an input `name` and an output `name` + NEXT, and so is all that it has. */
   parameters: z.array(
@@ -113,6 +123,10 @@ export const manifestSchema = z.object({
   separated: z.array(z.object({ name: z.string(), node: z.string(), input: z.number() })).default([]),
   /** Shapes that the source model's Reshapes behind the head get, where they stated the old number of classes. */
   reshapes: z.array(z.object({ node: z.string(), shape: z.array(z.number().int()) })).default([]),
+  /** Constants that have another size with the new classes; the source model's `node` reads each as its input number `input`. */
+  constants: z
+    .array(z.object({ name: z.string(), shape, values: z.array(z.number()), node: z.string(), input: z.number() }))
+    .default([]),
   /** How the frozen part was quantized that runs in place of the one in float; absent where none was. */
   frozen: z
     .object({

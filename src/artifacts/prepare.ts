@@ -1,23 +1,21 @@
-import { messageOf, UserError } from '../errors.js';
+import { UserError } from '../errors.js';
 import { canonicalize, refuseFlattenedSoftmax } from '../graph/canonical.js';
 import { decomposeFused } from '../graph/fused/decomposeFused.js';
-import { describe, type Graph, type Node, sameDim, showShape, Value } from '../graph/graph.js';
-import { ancestors, descendants } from '../graph/order.js';
+import { describe, type Graph, type Node, showShape, type Value } from '../graph/graph.js';
+import { ancestors } from '../graph/order.js';
+import { foldIntegers } from '../graph/foldIntegers.js';
 import { graphOfModel, statedBatch } from '../graph/proto.js';
 import { simplify } from '../graph/simplify.js';
-import { inferGraph } from '../graph/infer.js';
-import { infersShapeOf } from '../graph/shapes.js';
-import { isMadeToStack } from '../graph/stacking/stack.js';
-import { floatTensor, intTensor, type Tensor, toNumbers } from '../onnx/tensor.js';
-import type { ModelFile } from '../onnx/model.js';
+import { unrollStandardization } from '../graph/standardize.js';
+import { metadataOf, type ModelFile } from '../onnx/model.js';
+import type { ModelProto } from '../onnx/onnx_pb.js';
 import { findLayers, type LayerTable } from '../policy/layers.js';
-import { Random } from '../random.js';
 import { plainForm } from '../plain/plainForm.js';
+import { appendHead, type FreshHead, valueForHead } from './freshHead.js';
 import { imageLayout } from './imageLayout.js';
-import { LARGEST_SIDE, MOST_PIXELS } from './manifest.js';
+import { LARGEST_SIDE, METADATA, MOST_PIXELS } from './manifest.js';
 import { USUAL_SIZE } from './preprocessing.js';
 import { type Separated, separateParameters } from './separateParameters.js';
-import { keepRows, type WarmStart } from './warmStart.js';
 
 /** A pretrained classifier, understood: its graph in canonical form, its layers, and where its logits are. */
 export interface Classifier {
@@ -26,22 +24,33 @@ export interface Classifier {
   readonly logits: Value;
   readonly layers: LayerTable;
   readonly separated: readonly Separated[];
+  /** The fully connected layer that was put behind the model, where one was asked for. */
+  readonly freshHead: FreshHead | undefined;
   /** Height and width of the images it takes. */
   readonly imageSize: readonly [number, number];
 }
 
+/** How a model file is read. */
+export interface Reading {
+  /** The side of its images, where the file leaves that open. */
+  readonly size?: number | undefined;
+  /** That side where `size` says none. */
+  readonly usual?: number | undefined;
+  /** The output with the classes, where there are several. */
+  readonly output?: string | undefined;
+  /** The value on which a new layer gives the scores; empty for the model's result. */
+  readonly head?: string | undefined;
+}
+
 /**
- * Understands a model file as an image classifier, in its plain form. `size` is the side of its images where the file leaves that open;
- * without it, that is `usual`. `result` is the output with the classes, where there are several.
+ * Understands a model file as an image classifier, in its plain form.
  * @throws UserError where it is none; see {@link plainForm}, {@link graphOfModel} and {@link findLayers}.
  */
 export function classifierOf(
   { proto, path }: Pick<ModelFile, 'proto' | 'path'>,
-  size?: number,
-  usual = USUAL_SIZE,
-  result?: string,
+  { size, usual = USUAL_SIZE, output, head }: Reading = {},
 ): Classifier {
-  const plain = plainForm(proto, path, result).proto;
+  const plain = plainForm(proto, path, output).proto;
   const graph = graphOfModel(plain, [size ?? usual, size ?? usual]);
   // What tf2onnx has folded away may still be declared as an input.
   const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
@@ -61,15 +70,14 @@ export function classifierOf(
   }
   const sourceOpset = graph.opset;
   canonicalize(graph);
-  graph.outputs = [classifierOutput(graph, path)];
+  graph.outputs = [head ? valueForHead(graph, head) : classifierOutput(graph, path)];
   const batch = statedBatch(plain, image.name);
   decomposeFused(graph, batch ?? 1);
   simplify(graph, { batch });
+  foldIntegers(graph);
+  unrollStandardization(graph);
   refuseFlattenedSoftmax(graph, sourceOpset);
-  const [output] = graph.outputs;
-  if (!output) throw new Error('unreachable');
-  refuseSigmoid(output);
-  const logits = beforeSoftmax(output);
+  const { logits, isClassifier, freshHead } = resultOfModel(graph, plain, head);
   graph.outputs = [logits];
   graph.nodes = ancestors(graph.nodes, graph.outputs);
   const layout = imageLayout(image.shape);
@@ -89,7 +97,8 @@ export function classifierOf(
       );
     }
     const separated = separateParameters(graph);
-    return { graph, image, logits, layers: findLayers(graph, logits), separated, imageSize };
+    const layers = findLayers(graph, logits, isClassifier);
+    return { graph, image, logits, layers, separated, freshHead, imageSize };
   }
   throw new UserError(
     'unsupported-input',
@@ -126,13 +135,27 @@ function computing(output: Value): { node: Node | undefined; shaping: Node | und
   return { node, shaping };
 }
 
-/** A model that ends in Softmax trains on what goes into it, given the shape of the result. */
-function beforeSoftmax(output: Value): Value {
+/** The scores of a model, whether it is known that they are of classes, and the layer that `head` asks for on its result. */
+function resultOfModel(graph: Graph, proto: ModelProto, head: string | undefined) {
+  const [output] = graph.outputs;
+  if (!output) throw new Error('unreachable');
+  if (head !== undefined) {
+    const freshHead = appendHead(graph, head === '' ? beforeSoftmax(output).logits : output, proto);
+    return { logits: freshHead.logits, isClassifier: true, freshHead: freshHead.head };
+  }
+  refuseSigmoid(output);
+  const { logits, isClassifier } = beforeSoftmax(output);
+  const isNamed = metadataOf(proto).has(METADATA.labels);
+  return { logits, isClassifier: isClassifier || isNamed, freshHead: undefined };
+}
+
+/** A model that ends in Softmax trains on what goes into it, given the shape of the result, and is a classifier for sure. */
+function beforeSoftmax(output: Value): { logits: Value; isClassifier: boolean } {
   const { node, shaping } = computing(output);
-  if (node?.op !== 'Softmax' && node?.op !== 'LogSoftmax') return output;
-  if (!shaping) return node.input(0);
+  if (node?.op !== 'Softmax' && node?.op !== 'LogSoftmax') return { logits: output, isClassifier: false };
+  if (!shaping) return { logits: node.input(0), isClassifier: true };
   shaping.inputs[0] = node.input(0);
-  return output;
+  return { logits: output, isClassifier: true };
 }
 
 /** @throws UserError `no-classifier` for a model that says yes or no to every class by itself. */
@@ -143,83 +166,4 @@ function refuseSigmoid(output: Value): void {
     'no-classifier',
     `${describe(node)} ends the model, so it says yes or no to every class by itself, while ort-tl trains one class for each image; export the model without it`,
   );
-}
-
-/**
- * Gives the classifier's last FC layer `classes` outputs, with fresh weights: uniform in ±1/√(inputs) from `seed`, biases
- * zero (PyTorch's default for a linear layer's weights). A head that has as many outputs already is replaced too; what `warmStart`
- * names of it stays.
- * @returns the Reshapes behind it that stated the old number of classes, and their shapes now.
- */
-export function replaceHead(
-  { graph, layers, logits }: Classifier,
-  classes: number,
-  seed: number,
-  warmStart: WarmStart,
-): { node: string; shape: number[] }[] {
-  const head = layers.fcs.at(-1);
-  if (!head) throw new Error('unreachable');
-  const [weight, bias] = head.parameters;
-  if (!weight?.constant) throw new Error('unreachable');
-  const [first = 0, second = 0, ...kernel] = weight.constant.dims;
-  const transposed = head.node.op === 'Conv' || head.node.int('transB', 0) === 1;
-  const [before, inputs] = transposed ? [first, second] : [second, first];
-  const random = new Random(seed).fork('head');
-  const bound = 1 / Math.sqrt(inputs);
-  const values = Float32Array.from({ length: classes * inputs }, () => (2 * random.next() - 1) * bound);
-  const rows = { now: classes, before, isTransposed: transposed };
-  keepRows(values, toNumbers(weight.constant), rows, warmStart);
-  setConstant(weight, floatTensor(transposed ? [classes, inputs, ...kernel] : [inputs, classes], values));
-  if (bias) {
-    const biases = new Float32Array(classes);
-    if (bias.constant) keepRows(biases, toNumbers(bias.constant), rows, warmStart);
-    setConstant(bias, floatTensor([classes], biases));
-  }
-  const reshapes: { node: string; shape: number[] }[] = [];
-  for (const node of descendants(graph.nodes, [head.node.output()]).nodes) {
-    const target = node.op === 'Reshape' ? node.inputs[1] : undefined;
-    if (!target?.constant || !toNumbers(target.constant).includes(before)) continue;
-    const shape = toNumbers(target.constant).map((dim) => (dim === before ? classes : dim));
-    // A constant of its own: others may read the old one.
-    const fitting = new Value(`${target.name}/${node.name}/${classes}`, 'int64', [shape.length]);
-    fitting.constant = intTensor([shape.length], shape);
-    node.inputs[1] = fitting;
-    if (!isMadeToStack(node)) reshapes.push({ node: node.name, shape });
-  }
-  try {
-    inferGraph(graph);
-  } catch (thrown) {
-    throw new UserError(
-      'no-classifier',
-      `with ${classes} classes the model no longer fits together: ${messageOf(thrown)}`,
-      { cause: thrown },
-    );
-  }
-  const got = logits.shape;
-  const alien = descendants(graph.nodes, [head.node.output()]).nodes.find((node) => !infersShapeOf(node));
-  if (!got && alien) {
-    throw new UserError(
-      'no-gradient-rule',
-      `${describe(alien)} lies between the classifier's last layer and the loss, and has no gradient rule; every policy trains through it, so export the model without that operator`,
-    );
-  }
-  const unknown = graph.nodes.find((node) => !infersShapeOf(node));
-  if (!got && unknown) {
-    throw new UserError(
-      'unsupported-operator',
-      `${describe(unknown)} is an operator that ort-tl does not know, and the model does not state the shape of its result; export the model without it`,
-    );
-  }
-  if (got?.length !== 2 || !sameDim(got[0] ?? 0, { batch: 1 }) || got[1] !== classes) {
-    throw new UserError(
-      'no-classifier',
-      `with ${classes} classes the model's result has shape ${showShape(got)}, not [N, ${classes}]: something after "${head.name}" expects the old number of classes`,
-    );
-  }
-  return reshapes;
-}
-
-function setConstant(value: Value, constant: Tensor): void {
-  value.constant = constant;
-  value.shape = constant.dims;
 }

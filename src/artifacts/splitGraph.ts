@@ -34,7 +34,10 @@ export function splitGraph(chosen: Chosen, choice: LayerChoice, options: FilledO
   const statistics = statisticsOf(norms);
   const parameters = [...new Set(layers.flatMap((layer) => layer.parameters))];
   const cut = cutGraph(graph, new Set(parameters));
-  const dropped = options.dropout > 0 ? layers.slice(-1 - fresh.layers.length).map(({ node }) => node) : [];
+  const dropped =
+    options.dropout > 0
+      ? layers.slice(-classifier.layers.heads.length - fresh.layers.length).map(({ node }) => node)
+      : [];
   const rows = valuesAsRows(cut.trained, cut.boundary, graph.outputs, new Set([...norms, ...dropped]));
   return {
     cut,

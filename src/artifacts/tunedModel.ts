@@ -1,24 +1,29 @@
 import { clone } from '@bufbuild/protobuf';
 import { UserError } from '../errors.js';
 import { allFinite, notFinite } from '../finite.js';
-import { Value } from '../graph/graph.js';
+import { Node, Value } from '../graph/graph.js';
 import { protoOfNode, protoOfValue } from '../graph/proto.js';
-import { headOperator, hiddenNodes } from './hiddenLayers.js';
+import { type FreshHead, nodesOfHead, partsOfHead } from './freshHead.js';
+import { hiddenNodes, hiddenOperator } from './hiddenLayers.js';
 import { plainForm } from '../plain/plainForm.js';
 import { type Manifest, METADATA } from './manifest.js';
+import { readsOf } from '../onnx/captured.js';
 import { setMetadata } from '../onnx/model.js';
 import { type GraphProto, type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
-import { dtypeCode, intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
+import { dtypeCode, floatTensor, intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
 
 /** What a manifest says of what becomes of the source model. */
 export type TunedManifest = Pick<
   Manifest,
-  | ('classes' | 'hidden' | 'layers' | 'parameters' | 'policy' | 'preprocessing')
+  | ('classes' | 'constants' | 'freshHead' | 'heads' | 'hidden' | 'layers' | 'parameters' | 'policy' | 'preprocessing')
   | ('reshapes' | 'separated' | 'source' | 'statistics' | 'version')
 >;
 
 export const TUNED_FIELDS: Readonly<Record<keyof TunedManifest, true>> = {
   classes: true,
+  constants: true,
+  freshHead: true,
+  heads: true,
   hidden: true,
   layers: true,
   parameters: true,
@@ -46,10 +51,16 @@ export function tunedModel(
   if (!graph) throw new Error('the model has no graph');
   // Before format version 4 every initializer is also an input, with its shape.
   const declares = model.irVersion < 4n;
+  if (manifest.freshHead) putHead(graph, manifest.freshHead);
   setReshapes(graph, manifest, declares);
   readWhole(graph, manifest);
   insertHidden(graph, manifest);
   const added = readSeparated(graph, manifest);
+  for (const { name, shape, values } of manifest.constants) {
+    const value = floatTensor(shape, values);
+    declare(graph, name, value, declares);
+    setParameter(graph, name, value, added);
+  }
   for (const { name } of [...manifest.parameters, ...manifest.statistics]) {
     const value = parameters.get(name);
     if (!value) throw new Error(`the checkpoint lacks "${name}"`);
@@ -86,11 +97,35 @@ function declare(graph: GraphProto, name: string, { dtype, dims }: Tensor, alway
   ];
 }
 
-/** Gives the Reshapes behind the head their shapes for the new classes. */
+/** Puts a new head on a value, and takes away what nothing reads any more. */
+function putHead(graph: GraphProto, head: FreshHead): void {
+  const { nodes, output } = nodesOfHead(head, new Value(head.on));
+  graph.node.push(...nodes.map((node) => protoOfNode(node)));
+  const batch = graph.input.find(({ name }) => !graph.initializer.some((each) => each.name === name))?.type?.tensorType
+    ?.shape?.dim[0];
+  const scores = protoOfValue(new Value(output.name, 'float32', [{ batch: 1 }, 2]), output.name);
+  const [images] = scores.type?.tensorType?.shape?.dim ?? [];
+  if (images && batch) images.value = batch.value;
+  graph.output = [scores];
+  const read = new Set([output.name]);
+  graph.node = graph.node
+    .toReversed()
+    .filter((node) => {
+      if (!node.output.some((name) => read.has(name))) return false;
+      for (const name of readsOf(node)) read.add(name);
+      return true;
+    })
+    .reverse();
+  graph.initializer = graph.initializer.filter(({ name }) => read.has(name));
+}
+
+/** Gives the nodes whose results' shapes the model states, such as Reshapes behind the head, their shapes for the new classes. */
 function setReshapes(graph: GraphProto, { reshapes, classes }: TunedManifest, declares: boolean): void {
   for (const { node: reshape, shape } of reshapes) {
-    const node = graph.node.find((each) => (each.name || each.output[0]) === reshape && each.opType === 'Reshape');
-    if (!node) throw new UserError('unsupported-model', `the source model has no Reshape "${reshape}"`);
+    const node = graph.node.find(
+      (each) => (each.name || each.output[0]) === reshape && ['Expand', 'Reshape'].includes(each.opType),
+    );
+    if (!node) throw new UserError('unsupported-model', `the source model has no Reshape or Expand "${reshape}"`);
     const name = `${reshape}/shape_for_${classes.length}`;
     const target = intTensor([shape.length], shape);
     declare(graph, name, target, declares);
@@ -119,9 +154,11 @@ function readWhole(graph: GraphProto, { parameters, statistics }: TunedManifest)
 }
 
 /** Has nodes read parameters of their own where they shared them. Gives the names of those that the source model lacks. */
-function readSeparated(graph: GraphProto, { hidden, separated, statistics }: TunedManifest): Set<string> {
+function readSeparated(graph: GraphProto, manifest: TunedManifest): Set<string> {
+  const { constants, freshHead, hidden, separated, statistics } = manifest;
   const added = new Set(hidden.flatMap(({ weight, bias }) => [weight, bias]));
-  for (const { name, node: reader, input } of [...separated, ...statistics]) {
+  if (freshHead) added.add(partsOfHead(freshHead).weight).add(partsOfHead(freshHead).bias);
+  for (const { name, node: reader, input } of [...separated, ...statistics, ...constants]) {
     const node = graph.node.find((each) => (each.name || each.output[0]) === reader);
     if (!node) throw new UserError('unsupported-model', `the source model has no node "${reader}"`);
     if (node.input[input] === name) continue;
@@ -143,11 +180,25 @@ function setParameter(graph: GraphProto, name: string, value: Tensor, added: Rea
     const producer = graph.node.findIndex(
       ({ opType, output }) => output[0] === name && ['Cast', 'Constant', 'Identity'].includes(opType),
     );
+    const node = graph.node[producer];
+    if (node?.opType === 'Constant' && !graph.input.some((input) => input.name === name)) {
+      node.attribute = protoOfNode(constantNode(value)).attribute;
+      return;
+    }
     if (producer < 0) throw new UserError('unsupported-model', `the source model holds no parameter "${name}"`);
     graph.node.splice(producer, 1);
   }
   graph.initializer.push(protoOfTensor(name, value));
 }
+
+const constantNode = (value: Tensor) =>
+  new Node({
+    op: 'Constant',
+    name: '',
+    inputs: [],
+    outputs: [],
+    attributes: new Map([['value', { kind: 'tensor', value }]]),
+  });
 
 /** Gives the logits their new number of classes. Shapes that were written for the old head no longer hold. */
 function setOutputs(graph: GraphProto, classes: number): void {
@@ -161,14 +212,17 @@ function setOutputs(graph: GraphProto, classes: number): void {
 }
 
 /** Puts the hidden layers before the node that reads the head's weight. */
-function insertHidden(graph: GraphProto, { hidden, layers }: TunedManifest): void {
+function insertHidden(graph: GraphProto, { heads, hidden, layers }: TunedManifest): void {
   if (hidden.length === 0) return;
   const weight = layers.at(-1)?.parameters[0];
-  const index = graph.node.findIndex(({ input }) => weight !== undefined && input[1] === weight);
+  const [name] = heads;
+  // What an earlier version wrote names no heads.
+  const index = graph.node.findIndex((node) =>
+    name === undefined ? weight !== undefined && node.input[1] === weight : (node.name || node.output[0]) === name,
+  );
   const head = graph.node[index];
-  if (!head)
-    throw new UserError('unsupported-model', `no node of the source model reads "${weight ?? ''}" as its weight`);
-  const { nodes, output } = hiddenNodes(headOperator(head.opType), new Value(head.input[0] ?? ''), hidden);
+  if (!head) throw new UserError('unsupported-model', `the source model has no node "${name ?? weight ?? ''}"`);
+  const { nodes, output } = hiddenNodes(hiddenOperator(head.opType), new Value(head.input[0] ?? ''), hidden);
   head.input[0] = output.name;
   graph.node.splice(index, 0, ...nodes.map((node) => protoOfNode(node)));
 }

@@ -23,7 +23,7 @@ import { readSource } from './sourceModel.js';
 import { withSettings } from './settingFlags.js';
 import { warnOfPhotos } from './report.js';
 import type { Verb } from './verb.js';
-import { showBytes, showCount, showPercent, Terminal } from './terminal.js';
+import { showBytes, showCount, showShare, Terminal } from './terminal.js';
 
 interface Arguments {
   model: string;
@@ -117,7 +117,7 @@ export const verb: Verb<Arguments> = {
     );
     const { cost } = manifest;
     terminal.print(
-      `${out}: policy ${manifest.policy}, ${showCount(cost.trainableParameters)} parameters train (${showPercent(cost.trainableParameters / cost.parameters)})`,
+      `${out}: policy ${manifest.policy}, ${showCount(cost.trainableParameters)} parameters train (${showShare(cost.trainableParameters, cost.parameters)})`,
     );
     terminal.print(
       `${isOwn ? 'boundary' : 'pixels'} ${showBytes(cost.boundaryBytes)} an image; compiled in ${Math.round(performance.now() - began)} ms`,

@@ -4,6 +4,7 @@ import {
   headSettings,
   helpOf,
   inspect,
+  type InspectReport,
   type LayerReport,
   settleFlags,
   stepSettings,
@@ -12,7 +13,7 @@ import { withSettings } from './settingFlags.js';
 import { shared, wholeNumber } from './sharedFlags.js';
 import { readSource } from './sourceModel.js';
 import type { Verb } from './verb.js';
-import { showBytes, showCount, showPercent, table, Terminal } from './terminal.js';
+import { showBytes, showCount, showShare, table, Terminal } from './terminal.js';
 
 interface Arguments {
   model: string;
@@ -27,6 +28,7 @@ const SETTINGS = {
   size: compileSettings.size,
   output: compileSettings.output,
   hidden: headSettings.hidden,
+  head: headSettings.head,
   batchNorm: headSettings.batchNorm,
 };
 
@@ -86,10 +88,11 @@ export const verb: Verb<Arguments> = {
     terminal.print(
       `${showCount(report.parameters)} parameters, ${showCount(report.multiplyAdds)} multiply-adds an image of ${report.imageSize.join('×')}, ${report.classes} classes`,
     );
+    for (const line of apart(report)) terminal.print(line);
     const { policy } = report;
     if (policy) {
       terminal.print(
-        `policy ${policy.name}: ${showCount(policy.trainableParameters)} parameters train, ${showPercent(policy.trainableParameters / policy.parameters)}`,
+        `policy ${policy.name}: ${showCount(policy.trainableParameters)} parameters train, ${showShare(policy.trainableParameters, policy.parameters)}`,
       );
       terminal.print(
         `multiply-adds an image: frozen ${showCount(policy.frozenMultiplyAdds)} once; then forward ${showCount(policy.forwardMultiplyAdds)}, backward ${showCount(policy.backwardMultiplyAdds)} a step`,
@@ -107,3 +110,18 @@ export const verb: Verb<Arguments> = {
     terminal.json(report);
   },
 };
+
+/** Names that a line shows. */
+const SHOWN = 4;
+
+/** What no policy but `full` trains, and what was taken for no parameter at all. */
+function apart({ buffers, onlyByName }: InspectReport): string[] {
+  const listed = (names: readonly string[]) =>
+    `${names.slice(0, SHOWN).join(', ')}${names.length > SHOWN ? `, and ${names.length - SHOWN} more` : ''}`;
+  const kinds = new Map<string, string[]>();
+  for (const { name, reason } of buffers) kinds.set(reason, [...(kinds.get(reason) ?? []), name]);
+  return [
+    ...(onlyByName.length > 0 ? [`only full, and layers: by name, trains ${listed(onlyByName)}`] : []),
+    ...[...kinds].map(([reason, names]) => `no parameters, but ${reason}: ${listed(names)}`),
+  ];
+}

@@ -1,5 +1,5 @@
 import { type Dataset, imbalanceLine, imbalanceOf, type Summary, type Trainer, type TrainEvent } from '../internal.js';
-import { showBytes, showCount, showDuration, showPercent, type Terminal } from './terminal.js';
+import { showBytes, showCount, showDuration, showPercent, showShare, type Terminal } from './terminal.js';
 
 /** More classes than this are counted only. */
 const MOST_CLASSES = 20;
@@ -75,7 +75,7 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
 function reportCompiled(terminal: Terminal, { manifest, provider, threads, elapsedMs }: EventOf<'compiled'>): void {
   const { policy, cost, batch, microBatch = batch, recomputes, notes, warnings } = manifest;
   const on = `${provider}${provider === 'cpu' ? ` with ${threads} threads` : ''}`;
-  const share = showPercent(cost.trainableParameters / cost.parameters);
+  const share = showShare(cost.trainableParameters, cost.parameters);
   terminal.print(
     `policy ${policy}: ${showCount(cost.trainableParameters)} parameters train (${share}), boundary ${showBytes(cost.boundaryBytes)} an image; runs on ${on}; compiled in ${showDuration(elapsedMs)}`,
   );

@@ -66,7 +66,7 @@ export class InferenceModel {
     private readonly options: InferenceOptions,
   ) {
     const { height, width } = preprocessing;
-    const classifier = classifierOf(tuned, height === width ? height : undefined);
+    const classifier = classifierOf(tuned, { size: height === width ? height : undefined });
     const { image } = classifier;
     if (options.forTransformersJs && !options.bakesPreprocessing) checkColours(image, 'transformers.js gives');
     this.graph = foldNorms(classifier.graph);

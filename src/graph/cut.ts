@@ -1,7 +1,7 @@
 import { bytesPerElement, elementCount } from '../onnx/tensor.js';
 import { bindShape, type Graph, type Node, type Value } from './graph.js';
 import { multiplyAdds } from './cost.js';
-import { ancestors, descendants } from './order.js';
+import { ancestors, constantNodes, descendants } from './order.js';
 import { infersShapeOf } from './shapes.js';
 import { countsImages } from './stacking/imageCount.js';
 
@@ -28,8 +28,14 @@ export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
   const counts = new Set(needed.filter(countsImages).map((node) => node.output()));
   const nodes = needed.filter((node) => !counts.has(node.output()));
   const trainedNodes = new Set(descendants(nodes, trainable).nodes);
+  // What follows from constants is no photo's: each side has it for itself.
+  const fixed = new Set([...constantNodes(nodes)].filter((node) => !trainedNodes.has(node)));
   const data = (value: Value | undefined): value is Value =>
-    value !== undefined && !value.constant && !trainable.has(value) && !counts.has(value);
+    value !== undefined &&
+    !value.constant &&
+    !trainable.has(value) &&
+    !counts.has(value) &&
+    !(value.producer && fixed.has(value.producer));
 
   // Every value is two vertices joined by an edge of its bytes; a node joins its inputs' second to its outputs' first.
   const network = new FlowNetwork();
@@ -53,6 +59,7 @@ export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
   };
   for (const input of graph.inputs) if (values.has(input)) network.edge(source, at(before, input), Infinity);
   for (const node of nodes) {
+    if (fixed.has(node)) continue;
     const inputs = node.inputs.filter(data);
     if (trainedNodes.has(node)) {
       for (const input of inputs) if (values.has(input)) network.edge(at(after, input), sink, Infinity);

@@ -28,6 +28,10 @@ export class Value {
   constant: Tensor | undefined;
   /** Whether `shape` is what a reader asks for, not what the producer was found to give. */
   isAssumed = false;
+  /** Whether `constant` is what a Constant node of a file holds, where most exporters write numbers of the program, not parameters. */
+  isInline = false;
+  /** Whether `constant` is a part of what the file holds: of what it holds for each of a fixed number of images, say. */
+  isPart = false;
 
   constructor(
     public name: string,
@@ -140,6 +144,13 @@ export interface Graph {
   inputs: Value[];
   outputs: Value[];
   nodes: Node[];
+}
+
+/** Whether a value is a constant of float32 that is one number all over. */
+export function isUniform({ constant }: Value): boolean {
+  if (constant?.dtype !== 'float32') return false;
+  const { data } = constant;
+  return data.length > 0 && data.every((number: number | bigint) => number === data[0]);
 }
 
 /** How messages name a node. */

@@ -12,6 +12,7 @@ import {
   rootNormalization,
   softmax,
 } from './operators/normalizations.js';
+import { einsum } from './operators/equations.js';
 import type { Operator } from './operators/operator.js';
 import { concat, gather, pad, slice, split } from './operators/parts.js';
 import { averagePool, globalAveragePool, globalMaxPool, maxPool } from './operators/pools.js';
@@ -50,6 +51,7 @@ export const OPERATORS: readonly Operator[] = [
   depthToSpace,
   div,
   dropout,
+  einsum,
   elementwise('Elu'),
   comparing('Equal', (a, b) => a === b),
   elementwise('Erf'),
@@ -79,6 +81,7 @@ export const OPERATORS: readonly Operator[] = [
   comparing('LessOrEqual', (a, b) => a <= b),
   sameShape('Log'),
   softmax('LogSoftmax', { check: checkSoftmaxAxis }),
+  sameShape('LpNormalization'),
   sameShape('LRN'),
   matmul,
   { ...ofTwoNumbers('Max', (a, b) => Math.max(a, b)), required: 1, isOfOneType: true },

@@ -74,6 +74,7 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
       const value = valueOf(name);
       write(value);
       value.constant = constantOfNode(node);
+      value.isInline = true;
       value.dtype = value.constant.dtype;
       value.shape = value.constant.dims;
       continue;

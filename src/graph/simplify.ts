@@ -1,7 +1,7 @@
 import { UserError } from '../errors.js';
 import { dtypeOfCode, intTensor } from '../onnx/tensor.js';
 import { wholeTensor } from '../onnx/float16.js';
-import { type Dim, type Graph, ints, type Node, sameDim, Value } from './graph.js';
+import { consumersOf, type Dim, type Graph, ints, isUniform, type Node, sameDim, Value } from './graph.js';
 import { ancestors } from './order.js';
 import { isNumber } from './dims.js';
 import { knownDims } from './infer.js';
@@ -51,11 +51,14 @@ function followBatch(graph: Graph): void {
 }
 
 /**
- * Takes out nodes that pass their input on. An Identity on a constant is how torch.onnx shares equal initial values
- * between parameters: each gets a constant of its own again, under its own name.
+ * Takes out nodes that pass their input on. An Identity on a constant that others read too is how torch.onnx shares equal initial
+ * values between parameters: where they are one number all over, each gets a constant of its own again, under its own name. Others
+ * that are shared are tied.
  */
 function bypass(graph: Graph): void {
   const replacement = new Map<Value, Value>();
+  const readers = consumersOf(graph.nodes);
+  const isSharedByChance = (value: Value) => (readers.get(value)?.length ?? 0) > 1 && isUniform(value);
   const resolve = (value: Value): Value => replacement.get(value) ?? value;
   graph.nodes = graph.nodes.filter((node) => {
     node.inputs = node.inputs.map((input) => input && resolve(input));
@@ -63,7 +66,7 @@ function bypass(graph: Graph): void {
     const [input] = node.inputs;
     const [output] = node.outputs;
     if (!input || !output) return true;
-    if (input.constant) {
+    if (input.constant && isSharedByChance(input)) {
       output.producer = undefined;
       output.constant = input.constant;
       output.dtype = input.dtype;

@@ -32,10 +32,6 @@ export function intOf(node: NodeProto, name: string, usual: number): number {
   return attribute ? Number(attribute.i) : usual;
 }
 
-export function floatOf(node: NodeProto, name: string, usual: number): number {
-  return attributeOf(node, name)?.f ?? usual;
-}
-
 export function intsOf(node: NodeProto, name: string): number[] | undefined {
   return attributeOf(node, name)?.ints.map(Number);
 }

@@ -2,7 +2,8 @@ import { UserError } from '../errors.js';
 import { consumersOf, type Graph, type Node, type Value } from '../graph/graph.js';
 import { ancestors, descendants } from '../graph/order.js';
 import { countsImages } from '../graph/stacking/imageCount.js';
-import type { Layer, LayerTable } from './layers.js';
+import type { Layer } from './layer.js';
+import type { LayerTable } from './layers.js';
 
 /** A run of layers that should train wholly or not at all. */
 export interface Block {
@@ -27,9 +28,9 @@ const PASSING: ReadonlySet<string> = new Set(['Pad', 'Transpose', 'Mul', 'Sub'])
  *
  * Empty for a network without shortcuts.
  */
-export function findBlocks(graph: Graph, { all, convs, fcs }: LayerTable): Block[] {
-  const head = fcs.at(-1);
-  const layerOf = new Map(all.map((layer) => [layer.node, layer]));
+export function findBlocks(graph: Graph, { all, convs, heads }: LayerTable): Block[] {
+  // Heads whose scores are added are no block.
+  const layerOf = new Map(all.filter((layer) => !heads.includes(layer)).map((layer) => [layer.node, layer]));
   const main = new Set<Layer>([...convs, ...all.filter(({ kind }) => kind === 'fc')]);
   const isReadLinearly = linearReading(consumersOf(graph.nodes));
 
@@ -42,7 +43,7 @@ export function findBlocks(graph: Graph, { all, convs, fcs }: LayerTable): Block
     const layers = segment.nodes.flatMap((node) => layerOf.get(node) ?? []);
     const counted = layers.filter((layer) => main.has(layer));
     const mixes = mixesPlaces(segment, counted);
-    if (segment.isJoined && counted.length > 0 && !counted.some((layer) => layer === head)) {
+    if (segment.isJoined && counted.length > 0) {
       // Attention that changes the resolution has no shortcut, and its last layer stands apart.
       const isBlock = blocks.at(-1)?.layers === mixing;
       const between = pending.filter((layer) => main.has(layer) && !isDepthwise(layer)).length;

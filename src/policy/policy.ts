@@ -1,8 +1,8 @@
 import { UserError } from '../errors.js';
-import type { Value } from '../graph/graph.js';
 import { type Block, describeBlock, layersFromBlock } from './blocks.js';
 import { matchesGlob, nearestNames } from './glob.js';
-import type { Layer, LayerTable } from './layers.js';
+import type { Layer } from './layer.js';
+import type { LayerTable } from './layers.js';
 
 /** What trains. */
 export type Policy =
@@ -85,9 +85,9 @@ export function policyFileName(policy: string): string {
  * @throws UserError `bad-policy` when it asks for what the model does not have.
  */
 export function chooseLayers(policy: Policy, table: LayerTable, blocks: readonly Block[]): LayerChoice {
-  const { all } = table;
+  const { all, heads } = table;
   const plain = (layers: readonly Layer[]): LayerChoice => ({
-    layers,
+    layers: headsLast(layers, heads),
     notes: [],
     warnings: cutBlocks(policy, layers, table, blocks),
   });
@@ -101,15 +101,19 @@ export function chooseLayers(policy: Policy, table: LayerTable, blocks: readonly
     case 'bias':
       return biases(table);
     case 'layers': {
-      const head = headOf(table);
       const named = layersNamed(policy.globs, all);
-      const isWhole = named.some(
-        ({ node, parameters }) => node === head.node && parameters.length === head.parameters.length,
-      );
-      const layers = isWhole ? named : [...named.filter(({ node }) => node !== head.node), head];
-      return { ...plain(layers), notes: isWhole ? [] : [headNote(head)] };
+      const isWhole = (head: Layer) =>
+        named.some(({ node, parameters }) => node === head.node && parameters.length === head.parameters.length);
+      const added = heads.filter((head) => !isWhole(head));
+      return { ...plain(named), notes: added.map(headNote) };
     }
   }
+}
+
+/** All heads wholly, for they are new, behind the other layers. */
+function headsLast(layers: readonly Layer[], heads: readonly Layer[]): Layer[] {
+  const isHead = ({ node }: Layer) => heads.some((head) => head.node === node);
+  return [...layers.filter((layer) => !isHead(layer)), ...heads];
 }
 
 function lastLayers(policy: Extract<Policy, { kind: 'last' }>, { convs, fcs, all }: LayerTable): Layer[] {
@@ -131,7 +135,7 @@ function lastLayers(policy: Extract<Policy, { kind: 'last' }>, { convs, fcs, all
 }
 
 /** Whether a value is computed from the result of any of `layers`. */
-function isBehind(value: Value, layers: readonly Layer[]): boolean {
+function isBehind(value: Layer['output'], layers: readonly Layer[]): boolean {
   const results = new Set(layers.map(({ output }) => output));
   const sources = new Set([value]);
   for (const source of sources) {
@@ -141,32 +145,18 @@ function isBehind(value: Value, layers: readonly Layer[]): boolean {
   return false;
 }
 
-function headOf({ fcs }: LayerTable): Layer {
-  const head = fcs.at(-1);
-  if (!head) throw new Error('unreachable');
-  return head;
-}
-
 const headNote = ({ name }: Layer) => `the head "${name}" trains wholly too: its weights are new`;
 
 /** Every layer's bias, or the shift of its normalization where it has one, which makes a bias redundant. */
-function biases(table: LayerTable): LayerChoice {
-  const head = headOf(table);
-  const layers = table.all.flatMap((layer): Layer[] => {
-    if (layer === head) return [head];
-    const shift = shiftOf(layer);
-    return shift ? [{ ...layer, parameters: [shift] }] : [];
-  });
+function biases({ all, heads }: LayerTable): LayerChoice {
+  const shifted = all.flatMap((layer): Layer[] =>
+    layer.shift && !heads.includes(layer) ? [{ ...layer, parameters: [layer.shift] }] : [],
+  );
   const warnings =
-    layers.length > 1
+    shifted.length > 0
       ? []
       : ['no layer before the head has a bias or a normalization; policy bias trains what F1C0 does'];
-  return { layers, notes: [headNote(head)], warnings };
-}
-
-/** Behind a layer's weight come its bias, its scale and its shift, as far as it has them. */
-function shiftOf({ parameters }: Layer): Value | undefined {
-  return parameters.length > 1 ? parameters.at(-1) : undefined;
+  return { layers: [...shifted, ...heads], notes: heads.map(headNote), warnings };
 }
 
 /** Layers whose name fits one of the globs, and of others the parameters whose name does. */
@@ -212,14 +202,14 @@ function cutBlocks(
   const block = blocks[index];
   if (!block) return [];
   const nearest = [`blocks:${blocks.length - index} trains it wholly`];
-  const places = block.layers.map((layer) => convs.indexOf(layer)).filter((at) => at >= 0);
-  if (policy.kind === 'last' && places.length > 0) {
-    const first = Math.min(...places);
+  if (policy.kind === 'last') {
+    const first = convs.findIndex((layer) => block.layers.includes(layer));
     // Gates and normalizations that stand alone are not counted.
     const isCounted = block.layers.every((layer) => onPath.has(layer));
-    nearest.push(
-      `${showPolicy({ ...policy, convs: convs.length - first })}${isCounted ? ' too' : ' its convolutions'}`,
-    );
+    if (first >= 0)
+      nearest.push(
+        `${showPolicy({ ...policy, convs: convs.length - first })}${isCounted ? ' too' : ' its convolutions'}`,
+      );
   }
   return [
     `policy ${showPolicy(policy)} trains a part of block ${blocks.length - index} from the end (${describeBlock(block)}), and a block is best trained wholly or not at all; ${nearest.join(', ')}`,

@@ -309,12 +309,21 @@ describe('what passes its input on', () => {
     expect(graph.outputs[0]?.producer?.op).toBe('Relu');
   });
 
-  it('makes of a constant another of the same numbers', () => {
+  const sharing = (numbers: readonly number[]) => {
     const { graph } = simplified((g, x) => {
-      const shared = g.constant('shared', floatTensor([4], [1, 2, 3, 4]));
+      const shared = g.constant('shared', floatTensor([4], numbers));
       return g.add(g.add(x, shared), g.op('Identity', [shared]));
     });
-    const [first, second] = graph.nodes.map((node) => node.inputs[1]);
+    return graph.nodes.map((node) => node.inputs[1]);
+  };
+
+  it('leaves constants tied that are not one number all over', () => {
+    const [first, second] = sharing([1, 2, 3, 4]);
+    expect(second).toBe(first);
+  });
+
+  it('makes of a constant of one number all over another of the same numbers', () => {
+    const [first, second] = sharing([1, 1, 1, 1]);
     expect(second).not.toBe(first);
     expect(second).toMatchObject({ constant: first?.constant, dtype: 'float32', shape: [4] });
     expect(second?.producer).toBeUndefined();

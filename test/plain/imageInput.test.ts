@@ -52,7 +52,7 @@ describe('an image whose dimensions are open', () => {
     ['the sides of [N, H, W, 3]', () => withDims(channelsLast(), ['a', 'b', 'c', 3]), 3],
   ])('%s: has the channels of the first convolution, and the sides that are asked for', async (_, make, axis) => {
     const odd = make();
-    const { image } = classifierOf(fileOf(odd), 8);
+    const { image } = classifierOf(fileOf(odd), { size: 8 });
     expect(image.shape).toEqual(axis === 1 ? [{ batch: 1 }, 3, 8, 8] : [{ batch: 1 }, 8, 8, 3]);
     const [input] = plainForm(odd, 'odd.onnx').proto.graph?.input ?? [];
     expect(input?.type?.tensorType?.shape?.dim[axis]?.value.value).toBe(3n);

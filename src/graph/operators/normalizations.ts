@@ -12,8 +12,9 @@ export const batchNormalization: Operator = sameShape('BatchNormalization', {
   vectors: SCALE_AND_SHIFT,
   check: (node) => checkVectors(node, [1, 2, 3, 4]),
   laterAttributes: { training_mode: { since: 14, usual: 0 } },
-  upgrade: (node) => {
-    // The statistics that older sets wrote out beside the result are training's business.
+  upgrade: (node, from) => {
+    // Before operator set 14, writing the statistics out beside the result was what said that it trains.
+    if (from < 14 && node.outputs.slice(1).some((output) => output)) node.setAttribute('training_mode', int(1));
     node.outputs = node.outputs.slice(0, 1);
   },
 });

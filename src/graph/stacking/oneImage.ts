@@ -67,5 +67,6 @@ function firstOf(node: Node, { name, constant, dtype }: Value, batch: number): V
   }
   const first = new Value(`${name}/one`, dtype, [1, ...dims.slice(1)]);
   first.constant = { ...constant, dims: [1, ...dims.slice(1)], data: data.slice(0, length) } satisfies Tensor;
+  first.isPart = true;
   return first;
 }

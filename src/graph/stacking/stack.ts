@@ -63,7 +63,7 @@ export class Stack {
   /** Appends an operator that `node` has become a part of, and gives its result. */
   append(node: Node, op: string, inputs: (Value | undefined)[], attributes: Attributes = new Map()): Value {
     const output = new Value(`${node.output().name}/${op}_${this.nodes.length}`);
-    this.nodes.push(new Node({ op, name: output.name, inputs, outputs: [output], attributes }));
+    this.nodes.push(new Node({ op, name: madeName(output.name), inputs, outputs: [output], attributes }));
     return output;
   }
 
@@ -95,7 +95,7 @@ export class Stack {
   join(node: Node, from: Value, output: Value): void {
     const target = this.ints([-1, ...this.shapeOf(node, output).slice(1)]);
     this.nodes.push(
-      new Node({ op: 'Reshape', name: `${output.name}/joined`, inputs: [from, target], outputs: [output] }),
+      new Node({ op: 'Reshape', name: madeName(`${output.name}/joined`), inputs: [from, target], outputs: [output] }),
     );
   }
 
