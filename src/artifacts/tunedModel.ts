@@ -9,7 +9,7 @@ import { plainForm } from '../plain/plainForm.js';
 import { type Manifest, METADATA } from './manifest.js';
 import { readsOf } from '../onnx/captured.js';
 import { setMetadata } from '../onnx/model.js';
-import { type GraphProto, type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
+import { type GraphProto, type ModelProto, ModelProtoSchema, type TensorShapeProto } from '../onnx/onnx_pb.js';
 import { dtypeCode, floatTensor, intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
 
 /** What a manifest says of what becomes of the source model. */
@@ -101,8 +101,7 @@ function declare(graph: GraphProto, name: string, { dtype, dims }: Tensor, alway
 function putHead(graph: GraphProto, head: FreshHead): void {
   const { nodes, output } = nodesOfHead(head, new Value(head.on));
   graph.node.push(...nodes.map((node) => protoOfNode(node)));
-  const batch = graph.input.find(({ name }) => !graph.initializer.some((each) => each.name === name))?.type?.tensorType
-    ?.shape?.dim[0];
+  const batch = batchOf(graph);
   const scores = protoOfValue(new Value(output.name, 'float32', [{ batch: 1 }, 2]), output.name);
   const [images] = scores.type?.tensorType?.shape?.dim ?? [];
   if (images && batch) images.value = batch.value;
@@ -204,11 +203,28 @@ const constantNode = (value: Tensor) =>
 function setOutputs(graph: GraphProto, classes: number): void {
   graph.valueInfo = [];
   for (const output of graph.output) {
-    const dims = output.type?.tensorType?.shape?.dim;
+    if (!isLogits(graph, output.name)) continue;
+    const type = output.type?.tensorType;
+    const dims = type?.shape?.dim;
     const last = dims?.at(-1);
-    if (dims?.length === 2 && last && isLogits(graph, output.name))
-      last.value = { case: 'dimValue', value: BigInt(classes) };
+    if (dims?.length === 2 && last) last.value = { case: 'dimValue', value: BigInt(classes) };
+    // ONNX Runtime cannot tell it of every model that does not say it.
+    if (type && !dims) type.shape = rowShape(graph, classes);
   }
+}
+
+/** [images, classes]: as many images as the model takes. */
+function rowShape(graph: GraphProto, classes: number): TensorShapeProto | undefined {
+  const shape = protoOfValue(new Value('', 'float32', [{ batch: 1 }, classes]), '').type?.tensorType?.shape;
+  const [images] = shape?.dim ?? [];
+  const taken = batchOf(graph);
+  if (images && taken) images.value = taken.value;
+  return shape;
+}
+
+function batchOf({ input, initializer }: GraphProto) {
+  const image = input.find(({ name }) => !initializer.some((each) => each.name === name));
+  return image?.type?.tensorType?.shape?.dim[0];
 }
 
 /** Puts the hidden layers before the node that reads the head's weight. */

@@ -17,6 +17,7 @@ import {
   intOf,
   intsOf,
   isOneOf,
+  nodesBefore,
   numbersOf,
   passOn,
   producersOf,
@@ -76,12 +77,14 @@ export function withBatch(draft: Draft): void {
   if (!image || dimsOf(image)?.length !== 3) return;
   const addsBatch = (node: NodeProto, graph: GraphProto) =>
     batchAxis(node, graph, 'Unsqueeze') || reshapesTo(node, graph, 4);
-  const readers = readersOf(draft.graph).get(image.name) ?? [];
+  const outputs = draft.graph.output.map(({ name }) => name);
+  const needed = new Set(nodesBefore(draft.graph, outputs));
+  const readers = (readersOf(draft.graph).get(image.name) ?? []).filter((node) => needed.has(node));
   if (readers.length === 0 || !readers.every((node) => addsBatch(node, draft.graph))) return;
   const graph = draft.edit();
   const producers = producersOf(graph);
   const passing = new Map<NodeProto, string>();
-  for (const node of readersOf(graph).get(image.name) ?? []) passing.set(node, image.name);
+  for (const node of readersOf(graph).get(image.name) ?? []) if (addsBatch(node, graph)) passing.set(node, image.name);
   for (const output of graph.output) {
     const node = producers.get(output.name);
     const dims = dimsOf(output);
@@ -175,12 +178,16 @@ function channelsAt(
   producers: ReadonlyMap<string, NodeProto>,
 ): number | undefined {
   if (node.input[0] !== name) return undefined;
-  const dims = storedDims(node.input[1] ?? '', constants, producers);
-  if (isOneOf(node, 'Conv') && dims?.[1] !== undefined) return dims[1] * intOf(node, 'group', 1);
-  return isOneOf(node, 'BatchNormalization') ? dims?.[0] : undefined;
+  const [first = -1, second = -1] = storedDims(node.input[1] ?? '', constants, producers) ?? [];
+  const channels = isOneOf(node, 'Conv')
+    ? second * intOf(node, 'group', 1)
+    : isOneOf(node, 'BatchNormalization')
+      ? first
+      : -1;
+  return channels > 0 ? channels : undefined;
 }
 
-/** The dimensions of a constant, also where it is stored in other numbers. */
+/** The dimensions of a constant, also where it is stored in other numbers, or in another shape. */
 function storedDims(
   name: string,
   constants: ReadonlyMap<string, TensorProto>,
@@ -189,7 +196,11 @@ function storedDims(
   const constant = constants.get(name);
   if (constant) return constant.dims.map(Number);
   const node = producers.get(name);
-  return node && isOneOf(node, 'Cast', 'DequantizeLinear', 'Identity')
-    ? storedDims(node.input[0] ?? '', constants, producers)
-    : undefined;
+  if (node && isOneOf(node, 'Reshape')) return numbersOf(constants.get(node.input[1] ?? ''));
+  const stored =
+    node && isOneOf(node, 'Cast', 'DequantizeLinear', 'Identity', 'Transpose')
+      ? storedDims(node.input[0] ?? '', constants, producers)
+      : undefined;
+  if (!node || !stored || !isOneOf(node, 'Transpose')) return stored;
+  return (intsOf(node, 'perm') ?? [...stored.keys()].reverse()).map((axis) => stored[axis] ?? 0);
 }
