@@ -46,9 +46,31 @@ export interface Reading {
  * Understands a model file as an image classifier, in its plain form.
  * @throws UserError where it is none; see {@link plainForm}, {@link graphOfModel} and {@link findLayers}.
  */
-export function classifierOf(
+export function classifierOf(model: Pick<ModelFile, 'proto' | 'path'>, reading: Reading = {}): Classifier {
+  try {
+    return understood(model, reading);
+  } catch (thrown) {
+    const { size, usual = USUAL_SIZE } = reading;
+    if (!(thrown instanceof UserError) || thrown.code !== 'bad-model' || !leavesSidesOpen(model.proto)) throw thrown;
+    const [reason] = thrown.text.split('; the model file');
+    const side = size ?? usual;
+    throw new UserError(
+      'image-size',
+      `${reason ?? ''}, with images of ${side}×${side} pixels, since ${model.path} leaves their size open; give the one that it was made for (‹size›), or a square that it takes`,
+      { cause: thrown },
+    );
+  }
+}
+
+/** Whether a model's image is of any height or width. */
+function leavesSidesOpen({ graph }: ModelProto): boolean {
+  const dims = graph?.input[0]?.type?.tensorType?.shape?.dim ?? [];
+  return dims.slice(1).filter(({ value }) => value.case !== 'dimValue' || value.value <= 0n).length > 0;
+}
+
+function understood(
   { proto, path }: Pick<ModelFile, 'proto' | 'path'>,
-  { size, usual = USUAL_SIZE, output, head }: Reading = {},
+  { size, usual = USUAL_SIZE, output, head }: Reading,
 ): Classifier {
   const plain = plainForm(proto, path, output).proto;
   const graph = graphOfModel(plain, [size ?? usual, size ?? usual]);

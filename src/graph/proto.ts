@@ -18,7 +18,6 @@ import { capturedBy, renameReads } from '../onnx/captured.js';
 import { opsetOf } from '../onnx/model.js';
 import {
   dtypeCode,
-  dtypeName,
   dtypeOfCode,
   floatTensor,
   intTensor,
@@ -27,9 +26,10 @@ import {
   type Tensor,
   tensorOfProto,
 } from '../onnx/tensor.js';
-import { type Attribute, type Attributes, type Dim, describe, type Graph, Node, type Shape, Value } from './graph.js';
+import { type Attribute, type Attributes, type Dim, describe, type Graph, Node, Value } from './graph.js';
 import { sortTopologically } from './order.js';
 import { infersShapeOf } from './shapes.js';
+import { inputType } from './inputType.js';
 
 /** `AttributeProto.AttributeType` (onnx.proto). */
 const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7, strings: 8 } as const;
@@ -50,7 +50,7 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
   const written = new Set<Value>(values.values());
   for (const info of source.input) {
     if (values.has(info.name)) continue;
-    const value = new Value(info.name, ...typeOf(info, imageSize));
+    const value = new Value(info.name, ...inputType(info, imageSize));
     values.set(info.name, value);
     inputs.push(value);
     written.add(value);
@@ -151,38 +151,6 @@ function constantOfNode({ name, output, attribute: [proto] }: NodeProto): Tensor
         `node "${name || (output[0] ?? '')}" (Constant) holds ${proto ? `its value as \`${proto.name}\`` : 'no value'}, and ort-tl reads numbers in a dense tensor; export the model anew`,
       );
   }
-}
-
-function typeOf(info: ValueInfoProto, imageSize?: readonly [number, number]): [Value['dtype'], Shape | undefined] {
-  const type = info.type?.tensorType;
-  if (!type)
-    throw new UserError(
-      'unsupported-input',
-      `input "${info.name}" of the model is no tensor; ort-tl needs one image tensor`,
-    );
-  const dtype = dtypeOfCode(type.elemType);
-  if (!dtype)
-    throw new UserError(
-      'unsupported-dtype',
-      `input "${info.name}" has element type ${dtypeName(type.elemType)}; ort-tl needs float32`,
-    );
-  const dims = type.shape?.dim;
-  // The channels come second, or last, where three or one are stated.
-  const isOpen = (dim: TensorShapeProto_Dimension | undefined) =>
-    dim?.value.case !== 'dimValue' || dim.value.value <= 0n;
-  const last = dims?.[3]?.value.value;
-  const firstSide = isOpen(dims?.[1]) && (last === 3n || last === 1n) ? 1 : 2;
-  const shape = dims?.map(({ value }, axis) => {
-    if (axis === 0) return { batch: 1 };
-    if (value.case === 'dimValue' && value.value > 0n) return Number(value.value);
-    const stated = imageSize?.[axis - firstSide];
-    if (dims.length === 4 && stated !== undefined) return stated;
-    throw new UserError(
-      'unsupported-input',
-      `input "${info.name}" leaves its dimension ${axis} open; export the model with a fixed one`,
-    );
-  });
-  return [dtype, shape];
 }
 
 /**

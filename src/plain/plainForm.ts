@@ -2,6 +2,7 @@ import type { ModelProto } from '../onnx/onnx_pb.js';
 import { refuseLarge } from '../onnx/refuseLarge.js';
 import { dequantize } from './dequantize.js';
 import { Draft, type Told } from './draft.js';
+import { filledWeights } from './filledWeights.js';
 import { floatTypes } from './floatTypes.js';
 import { imageChannels, unreadInputs, withBatch } from './imageInput.js';
 import { inferenceMode } from './inferenceMode.js';
@@ -24,6 +25,7 @@ const CHANGES: readonly ((draft: Draft) => void)[] = [
   refuseCycles,
   refuseOtherFiles,
   raiseOldOpset,
+  filledWeights,
   floatTypes,
   dequantize,
   inferenceMode,

@@ -39,6 +39,26 @@ describe('classifierOf', () => {
     expect(graph.nodes.at(-1)?.op).toBe('LeakyRelu');
   });
 
+  it('says that a size is wrong where the file leaves it open, and not that the file is damaged', () => {
+    const g = new Builder(18);
+    const image = g.input('image', 'float32', [{ batch: 1 }, 3, 8, 8]);
+    const flat = g.op('Reshape', [g.op('GlobalMaxPool', [image]), g.vector([-1, 3])]);
+    const row = g.op('Reshape', [image, g.vector([0, 192])], {}, { name: 'row' });
+    const weight = (rows: number) =>
+      g.constant(`weight_${rows}`, floatTensor([rows, 4], new Float32Array(4 * rows).fill(0.1)));
+    g.output('result', g.add(g.gemm(flat, weight(3)), g.gemm(row, weight(192))));
+    const proto = modelOfGraph(g.graph, 'net');
+    for (const axis of [2, 3]) {
+      const dim = proto.graph?.input[0]?.type?.tensorType?.shape?.dim[axis];
+      if (dim) dim.value = { case: undefined };
+    }
+    const model = { path: 'net.onnx', sha256: '', proto };
+    expect(() => classifierOf(model)).toThrow(
+      /node "row" \(Reshape\).*, with images of 224×224 pixels, since net\.onnx leaves their size open; give the one that it was made for \(size\)/,
+    );
+    expect(classifierOf(model, { size: 8 }).imageSize).toEqual([8, 8]);
+  });
+
   it('refuses a Constant of text, and names it', () => {
     const model = modelWith((_, scores) => scores);
     const text = create(AttributeProtoSchema, { name: 'value_string', type: 3, s: new TextEncoder().encode('cat') });
