@@ -77,6 +77,8 @@ export const manifestSchema = z.object({
   clipNorm: z.number().default(0),
   /** How much of the parameters' averages stays at a step; 0 where none are kept. */
   averageDecay: z.number().default(0),
+  /** `mixed`: the training graph computes in float16 where that pays, with the loss scaled. */
+  precision: z.enum(['fp32', 'mixed']).default('fp32'),
   opset: z.number(),
   /** The block of the layout that the training and evaluation graphs are written in; absent where they run anywhere. */
   blockSize: z.union([z.literal(8), z.literal(16)]).optional(),
@@ -138,11 +140,19 @@ export const manifestSchema = z.object({
 export type Manifest = z.infer<typeof manifestSchema>;
 export type Preprocessing = z.infer<typeof preprocessingSchema>;
 
-/** Names of the tensors that last from step to step: the parameters, their moments and averages, and statistics. */
-export function stateNames({ parameters, statistics }: Pick<Manifest, 'parameters' | 'statistics'>): string[] {
+/** Names of the scalars that loss scaling keeps: what the loss is multiplied by, and for how many steps that has not overflowed. */
+export const LOSS_SCALING = { scale: 'loss_scale', steps: 'loss_scale_steps' } as const;
+
+/** Names of the tensors that last from step to step: the parameters, their moments and averages, statistics, and the loss's scale. */
+export function stateNames({
+  parameters,
+  statistics,
+  precision,
+}: Pick<Manifest, 'parameters' | 'statistics' | 'precision'>): string[] {
   return [
     ...parameters.flatMap(({ name, moments, average }) => [name, ...moments, ...(average ? [average] : [])]),
     ...statistics.map(({ name }) => name),
+    ...(precision === 'mixed' ? Object.values(LOSS_SCALING) : []),
   ];
 }
 
