@@ -63,6 +63,7 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
     optimizer: options.optimizer,
     clipNorm: options.clipNorm,
     averageDecay: options.averageDecay,
+    precision: options.precision,
     opset: classifier.graph.opset,
     ...(blockSize ? { blockSize } : {}),
     layers: [...layers],
