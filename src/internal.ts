@@ -35,7 +35,12 @@ export { checkRunFolder, isRun, runFilesIn, settleRun } from './train/runFiles.j
 export { runName } from './train/trainer.js';
 export { type Precision, precisions } from './export/inferenceModel.js';
 export { checkWebFolder } from './export/webFolder.js';
-export { checkExpressible, checkTransformersJsFolder, transformersJsFolder } from './export/transformersJsFolder.js';
+export {
+  checkExpressible,
+  checkTransformersJsFolder,
+  transformersJsFolder,
+  type TransformersJsOptions,
+} from './export/transformersJsFolder.js';
 export { cardForTransformersJs } from './export/transformersJsCard.js';
 export { checkPictures } from './train/photoExplainer.js';
 export { comparedQuantities, type ComparedQuantity, type Mean } from './bench/comparison.js';

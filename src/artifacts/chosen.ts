@@ -10,6 +10,7 @@ import type { Manifest, Preprocessing } from './manifest.js';
 import { statedFor } from './ownPixels.js';
 import { type Classifier, classifierOf } from './prepare.js';
 import { prependPreprocessing } from './prependPreprocessing.js';
+import { outputOf } from '../plain/oneResult.js';
 import { plainForm } from '../plain/plainForm.js';
 import { sideOf, type StatedPreprocessing } from './preprocessing.js';
 import { replaceHead, type Resized } from './replaceHead.js';
@@ -40,7 +41,7 @@ export type Understood = Pick<Chosen, 'classifier' | 'preprocessing' | 'told' | 
 export function understand(model: ModelFile, options: FilledOptions): Understood {
   const { asked, usual } = sideOf(model, options);
   const classifier = classifierOf(model, { ...options, size: asked, usual });
-  const plain = plainForm(model.proto, model.path, options.output);
+  const plain = plainForm(model.proto, model.path, outputOf(model.proto, options));
   const { preprocessing, notes, warnings } = statedFor(model, options, classifier.image);
   const told = { notes: [...plain.notes, ...notes], warnings: [...plain.warnings, ...warnings] };
   separateStatistics(classifier.graph);

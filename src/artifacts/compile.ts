@@ -77,9 +77,9 @@ function emit(graph: Graph, split: Split, step: StepGraph, options: FilledOption
   };
   return {
     frozen: cut.frozen.length === 0 ? undefined : modelOfGraph(frozen, 'frozen'),
-    training: trainingModel(step, kept, options.recompute),
+    training: trainingModel(step, kept, options),
     update: microBatch < batch ? updateGraph(new Builder(graph.opset, blockSize), entries, options) : undefined,
     evaluation: modelOfGraph(evaluationGraph(graph, split, blockSize), 'evaluation'),
-    state: initialState(split, options.init),
+    state: initialState(split, options),
   };
 }

@@ -5,9 +5,9 @@ import { type Given, settle, type Settled } from '../settings.js';
 import { compileSettings, headSettings } from './compileSettings.js';
 import type { PreprocessingOptions } from './preprocessing.js';
 
-const { policy, seed, size, output, boundaryDtype } = compileSettings;
+const { policy, seed, size, output, precision, boundaryDtype } = compileSettings;
 const { accumulate: _, classWeights, ...step } = stepSettings;
-const shape = { policy, seed, size, output, boundaryDtype, ...step, ...headSettings };
+const shape = { policy, seed, size, output, precision, boundaryDtype, ...step, ...headSettings };
 
 /** What does not follow from settings alone, but from photos and from the machine that trains. */
 interface Circumstances extends PreprocessingOptions {

@@ -69,6 +69,9 @@ export const compileSettings = settings({
       help: `how pixels are normalised: ${keysOf(PRESETS).join(', ')}, or parts of mean=0.5/0.5/0.5,std=0.5/0.5/0.5,size=224,crop=0.875, numbers for red/green/blue of pixel/255 and the share of a photo's sides that is seen (default: as the model's metadata or a config.json of Hugging Face beside it says, else torchvision's)`,
     },
   ),
+  precision: setting(choice(['fp32', 'mixed']).default('fp32'), {
+    help: 'numbers that a step computes in: mixed takes float16 for convolutions and products of matrices, which pays on GPUs, and scales the loss',
+  }),
   boundaryDtype: setting(choice(['float32', 'float16']).default('float32'), {
     flag: 'cache-dtype',
     help: 'how what the frozen part gives is kept: float16 takes half the room, and rounds to 11 bits',
@@ -80,6 +83,7 @@ export const compileFlagSettings = {
   policy: compileSettings.policy,
   ...stepSettings,
   ...headSettings,
+  precision: compileSettings.precision,
   boundaryDtype: compileSettings.boundaryDtype,
   seed: compileSettings.seed,
   size: compileSettings.size,

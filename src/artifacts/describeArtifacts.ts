@@ -4,6 +4,7 @@ import { bytesOf } from '../graph/cut.js';
 import { bindShape, type Graph, type Node, type Value } from '../graph/graph.js';
 import { ancestors } from '../graph/order.js';
 import type { ModelFile } from '../onnx/model.js';
+import { outputOf } from '../plain/oneResult.js';
 import { elementCount, type Tensor, toNumbers } from '../onnx/tensor.js';
 import { type Policy, showPolicy } from '../policy/policy.js';
 import { packageVersion } from '../version.js';
@@ -32,6 +33,7 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
   const { batch, microBatch, classWeights, blockSize } = options;
   const { classifier, choice, fresh, layers, preprocessing, resized } = chosen;
   const { parameters, statistics, entries } = split;
+  const output = outputOf(model.proto, options);
   return {
     format: 1,
     target: 'ort-tl',
@@ -40,7 +42,7 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
       file: basename(model.path),
       sha256: model.sha256,
       opset: Number(model.proto.opsetImport[0]?.version ?? 0),
-      ...(options.output === undefined ? {} : { output: options.output }),
+      ...(output === undefined ? {} : { output }),
     },
     policy: showPolicy(policy),
     notes: [...chosen.told.notes, ...choice.notes, ...chosen.warmStart.notes],
@@ -61,6 +63,7 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
     optimizer: options.optimizer,
     clipNorm: options.clipNorm,
     averageDecay: options.averageDecay,
+    precision: options.precision,
     opset: classifier.graph.opset,
     ...(blockSize ? { blockSize } : {}),
     layers: [...layers],

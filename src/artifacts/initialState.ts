@@ -1,6 +1,8 @@
 import { UserError } from '../errors.js';
 import { allFinite, notFinite } from '../finite.js';
-import { elementCount, tensor, type Tensor } from '../onnx/tensor.js';
+import { elementCount, floatTensor, tensor, type Tensor } from '../onnx/tensor.js';
+import type { FilledOptions } from './compileOptions.js';
+import { firstLossScaling } from './mixedPrecision.js';
 import type { Split } from './splitGraph.js';
 
 /**
@@ -9,7 +11,7 @@ import type { Split } from './splitGraph.js';
  */
 export function initialState(
   { parameters, averages, entries }: Split,
-  init: ReadonlyMap<string, Tensor> = new Map(),
+  { init = new Map<string, Tensor>(), precision }: Pick<FilledOptions, 'init' | 'precision'>,
 ): Map<string, Tensor> {
   const begin = new Map([...averages, ...parameters].map(({ name, constant }) => [name, constant]));
   for (const [name, value] of init) {
@@ -29,6 +31,7 @@ export function initialState(
     for (const moment of moments) state.set(moment, tensor('float32', shape, new Float32Array(elementCount(shape))));
     if (average !== undefined) state.set(average, value);
   }
+  if (precision === 'mixed') for (const [name, number] of firstLossScaling) state.set(name, floatTensor([], [number]));
   return state;
 }
 

@@ -8,6 +8,7 @@ import type { LayerTable } from '../policy/layers.js';
 import { chooseLayers, type Policy } from '../policy/policy.js';
 import { compile } from './compile.js';
 import type { CompileOptions } from './compileOptions.js';
+import { outputOf } from '../plain/oneResult.js';
 import { plainForm } from '../plain/plainForm.js';
 import { classifierOf } from './prepare.js';
 import { sideOf } from './preprocessing.js';
@@ -84,7 +85,7 @@ export interface InspectReport {
 /** The layers of a classifier and, with a policy, what it would train and cost. @throws UserError as {@link compile} does. */
 export function inspect(model: ModelFile, options: InspectOptions): InspectReport {
   const { graph, layers, imageSize, logits } = classifierOf(model, { ...options, usual: sideOf(model, options).usual });
-  const { notes, warnings } = plainForm(model.proto, model.path, options.output);
+  const { notes, warnings } = plainForm(model.proto, model.path, outputOf(model.proto, options));
   const blocks = findBlocks(graph, layers);
   const width = logits.shape?.at(-1);
   const classes = options.classes ?? (typeof width === 'number' ? width : 2);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { optimizerSchema } from '../optim/optimizer.js';
+import { LOSS_SCALING, PIXELS, STEP_INPUTS, STEP_OUTPUTS } from '../plain/ownNames.js';
 
 const shape = z.array(z.number().int().nonnegative());
 /** The longest side of an image that a model is asked to take, and the most pixels: beyond them, one photo would fill the memory. */
@@ -93,6 +94,8 @@ export const manifestSchema = z.object({
   clipNorm: z.number().default(0),
   /** How much of the parameters' averages stays at a step; 0 where none are kept. */
   averageDecay: z.number().default(0),
+  /** `mixed`: the training graph computes in float16 where that pays, with the loss scaled. */
+  precision: z.enum(['fp32', 'mixed']).default('fp32'),
   opset: z.number(),
   /** The block of the layout that the training and evaluation graphs are written in; absent where they run anywhere. */
   blockSize: z.union([z.literal(8), z.literal(16)]).optional(),
@@ -158,11 +161,16 @@ export const manifestSchema = z.object({
 export type Manifest = z.infer<typeof manifestSchema>;
 export type Preprocessing = z.infer<typeof preprocessingSchema>;
 
-/** Names of the tensors that last from step to step: the parameters, their moments and averages, and statistics. */
-export function stateNames({ parameters, statistics }: Pick<Manifest, 'parameters' | 'statistics'>): string[] {
+/** Names of the tensors that last from step to step: the parameters, their moments and averages, statistics, and the loss's scale. */
+export function stateNames({
+  parameters,
+  statistics,
+  precision,
+}: Pick<Manifest, 'parameters' | 'statistics' | 'precision'>): string[] {
   return [
     ...parameters.flatMap(({ name, moments, average }) => [name, ...moments, ...(average ? [average] : [])]),
     ...statistics.map(({ name }) => name),
+    ...(precision === 'mixed' ? Object.values(LOSS_SCALING) : []),
   ];
 }
 
@@ -172,4 +180,4 @@ export const NEXT = '/next';
 export const LUMA = [19595, 38470, 7471] as const;
 export const LUMA_SHIFT = 65536;
 
-export { PIXELS, STEP_INPUTS, STEP_OUTPUTS } from '../plain/ownNames.js';
+export { LOSS_SCALING, PIXELS, STEP_INPUTS, STEP_OUTPUTS };

@@ -100,6 +100,7 @@ function refuseForeign({ optimizer, batch, microBatch, ...options }: FilledOptio
     throw refuse('keeps no running averages of BatchNormalizations; leave out ‹batchNorm› batch');
   if (options.dropout > 0)
     throw refuse('does not tell the training graph its step, which ort-tl drops out by; leave out ‹dropout›');
+  if (options.precision === 'mixed') throw refuse('keeps no scale of the loss; leave out ‹precision›');
   if (options.boundaryDtype === 'float16')
     throw refuse('runs the frozen part in every step; leave out ‹boundaryDtype›');
 }

@@ -10,6 +10,8 @@ import { unrollStandardization } from '../graph/standardize.js';
 import { metadataOf, type ModelFile } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import { findLayers, type LayerTable } from '../policy/layers.js';
+import { outputOf } from '../plain/oneResult.js';
+import { OWN_NAMES } from '../plain/ownNames.js';
 import { plainForm } from '../plain/plainForm.js';
 import { appendHead, type FreshHead, valueForHead } from './freshHead.js';
 import { imageLayout } from './imageLayout.js';
@@ -72,7 +74,7 @@ function understood(
   { proto, path }: Pick<ModelFile, 'proto' | 'path'>,
   { size, usual = USUAL_SIZE, output, head }: Reading,
 ): Classifier {
-  const plain = plainForm(proto, path, output).proto;
+  const plain = plainForm(proto, path, outputOf(proto, { output, head })).proto;
   const graph = graphOfModel(plain, [size ?? usual, size ?? usual]);
   // What tf2onnx has folded away may still be declared as an input.
   const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
@@ -102,6 +104,7 @@ function understood(
   const { logits, isClassifier, freshHead } = resultOfModel(graph, plain, head);
   graph.outputs = [logits];
   graph.nodes = ancestors(graph.nodes, graph.outputs);
+  giveWayWithin(graph);
   const layout = imageLayout(image.shape);
   if (layout) {
     const { height, width } = layout;
@@ -126,6 +129,17 @@ function understood(
     'unsupported-input',
     `input "${image.name}" of ${path} has shape ${showShape(image.shape)}; ort-tl gives images in colour or grey, [N, 3, H, W], [N, 1, H, W], or with the channels last`,
   );
+}
+
+/** Gives other names to values within that are called as what ort-tl adds, as features are that the model also gives. */
+function giveWayWithin({ nodes, outputs }: Graph): void {
+  const values = nodes.flatMap((node) => node.outputs).filter((value) => value !== undefined);
+  const names = new Set(values.map(({ name }) => name));
+  for (const value of values) {
+    if (outputs.includes(value) || !OWN_NAMES.has(value.name)) continue;
+    while (names.has(value.name)) value.name += '_within';
+    names.add(value.name);
+  }
 }
 
 /** The output that holds the classes: of several, the one that no other output is computed from. */

@@ -14,6 +14,7 @@ import { fromKept, type Kept } from './boundary.js';
 import type { FilledOptions } from './compileOptions.js';
 import { dropout } from './dropoutNodes.js';
 import { imageShape, unknownShape } from './imageShape.js';
+import { inMixedPrecision, lossScaleInput } from './mixedPrecision.js';
 import { NEXT, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import type { Split } from './splitGraph.js';
 import { appendUpdate } from './updateGraph.js';
@@ -21,6 +22,8 @@ import { appendUpdate } from './updateGraph.js';
 export interface StepGraph extends Graph {
   readonly loss: Value;
   readonly gradients: readonly Value[];
+  /** The loss, what becomes of gradients, and the update: these stay in float32 in mixed precision. */
+  readonly exact: ReadonlySet<Node>;
 }
 
 /** What another computation takes the place of, in training. */
@@ -55,26 +58,39 @@ export function trainingGraph(source: Graph, split: Split, options: FilledOption
   const moved = normalizingByBatch(g, split, shares, rewrites);
   const step = droppingOut(g, split, options, rewrites);
   const logits = lower(g, cut.trained, given, rewrites, rows)(output);
+  const network = new Set(g.graph.nodes);
   const loss = crossEntropy(g, logits, targets, shares, options);
   const forward = new Set(g.graph.nodes);
-  const gradients = differentiate(g, [...forward], loss, trainable);
+  const lossScale = options.precision === 'mixed' ? lossScaleInput(g) : undefined;
+  const scaled = lossScale ? g.mul(loss, lossScale) : loss;
+  const gradients = differentiate(g, [...g.graph.nodes], scaled, trainable);
+  const exact = new Set([...forward].filter((node) => !network.has(node)));
+  const before = g.graph.nodes.length;
 
   g.output(STEP_OUTPUTS.loss, loss);
   g.output(STEP_OUTPUTS.logits, logits);
-  const values = trainable.map((parameter) => ({ parameter, gradient: lookUp(gradients, parameter) }));
+  const values = trainable.map((parameter) => {
+    const gradient = lookUp(gradients, parameter);
+    return { parameter, gradient: lossScale ? g.div(gradient, lossScale) : gradient };
+  });
   if (options.microBatch < options.batch) addUpGradients(g, split, values);
-  else appendUpdate(g, split.entries, values, options, step);
+  else appendUpdate(g, split.entries, values, options, { step, lossScale });
   for (const [before, after] of moved) g.output(before.name + NEXT, after);
+  for (const node of g.graph.nodes.slice(before)) exact.add(node);
   const nodes = options.recompute ? recompute(g, forward, logits) : ancestors(g.graph.nodes, g.graph.outputs);
-  return { ...g.graph, nodes, loss, gradients: [...gradients.values()] };
+  return { ...g.graph, nodes, loss, gradients: [...gradients.values()], exact };
 }
 
 /**
  * The training graph as a model. Among values of one shape ONNX Runtime hands memory on from the first to the last, and holds it
  * in between: where activations are not kept, they have to differ, so the batch of what comes in is left open.
  */
-export function trainingModel(step: StepGraph, kept: readonly Kept[], recomputes: boolean): ModelProto {
-  const model = modelOfGraph(step, 'training');
+export function trainingModel(
+  step: StepGraph,
+  kept: readonly Kept[],
+  { precision, recompute: recomputes }: Pick<FilledOptions, 'precision' | 'recompute'>,
+): ModelProto {
+  const model = modelOfGraph(precision === 'mixed' ? inMixedPrecision(step, step.exact) : step, 'training');
   const names = new Set(recomputes ? kept.map(({ value }) => value.name) : []);
   for (const { name, type } of model.graph?.input ?? []) {
     const batch = names.has(name) ? type?.tensorType?.shape?.dim[0] : undefined;

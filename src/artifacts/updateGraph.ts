@@ -3,26 +3,35 @@ import type { Graph, Value } from '../graph/graph.js';
 import type { Optimizer } from '../optim/optimizer.js';
 import { updateRuleOf } from '../optim/optimizer.js';
 import { updateAll } from '../optim/update.js';
+import type { FilledOptions } from './compileOptions.js';
+import { appendLossScaling } from './mixedPrecision.js';
 import { type Manifest, NEXT, STEP_INPUTS } from './manifest.js';
 
 export type TrainedParameter = Manifest['parameters'][number];
 
 export interface UpdateSettings {
+  readonly precision: FilledOptions['precision'];
   readonly optimizer: Optimizer;
   readonly clipNorm: number;
   readonly averageDecay: number;
 }
 
+/** Inputs that a graph has already. */
+interface GivenInputs {
+  readonly step?: Value | undefined;
+  readonly lossScale?: Value | undefined;
+}
+
 /**
  * Appends the update of `parameters` to `g`: inputs for the learning rate, the step, moments and averages, outputs for what
- * follows. `values` holds each parameter and its gradient; `step` is the input for the step where `g` has it already.
+ * follows. `values` holds each parameter and its gradient.
  */
 export function appendUpdate(
   g: Builder,
   parameters: readonly TrainedParameter[],
   values: readonly { readonly parameter: Value; readonly gradient: Value }[],
-  { optimizer, clipNorm, averageDecay }: UpdateSettings,
-  step = g.input(STEP_INPUTS.step, 'float32', []),
+  { optimizer, clipNorm, averageDecay, precision }: UpdateSettings,
+  { step = g.input(STEP_INPUTS.step, 'float32', []), lossScale }: GivenInputs = {},
 ): void {
   const learningRate = g.input(STEP_INPUTS.learningRate, 'float32', []);
   const trained = values.map(({ parameter, gradient }, index) => {
@@ -39,13 +48,18 @@ export function appendUpdate(
     };
   });
   const rule = updateRuleOf(optimizer);
+  const gradients = values.map(({ gradient }) => gradient);
+  const isFinite = precision === 'mixed' ? appendLossScaling(g, gradients, lossScale) : undefined;
+  const unlessOverflowing = (after: Value, before: Value) => (isFinite ? g.where(isFinite, after, before) : after);
   const next = updateAll(g, trained, { rule, learningRate, step, clipNorm, averageDecay });
   trained.forEach(({ parameter, moments, average }, index) => {
     const after = next[index];
     if (!after) throw new Error('unreachable');
-    g.output(parameter.name + NEXT, after.parameter);
-    moments.forEach((moment, m) => after.moments[m] && g.output(moment.name + NEXT, after.moments[m]));
-    if (average && after.average) g.output(average.name + NEXT, after.average);
+    const give = (before: Value, value: Value | undefined) =>
+      value && g.output(before.name + NEXT, unlessOverflowing(value, before));
+    give(parameter, after.parameter);
+    moments.forEach((moment, m) => give(moment, after.moments[m]));
+    if (average) give(average, after.average);
   });
 }
 

@@ -21,6 +21,7 @@ import {
   runFilesIn,
   UserError,
   transformersJsFolder,
+  type TransformersJsOptions,
   webFolder,
   whileLocked,
   writeFileAtomically,
@@ -72,14 +73,16 @@ export const verb: Verb<Arguments> = {
     const place = isFolder ? 'folder' : 'file';
     await checkPlace(args.out, place);
     if (args.format === 'web') checkWebFolder(args.out);
-    if (args.format === 'transformers-js') checkTransformersJsFolder(args.out);
     const learned = readLearned(args.run);
     const beginning = beginningOfRun(args.run);
     const { model: source } = await readSource(terminal, pretrainedModel(args, beginning));
     const inputs = [...filesOf(source), ...runFilesIn(args.run).map((name) => join(args.run, name))];
     await checkPlace(args.out, place, inputs);
     const data = args.data ?? beginning.data;
-    if (args.format === 'transformers-js' && !bakes(args)) checkExpressible(learned.manifest.preprocessing);
+    if (args.format === 'transformers-js') {
+      if (!bakes(args)) checkExpressible(learned.manifest.preprocessing);
+      checkTransformersJsFolder(args.out, transformersJsOptions(args, learned, source));
+    }
     if (isFolder && data !== undefined) checkApart(args.out, data);
     if (args.delta) {
       refuseBesideDelta();
@@ -97,6 +100,14 @@ function pretrainedModel({ model, run }: Arguments, beginning: ReturnType<typeof
   const path = model ?? beginning.model;
   if (path !== undefined) return path;
   throw new UserError('bad-arguments', `${run} does not say which model it began with; name it (--model)`);
+}
+
+function transformersJsOptions(args: Arguments, learned: Learned, source: ModelFile): TransformersJsOptions {
+  const { classes: labels, preprocessing } = learned.manifest;
+  return {
+    ...{ labels, preprocessing, precision: args.precision, bakesPreprocessing: bakes(args) },
+    ...{ tunedSha256: sha256(encodeTuned(source, learned)), card: cardForTransformersJs(args.run) },
+  };
 }
 
 interface Exported {
@@ -124,10 +135,7 @@ async function writeUnlessRefused(
   }
   const { classes: labels, preprocessing } = learned.manifest;
   if (args.format === 'transformers-js') {
-    const options = {
-      ...{ labels, preprocessing, precision: args.precision, bakesPreprocessing: bakes(args) },
-      ...{ tunedSha256: sha256(encodeTuned(source, learned)), card: cardForTransformersJs(args.run) },
-    };
+    const options = transformersJsOptions(args, learned, source);
     await whileLocked(args.out, 'exporting for transformers.js', () =>
       writeFilesAtomically(transformersJsFolder(args.out, exported, options)),
     );

@@ -40,12 +40,34 @@ const FLAGS: Readonly<Record<string, Other>> = {
   ...{ weights: { is: 'model' }, checkpoint: { is: 'model' }, dataset: { is: 'data' }, 'data-dir': { is: 'data' } },
   ...{ output: { is: 'out' }, 'output-dir': { is: 'out' }, 'save-dir': { is: 'out' }, 'exist-ok': { is: 'overwrite' } },
   ...{ wd: { is: 'weight-decay' }, opt: { is: 'optimizer' }, source: 'photos' },
-  ...{ freeze: { say: POLICIES }, unfreeze: { say: POLICIES }, pretrained: { say: POLICIES } },
+  ...{ freeze: { say: POLICIES }, unfreeze: { say: POLICIES } },
+  pretrained: { say: 'every training starts from a pretrained network; --model says from which' },
+  ...{ half: { say: '--precision fp16 exports it so' }, int8: { say: '--precision int8 exports it so' } },
   augment: { say: 'each kind of augmentation has its flag, such as --flip 0.5 --random-crop 0.35 --rand-augment 9' },
   ...{ device: { say: PROVIDER }, gpu: { say: PROVIDER }, gpus: { say: PROVIDER } },
   workers: { say: 'photos are read while it computes, without a setting; --threads says how many threads compute' },
   ...{ name: { say: OUT }, project: { say: OUT } },
 };
+
+/** Values by what other programs call them, of a flag, or of a verb's first word. */
+const VALUES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  precision: {
+    ...{ float32: 'fp32', f32: 'fp32', float16: 'fp16', f16: 'fp16', half: 'fp16' },
+    ...{ q8: 'int8', quantized: 'int8' },
+  },
+  format: { 'transformers.js': 'transformers-js', transformersjs: 'transformers-js', tjs: 'transformers-js' },
+  models: {
+    ...{ list: 'ls', download: 'pull', get: 'pull', fetch: 'pull', add: 'pull', install: 'pull' },
+    ...{ remove: 'rm', delete: 'rm', del: 'rm', uninstall: 'rm', where: 'path', which: 'path' },
+  },
+  cache: { list: 'ls', remove: 'rm', delete: 'rm', del: 'rm', clean: 'prune' },
+};
+
+/** What `value` of `of` is called here. */
+function valueCalled(of: string, value: string): string {
+  const others = Object.hasOwn(VALUES, of) ? VALUES[of] : undefined;
+  return others && Object.hasOwn(others, value) ? (others[value] ?? value) : value;
+}
 
 /**
  * The words of a command line with ours in place of those that other programs use: another verb or flag, `key=value` without dashes, photos
@@ -129,17 +151,17 @@ class WordReader {
       if (name !== '') {
         const flag = await this.flagCalled(name, value);
         if (flag === undefined) continue;
-        this.ours.push(value === undefined ? `--${flag}` : `--${flag}=${value}`);
+        this.ours.push(value === undefined ? `--${flag}` : `--${flag}=${valueCalled(flag, value)}`);
         if (value !== undefined || this.isSwitch(flag)) continue;
         // Its values stay as they are, whatever they look like.
         do {
           const next = words[at + 1];
           if (next === undefined || /^--?[a-z]/i.test(next)) break;
-          this.ours.push(next);
+          this.ours.push(valueCalled(flag, next));
           at++;
         } while (this.flags.lists.has(flag));
       } else if (word.startsWith('-')) this.ours.push(word);
-      else await this.readBare(word);
+      else await this.readBare(this.takesAction && at === 0 ? valueCalled(nameOf(this.verb.usage), word) : word);
     }
     return this.ours;
   }
@@ -178,12 +200,17 @@ class WordReader {
     if (key !== '' && (isSetting || !this.takesWords) && !existsSync(word)) {
       const flag = await this.flagCalled(plain, value);
       if (flag === undefined) return;
-      this.ours.push(`--${flag}=${this.isSwitch(flag) ? value.toLowerCase() : value}`);
+      this.ours.push(`--${flag}=${this.isSwitch(flag) ? value.toLowerCase() : valueCalled(flag, value)}`);
       return;
     }
     const flag = this.takesWords || this.isGiven('resume') ? undefined : word.endsWith('.onnx') ? 'model' : 'data';
     const fits = flag !== undefined && this.flags.names.has(flag) && !this.isGiven(flag);
     this.ours.push(fits ? `--${flag}=${word}` : word);
+  }
+
+  /** Whether the verb's first word says what it does, as in `models ls`. */
+  private get takesAction(): boolean {
+    return this.verb.usage.includes('<action>');
   }
 
   /** Whether the verb takes words without a flag. */

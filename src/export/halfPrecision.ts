@@ -1,4 +1,5 @@
 import { type Graph, int, Node, Value } from '../graph/graph.js';
+import { castToHalf } from '../graph/halfCasts.js';
 import { halfBits, halfNumber, halfTensor } from '../onnx/float16.js';
 import { dtypeCode, floats } from '../onnx/tensor.js';
 
@@ -50,62 +51,7 @@ const HALVED: ReadonlySet<string> = new Set([
 
 /** The graph with weights and activations in float16; what goes in and comes out of it keeps its type. */
 export function halfPrecision(graph: Graph): Graph {
-  const nodes: Node[] = [];
-  /** What stands for each value of the source, in either type; made when it is first read. */
-  const halves = new Map<Value, Value>();
-  const wholes = new Map<Value, Value>(graph.inputs.map((input) => [input, input]));
-  const cast = (from: Value, to: 'float16' | 'float32', name: string): Value => {
-    const output = new Value(name, to, from.shape);
-    nodes.push(
-      new Node({
-        op: 'Cast',
-        name: `${name}/cast`,
-        inputs: [from],
-        outputs: [output],
-        attributes: new Map([['to', int(dtypeCode(to))]]),
-      }),
-    );
-    return output;
-  };
-  const inHalf = (value: Value): Value => {
-    if (value.dtype !== 'float32') return wholes.get(value) ?? value;
-    let half = halves.get(value);
-    if (half) return half;
-    if (value.constant) {
-      half = new Value(`${value.name}/half`, 'float16', value.shape);
-      half.constant = halfTensor(value.constant);
-    } else half = cast(wholes.get(value) ?? value, 'float16', `${value.name}/half`);
-    halves.set(value, half);
-    return half;
-  };
-  const inWhole = (value: Value): Value => {
-    const whole = wholes.get(value);
-    if (whole) return whole;
-    const half = halves.get(value);
-    if (value.constant || !half) return value;
-    const made = cast(half, 'float32', `${value.name}/whole`);
-    wholes.set(value, made);
-    return made;
-  };
-  for (const node of graph.nodes) {
-    const halved = node.domain === '' && HALVED.has(node.op);
-    const inputs = node.inputs.map((input) => input && (halved ? inHalf(input) : inWhole(input)));
-    const outputs = node.outputs.map((output) => {
-      if (!output) return output;
-      const isHalf = halved && output.dtype === 'float32';
-      const copy = new Value(output.name, isHalf ? 'float16' : output.dtype, output.shape);
-      (isHalf ? halves : wholes).set(output, copy);
-      return copy;
-    });
-    nodes.push(node.with({ inputs, outputs }));
-  }
-  const outputs = graph.outputs.map((output) => {
-    const half = halves.get(output);
-    if (!half || wholes.has(output)) return inWhole(output);
-    half.name = `${output.name}/half`;
-    return cast(half, 'float32', output.name);
-  });
-  return { opset: graph.opset, inputs: graph.inputs, outputs, nodes };
+  return castToHalf(graph, (node) => node.domain === '' && HALVED.has(node.op));
 }
 
 /** Elements from which on a vector in half its size makes up for the Cast. */

@@ -45,10 +45,15 @@ export interface TransformersJsOptions {
 
 const configSchema = z.object({ ort_tl: z.object({ settings: z.string() }) });
 
-/** @throws UserError `foreign-files` when the folder holds files that the export would replace, and ort-tl did not write them. */
-export function checkTransformersJsFolder(folder: string): void {
-  if (isOwnFolder(folder, PURPOSE)) return;
-  refuseForeign(folder, [CONFIG, PREPROCESSOR, CARD, ...Object.values(MODELS).flat()], 'the export');
+/**
+ * Checks a folder before a model is made for it.
+ * @throws UserError `foreign-files` when the folder holds files that the export would replace, and ort-tl did not write them; `other-export`
+ * as {@link transformersJsFolder}.
+ */
+export function checkTransformersJsFolder(folder: string, options: TransformersJsOptions): void {
+  if (!isOwnFolder(folder, PURPOSE))
+    refuseForeign(folder, [CONFIG, PREPROCESSOR, CARD, ...Object.values(MODELS).flat()], 'the export');
+  refuseOther(folder, options);
 }
 
 /** @throws UserError `not-expressible` for a preprocessing that transformers.js has no words for. */
@@ -70,16 +75,10 @@ export function transformersJsFolder(
   exported: ExportedModel,
   options: TransformersJsOptions,
 ): FileContent[] {
-  const { labels, preprocessing, precision, bakesPreprocessing, tunedSha256, card } = options;
-  const preprocessor = preprocessorConfig(preprocessing, bakesPreprocessing);
-  const settings = sha256(Buffer.from(JSON.stringify([tunedSha256, labels, preprocessor])));
+  refuseOther(folder, options);
+  const { labels, precision, card } = options;
+  const { preprocessor, settings } = settingsOf(options);
   const names = MODELS[precision];
-  const others = DTYPES.filter(([each]) => each !== precision && isThere(folder, each));
-  if (others.length > 0 && settingsIn(folder) !== settings)
-    throw new UserError(
-      'other-export',
-      `${folder} holds a model in ${others.map(([each]) => each).join(' and ')} of another run, or with other preprocessing, which would get the wrong settings; choose another folder (‹out›), or remove that one`,
-    );
   const [, dtype] = DTYPES.find(([each]) => each === precision || isThere(folder, each)) ?? [];
   const config = {
     // Any of its classifiers hands over what goes in and comes out as it is.
@@ -102,6 +101,22 @@ export function transformersJsFolder(
     ...(card === undefined ? [] : [{ path: join(folder, CARD), parts: [card] }]),
     jsonFile(CONFIG, config),
   ];
+}
+
+/** What the models of one folder have in common. */
+function settingsOf({ labels, preprocessing, bakesPreprocessing, tunedSha256 }: TransformersJsOptions) {
+  const preprocessor = preprocessorConfig(preprocessing, bakesPreprocessing);
+  return { preprocessor, settings: sha256(Buffer.from(JSON.stringify([tunedSha256, labels, preprocessor]))) };
+}
+
+/** @throws UserError `other-export` where models in other precisions would get the wrong settings. */
+function refuseOther(folder: string, options: TransformersJsOptions): void {
+  const others = DTYPES.filter(([each]) => each !== options.precision && isThere(folder, each));
+  if (others.length === 0 || settingsIn(folder) === settingsOf(options).settings) return;
+  throw new UserError(
+    'other-export',
+    `${folder} holds a model in ${others.map(([each]) => each).join(' and ')} of another run, or with other preprocessing, which would get the wrong settings; choose another folder (‹out›), or remove that one`,
+  );
 }
 
 const isThere = (folder: string, precision: Precision) =>

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { UserError } from '../errors.js';
-import { type NodeProto, type ValueInfoProto, ValueInfoProtoSchema } from '../onnx/onnx_pb.js';
+import { type ModelProto, type NodeProto, type ValueInfoProto, ValueInfoProtoSchema } from '../onnx/onnx_pb.js';
 import type { Draft } from './draft.js';
 import { dimsOf, nodesBefore, producersOf, shownDims } from './nodes.js';
 import { dtypeName } from '../onnx/tensor.js';
@@ -57,6 +57,14 @@ export function oneResult(draft: Draft, asked: string | undefined): void {
   draft.notes.push(
     `of the outputs of ${draft.path}, "${result}" is trained and exported, and ${dropped.map(({ name }) => `"${name}"`).join(', ')} ${dropped.length > 1 ? 'are' : 'is'} left out`,
   );
+}
+
+/** The output that is left of a model: the one that is asked for, or the one on which a new layer is put (‹head›); else the one that tells. */
+export function outputOf(
+  { graph }: ModelProto,
+  { output, head }: { readonly output?: string | undefined; readonly head?: string | undefined },
+): string | undefined {
+  return output ?? graph?.output.find(({ name }) => name === head)?.name;
 }
 
 /** The scores of which an output is made, if it is a class or a name; else itself. */

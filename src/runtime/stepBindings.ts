@@ -1,4 +1,4 @@
-import { type Manifest, NEXT, stateNames, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
+import { LOSS_SCALING, type Manifest, NEXT, stateNames, STEP_INPUTS, STEP_OUTPUTS } from '../artifacts/manifest.js';
 import { elementCount, tensor, type Tensor } from '../onnx/tensor.js';
 import { boundaryTensors } from './boundaryTensors.js';
 import * as ort from './ort.js';
@@ -139,14 +139,14 @@ export class StepBindings {
       [STEP_OUTPUTS.loss]: new ort.Tensor('float32', this.loss, []),
       [STEP_OUTPUTS.logits]: new ort.Tensor('float32', this.logits, [microBatch, classes.length]),
     };
-    const parameterNames = new Set(parameters.map(({ name }) => name));
+    const read = new Set([...parameters.map(({ name }) => name), LOSS_SCALING.scale]);
     return both(this.turns, ({ now, after }) => {
       if (!sessions.update)
         return {
           feeds: { ...images, ...this.schedule(), ...Object.fromEntries(now) },
           fetches: { ...results, ...nextOf(after, sessions) },
         };
-      const current = Object.fromEntries([...now].filter(([name]) => parameterNames.has(name)));
+      const current = Object.fromEntries([...now].filter(([name]) => read.has(name)));
       return {
         feeds: { ...images, ...current, ...Object.fromEntries(this.gradients) },
         fetches: { ...results, ...nextOf(this.gradients, sessions) },

@@ -50,10 +50,14 @@ export function planningOf({ dataset, init, memoryBytes, resume }: TrainOptions,
  * @throws UserError `too-little-memory`, `other-function`, and what `compile` throws.
  */
 export async function compileWithin(model: ModelFile, planning: Planning): Promise<Plan> {
-  const plan = await planWithin(model, planning);
-  await checkFunction(model, plan.compiled, plan.settings.threads);
-  return plan;
+  const { compiled, settings } = await planWithin(model, planning);
+  await checkFunction(model, compiled, settings.threads);
+  if (settings.precision === 'mixed' && settings.provider === 'cpu') compiled.manifest.warnings.push(ON_CPU);
+  return { compiled, settings };
 }
+
+const ON_CPU =
+  'the CPU computes in float32 what mixed precision rounds to float16, and takes longer; it pays on GPUs (‹precision›, ‹provider›)';
 
 /** A compiled training, and the settings that fit into the memory. */
 interface Plan {
@@ -68,7 +72,8 @@ async function planWithin(
   const { classWeights: asked, preprocessing, size, ...choices } = settings;
   const begun = init === undefined ? undefined : readSafetensors(init).tensors;
   // The provider's own layout, where it has one: what is compiled here is run here.
-  const blockSize = settings.provider === 'cpu' ? await probeBlockSize() : undefined;
+  const isBlocked = settings.provider === 'cpu' && settings.precision === 'fp32';
+  const blockSize = isBlocked ? await probeBlockSize() : undefined;
   const compilePlan = (microBatch: number, recompute: boolean) => ({
     compiled: compile(model, {
       ...(blockSize ? { blockSize } : {}),

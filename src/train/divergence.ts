@@ -22,8 +22,13 @@ export async function notANumber(run: RunParts, at: Moment, slots: Int32Array): 
   );
   if (photo === undefined) return diverged(run, at, 'is no longer a number');
   await run.keeper.write({ progress: false });
-  const { boundaryDtype } = run.settings;
-  const range = boundaryDtype === 'float16' ? 'float16 may not hold its features (‹boundaryDtype› float32); else ' : '';
+  const { boundaryDtype, precision } = run.settings;
+  const range =
+    boundaryDtype === 'float16'
+      ? 'float16 may not hold its features (‹boundaryDtype› float32); else '
+      : precision === 'mixed'
+        ? 'float16 may not hold its activations (‹precision› fp32); else '
+        : '';
   return new UserError(
     'not-finite',
     `the model gives no numbers (NaN, or infinite) for ${photo} before it has learned anything: ${range}check how its pixels are normalised (‹preprocessing›), and the model`,

@@ -13,7 +13,7 @@ import { flagsOf, type Given, settle, type Settled, settleFlags, type SchemaShap
 import { loopSettings, machineSettings } from './runSettings.js';
 
 const { valFraction, limit, valLimit, maxBad } = dataSettings;
-const { policy, seed, size, output, resize, preprocessing, boundaryDtype } = compileSettings;
+const { policy, seed, size, output, resize, preprocessing, precision, boundaryDtype } = compileSettings;
 const { epochs, learningRate, schedule, warmupEpochs, ...loop } = loopSettings;
 const { memoryBytes, cache, ...machine } = machineSettings;
 
@@ -23,7 +23,7 @@ const trainSettings = {
   ...stepSettings,
   ...headSettings,
   ...loop,
-  ...{ preprocessing, seed, size, output, resize, maxBad, memoryBytes, cache, boundaryDtype },
+  ...{ preprocessing, seed, size, output, resize, maxBad, memoryBytes, cache, precision, boundaryDtype },
   ...machine,
 };
 /** The same, and which photos a run takes: what the flags of `ort-tl train`, settings files and suites can set. */

@@ -145,6 +145,20 @@ describe('a head on a value that is named', () => {
     logits.forEach((value, index) => expect(got[index]).toBeCloseTo(value, 4));
   });
 
+  it('stands on an output of several by its name, which may be one that ort-tl gives to others', async () => {
+    const model = modelWith((g, map) => {
+      g.output('places', g.op('Neg', [map]));
+      return pooled(g, map);
+    });
+    for (const output of model.proto.graph?.output ?? []) if (output.name === 'result') output.name = 'logits';
+    for (const node of model.proto.graph?.node ?? [])
+      node.output = node.output.map((name) => (name === 'result' ? 'logits' : name));
+    const { manifest, logits, state } = await trained(model, options('F1C0', 'logits'));
+    expect(manifest.source.output).toBe('logits');
+    const got = await run(tunedModel(model.proto, manifest, state));
+    logits.forEach((value, index) => expect(got[index]).toBeCloseTo(value, 4));
+  });
+
   it('may have hidden layers before it', async () => {
     const model = modelWith(pooled);
     const { manifest, logits, state } = await trained(model, { ...options('F1C0', ''), hidden: [4] });

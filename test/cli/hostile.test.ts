@@ -133,17 +133,6 @@ const hostile: [string, () => string, RegExp][] = [
     /has several results, and ort-tl cannot tell which are the classes; name it \(--output\): "logits" float32 \[.*\], "other"/,
   ],
   [
-    'has no convolution',
-    () =>
-      changed((graph) => {
-        graph.node = graph.node.filter(({ name }) => !/conv|pool/.test(name));
-        nodeCalled(graph, 'flatten').input = ['input'];
-        const weight = graph.initializer.find(({ name }) => name === 'fc1.weight');
-        if (weight) [weight.dims, weight.rawData] = [[148n, 3072n], new Uint8Array(148 * 3072 * 4)];
-      }),
-    /the model has no convolution; ort-tl trains convolutional image classifiers/,
-  ],
-  [
     'takes a sequence',
     () =>
       changed((graph) => {

@@ -25,6 +25,8 @@ const VERBS = [
   verb('eval', ['model', 'data', 'split']),
   verb('bench <suite>', ['out'], [], ['model']),
   verb('measure', ['energy']),
+  verb('export <run>', ['precision', 'format']),
+  verb('models <action> [names..]', []),
   verb('demo', ['epochs']),
 ];
 
@@ -54,6 +56,15 @@ describe('words that people try become ours:', () => {
     ['predict --model m.onnx --source some.jpg', 'predict --model m.onnx some.jpg'],
     ['predict model=m.onnx source=photos', 'predict --model=m.onnx photos'],
     ['eval --source photos', 'eval --data photos'],
+    ['export runs/first --precision float16', 'export runs/first --precision fp16'],
+    ['export runs/first precision=half', 'export runs/first --precision=fp16'],
+    [
+      'export runs/first --precision=q8 --format transformers.js',
+      'export runs/first --precision=int8 --format transformers-js',
+    ],
+    ['models list', 'models ls'],
+    ['models download half', 'models pull half'],
+    ['models remove list', 'models rm list'],
   ])('ort-tl %s', async (given, ours) => {
     expect((await inOurTerms(given.split(' ').filter(Boolean), VERBS)).join(' ')).toBe(ours);
   });
@@ -105,6 +116,8 @@ describe('or are answered in one line, with exit code 2:', () => {
     ['freeze=10', train, /no --freeze here: --policy says what trains/],
     ['--augment', train, /no --augment here: .*--flip 0\.5/],
     ['--device 0', train, /no --device here: --provider .*cuda/],
+    ['--pretrained', train, /no --pretrained here: every training starts from a pretrained network; --model/],
+    ['--half', ['export', 'runs/first'], /no --half here: --precision fp16/],
     ['--workers 8', train, /no --workers here: .*--threads/],
     ['--name first', train, /no --name here: --out names the folder/],
     ['--project runs', train, /no --project here: --out names the folder/],

@@ -85,6 +85,10 @@ it('refuses what would be wrong: other settings beside a model, files of another
   expect(await told(out, '--preprocessing', 'apart', '--precision', 'fp16')).toMatch(
     /holds a model in fp32 and int8 of another run/,
   );
+  // Before any photo is looked for.
+  expect(await told(out, '--preprocessing', 'apart', '--precision', 'int8', '--data', join(at, 'nowhere'))).toMatch(
+    /of another run/,
+  );
   const other = mkdtempSync(join(at, 'other-'));
   writeFileSync(join(other, 'config.json'), '{}');
   expect(await told(other)).toMatch(/holds config\.json, which the export would replace/);

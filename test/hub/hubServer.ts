@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect } from 'vitest';
 
 /** A file of a repository: those of LFS lie on another host. */
 interface HubFile {
@@ -51,6 +50,8 @@ export class HubServer {
   readonly statedCommits: { list?: string; files?: string } = {};
   /** Whether the storage knows ranges. */
   knowsRanges = true;
+  /** Milliseconds that the storage takes to send a file. */
+  storageMs = 0;
   private readonly hub: Server;
   private readonly storage: Server;
 
@@ -177,19 +178,17 @@ export class HubServer {
     const found = files.find(({ content }) => sha256(content) === name);
     if (!found) return void response.writeHead(404).end();
     response.setHeader('ETag', `"storage-${name}"`);
-    sendRange(request, response, found.content, this.knowsRanges);
+    sendRange(request, response, found.content, this.knowsRanges, this.storageMs);
   }
 }
 
-/** What asks for the rest of a file. */
-export const REST: unknown = expect.stringMatching(/^bytes=[1-9]\d*-$/);
-
-/** Sends a content, or what a range asks of it. */
+/** Sends a content, or what a range asks of it; where it is to take a while, in pieces. */
 export function sendRange(
   request: IncomingMessage,
   response: ServerResponse,
   content: Buffer,
   knowsRanges: boolean,
+  ms = 0,
 ): void {
   const [, from] = /^bytes=(\d+)-$/.exec(request.headers.range ?? '') ?? [];
   const start = from === undefined || !knowsRanges ? 0 : Number(from);
@@ -201,7 +200,22 @@ export function sendRange(
   if (start > 0)
     response.writeHead(206, { ...headers, 'content-range': `bytes ${start}-${content.length - 1}/${content.length}` });
   else response.writeHead(200, headers);
-  response.end(request.method === 'HEAD' ? undefined : content.subarray(start));
+  if (request.method === 'HEAD') response.end();
+  else if (ms === 0) response.end(content.subarray(start));
+  else sendSlowly(response, content.subarray(start), ms);
+}
+
+const PIECES = 50;
+
+function sendSlowly(response: ServerResponse, content: Buffer, ms: number): void {
+  const size = Math.ceil(content.length / PIECES);
+  let at = 0;
+  const timer = setInterval(() => {
+    if (at >= content.length || response.destroyed) {
+      clearInterval(timer);
+      response.end();
+    } else response.write(content.subarray(at, (at += size)));
+  }, ms / PIECES);
 }
 
 function refuse(response: ServerResponse, status: number, code: string, message: string): void {

@@ -21,6 +21,8 @@ export interface KillCase {
   readonly name: string;
   /** The words behind ort-tl. They name places relative to {@link Place.work}, so that no two tries differ in them. */
   readonly words: readonly string[];
+  /** Variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** What lies there before. */
   readonly before?: (place: Place) => void;
   /** Whether `--time-limit` ends it too. */

@@ -27,7 +27,12 @@ export interface Running {
 }
 
 /** Starts ort-tl in a process group of its own, as a shell does; what it prints goes into files, which no process waits for. */
-export function start(words: readonly string[], place: Place, mark: string): Running {
+export function start(
+  words: readonly string[],
+  place: Place,
+  mark: string,
+  env: Readonly<Record<string, string>> = {},
+): Running {
   // Of each command in its turn: a place that is kept has them all.
   const number = readdirSync(place.root).filter((name) => name.endsWith('.stdout')).length + 1;
   const paths = { stdout: join(place.root, `${number}.stdout`), stderr: join(place.root, `${number}.stderr`) };
@@ -44,6 +49,7 @@ export function start(words: readonly string[], place: Place, mark: string): Run
       TMPDIR: place.temporary,
       ORT_TL_CACHE: place.cache,
       NO_COLOR: '1',
+      ...env,
     },
   });
   for (const file of [out, errors]) closeSync(file);

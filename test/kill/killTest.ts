@@ -208,7 +208,7 @@ class References {
     let ms = 0;
     let stdout = '';
     for (let next: readonly string[] | undefined = words; next;) {
-      const running = start(next, place, mark);
+      const running = start(next, place, mark, this.killCase.env);
       const { code, at } = await running.ended;
       if (ms === 0) ms = at - running.startedAt;
       const output = running.output();
@@ -254,7 +254,7 @@ class Try {
     const limit = `${(Math.max(1, moment) / 1000).toFixed(3)}s`;
     const words = way === 'limit' ? [...killCase.words, '--time-limit', limit] : killCase.words;
     row.tried++;
-    const running = start(words, place, this.mark);
+    const running = start(words, place, this.mark, killCase.env);
     const ending = await this.end(running);
     const { stdout, stderr } = running.output();
     const output = [stdout, stderr]
@@ -381,7 +381,7 @@ class Try {
         this.what.push(`was not finished after ${runs} more runs`);
         return;
       }
-      const running = start(next, place, this.mark);
+      const running = start(next, place, this.mark, killCase.env);
       const ending = await running.ended;
       const output = running.output();
       if (ending.code !== 0) {

@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { killCases } from './cases.js';
+import { pulling, startHub } from './pulling.js';
 import { killTest, type Span, type Way, ways } from './killTest.js';
 import { cellsOf, linesOf, type Piece, readPiece } from './report.js';
 import { makeScenery } from './scenery.js';
@@ -86,10 +87,12 @@ const given =
   values.model === undefined || values.data === undefined
     ? {}
     : { model: resolve(values.model), data: resolve(values.data) };
+const hub = await startHub();
 try {
   tell('drawing pictures, and training what is exported and asked');
   const scenery = await makeScenery(join(root, 'scenery'), Number(values.size));
   const all = killCases({ scenery, scale: Number(values.scale), ...given });
+  if (values.model === undefined) all.push(pulling(hub));
   const only = values.only?.split(',') ?? all.map(({ name }) => name);
   const unknown = only.find((word) => !all.some(({ name }) => name.startsWith(word)));
   if (unknown !== undefined) throw new Error(`no case is called ${unknown}: ${all.map(({ name }) => name).join(', ')}`);
@@ -114,5 +117,6 @@ try {
   else for (const each of linesOf([piece])) console.log(each);
   process.exitCode = faults.length === 0 ? 0 : 1;
 } finally {
+  await hub.stop();
   if (values.keep === undefined) rmSync(root, { recursive: true, force: true });
 }

@@ -8,7 +8,7 @@ import type { CompileOptions } from '../../src/artifacts/compileOptions.js';
 import { loadArtifacts } from '../../src/artifacts/load.js';
 import { sha256 } from '../../src/files.js';
 import { readModel } from '../../src/onnx/model.js';
-import { floats } from '../../src/onnx/tensor.js';
+import { floats, floatTensor } from '../../src/onnx/tensor.js';
 import { optimizers } from '../../src/optim/optimizer.js';
 import type { CacheOptions } from '../../src/runtime/features.js';
 import { type StepPlan, Stepper } from '../../src/runtime/stepper.js';
@@ -372,5 +372,72 @@ describe('rows that stay on disk', () => {
     const image = pixels.slice(0, imageBytes);
     await expect(stepper.store(Int32Array.of(0), [0], image, [keyOf(99)])).rejects.toMatchObject({ code: 'bad-cache' });
     await stepper.close();
+  });
+});
+
+describe('mixed precision', () => {
+  const mixed = { precision: 'mixed' as const, optimizer: optimizers.sgd };
+  const setScalar = (stepper: Stepper, name: string, number: number) =>
+    stepper.setState(new Map([[name, floatTensor([], [number])]]));
+
+  it.each<[string, Partial<CompileOptions>]>([
+    ['F1C1', {}],
+    ['full', { policy: 'full' }],
+    ['full, with activations computed again', { policy: 'full', recompute: true }],
+    ['a batch in parts', { microBatch: 3 }],
+    ['statistics of the batch', { policy: 'full', batchNorm: 'batch' }],
+    ['averages and clipping', { averageDecay: 0.9, clipNorm: 0.3 }],
+    ['features in float16', { boundaryDtype: 'float16' }],
+  ])('learns what float32 does, but for the rounding of float16: %s', async (_, options) => {
+    const exact = await after({ ...options, optimizer: optimizers.sgd });
+    const rounded = await after({ ...options, ...mixed });
+    expect(distance(exact.losses, rounded.losses)).toBeLessThan(2e-3);
+    expect(distance(exact.logits, rounded.logits)).toBeLessThan(1e-2);
+    // Other numbers than those of float32, as they would be if nothing were in float16.
+    expect(distance(exact.logits, rounded.logits)).toBeGreaterThan(1e-6);
+    expect(rounded.state.get('loss_scale')).toEqual(Float32Array.of(2 ** 16));
+    expect(rounded.state.get('loss_scale_steps')).toEqual(Float32Array.of(3));
+  });
+
+  it.each([{}, { microBatch: 3 }])(
+    'takes no step whose gradients overflow, and halves the scale: %j',
+    async (options) => {
+      const stepper = await open({ ...mixed, ...options, averageDecay: 0.9 });
+      setScalar(stepper, 'loss_scale', 2 ** 100);
+      const before = stepper.getState();
+      const one = { ...plan, slots: slots.subarray(0, 8), learningRates: Float32Array.of(0.1) };
+      const { losses } = await stepper.steps(one);
+      expect(losses[0]).toBeLessThan(10);
+      const now = stepper.getState();
+      for (const [name, value] of before)
+        if (name === 'loss_scale') expect(now.get(name)?.data).toEqual(Float32Array.of(2 ** 99));
+        else expect(now.get(name), name).toEqual(value);
+      setScalar(stepper, 'loss_scale', 2 ** 10);
+      setScalar(stepper, 'loss_scale_steps', 1999);
+      await stepper.steps(one);
+      expect(numbers(stepper, 'loss_scale')).toEqual([2 ** 11]);
+      expect(numbers(stepper, 'loss_scale_steps')).toEqual([0]);
+      expect(stepper.getState().get('fc2.bias')).not.toEqual(before.get('fc2.bias'));
+      await stepper.close();
+    },
+  );
+
+  it('keeps gradients that float16 alone would lose', async () => {
+    // Photos of one class, which is all but certain: the gradients of logits are e⁻²⁰, and float16 holds nothing below 6e-8.
+    const own = [...labels.keys()].filter((photo) => labels[photo] === 1).slice(0, 8);
+    const one = { slots: Int32Array.from(own), learningRates: Float32Array.of(1e7), firstStep: 1 };
+    const change = async (options: Partial<CompileOptions>, scale?: number) => {
+      const stepper = await open({ optimizer: { ...optimizers.sgd, weightDecay: 0 }, ...options });
+      stepper.setState(new Map([['fc2.bias', floatTensor([CLASSES], [0, 20, 0])]]));
+      if (scale !== undefined) setScalar(stepper, 'loss_scale', scale);
+      const before = numbers(stepper, 'conv4.weight');
+      await stepper.steps(one);
+      const now = numbers(stepper, 'conv4.weight');
+      await stepper.close();
+      return now.map((value, index) => value - (before[index] ?? NaN));
+    };
+    const exact = await change({});
+    expect(distance(exact, await change({ precision: 'mixed' }))).toBeLessThan(0.05);
+    expect(distance(exact, await change({ precision: 'mixed' }, 1))).toBeGreaterThan(0.5);
   });
 });

@@ -186,6 +186,36 @@ describe('train, on drawn pictures', () => {
     },
   );
 
+  it('learns in mixed precision what it learns in float32, goes on from where it stopped, and says that a CPU gains nothing', async () => {
+    const options = { precision: 'mixed' as const, optimizer: optimizers.sgd };
+    const [exact, mixed, stopped] = [
+      await run({ optimizer: optimizers.sgd }),
+      await run(options),
+      await run({ ...options, timeLimitMs: 1 }),
+    ];
+    const lossOf = ({ events }: { events: TrainEvent[] }) =>
+      events.flatMap((event) => (event.type === 'epoch' ? [event.result.trainLoss] : [])).at(-1);
+    expect(lossOf(mixed)).toBeCloseTo(lossOf(exact) ?? NaN, 2);
+    expect(lossOf(mixed)).not.toBe(lossOf(exact));
+    expect(mixed.summary.warnings.join()).toContain('pays on GPUs');
+    expect(mixed.summary.verified).toMatchObject({ ok: true });
+    expect(stopped.summary.endedBy).toBe('time-limit');
+    await exhaust(
+      new Trainer({
+        model,
+        dataset,
+        policy: 'F1C1',
+        out: stopped.out,
+        epochs: 3,
+        threads: 2,
+        ...options,
+        resume: true,
+      }),
+    );
+    const last = (out: string) => bitsOf(join(out, 'last', 'checkpoint.safetensors'));
+    expect(last(stopped.out)).toBe(last(mixed.out));
+  });
+
   it('tells its warnings in the summary', async () => {
     const { summary } = await run({ model: readModel(TINY_RESNET), policy: 'F1C1', epochs: 1 });
     expect(summary.warnings.join()).toContain('blocks:1');
