@@ -71,7 +71,8 @@ export function tunedModel(
   }
   // ONNX Runtime wants every input that is declared, also one that nothing reads.
   const read = new Set(graph.node.flatMap(({ input }) => input));
-  graph.input = graph.input.filter(({ name }) => read.has(name));
+  const constants = new Set(declares ? graph.initializer.map(({ name }) => name) : []);
+  graph.input = graph.input.filter(({ name }) => read.has(name) || constants.has(name));
   setOutputs(graph, manifest.classes.length);
   const { width, height, resize, cropShare, mean, std } = manifest.preprocessing;
   setMetadata(

@@ -11,6 +11,7 @@ import { inlineFunctions } from './inlineFunctions.js';
 import { giveWay } from './giveWay.js';
 import { oneResult } from './oneResult.js';
 import { raiseGraphsWithin, raiseOldOpset } from './raiseOpset.js';
+import { rowOfScores } from './rowOfScores.js';
 import { refuseCycles, refuseOtherFiles, refuseRandom } from './refusals.js';
 
 /** A source model that means what its file does, without what few models have; and what was changed. */
@@ -62,9 +63,12 @@ function makePlain(source: ModelProto, path: string, output: string | undefined)
   const draft = new Draft(source, path);
   for (const change of CHANGES) change(draft);
   oneResult(draft, output);
+  rowOfScores(draft);
   giveWay(draft);
   refuseRandom(draft);
   const { model: proto, notes, warnings } = draft;
+  // Before this version of the format, constants that were added would have to be inputs.
+  if (proto !== source && proto.irVersion < 4n) proto.irVersion = 4n;
   // In float32 weights may take more than they did.
   refuseLarge(proto, path);
   return { proto, notes, warnings };

@@ -16,7 +16,7 @@ import {
 import { floats, floatTensor, intTensor, protoOfTensor, tensor, tensorOfProto } from '../../../src/onnx/tensor.js';
 import type { Random } from '../../../src/random.js';
 import { int, ints, node } from '../../plain/oddModels.js';
-import { IMAGE, LOGITS, UNIT } from './sound.js';
+import { CLASSES, IMAGE, LOGITS, UNIT } from './sound.js';
 
 /** What exporters, tools and people do to a model, which leaves what it means as it was. */
 export interface Oddity {
@@ -537,6 +537,23 @@ export const ODDITIES: readonly Oddity[] = [
     },
   },
   {
+    name: 'scores as a map of one place',
+    apart: ['shares in place of scores', 'what is found beside the scores', 'features beside the scores'],
+    apply: ({ model, graph, fresh }) => {
+      const [scores] = graph.output;
+      const images = scores && dimsOf(scores)[0];
+      const head = graph.node.find(({ output }) => output.includes(LOGITS));
+      if (!scores?.type?.tensorType || !images || !head || opsetOf(model) < 13) return false;
+      const [row, axes] = [fresh('row'), fresh('map_axes')];
+      graph.initializer.push(protoOfTensor(axes, intTensor([2], [2, 3])));
+      head.output = [row];
+      graph.node.push(node('Unsqueeze', [row, axes], [LOGITS]));
+      scores.type = valueInfo(LOGITS, 1, [1, CLASSES.length, 1, 1]).type;
+      if (scores.type?.tensorType?.shape) scores.type.tensorType.shape.dim[0] = images;
+      return true;
+    },
+  },
+  {
     name: 'an image of bytes',
     apply: ({ graph, fresh }) => {
       const image = inputOf(graph);
@@ -567,6 +584,7 @@ export const ODDITIES: readonly Oddity[] = [
       'shares in place of scores',
       'what is found beside the scores',
       'features beside the scores',
+      'scores as a map of one place',
     ],
     apply: ({ model, graph, fresh }) => {
       const shape = inputOf(graph).type?.tensorType?.shape;
@@ -659,6 +677,17 @@ export const ODDITIES: readonly Oddity[] = [
     name: 'nodes without names, or with the same',
     apply: ({ graph, random }) => {
       for (const each of graph.node) if (random.next() < 0.7) each.name = random.next() < 0.5 ? '' : 'node';
+      return true;
+    },
+  },
+  {
+    name: 'weights that are older than format 4',
+    apply: ({ model, graph }) => {
+      if (opsetOf(model) > 9) return false;
+      model.irVersion = 3n;
+      const stated = new Set(graph.input.map(({ name }) => name));
+      for (const { name, dims, dataType } of graph.initializer)
+        if (!stated.has(name)) graph.input.push(valueInfo(name, dataType, dims.map(Number)));
       return true;
     },
   },
