@@ -8,9 +8,14 @@ import { inspect } from '../../src/artifacts/inspectModel.js';
 import { NEXT } from '../../src/artifacts/manifest.js';
 import { classifierOf } from '../../src/artifacts/prepare.js';
 import { tunedModel } from '../../src/artifacts/tunedModel.js';
+import { Builder } from '../../src/graph/builder.js';
+import type { Value } from '../../src/graph/graph.js';
+import { modelOfGraph } from '../../src/graph/proto.js';
 import { encodeModel, type ModelFile, readModel } from '../../src/onnx/model.js';
 import type { ModelProto } from '../../src/onnx/onnx_pb.js';
-import { floats, floatTensor, type Tensor } from '../../src/onnx/tensor.js';
+import { elementCount, floats, floatTensor, type Tensor, tensorOfProto } from '../../src/onnx/tensor.js';
+import { Random } from '../../src/random.js';
+import { CompiledParts } from '../../src/runtime/compiledParts.js';
 
 /** Made by `test/zoo/make_lora_fixtures.py` with PyTorch, of the models of `test/zoo/make_transformer_fixtures.py`. */
 const folder = fileURLToPath(new URL('../fixtures/transformers/', import.meta.url));
@@ -260,4 +265,110 @@ it('refuses a network without such matrices in one line', () => {
   expect(() => compile(cnn, { ...options, policy: 'lora:8' })).toThrow(
     /^policy lora:8 trains beside the matrices of attention and perceptrons, and the model has none before its head; choose a policy such as F1C1/,
   );
+});
+
+describe('a network of convolutions and Gemms that stand for matrices', () => {
+  const CHANNELS = 4;
+  /** A perceptron of 1×1 convolutions, and one of Gemms that count twice and half, behind a convolution. */
+  function network(more: (g: Builder, features: Value) => Value = (_, features) => features): ModelFile {
+    const g = new Builder(18);
+    const random = new Random(5);
+    const weight = (name: string, dims: readonly number[]) =>
+      g.constant(
+        name,
+        floatTensor(
+          dims,
+          Array.from({ length: elementCount(dims) }, () => random.normal() / 3),
+        ),
+      );
+    const image = g.input('image', 'float32', [{ batch: 1 }, 3, 8, 8]);
+    const stem = g.relu(g.conv(image, weight('stem', [CHANNELS, 3, 3, 3]), {}, weight('stem.bias', [CHANNELS])));
+    const hidden = g.relu(g.conv(stem, weight('conv1', [6, CHANNELS, 1, 1]), {}, weight('conv1.bias', [6])));
+    const map = g.add(stem, g.conv(hidden, weight('conv2', [CHANNELS, 6, 1, 1])));
+    const features = g.reduceMean(map, [2, 3], false);
+    const first = g.relu(
+      g.gemm(features, weight('fc1', [5, CHANNELS]), { transB: true, alpha: 2, c: weight('fc1.bias', [5]) }),
+    );
+    const second = g.gemm(first, weight('fc2', [5, CHANNELS]), { alpha: 0.5 });
+    g.output('logits', g.add(g.matmul(more(g, second), weight('head', [CHANNELS, 3])), weight('head.bias', [3])));
+    return { path: 'network.onnx', sha256: '', proto: modelOfGraph(g.graph, 'network') };
+  }
+  const set = { ...options, classes: ['a', 'b', 'c'] };
+  const image = Uint8Array.from(draws(2 * 8 * 8 * 3), (value) => value % 256);
+  const drawn = ({ manifest }: Compiled): Map<string, Tensor> =>
+    new Map(
+      manifest.adapters.flatMap(({ a, b }) =>
+        [a, b].map((name) => {
+          const { shape = [] } = manifest.parameters.find((each) => each.name === name) ?? {};
+          return [name, floatTensor(shape, spread(elementCount(shape)))] as const;
+        }),
+      ),
+    );
+
+  it('merges what their adapters give, which the evaluation computes beside them', async () => {
+    const model = network();
+    const init = drawn(compile(model, { ...set, policy: 'lora:2' }));
+    const compiled = compile(model, { ...set, policy: 'lora:2', init });
+    expect(compiled.manifest.adapters.map(({ weight }) => weight)).toEqual(['conv1', 'conv2', 'fc1', 'fc2']);
+    const parts = await CompiledParts.open(compiled, 1);
+    const expected = await parts.logits(image, 2);
+    await parts.close();
+    const tuned = await open(tunedModel(model.proto, compiled.manifest, compiled.state));
+    const planes = Float32Array.from({ length: image.length }, (_, at) => {
+      const [index, place] = [Math.floor(at / 192), at % 192];
+      return (image[index * 192 + (place % 64) * 3 + Math.floor(place / 64)] ?? NaN) / 255;
+    });
+    const results = await tuned.run({ image: new ort.Tensor('float32', planes, [2, 3, 8, 8]) });
+    const got = floatsOf(results['logits']);
+    const untouched = compile(model, { ...set, policy: 'lora:2' });
+    const before = await CompiledParts.open(untouched, 1);
+    const unlike = await before.logits(image, 2);
+    await before.close();
+    const farthest = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+      Math.max(...Array.from(a, (value, index) => Math.abs(value - (b[index] ?? NaN))));
+    expect(farthest(got, expected)).toBeLessThan(1e-5);
+    expect(farthest(got, unlike)).toBeGreaterThan(0.05);
+  });
+
+  it('adds scale · A · B to a matrix, number by number', () => {
+    const model = network();
+    const init = drawn(compile(model, { ...set, policy: 'lora:2:3' }));
+    const { manifest, state } = compile(model, { ...set, policy: 'lora:2:3', init });
+    const tuned = tunedModel(model.proto, manifest, state);
+    const valuesOf = (proto: ModelProto, name: string) => {
+      const found = proto.graph?.initializer.find((each) => each.name === name);
+      if (!found) throw new Error(`no ${name}`);
+      return floats(tensorOfProto(found));
+    };
+    const [a, b] = ['fc1/lora_A', 'fc1/lora_B'].map((name) => spread(init.get(name)?.data.length ?? 0));
+    // fc1 is [5, 4], A is [4, 2], B is [2, 5], and the scale is 3 / 2.
+    for (let output = 0; output < 5; output++)
+      for (let input = 0; input < CHANNELS; input++) {
+        const product = [0, 1].reduce((sum, k) => sum + (a?.[input * 2 + k] ?? NaN) * (b?.[k * 5 + output] ?? NaN), 0);
+        const before = valuesOf(model.proto, 'fc1')[output * CHANNELS + input] ?? NaN;
+        expect(valuesOf(tuned, 'fc1')[output * CHANNELS + input]).toBeCloseTo(before + 1.5 * product, 5);
+      }
+    // conv2 is [4, 6, 1, 1], A is [2, 6, 1, 1], B is [4, 2, 1, 1].
+    const [convA, convB] = ['conv2/lora_A', 'conv2/lora_B'].map((name) => spread(init.get(name)?.data.length ?? 0));
+    for (let output = 0; output < CHANNELS; output++)
+      for (let input = 0; input < 6; input++) {
+        const product = [0, 1].reduce(
+          (sum, k) => sum + (convB?.[output * 2 + k] ?? NaN) * (convA?.[k * 6 + input] ?? NaN),
+          0,
+        );
+        const before = valuesOf(model.proto, 'conv2')[output * 6 + input] ?? NaN;
+        expect(valuesOf(tuned, 'conv2')[output * 6 + input]).toBeCloseTo(before + 1.5 * product, 5);
+      }
+  });
+
+  it('refuses a matrix that another node reads in another way', () => {
+    const model = network((g, features) => {
+      const fc1 = g.graph.nodes.flatMap(({ inputs }) => inputs).find((value) => value?.name === 'fc1');
+      if (!fc1) throw new Error('no fc1');
+      return g.mul(features, g.reduceSum(fc1, [0], false));
+    });
+    expect(() => compile(model, { ...set, policy: 'lora:2' })).toThrow(
+      /policy lora:2 trains beside "fc1", which node .* \(ReduceSum\) reads too/,
+    );
+  });
 });
