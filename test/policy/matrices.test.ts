@@ -32,7 +32,7 @@ function matricesOf(inner: (g: Builder, x: Value) => Value): string[] {
   const logits = g.matmul(features, constant(g, 'head', [WIDTH, 5]));
   g.output('logits', logits);
   const table = findLayers(g.graph, logits);
-  return findMatrices(table, findBlocks(g.graph, table)).map(({ layer, weight, inputs, outputs }) => {
+  return findMatrices(table, findBlocks(g.graph, table)).matrices.map(({ layer, weight, inputs, outputs }) => {
     expect(layer.parameters).toContain(weight);
     return `${weight.name} ${inputs}→${outputs}`;
   });
