@@ -64,7 +64,7 @@ export function besideMatrices(policy: LoraPolicy, table: LayerTable, blocks: re
     notes: [noteOf(policy, chosen.length)],
     warnings: left.map(
       (layer) =>
-        `"${layer.name}" (${layer.node.op}) stays as it is: its matrix is no tensor of the model, but made of some`,
+        `"${layer.name}" (${layer.node.op}) stays as it is: adapters stand beside matrices of MatMul, Gemm and Conv that are tensors of the model, also transposed`,
     ),
     lora: { policy, matrices: chosen },
   };
