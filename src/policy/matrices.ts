@@ -117,10 +117,13 @@ function attends({ layers }: Block): boolean {
   return false;
 }
 
-/** What bends a line; products and sums of what they give are a part of SiLU and GELU. */
-const STRAIGHT: ReadonlySet<string> = new Set(['Add', 'BatchNormalization', 'Div', 'Mul', 'Sub']);
+/** What bends no line by itself; products and sums are a part of SiLU and GELU. */
+const STRAIGHT = /^(?:Add|Div|Mul|Sub|Reduce\w+|\w+Normalization)$/;
 
-/** The convolution whose result, bent by an activation and otherwise as it is at each place, is `value`. */
+/**
+ * The convolution whose result, bent by an activation and otherwise scaled at each place, is `value`; what scales may look at all places, as
+ * the response normalization of ConvNeXt V2 does.
+ */
 function activatedConv(value: Value): Node | undefined {
   let conv: Node | undefined;
   let isBent = false;
@@ -134,14 +137,18 @@ function activatedConv(value: Value): Node | undefined {
       conv = producer;
       continue;
     }
-    if (!producer || !worksByPlace(producer)) return undefined;
-    isBent ||= !STRAIGHT.has(producer.op);
+    if (!producer || !scales(producer)) return undefined;
+    isBent ||= !STRAIGHT.test(producer.op);
     open.push(...computed(producer));
   }
-  return isBent ? conv : undefined;
+  // What is pooled has other places.
+  const places = conv?.output().shape?.slice(2).join();
+  return isBent && value.shape?.slice(2).join() === places ? conv : undefined;
 }
 
-function worksByPlace(node: Node): boolean {
+function scales(node: Node): boolean {
   const works = operatorOf(node)?.works;
-  return node.op === 'BatchNormalization' || works === 'elementwise' || works === 'pairwise';
+  return (
+    works === 'elementwise' || works === 'pairwise' || node.op.endsWith('Normalization') || node.op.startsWith('Reduce')
+  );
 }

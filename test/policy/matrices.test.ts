@@ -87,7 +87,26 @@ describe('the matrices of a network', () => {
     ).toEqual(['expand 4→4', 'project 4→4']);
   });
 
+  it('are 1×1 convolutions with a normalization of responses between, as in ConvNeXt V2', () => {
+    expect(
+      matricesOf((g, x) => {
+        const hidden = g.relu(conv(g, conv(g, x, 'depth', 3), 'expand'));
+        const responses = g.op('ReduceL2', [hidden, g.vector([2, 3])]);
+        const scaled = g.mul(hidden, g.div(responses, g.reduceMean(responses, [1])));
+        return g.add(x, conv(g, g.add(scaled, hidden), 'project'));
+      }),
+    ).toEqual(['expand 4→4', 'project 4→4']);
+  });
+
   it.each<[string, (g: Builder, x: Value) => Value]>([
+    [
+      'a convolution before the pooling that a bottleneck of one place follows',
+      (g, x) =>
+        g.mul(
+          g.relu(conv(g, x, 'last')),
+          g.sigmoid(conv(g, g.reduceMean(g.relu(conv(g, x, 'before')), [2, 3]), 'gate')),
+        ),
+    ],
     [
       'a bottleneck of ResNet',
       (g, x) => {
