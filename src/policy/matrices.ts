@@ -141,9 +141,10 @@ function activatedConv(value: Value): Node | undefined {
     isBent ||= !STRAIGHT.test(producer.op);
     open.push(...computed(producer));
   }
+  const map = conv?.output().shape;
   // What is pooled has other places.
-  const places = conv?.output().shape?.slice(2).join();
-  return isBent && value.shape?.slice(2).join() === places ? conv : undefined;
+  const isWhole = value.shape?.every((dim, axis) => axis < 2 || dim === map?.[axis]) === true;
+  return isBent && isWhole ? conv : undefined;
 }
 
 function scales(node: Node): boolean {

@@ -31,8 +31,8 @@ describe('a training of adapters', () => {
 
   it('ends in a plain model of the source model’s nodes and size, which agrees; the checkpoint has the adapters', async () => {
     const { out, verified } = await train();
-    expect(verified?.ok).toBe(true);
-    expect(verified?.agreeing).toBe(verified?.photos);
+    expect(verified.ok).toBe(true);
+    expect(verified.agreeing).toBe(verified.photos);
     const [source, tuned] = [readModel(path).proto.graph, readModel(join(out, 'model.onnx')).proto.graph];
     expect(tuned?.node.map(({ opType }) => opType)).toEqual(source?.node.map(({ opType }) => opType));
     // Six classes in place of ten, and their names.
@@ -50,7 +50,7 @@ describe('a training of adapters', () => {
     const first = await train();
     const model = readModel(join(first.out, 'model.onnx'));
     const second = await train({ model, policy: 'lora:2@1', epochs: 1 });
-    expect(second.verified?.ok).toBe(true);
+    expect(second.verified.ok).toBe(true);
     const { tensors } = readSafetensors(join(second.out, 'best', 'checkpoint.safetensors'));
     expect([...tensors.keys()].filter((name) => name.includes('lora_'))).toHaveLength(8);
   });
