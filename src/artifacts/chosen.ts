@@ -2,7 +2,9 @@ import type { ModelFile } from '../onnx/model.js';
 import { multipliersOf } from '../optim/learningRates.js';
 import { type Block, findBlocks } from '../policy/blocks.js';
 import type { Layer } from '../policy/layer.js';
-import { type LayerChoice, chooseLayers, type Policy } from '../policy/policy.js';
+import type { LayerChoice } from '../policy/layerChoice.js';
+import { chooseLayers, type Policy } from '../policy/policy.js';
+import { type Adapters, insertAdapters, withAdapter } from './adapters.js';
 import { separateStatistics } from './batchStatistics.js';
 import type { FilledOptions } from './compileOptions.js';
 import { type HiddenLayer, insertHiddenLayers } from './hiddenLayers.js';
@@ -25,6 +27,8 @@ export interface Chosen {
   readonly blocks: readonly Block[];
   readonly choice: LayerChoice;
   readonly fresh: { readonly layers: readonly Layer[]; readonly hidden: HiddenLayer[] };
+  /** What trains beside matrices, where the policy is one of adapters. */
+  readonly adapters: Adapters;
   /** Layers that train, as the manifest has them. */
   readonly layers: Manifest['layers'];
   /** Factors for the learning rates of parameters, by their names. */
@@ -55,18 +59,26 @@ export function choose(understood: Understood, policy: Policy, options: FilledOp
   const choice = chooseLayers(policy, classifier.layers, blocks);
   const fresh = insertHiddenLayers(classifier, options.hidden, options.seed);
   const resized = replaceHead(classifier, options.classes.length, options.seed, warmStart);
+  const adapters = insertAdapters(classifier.graph, choice, options.seed);
   prependPreprocessing(classifier, preprocessing);
-  const layers = layersOf(choice, fresh).map(({ kind, name, parameters }) => ({
+  const layers = layersOf(choice, { fresh, adapters }).map(({ kind, name, parameters }) => ({
     kind,
     name,
     parameters: parameters.map((value) => value.name),
   }));
   const heads = new Set(classifier.layers.heads.map(({ name }) => name));
   const multipliers = multipliersOf(layers, options.learningRateMultipliers, heads);
-  return { ...understood, choice, fresh, layers, multipliers, resized };
+  return { ...understood, choice, fresh, adapters, layers, multipliers, resized };
 }
 
-/** The layers that train, from input to heads. The head stands for all that is new: F1 trains its hidden layers too. */
-export function layersOf({ layers }: LayerChoice, fresh: Chosen['fresh']): readonly Layer[] {
-  return layers.toSpliced(-1, 0, ...fresh.layers);
+/**
+ * The layers that train, from input to heads, with what trains of them. The head stands for all that is new: F1 trains its hidden layers
+ * too.
+ */
+export function layersOf(
+  { layers, lora }: LayerChoice,
+  { fresh, adapters }: Pick<Chosen, 'fresh' | 'adapters'>,
+): readonly Layer[] {
+  const trained = lora ? layers.map((layer) => withAdapter(layer, adapters)) : layers;
+  return trained.toSpliced(-1, 0, ...fresh.layers);
 }

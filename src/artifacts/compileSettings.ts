@@ -43,7 +43,7 @@ export const compileSettings = settings({
       // Settings are compared, stored and sent to other processes: what goes on is the policy in its one spelling.
       .transform((text) => showPolicy(parsePolicy(text)))
       .default('F1C1'),
-    { help: 'what to train: F1C0, F1C1, F2C3, FxC1, …, blocks:2, bias, layers:<names>, or full' },
+    { help: 'what to train: F1C0, F1C1, F2C3, FxC1, …, blocks:2, bias, lora:8, layers:<names>, or full' },
   ),
   seed: setting(wholeNumber(0).default(0), {
     help: 'what the new head, the order of photos and their split are drawn from',

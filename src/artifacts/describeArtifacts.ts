@@ -77,6 +77,7 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
     separated: classifier.separated
       .filter(({ value }) => parameters.includes(value))
       .map(({ value, node, input }) => ({ name: value.name, node: node.name, input })),
+    adapters: [...chosen.adapters.values()].map(({ entry }) => entry),
     reshapes: [...resized.reshapes],
     constants: constantsOf(described),
     boundary: boundaryOf(split),
@@ -118,7 +119,7 @@ function costOf({ chosen, options, split, step, update, state }: Described): Man
   const forward = multiplyAddsOf(cut.trained);
   const forwardAndBackward = multiplyAddsOf(ancestors(step.nodes, [step.loss, ...step.gradients])) / microBatch;
   return {
-    parameters: sizeOf(new Set(layers.flatMap((layer) => layer.parameters))),
+    parameters: sizeOf(new Set([...layers.flatMap((layer) => layer.parameters), ...parameters])),
     trainableParameters: sizeOf(parameters),
     boundaryBytes,
     frozenMultiplyAdds: multiplyAddsOf(cut.frozen),

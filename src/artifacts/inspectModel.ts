@@ -10,6 +10,7 @@ import { compile } from './compile.js';
 import type { CompileOptions } from './compileOptions.js';
 import { outputOf } from '../plain/oneResult.js';
 import { plainForm } from '../plain/plainForm.js';
+import type { Manifest } from './manifest.js';
 import { classifierOf } from './prepare.js';
 import { sideOf } from './preprocessing.js';
 
@@ -39,6 +40,8 @@ export interface LayerReport {
   readonly multiplyAdds: number;
   /** How many of them the policy trains. */
   readonly trainedParameters: number;
+  /** How many it trains beside them, in an adapter. */
+  readonly adapterParameters: number;
   readonly trained: boolean;
 }
 
@@ -104,6 +107,7 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
           preprocessing: 'unit',
           warmStart: false,
         });
+  const adapterSizes = sizesOfAdapters(compiled?.manifest);
   const trained = new Map(compiled?.manifest.layers.map(({ name, parameters }) => [name, new Set(parameters)]));
   const blockOf = new Map(
     blocks.flatMap((block, index) => block.layers.map((layer) => [layer, blocks.length - index] as const)),
@@ -128,6 +132,10 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
       parameters: parametersOf([layer]),
       multiplyAdds: multiplyAdds(layer.node),
       trainedParameters: sizeOf(layer.parameters.filter(({ name }) => trained.get(layer.name)?.has(name))),
+      adapterParameters: [...(trained.get(layer.name) ?? [])].reduce(
+        (sum, name) => sum + (adapterSizes.get(name) ?? 0),
+        0,
+      ),
       trained: trained.has(layer.name),
     })),
     buffers: layers.buffers.map(({ value, reason }) => ({
@@ -172,6 +180,13 @@ function onlyByName(layers: LayerTable, blocks: readonly Block[]): string[] {
   );
   const names = layers.all.flatMap(({ parameters }) => parameters.map(({ name }) => name));
   return [...new Set(names)].filter((name) => !reached.has(name));
+}
+
+/** How large the matrices of adapters are, by their names. */
+function sizesOfAdapters(manifest: Pick<Manifest, 'adapters' | 'parameters'> | undefined): Map<string, number> {
+  const names = new Set(manifest?.adapters.flatMap(({ a, b }) => [a, b]));
+  const found = manifest?.parameters.filter(({ name }) => names.has(name)) ?? [];
+  return new Map(found.map(({ name, shape }) => [name, elementCount(shape)]));
 }
 
 /** `Conv 3×3`, `Conv 5×5 depthwise`, `Gemm`. */

@@ -124,6 +124,22 @@ export const manifestSchema = z.object({
   statistics: z.array(z.object({ name: z.string(), shape, node: z.string(), input: z.number() })),
   /** Parameters that the source model shares with others: its `node` is to read each as its input number `input`. */
   separated: z.array(z.object({ name: z.string(), node: z.string(), input: z.number() })).default([]),
+  /**
+   * Pairs of parameters that stand beside a matrix of the source model: the tuned model has `weight` + scale · `a` · `b` in its place.
+   * `a` is [inputs, rank], `b` is [rank, outputs], and the matrix [inputs, outputs], or the other way round in all three for a 1×1
+   * convolution; where `isTransposed` says so, the matrix alone is [outputs, inputs].
+   */
+  adapters: z
+    .array(
+      z.object({
+        weight: z.string(),
+        a: z.string(),
+        b: z.string(),
+        scale: z.number(),
+        isTransposed: z.boolean(),
+      }),
+    )
+    .default([]),
   /** Shapes that the source model's Reshapes behind the head get, where they stated the old number of classes. */
   reshapes: z.array(z.object({ node: z.string(), shape: z.array(z.number().int()) })).default([]),
   /** Constants that have another size with the new classes; the source model's `node` reads each as its input number `input`. */

@@ -7,6 +7,7 @@ import { type FreshHead, nodesOfHead, partsOfHead } from './freshHead.js';
 import { hiddenNodes, hiddenOperator } from './hiddenLayers.js';
 import { plainForm } from '../plain/plainForm.js';
 import { type Manifest, METADATA } from './manifest.js';
+import { mergedParameters } from './mergedWeights.js';
 import { readsOf } from '../onnx/captured.js';
 import { setMetadata } from '../onnx/model.js';
 import { type GraphProto, type ModelProto, ModelProtoSchema, type TensorShapeProto } from '../onnx/onnx_pb.js';
@@ -15,11 +16,13 @@ import { dtypeCode, floatTensor, intTensor, protoOfTensor, type Tensor } from '.
 /** What a manifest says of what becomes of the source model. */
 export type TunedManifest = Pick<
   Manifest,
-  | ('classes' | 'constants' | 'freshHead' | 'heads' | 'hidden' | 'layers' | 'parameters' | 'policy' | 'preprocessing')
+  | ('adapters' | 'classes' | 'constants' | 'freshHead' | 'heads' | 'hidden' | 'layers' | 'parameters' | 'policy')
+  | 'preprocessing'
   | ('reshapes' | 'separated' | 'source' | 'statistics' | 'version')
 >;
 
 export const TUNED_FIELDS: Readonly<Record<keyof TunedManifest, true>> = {
+  adapters: true,
   classes: true,
   constants: true,
   freshHead: true,
@@ -37,7 +40,8 @@ export const TUNED_FIELDS: Readonly<Record<keyof TunedManifest, true>> = {
 };
 
 /**
- * The source model, in its plain form, with `parameters` in place of its own, and what a program needs to use it in its metadata: `labels` and
+ * The source model, in its plain form, with `parameters` in place of its own, adapters merged into the matrices that they stand beside, and
+ * what a program needs to use it in its metadata: `labels` and
  * `preprocessing`, both JSON.
  * @throws UserError `unsupported-model` when a parameter cannot be found in the source, `not-finite` when a value is no number.
  */
@@ -53,7 +57,8 @@ export function tunedModel(
   const declares = model.irVersion < 4n;
   if (manifest.freshHead) putHead(graph, manifest.freshHead);
   setReshapes(graph, manifest, declares);
-  readWhole(graph, manifest);
+  const values = mergedParameters(graph, manifest, parameters);
+  readWhole(graph, new Set(values.keys()));
   insertHidden(graph, manifest);
   const added = readSeparated(graph, manifest);
   for (const { name, shape, values } of manifest.constants) {
@@ -61,9 +66,7 @@ export function tunedModel(
     declare(graph, name, value, declares);
     setParameter(graph, name, value, added);
   }
-  for (const { name } of [...manifest.parameters, ...manifest.statistics]) {
-    const value = parameters.get(name);
-    if (!value) throw new Error(`the checkpoint lacks "${name}"`);
+  for (const [name, value] of values) {
     if (value.data instanceof Float32Array && !allFinite(value.data))
       throw notFinite(`the trained parameter "${name}" has values that are no numbers`);
     declare(graph, name, value, declares);
@@ -139,8 +142,7 @@ function setReshapes(graph: GraphProto, { reshapes, classes }: TunedManifest, de
  * Has nodes read parameters that a Cast makes float32 of without it: they are float32 themselves now. What is frozen stays as the
  * source model stores it.
  */
-function readWhole(graph: GraphProto, { parameters, statistics }: TunedManifest): void {
-  const names = new Set([...parameters, ...statistics].map(({ name }) => name));
+function readWhole(graph: GraphProto, names: ReadonlySet<string>): void {
   const outputs = new Set(graph.output.map(({ name }) => name));
   const parameterOf = new Map<string, string>();
   graph.node = graph.node.filter(({ opType, domain, input: [from = ''], output: [to = ''], attribute }) => {

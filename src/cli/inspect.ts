@@ -48,7 +48,8 @@ export const verb: Verb<Arguments> = {
       .option('json', shared.json)
       .example('$0 inspect efficientnet_b0.onnx', 'the layers that a policy counts')
       .example('$0 inspect efficientnet_b0.onnx --policy F1C2', 'and what that policy trains and costs')
-      .example('$0 inspect efficientnet_b0.onnx --policy blocks:2', 'the last two blocks'),
+      .example('$0 inspect efficientnet_b0.onnx --policy blocks:2', 'the last two blocks')
+      .example('$0 inspect vit.onnx --policy lora:8', 'adapters of rank 8 beside the matrices of a transformer'),
   handler: async (args) => {
     const terminal = new Terminal(args);
     const { model } = await readSource(terminal, args.model);
@@ -57,9 +58,11 @@ export const verb: Verb<Arguments> = {
       ...(args.policy === undefined ? {} : { policy: args.policy }),
       ...(args.classes === undefined ? {} : { classes: wholeNumber('classes', args.classes, 2) }),
     });
-    const trains = ({ trainedParameters, parameters }: LayerReport) =>
+    const trains = ({ trainedParameters, adapterParameters, parameters }: LayerReport) =>
       trainedParameters === 0
-        ? ''
+        ? adapterParameters > 0
+          ? `${showCount(adapterParameters)} beside`
+          : ''
         : trainedParameters < parameters
           ? `${showCount(trainedParameters)} train`
           : 'trained';

@@ -132,7 +132,7 @@ function constantOfProto(name: string, proto: TensorProto): Value {
 }
 
 /** What a Constant node holds, in any form of its attribute. @throws UserError `unsupported-dtype` for strings and sparse tensors. */
-function constantOfNode({ name, output, attribute: [proto] }: NodeProto): Tensor {
+export function constantOfNode({ name, output, attribute: [proto] }: NodeProto): Tensor {
   const attribute = proto && attributeOf(proto);
   switch (attribute?.kind) {
     case 'tensor':

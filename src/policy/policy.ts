@@ -2,7 +2,9 @@ import { UserError } from '../errors.js';
 import { type Block, describeBlock, layersFromBlock } from './blocks.js';
 import { matchesGlob, nearestNames } from './glob.js';
 import type { Layer } from './layer.js';
+import type { LayerChoice } from './layerChoice.js';
 import type { LayerTable } from './layers.js';
+import { besideMatrices, type LoraPolicy, parseLora, showLora } from './loraPolicy.js';
 
 /** What trains. */
 export type Policy =
@@ -14,17 +16,8 @@ export type Policy =
   /** What fits one of these globs by its layer's or its parameter's name, and the head. */
   | { readonly kind: 'layers'; readonly globs: readonly string[] }
   /** The last `count` blocks and every layer behind them. */
-  | { readonly kind: 'blocks'; readonly count: number };
-
-/** What a policy makes of a model. */
-export interface LayerChoice {
-  /** From input to head, each with those of its parameters that train. */
-  readonly layers: readonly Layer[];
-  /** What the user did not ask for in so many words. */
-  readonly notes: readonly string[];
-  /** What the user may not have wanted. */
-  readonly warnings: readonly string[];
-}
+  | { readonly kind: 'blocks'; readonly count: number }
+  | LoraPolicy;
 
 /** Policies by the words that people try. */
 const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
@@ -35,7 +28,7 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
 
 /**
  * Reads a policy: `F1C2` (the last FC layer and the last two convolutions), `FxC1` (all FC layers and one), `full`, `bias`,
- * `blocks:2`, `layers:*conv4*,fc1`; also `head` (F1C0), `last` (F1C1) and `all` (`full`).
+ * `blocks:2`, `layers:*conv4*,fc1`, `lora:8`; also `head` (F1C0), `last` (F1C1) and `all` (`full`).
  * @throws UserError `bad-policy`.
  */
 export function parsePolicy(source: string): Policy {
@@ -44,6 +37,8 @@ export function parsePolicy(source: string): Policy {
   if (name === 'full' || name === 'bias') return { kind: name };
   const blocks = /^blocks:(\d+)$/.exec(name);
   if (blocks && Number(blocks[1]) > 0) return { kind: 'blocks', count: Number(blocks[1]) };
+  const lora = parseLora(name);
+  if (lora) return lora;
   if (name.startsWith('layers:')) {
     const globs = source
       .slice('layers:'.length)
@@ -56,7 +51,7 @@ export function parsePolicy(source: string): Policy {
   if (!match || fcs === 0) {
     throw new UserError(
       'bad-policy',
-      `expected a policy such as F1C0, F1C1, F2C3, FxC1, blocks:2, bias, layers:<names, * for any characters> or full, got "${source}" (‹policy›)`,
+      `expected a policy such as F1C0, F1C1, F2C3, FxC1, blocks:2, bias, lora:8, layers:<names, * for any characters> or full, got "${source}" (‹policy›)`,
     );
   }
   return { kind: 'last', fcs, convs: Number(match[2]) };
@@ -68,6 +63,8 @@ export function showPolicy(policy: Policy): string {
       return `F${policy.fcs === 'all' ? 'x' : policy.fcs}C${policy.convs}`;
     case 'blocks':
       return `blocks:${policy.count}`;
+    case 'lora':
+      return showLora(policy);
     case 'layers':
       return `layers:${policy.globs.join(',')}`;
     default:
@@ -100,6 +97,8 @@ export function chooseLayers(policy: Policy, table: LayerTable, blocks: readonly
       return plain(layersFromBlock(blocks, policy.count, all));
     case 'bias':
       return biases(table);
+    case 'lora':
+      return besideMatrices(policy, table, blocks);
     case 'layers': {
       const named = layersNamed(policy.globs, all);
       const isWhole = (head: Layer) =>

@@ -316,33 +316,63 @@ OPERATORS = {
 }
 
 
+def merge(weight, a, b, adapter):
+    """W + scale · A · B, in the order in which the weight is stored."""
+    product = torch.einsum("or...,ri...->oi...", b, a) if weight.dim() == 4 else a @ b
+    return weight + adapter["scale"] * (product.T if adapter["isTransposed"] and weight.dim() == 2 else product)
+
+
+def with_adapters(place, step, before, named):
+    """The parameters with what adapters make of matrices, and of these the first values, which train, and those after the step."""
+    numbers = torch.from_numpy(numpy.fromfile(place / "adapters.bin", numpy.float32)).double()
+    shapes = {f"{i} {part}": adapter[part] for i, adapter in enumerate(step["adapters"]) for part in "ab"}
+    found, at = {}, 0
+    for turn in range(2):
+        for key, dims in shapes.items():
+            value = numbers[at : at + math.prod(dims)].reshape(dims).clone()
+            at += value.numel()
+            found[key] = (value.requires_grad_(), None) if turn == 0 else (found[key][0], value)
+    merged = {
+        adapter["weight"]: merge(before.constants[adapter["weight"]], found[f"{i} a"][0], found[f"{i} b"][0], adapter)
+        for i, adapter in enumerate(step["adapters"])
+    }
+    return {**named, **merged}, found
+
+
 def compare(place):
     step = json.loads((place / "step.json").read_text())
     before, after = Model(place / "before.onnx"), Model(place / "after.onnx")
     pixels = numpy.fromfile(place / "pixels.bin", numpy.uint8).reshape(step["shape"])
     image = torch.from_numpy(pixels).permute(0, 3, 1, 2).double() / 255
     parameters = {name: before.constants[name].clone().requires_grad_() for name in step["names"]}
+    named = parameters
+    parameters, found = with_adapters(place, step, before, named)
     if before.batch == 1:
         logits = torch.cat([before(image[index : index + 1], parameters) for index in range(len(image))])
     else:
         logits = before(image, parameters)
     F.cross_entropy(logits, torch.tensor(step["labels"])).backward()
     worst, where = 0.0, ""
-    for name, parameter in parameters.items():
+    for name, parameter in {**named, **{key: begin for key, (begin, _) in found.items()}}.items():
         gradient = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
         expected = (parameter - step["learningRate"] * gradient).detach()
         # As large as the parameter is, or as it moved: what a step adds is compared too.
         moved = step["learningRate"] * gradient.abs().max().item()
         size = max(expected.abs().max().item(), 1e-12)
-        error = (after.constants[name] - expected).abs().max().item()
+        error = ((found[name][1] if name in found else after.constants[name]) - expected).abs().max().item()
         relative = error / size
         if relative > worst:
             worst, where = relative, name
         if moved > 1e-6 * size and error > 0.01 * moved + 3e-7 * size:
             return {"wrong": f"{name} moved by {moved:.2e} and is off by {error:.2e}"}
+    for index, adapter in enumerate(step["adapters"]):
+        merged = merge(before.constants[adapter["weight"]], found[f"{index} a"][1], found[f"{index} b"][1], adapter)
+        error = ((after.constants[adapter["weight"]] - merged).abs().max() / merged.abs().max()).item()
+        if error > 1e-6:
+            return {"wrong": f"{adapter['weight']} is merged with an error of {error:.2e}"}
     got = torch.tensor(step["logits"]).double().reshape(logits.shape)
     off = ((got - logits.detach()).abs().max() / max(1.0, logits.abs().max().item())).item()
-    return {"parameters": worst, "where": where, "logits": off, "count": len(parameters), "trained": step["parameters"]}
+    return {"parameters": worst, "where": where, "logits": off, "count": len(named) + len(found), "trained": step["parameters"]}
 
 
 def main():

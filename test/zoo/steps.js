@@ -1,6 +1,7 @@
 // Takes one step of SGD with every model of a folder by several policies, and writes what PyTorch needs to take the same.
 //   npm run build && node test/zoo/steps.js FOLDER OUT [NAME …]
-//   python test/zoo/check_steps.py OUT [TABLE.md]      compares them in float64
+//   python test/zoo/check_steps.py OUT [NAME …]       compares them in float64
+//   python test/zoo/steps_table.py OUT …               writes the table of docs/models.md
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
@@ -12,9 +13,13 @@ import { Random } from '../../dist/random.js';
 
 const [folder = '', out = '', ...only] = process.argv.slice(2);
 if (out === '') throw new Error('usage: node test/zoo/steps.js FOLDER OUT [NAME …]');
-const policies = (process.env['POLICIES'] ?? 'F1C0,F1C1,blocks:2,bias,full').split(',');
+const policies = (process.env['POLICIES'] ?? 'F1C0,F1C1,blocks:2,bias,lora:8,full').split(',');
 const [BATCH, CLASSES, LEARNING_RATE] = [2, 3, 0.1];
 const labels = [1, 2];
+
+/** @param {import('../../dist/onnx/tensor.js').Tensor | undefined} tensor */
+const bytesOf = (tensor) =>
+  new Uint8Array(tensor?.data.buffer ?? new ArrayBuffer(0), tensor?.data.byteOffset, tensor?.data.byteLength);
 
 /** @param {import('../../dist/onnx/onnx_pb.js').ModelProto} model */
 const open = (model) =>
@@ -51,8 +56,18 @@ async function step(path, policy, place) {
       return [name, value];
     }),
   );
+  // The second matrix of an adapter is zero at first, and the first one gets no gradient then: it begins elsewhere here.
+  const begin = new Map(compiled.state);
+  for (const { b } of manifest.adapters) {
+    const zero = begin.get(b);
+    if (zero)
+      begin.set(b, {
+        ...zero,
+        data: Float32Array.from({ length: zero.data.length }, () => random.between(-0.02, 0.02)),
+      });
+  }
   const state = Object.fromEntries(
-    [...compiled.state].map(([name, { data, dims }]) => {
+    [...begin].map(([name, { data, dims }]) => {
       if (!(data instanceof Float32Array)) throw new Error('unreachable');
       return [name, new ort.Tensor('float32', data, dims)];
     }),
@@ -78,10 +93,18 @@ async function step(path, policy, place) {
   writeFileSync(join(place, 'before.onnx'), encodeModel(tunedModel(model.proto, manifest, compiled.state)));
   writeFileSync(join(place, 'after.onnx'), encodeModel(tunedModel(model.proto, manifest, after)));
   writeFileSync(join(place, 'pixels.bin'), bytes);
+  const matrices = manifest.adapters.flatMap(({ a, b }) => [a, b]);
+  const numbers = [begin, after].flatMap((values) => matrices.map((name) => values.get(name)));
+  writeFileSync(join(place, 'adapters.bin'), Buffer.concat(numbers.map((tensor) => bytesOf(tensor))));
   writeFileSync(
     join(place, 'step.json'),
     JSON.stringify({
-      names,
+      names: names.filter((name) => !matrices.includes(name)),
+      adapters: manifest.adapters.map(({ a, b, ...adapter }) => ({
+        ...adapter,
+        a: begin.get(a)?.dims,
+        b: begin.get(b)?.dims,
+      })),
       labels,
       learningRate: LEARNING_RATE,
       shape: [BATCH, height, width, 3],
@@ -98,7 +121,7 @@ const models = readdirSync(folder).filter(
 );
 for (const name of models.sort()) {
   for (const policy of policies) {
-    const place = join(out, `${name.slice(0, -5)} ${policy.replace(':', '')}`);
+    const place = join(out, `${name.slice(0, -5)} ${policy.replaceAll(':', '')}`);
     /** @type {string} */
     let told;
     try {
