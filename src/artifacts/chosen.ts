@@ -5,9 +5,10 @@ import type { Layer } from '../policy/layers.js';
 import { type LayerChoice, chooseLayers, type Policy } from '../policy/policy.js';
 import { separateStatistics } from './batchStatistics.js';
 import type { FilledOptions } from './compileOptions.js';
+import { beginAtLogOdds } from './headBias.js';
 import { type HiddenLayer, insertHiddenLayers } from './hiddenLayers.js';
 import type { Manifest, Preprocessing } from './manifest.js';
-import { type Classifier, classifierOf, prependPreprocessing, replaceHead } from './prepare.js';
+import { type Classifier, classifierOf, prependPreprocessing, refuseSigmoid, replaceHead } from './prepare.js';
 import { preprocessingOf, sideOf, type StatedPreprocessing } from './preprocessing.js';
 import { type WarmStart, warmStartOf } from './warmStart.js';
 
@@ -35,6 +36,7 @@ export type Understood = Pick<Chosen, 'classifier' | 'preprocessing' | 'told' | 
 export function understand(model: ModelFile, options: FilledOptions): Understood {
   const { asked, usual } = sideOf(model, options);
   const classifier = classifierOf(model, asked, usual);
+  refuseSigmoid(classifier, options.task);
   const { preprocessing, ...told } = preprocessingOf(model, options, classifier.imageSize);
   separateStatistics(classifier.graph);
   const blocks = findBlocks(classifier.graph, classifier.layers);
@@ -47,6 +49,7 @@ export function choose(understood: Understood, policy: Policy, options: FilledOp
   const choice = chooseLayers(policy, classifier.layers, blocks);
   const fresh = insertHiddenLayers(classifier, options.hidden, options.seed);
   const reshapes = replaceHead(classifier, options.classes.length, options.seed, warmStart);
+  beginAtLogOdds(classifier, options.labelShares, warmStart);
   prependPreprocessing(classifier, preprocessing);
   const layers = layersOf(choice, fresh).map(({ kind, name, parameters }) => ({
     kind,

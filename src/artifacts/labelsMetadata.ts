@@ -5,6 +5,7 @@ import { machineErrorOf } from '../machineError.js';
 import { metadataOf, type ModelFile } from '../onnx/model.js';
 import { labelsBeside } from './besideModel.js';
 import { LONGEST_LABEL, METADATA } from './manifest.js';
+import { type Task, USUAL_THRESHOLD } from './task.js';
 
 /** The 21,841 names of ImageNet take 1 MB. */
 const MOST_CHARACTERS = 1e7;
@@ -80,4 +81,35 @@ function labelsOfJson(metadata: string, refuse: (reason: string) => UserError): 
     seen.add(label);
   }
   return parsed.data;
+}
+
+/**
+ * Whether an image has one of a model's classes, or any number of them as labels: by its metadata, or since it ends in a Sigmoid. Of labels it
+ * also tells from which probability on an image has each.
+ * @throws UserError `bad-labels` for thresholds that are none.
+ */
+export function taskOf(
+  { proto, path }: Pick<ModelFile, 'proto' | 'path'>,
+  count: number,
+  ending: string | undefined,
+): { readonly task: Task; readonly thresholds: readonly number[] | undefined } {
+  const metadata = metadataOf(proto);
+  const task = metadata.get(METADATA.task) === 'labels' || ending === 'sigmoid' ? 'labels' : 'classes';
+  if (task === 'classes') return { task, thresholds: undefined };
+  const text = metadata.get(METADATA.thresholds);
+  if (text === undefined) return { task, thresholds: new Array<number>(count).fill(USUAL_THRESHOLD) };
+  const parsed = z.array(z.number().min(0).max(1)).length(count).safeParse(parsedJson(text));
+  if (parsed.success) return { task, thresholds: parsed.data };
+  throw new UserError(
+    'bad-labels',
+    `the thresholds of ${path} are wrong: expected ${count} probabilities; export the model again`,
+  );
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -13,6 +13,7 @@ import { Random } from '../random.js';
 import { LARGEST_SIDE, MOST_PIXELS, PIXELS, type Preprocessing } from './manifest.js';
 import { USUAL_SIZE } from './preprocessing.js';
 import { type Separated, separateParameters } from './separateParameters.js';
+import type { Task } from './task.js';
 import { keepRows, type WarmStart } from './warmStart.js';
 
 /** A pretrained classifier, understood: its graph in canonical form, its layers, and where its logits are. */
@@ -20,6 +21,8 @@ export interface Classifier {
   readonly graph: Graph;
   readonly image: Value;
   readonly logits: Value;
+  /** What made something else of the logits at its end, which is left out of the graph. */
+  readonly ending: Node | undefined;
   readonly layers: LayerTable;
   readonly separated: readonly Separated[];
   /** Height and width of the images it takes. */
@@ -50,8 +53,8 @@ export function classifierOf({ proto, path }: ModelFile, size?: number, usual = 
   refuseFlattenedSoftmax(graph, sourceOpset);
   const [output] = graph.outputs;
   if (!output) throw new Error('unreachable');
-  refuseSigmoid(output);
-  const logits = beforeSoftmax(output);
+  const ending = endingOf(output);
+  const logits = beforeEnding(output);
   graph.outputs = [logits];
   graph.nodes = ancestors(graph.nodes, graph.outputs);
   if (image.dtype !== 'float32') {
@@ -76,7 +79,7 @@ export function classifierOf({ proto, path }: ModelFile, size?: number, usual = 
       );
     }
     const separated = separateParameters(graph);
-    return { graph, image, logits, layers: findLayers(graph, logits), separated, imageSize };
+    return { graph, image, logits, ending, layers: findLayers(graph, logits), separated, imageSize };
   }
   throw new UserError(
     'unsupported-input',
@@ -108,7 +111,7 @@ function classifierOutput(graph: Graph, path: string): Value {
 }
 
 /** Operators that write their input's numbers in another shape. */
-const SHAPING: ReadonlySet<string> = new Set(['Flatten', 'Identity', 'Reshape', 'Squeeze']);
+export const SHAPING: ReadonlySet<string> = new Set(['Flatten', 'Identity', 'Reshape', 'Squeeze']);
 
 /** The node that computes a value, apart from operators that only shape it, and which of these came last. */
 function computing(output: Value): { node: Node | undefined; shaping: Node | undefined } {
@@ -121,22 +124,29 @@ function computing(output: Value): { node: Node | undefined; shaping: Node | und
   return { node, shaping };
 }
 
-/** A model that ends in Softmax trains on what goes into it, given the shape of the result. */
-function beforeSoftmax(output: Value): Value {
+/** Operators that make shares of logits at the end of a model. */
+const ENDINGS: ReadonlySet<string> = new Set(['Softmax', 'LogSoftmax', 'Sigmoid', 'HardSigmoid']);
+
+function endingOf(output: Value): Node | undefined {
+  const { node } = computing(output);
+  return node && ENDINGS.has(node.op) ? node : undefined;
+}
+
+/** A model that ends in Softmax or Sigmoid trains on what goes into it, given the shape of the result. */
+function beforeEnding(output: Value): Value {
   const { node, shaping } = computing(output);
-  if (node?.op !== 'Softmax' && node?.op !== 'LogSoftmax') return output;
+  if (!node || !ENDINGS.has(node.op)) return output;
   if (!shaping) return node.input(0);
   shaping.inputs[0] = node.input(0);
   return output;
 }
 
-/** @throws UserError `no-classifier` for a model that says yes or no to every class by itself. */
-function refuseSigmoid(output: Value): void {
-  const { node } = computing(output);
-  if (node?.op !== 'Sigmoid' && node?.op !== 'HardSigmoid') return;
+/** @throws UserError `no-classifier` for a model that says yes or no to every class by itself, where images have one class each. */
+export function refuseSigmoid({ ending }: Classifier, task: Task): void {
+  if (task === 'labels' || (ending?.op !== 'Sigmoid' && ending?.op !== 'HardSigmoid')) return;
   throw new UserError(
     'no-classifier',
-    `${describe(node)} ends the model, so it says yes or no to every class by itself, while ort-tl trains one class for each image; export the model without it`,
+    `${describe(ending)} ends the model, so it says yes or no to every class by itself, while photos of one class each are to be trained on; say that they have any number of labels (‹task› labels), or export the model without it`,
   );
 }
 

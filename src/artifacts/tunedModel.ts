@@ -5,6 +5,8 @@ import { Value } from '../graph/graph.js';
 import { protoOfNode, protoOfValue } from '../graph/proto.js';
 import { headOperator, hiddenNodes } from './hiddenLayers.js';
 import { type Manifest, METADATA } from './manifest.js';
+import { SHAPING } from './prepare.js';
+import { USUAL_THRESHOLD } from './task.js';
 import { setMetadata } from '../onnx/model.js';
 import { type GraphProto, type ModelProto, ModelProtoSchema } from '../onnx/onnx_pb.js';
 import { dtypeCode, intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
@@ -12,11 +14,13 @@ import { dtypeCode, intTensor, protoOfTensor, type Tensor } from '../onnx/tensor
 /** What a manifest says of what becomes of the source model. */
 export type TunedManifest = Pick<
   Manifest,
-  | ('classes' | 'hidden' | 'layers' | 'parameters' | 'policy' | 'preprocessing')
+  | ('task' | 'thresholds' | 'classes' | 'hidden' | 'layers' | 'parameters' | 'policy' | 'preprocessing')
   | ('reshapes' | 'separated' | 'source' | 'statistics' | 'version')
 >;
 
 export const TUNED_FIELDS: Readonly<Record<keyof TunedManifest, true>> = {
+  task: true,
+  thresholds: true,
   classes: true,
   hidden: true,
   layers: true,
@@ -61,6 +65,7 @@ export function tunedModel(
   const read = new Set(graph.node.flatMap(({ input }) => input));
   graph.input = graph.input.filter(({ name }) => read.has(name));
   setOutputs(graph, manifest.classes.length);
+  if (manifest.task === 'labels') endInSigmoid(graph);
   const { width, height, resize, cropShare, mean, std } = manifest.preprocessing;
   setMetadata(
     model,
@@ -68,12 +73,35 @@ export function tunedModel(
       [METADATA.labels, JSON.stringify(manifest.classes)],
       // In an order of its own, so that the same model has the same bytes.
       [METADATA.preprocessing, JSON.stringify({ width, height, resize, cropShare, mean, std })],
+      ...taskMetadata(manifest),
       [METADATA.policy, manifest.policy],
       [METADATA.source, manifest.source.sha256],
       [METADATA.version, manifest.version],
     ]),
   );
   return model;
+}
+
+/** What tells a model of several labels apart from one of classes, whose metadata says nothing of it. */
+function taskMetadata({ task, classes, thresholds }: TunedManifest): [string, string][] {
+  if (task === 'classes') return [];
+  return [
+    [METADATA.task, task],
+    [METADATA.thresholds, JSON.stringify(thresholds ?? classes.map(() => USUAL_THRESHOLD))],
+  ];
+}
+
+/** Has a model that made shares of all classes together make one of each by itself; one that gave logarithms of shares gives logits. */
+function endInSigmoid(graph: GraphProto): void {
+  const producers = new Map(graph.node.flatMap((node) => node.output.map((output) => [output, node] as const)));
+  for (const { name } of graph.output) {
+    if (!isLogits(graph, name)) continue;
+    let node = producers.get(name);
+    while (node && SHAPING.has(node.opType)) node = producers.get(node.input[0] ?? '');
+    if (node?.opType !== 'Softmax' && node?.opType !== 'LogSoftmax' && node?.opType !== 'HardSigmoid') continue;
+    node.opType = node.opType === 'LogSoftmax' ? 'Identity' : 'Sigmoid';
+    node.attribute = [];
+  }
 }
 
 /** Gives an initializer an input of its shape, in place of the one that it may have; `always`, or only where it has one. */
