@@ -6,8 +6,10 @@ import { findBlocks } from '../policy/blocks.js';
 import type { Layer } from '../policy/layers.js';
 import { compile } from './compile.js';
 import type { CompileOptions } from './compileOptions.js';
+import { taskOf } from './labelsMetadata.js';
 import { classifierOf } from './prepare.js';
 import { sideOf } from './preprocessing.js';
+import type { Task } from './task.js';
 
 export interface InspectOptions {
   readonly policy?: string;
@@ -43,6 +45,8 @@ export interface InspectReport {
   /** Height and width in pixels. */
   readonly imageSize: readonly [number, number];
   readonly blocks: number;
+  /** Whether it has classes, or labels of which an image may have any number. */
+  readonly task: Task;
   readonly classes: number;
   readonly batch: number;
   readonly policy?: {
@@ -63,7 +67,9 @@ export interface InspectReport {
 
 /** The layers of a classifier and, with a policy, what it would train and cost. @throws UserError as {@link compile} does. */
 export function inspect(model: ModelFile, options: InspectOptions): InspectReport {
-  const { graph, layers, imageSize, logits } = classifierOf(model, options.size, sideOf(model, options).usual);
+  const { usual } = sideOf(model, options);
+  const { graph, layers, imageSize, logits, ending } = classifierOf(model, options.size, usual);
+  const task = taskOf(model, ending?.op === 'Sigmoid' || ending?.op === 'HardSigmoid');
   const blocks = findBlocks(graph, layers);
   const width = logits.shape?.at(-1);
   const classes = options.classes ?? (typeof width === 'number' ? width : 2);
@@ -72,6 +78,7 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
       ? undefined
       : compile(model, {
           policy: options.policy,
+          task,
           classes: Array.from({ length: classes }, (_, index) => String(index)),
           batch: options.batch,
           ...(options.size ? { size: options.size } : {}),
@@ -109,6 +116,7 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
     multiplyAdds: macs(graph.nodes),
     imageSize,
     blocks: blocks.length,
+    task,
     classes,
     batch: options.batch,
     ...(compiled

@@ -3,7 +3,7 @@ import { messageOf, UserError } from '../errors.js';
 import { MOST_BYTES, readRegularFileSync } from '../files.js';
 import { machineErrorOf } from '../machineError.js';
 import { metadataOf, type ModelFile } from '../onnx/model.js';
-import { labelsBeside } from './besideModel.js';
+import { isOfSeveralLabels, labelsBeside } from './besideModel.js';
 import { LONGEST_LABEL, METADATA } from './manifest.js';
 import { type Task, USUAL_THRESHOLD } from './task.js';
 
@@ -84,22 +84,21 @@ function labelsOfJson(metadata: string, refuse: (reason: string) => UserError): 
 }
 
 /**
- * Whether an image has one of a model's classes, or any number of them as labels: by its metadata, or since it ends in a Sigmoid. Of labels it
- * also tells from which probability on an image has each.
- * @throws UserError `bad-labels` for thresholds that are none.
+ * Whether an image has one of a model's classes, or any number of them as labels: by its metadata, since it ends in a Sigmoid, or by Hugging
+ * Face's `config.json` beside it. @throws UserError `bad-model-config`.
  */
-export function taskOf(
-  { proto, path }: Pick<ModelFile, 'proto' | 'path'>,
-  count: number,
-  ending: string | undefined,
-): { readonly task: Task; readonly thresholds: readonly number[] | undefined } {
+export function taskOf({ proto, path }: Pick<ModelFile, 'proto' | 'path'>, endsInSigmoid: boolean): Task {
   const metadata = metadataOf(proto);
-  const task = metadata.get(METADATA.task) === 'labels' || ending === 'sigmoid' ? 'labels' : 'classes';
-  if (task === 'classes') return { task, thresholds: undefined };
-  const text = metadata.get(METADATA.thresholds);
-  if (text === undefined) return { task, thresholds: new Array<number>(count).fill(USUAL_THRESHOLD) };
+  const saysSo = metadata.has(METADATA.labels) ? metadata.get(METADATA.task) === 'labels' : isOfSeveralLabels(path);
+  return saysSo || endsInSigmoid ? 'labels' : 'classes';
+}
+
+/** From which probability on an image has each of a model's `count` labels. @throws UserError `bad-labels` for thresholds that are none. */
+export function thresholdsIn({ proto, path }: Pick<ModelFile, 'proto' | 'path'>, count: number): readonly number[] {
+  const text = metadataOf(proto).get(METADATA.thresholds);
+  if (text === undefined) return new Array<number>(count).fill(USUAL_THRESHOLD);
   const parsed = z.array(z.number().min(0).max(1)).length(count).safeParse(parsedJson(text));
-  if (parsed.success) return { task, thresholds: parsed.data };
+  if (parsed.success) return parsed.data;
   throw new UserError(
     'bad-labels',
     `the thresholds of ${path} are wrong: expected ${count} probabilities; export the model again`,

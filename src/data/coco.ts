@@ -63,7 +63,7 @@ async function readCoco(file: string): Promise<Coco> {
   const refuse = (what: string) => new UserError('bad-annotations', `${file}: ${what}; ${EXPECTED}`);
   let json: unknown;
   try {
-    json = JSON.parse((await readRegularFile(file, MOST_BYTES.file)).toString('utf8'));
+    json = JSON.parse((await readRegularFile(file, MOST_BYTES.file)).toString('utf8').replace(/^\uFEFF/, ''));
   } catch (cause) {
     throw refuse(cause instanceof SyntaxError ? `is no JSON (${oneLine(cause.message)})` : fileReason(cause));
   }

@@ -69,7 +69,10 @@ function checkTraining({ source, isList, expected }: Found, { train, val, test }
       `${source} has photos to train with, but none to validate with; give some of them the split val, or leave the splits out`,
     );
   if (train.photos.every(({ labels }) => labels.length === 0))
-    throw new UserError('no-labels', `none of ${train.photos.length} photos to train with in ${source} has a label`);
+    throw new UserError(
+      'no-labels',
+      `none of ${train.photos.length} photos to train with in ${source} has a label; if they lie in a folder for each class, say so (‹task› classes)`,
+    );
 }
 
 const those = (names: readonly string[], photos: readonly LabelledPhoto[]): string[] => {

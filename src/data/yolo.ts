@@ -45,7 +45,7 @@ export async function findInYolo(file: string, source = file): Promise<Found> {
   let [found, without] = [0, 0];
   for (const [split, places] of parts)
     for (const named of [places ?? []].flat()) {
-      const photos = await photosAt(file, await placeOf(root, named), leftOut);
+      const photos = await photosAt({ file, root }, await placeOf(root, named), leftOut);
       found += photos.found;
       const orphans = new Set(photos.labelFolders.length > 0 ? await labelFilesIn(photos.labelFolders) : []);
       for (const photo of photos.photos) {
@@ -78,9 +78,16 @@ export async function yoloFileIn(folder: string): Promise<string | undefined> {
   const files = all.filter((name) => /\.ya?ml$/i.test(name)).sort();
   for (const name of files) {
     const file = join(folder, name);
-    if (await readYolo(file).catch(() => undefined)) return file;
+    if (await isYolo(file)) return file;
   }
   return undefined;
+}
+
+/** Whether a file has what describes a set; what is wrong with it is for who reads it to say. */
+async function isYolo(path: string): Promise<boolean> {
+  const bytes = await readRegularFile(path, MOST_BYTES.settings).catch(() => undefined);
+  const text = bytes?.toString('utf8') ?? '';
+  return /^['"]?names['"]?\s*:/m.test(text) && /^['"]?(train|val|valid)['"]?\s*:/m.test(text);
 }
 
 async function readYolo(file: string): Promise<Yolo> {
@@ -124,6 +131,12 @@ async function placeOf(root: string, named: string): Promise<string> {
 
 const statOf = (path: string) => stat(path).catch(() => undefined);
 
+/** A data.yaml, and what its places are relative to. */
+interface Description {
+  readonly file: string;
+  readonly root: string;
+}
+
 interface Placed {
   readonly photos: readonly Unlabelled[];
   readonly found: number;
@@ -132,7 +145,7 @@ interface Placed {
 }
 
 /** @throws UserError `bad-annotations` where there is nothing. */
-async function photosAt(file: string, where: string, leftOut: LeftOutCounts): Promise<Placed> {
+async function photosAt({ file, root }: Description, where: string, leftOut: LeftOutCounts): Promise<Placed> {
   const info = await statOf(where);
   if (info?.isDirectory()) {
     const tree = await treeOf(await listFolder(where, EXPECTED));
@@ -143,18 +156,20 @@ async function photosAt(file: string, where: string, leftOut: LeftOutCounts): Pr
     const labelFolders = [...new Set(photos.map(({ path }) => dirname(labelFileOf(path))))];
     return { photos, found: tree.found - others, labelFolders };
   }
-  if (info?.isFile() && extname(where).toLowerCase() === '.txt') return listedAt(where);
+  if (info?.isFile() && extname(where).toLowerCase() === '.txt') return listedAt(where, root);
   throw new UserError('bad-annotations', `${file}: there is no folder and no list ${where}, which it names`);
 }
 
-/** The photos of a list of paths, one a line, relative to the list. */
-async function listedAt(list: string): Promise<Placed> {
+/** The photos of a list of paths, one a line, relative to the list or to the set. */
+async function listedAt(list: string, root: string): Promise<Placed> {
   const lines = (await readRegularFile(list, MOST_BYTES.record)).toString('utf8').split(/\r?\n/);
   const photos: Unlabelled[] = [];
   for (const [index, line] of lines.entries()) {
     if (line.trim() === '') continue;
-    const path = resolve(dirname(list), line.trim());
-    if (!(await statOf(path))?.isFile())
+    const paths = [dirname(list), root].map((folder) => resolve(folder, line.trim()));
+    const [beside, inSet] = await Promise.all(paths.map(async (each) => (await statOf(each))?.isFile() ?? false));
+    const path = paths[beside ? 0 : 1];
+    if (path === undefined || !(beside || inSet))
       throw new UserError('bad-annotations', `${list}, line ${index + 1}: there is no file ${line.trim()}`);
     photos.push({ path });
   }

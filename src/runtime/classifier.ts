@@ -1,5 +1,5 @@
 import * as ort from './ort.js';
-import { labelsOf, taskOf } from '../artifacts/labelsMetadata.js';
+import { labelsOf, taskOf, thresholdsIn } from '../artifacts/labelsMetadata.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
 import type { Task } from '../artifacts/task.js';
 import {
@@ -134,7 +134,9 @@ export class ImageClassifier {
       checkImages(input.shape, stated.preprocessing, name);
       const ends = { input, output: output.name };
       const ending = endingOf(proto, output.name);
-      return new ImageClassifier(labels, stated, { ...taskOf(model, labels.length, ending), ending }, session, ends);
+      const task = taskOf(model, ending === 'sigmoid');
+      const thresholds = task === 'labels' ? thresholdsIn(model, labels.length) : undefined;
+      return new ImageClassifier(labels, stated, { task, thresholds, ending }, session, ends);
     } catch (thrown) {
       await session.release();
       throw thrown;

@@ -188,7 +188,7 @@ describe('COCO', () => {
     ['no JSON', '{"images": [', /is no JSON/],
     ['other JSON', '{"images": [], "annotations": {}}', /at annotations/],
   ])('refuses %s', async (_, text, message) => {
-    await write({ '1.jpg': '1', 'labels.json': text });
+    await write({ '1.jpg': '1', 'labels.json': `\uFEFF${text}` });
     await expect(open('labels.json')).rejects.toMatchObject({
       code: 'bad-annotations',
       message: expect.stringMatching(message) as string,
@@ -230,6 +230,36 @@ describe('YOLO', () => {
       'val.txt': './other/2.jpg\n',
     });
     expect(shown(await open('.'))).toEqual(['other/2.jpg: dog', 'train/images/1.jpg: cat dog']);
+  });
+
+  it('reads paths of a list that are relative to the set', async () => {
+    await write({
+      'data.yaml': 'names: [cat, dog]\ntrain: images\nval: lists/val.txt\n',
+      'images/1.jpg': '1',
+      'labels/1.txt': '0 0 0 1 1\n1 0 0 1 1\n',
+      'other/2.jpg': '2',
+      'other/2.txt': '1 0 0 1 1',
+      'lists/val.txt': 'other/2.jpg\n',
+    });
+    expect(shown(await open('.'))).toEqual(['images/1.jpg: cat dog', 'other/2.jpg: dog']);
+  });
+
+  it.each([
+    ['names: cat\ntrain: images\n', /data\.yaml: `names` is missing or wrong/],
+    ['names: [cat\ntrain: images\n', /data\.yaml: line \d+: /],
+    ['names: [cat]\ntrain: gone\n', /data\.yaml: there is no folder and no list .*gone/],
+  ])('says what is wrong with the data.yaml of a folder: %s', async (yaml, message) => {
+    await write({ ...set, 'data.yaml': yaml });
+    await expect(open('.')).rejects.toMatchObject({
+      code: 'bad-annotations',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it('is asked for where there are boxes and no description of them', async () => {
+    const { 'data.yaml': _, ...others } = set;
+    await write(others);
+    await expect(open('.')).rejects.toThrow(/detection.*a data\.yaml of YOLO, or annotations of COCO/);
   });
 
   it('refuses the number of no label by file and line', async () => {

@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { compile } from '../../src/artifacts/compile.js';
+import { inspect } from '../../src/artifacts/inspectModel.js';
 import { METADATA } from '../../src/artifacts/manifest.js';
 import { type Dataset } from '../../src/data/dataset.js';
 import { openDataset } from '../../src/data/openDataset.js';
@@ -219,6 +220,26 @@ describe('a model that ends in', () => {
   it('Sigmoid is refused for classes', async () => {
     const sigmoid = await networkEndingIn((g, scores) => g.sigmoid(scores));
     expect(() => compile(sigmoid, { classes: ['a', 'b'] })).toThrow(/ends the model/);
+  });
+
+  it('Sigmoid is inspected as one of labels, with a policy too', async () => {
+    const sigmoid = await networkEndingIn((g, scores) => g.sigmoid(scores));
+    const { task, classes, policy } = inspect(sigmoid, { batch: 16, policy: 'F1C0' });
+    expect([task, classes, policy?.trainableParameters]).toEqual(['labels', 4, 4 * 16 + 4]);
+  });
+
+  it('logits is one of labels where config.json of Hugging Face beside it says so', async () => {
+    const plain = await networkEndingIn((g, scores) => g.op('Identity', [scores]));
+    const labels = ['a', 'b', 'c', 'd'];
+    const open = async () => {
+      const classifier = await ImageClassifier.open(plain.path, 1, { labels, preprocessing: 'unit' });
+      await classifier.close();
+      return [classifier.task, classifier.thresholds];
+    };
+    expect(await open()).toEqual(['classes', undefined]);
+    const config = { problem_type: 'multi_label_classification' };
+    writeFileSync(join(dirname(plain.path), 'config.json'), JSON.stringify(config));
+    expect(await open()).toEqual(['labels', [0.5, 0.5, 0.5, 0.5]]);
   });
 });
 
