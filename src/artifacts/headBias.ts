@@ -1,4 +1,4 @@
-import { floatTensor, toNumbers } from '../onnx/tensor.js';
+import { elementCount, floatTensor, toNumbers } from '../onnx/tensor.js';
 import type { Classifier } from './prepare.js';
 import type { WarmStart } from './warmStart.js';
 
@@ -15,7 +15,8 @@ export function beginAtLogOdds(
   { rows }: Pick<WarmStart, 'rows'>,
 ): void {
   const bias = layers.fcs.at(-1)?.parameters[1];
-  if (!shares || !bias?.constant) return;
+  // A head without a bias begins where it does.
+  if (!shares || !bias?.constant || elementCount(bias.constant.dims) !== shares.length) return;
   const values = Float32Array.from(toNumbers(bias.constant));
   for (const [label, share] of shares.entries()) {
     const p = Math.min(1 - LEAST_SHARE, Math.max(LEAST_SHARE, share));

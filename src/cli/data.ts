@@ -121,7 +121,7 @@ function report(terminal: Terminal, found: Survey): void {
   if (few.length > 0) {
     const named = few.slice(0, MOST_NAMED).map(({ name, photos: count }) => `"${name}" has ${count}`);
     terminal.warn(
-      `warning: some classes have few photos to train with (${named.join(', ')}${few.length > MOST_NAMED ? ', …' : ''}); what is learned of them is left to luck: add some`,
+      `warning: some ${task} have few photos to train with (${named.join(', ')}${few.length > MOST_NAMED ? ', …' : ''}); what is learned of them is left to luck: add some`,
     );
   }
 }

@@ -20,10 +20,12 @@ export function balancedClassWeights(photos: readonly Photo[], classes: number):
 
 /**
  * What a photo that has a label counts for that label, beside one that has it not, such that both kinds count alike: photos without it / photos
- * with it, as PyTorch's `pos_weight`. A label that no photo has weighs 1.
+ * with it, as PyTorch's `pos_weight`. A label that no photo has, or every one, weighs 1.
  */
 export function balancedLabelWeights(photos: readonly Photo[], classes: number): Float32Array {
-  return Float32Array.from(labelCounts(photos, classes), (count) => (count > 0 ? (photos.length - count) / count : 1));
+  return Float32Array.from(labelCounts(photos, classes), (count) =>
+    count > 0 && count < photos.length ? (photos.length - count) / count : 1,
+  );
 }
 
 /**

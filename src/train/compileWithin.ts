@@ -52,7 +52,8 @@ export function planningOf({ dataset, init, memoryBytes, resume }: TrainOptions,
 function sharesOf({ classes, train }: TrainOptions['dataset'], weights: 'equal' | readonly number[]): number[] {
   return labelCounts(train, classes.length).map((count, label) => {
     const weight = weights === 'equal' ? 1 : (weights[label] ?? 1);
-    return (weight * count) / (weight * count + train.length - count);
+    const all = weight * count + train.length - count;
+    return all > 0 ? (weight * count) / all : 1 / 2;
   });
 }
 

@@ -27,6 +27,8 @@ it('weighs photos with a label against those without it, as pos_weight of PyTorc
   const some = [[0], [0, 1], [], [0]].map((labels, at) => ({ path: String(at), label: 0, labels }));
   // One without for three with, three without for one with, and none with.
   expect([...balancedLabelWeights(some, 3)]).toEqual([Math.fround(1 / 3), 3, 1]);
+  // All with, and one of two.
+  expect([...balancedLabelWeights(some.slice(0, 2), 2)]).toEqual([1, 1]);
 });
 
 it('draws every label as often as any other, and photos without one as those of a label', () => {

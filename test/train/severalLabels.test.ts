@@ -177,6 +177,16 @@ describe('a training of several labels', () => {
     const { verified, thresholds } = await train({ dataset: one, policy: 'F1C0' });
     expect([verified.ok, thresholds?.length]).toEqual([true, 1]);
   });
+
+  it.each([['balanced' as const], [[0, 1]]])('trains a label that every photo has, by weights %s', async (weights) => {
+    const cup = dataset.classes.indexOf('cup');
+    const always = (photos: Dataset['train']) =>
+      photos.map((photo) => ({ ...photo, labels: photo.labels?.includes(cup) ? [0, 1] : [0] }));
+    const two = { ...dataset, classes: ['a thing', 'cup'], train: always(dataset.train), val: always(dataset.val) };
+    const { perClass, verified } = await train({ dataset: two, policy: 'F1C0', epochs: 1, classWeights: weights });
+    expect(verified.ok).toBe(true);
+    expect(perClass[0]).toMatchObject({ averagePrecision: 1, recall: 1 });
+  });
 });
 
 /** A small network whose end is `end`. */
