@@ -96,6 +96,7 @@ describe('a training of several labels', () => {
     ['asymmetric', { loss: 'asymmetric' }],
     ['balanced, smoothed', { classWeights: 'balanced', labelSmoothing: 0.1 }],
     ['mixed photos', { augmentation: { mixup: 0.2, flip: 0, rotate: 0, erase: 0, cutmix: 0 }, views: 2 }],
+    ['in mixed precision', { precision: 'mixed' }],
     ['in parts, drawn evenly', { accumulate: 3, sampling: 'balanced', focalGamma: 1 }],
   ])('learns with another loss or other photos: %s', async (_, options) => {
     const { verified, metrics } = await train({ epochs: 4, ...options });
