@@ -19,6 +19,7 @@ export {
   type SurveyEvent,
   type SurveyOptions,
 } from './survey/survey.js';
+export type { Together } from './survey/together.js';
 export { Trainer } from './train/trainer.js';
 export type { TrainOptions } from './train/trainOptions.js';
 export type { EpochResult, Summary, TrainEvent } from './train/events.js';

@@ -7,10 +7,11 @@ import { chooseLayers, type Policy } from '../policy/policy.js';
 import { type Adapters, insertAdapters, withAdapter } from './adapters.js';
 import { separateStatistics } from './batchStatistics.js';
 import type { FilledOptions } from './compileOptions.js';
+import { beginAtLogOdds } from './headBias.js';
 import { type HiddenLayer, insertHiddenLayers } from './hiddenLayers.js';
 import type { Manifest, Preprocessing } from './manifest.js';
 import { statedFor } from './ownPixels.js';
-import { type Classifier, classifierOf } from './prepare.js';
+import { type Classifier, classifierOf, refuseSigmoid } from './prepare.js';
 import { prependPreprocessing } from './prependPreprocessing.js';
 import { outputOf } from '../plain/oneResult.js';
 import { plainForm } from '../plain/plainForm.js';
@@ -45,6 +46,7 @@ export type Understood = Pick<Chosen, 'classifier' | 'preprocessing' | 'told' | 
 export function understand(model: ModelFile, options: FilledOptions): Understood {
   const { asked, usual } = sideOf(model, options);
   const classifier = classifierOf(model, { ...options, size: asked, usual });
+  refuseSigmoid(classifier, options.task);
   const plain = plainForm(model.proto, model.path, outputOf(model.proto, options));
   const { preprocessing, notes, warnings } = statedFor(model, options, classifier.image);
   const told = { notes: [...plain.notes, ...notes], warnings: [...plain.warnings, ...warnings] };
@@ -59,6 +61,7 @@ export function choose(understood: Understood, policy: Policy, options: FilledOp
   const choice = chooseLayers(policy, classifier.layers, blocks);
   const fresh = insertHiddenLayers(classifier, options.hidden, options.seed);
   const resized = replaceHead(classifier, options.classes.length, options.seed, warmStart);
+  beginAtLogOdds(classifier, options.labelShares, warmStart);
   const adapters = insertAdapters(classifier.graph, choice, options.seed);
   prependPreprocessing(classifier, preprocessing);
   const layers = layersOf(choice, { fresh, adapters }).map(({ kind, name, parameters }) => ({

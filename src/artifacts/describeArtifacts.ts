@@ -47,6 +47,7 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
     policy: showPolicy(policy),
     notes: [...chosen.told.notes, ...choice.notes, ...chosen.warmStart.notes],
     warnings: [...chosen.told.warnings, ...warningsOf(described)],
+    task: options.task,
     classes: [...options.classes],
     hidden: fresh.hidden,
     heads: classifier.layers.heads.map(({ node }) => node.name),
@@ -60,6 +61,7 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
     labelSmoothing: options.labelSmoothing,
     ...(classWeights ? { classWeights: [...classWeights] } : {}),
     focalGamma: options.focalGamma,
+    ...(options.task === 'labels' ? { binaryLoss: binaryLossOf(options) } : {}),
     optimizer: options.optimizer,
     clipNorm: options.clipNorm,
     averageDecay: options.averageDecay,
@@ -136,3 +138,10 @@ const multiplyAddsOf = (nodes: readonly Node[]) => nodes.reduce((total, node) =>
 
 const sizeOf = (values: Iterable<Value>) =>
   [...values].reduce((total, value) => total + elementCount(bindShape(value.shape ?? [], 1)), 0);
+
+const binaryLossOf = ({ loss, gammaNegative, gammaPositive, probabilityShift }: FilledOptions) => ({
+  loss,
+  gammaNegative,
+  gammaPositive,
+  probabilityShift,
+});

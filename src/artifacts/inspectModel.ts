@@ -11,8 +11,10 @@ import type { CompileOptions } from './compileOptions.js';
 import { outputOf } from '../plain/oneResult.js';
 import { plainForm } from '../plain/plainForm.js';
 import type { Manifest } from './manifest.js';
+import { taskOf } from './labelsMetadata.js';
 import { classifierOf } from './prepare.js';
 import { sideOf } from './preprocessing.js';
+import type { Task } from './task.js';
 
 export interface InspectOptions {
   readonly policy?: string;
@@ -64,6 +66,8 @@ export interface InspectReport {
   /** Height and width in pixels. */
   readonly imageSize: readonly [number, number];
   readonly blocks: number;
+  /** Whether it has classes, or labels of which an image may have any number. */
+  readonly task: Task;
   readonly classes: number;
   readonly batch: number;
   /** What was changed of the model, so that it can be trained, and what of that had better be known. */
@@ -87,8 +91,10 @@ export interface InspectReport {
 
 /** The layers of a classifier and, with a policy, what it would train and cost. @throws UserError as {@link compile} does. */
 export function inspect(model: ModelFile, options: InspectOptions): InspectReport {
-  const { graph, layers, imageSize, logits } = classifierOf(model, { ...options, usual: sideOf(model, options).usual });
+  const { usual } = sideOf(model, options);
+  const { graph, layers, imageSize, logits, ending } = classifierOf(model, { ...options, usual });
   const { notes, warnings } = plainForm(model.proto, model.path, outputOf(model.proto, options));
+  const task = taskOf(model, ending?.op === 'Sigmoid' || ending?.op === 'HardSigmoid');
   const blocks = findBlocks(graph, layers);
   const width = logits.shape?.at(-1);
   const classes = options.classes ?? (typeof width === 'number' ? width : 2);
@@ -97,6 +103,7 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
       ? undefined
       : compile(model, {
           policy: options.policy,
+          task,
           classes: Array.from({ length: classes }, (_, index) => String(index)),
           batch: options.batch,
           ...(options.size ? { size: options.size } : {}),
@@ -148,6 +155,7 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
     multiplyAdds: macs(graph.nodes),
     imageSize,
     blocks: blocks.length,
+    task,
     classes,
     batch: options.batch,
     notes,

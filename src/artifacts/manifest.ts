@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { optimizerSchema } from '../optim/optimizer.js';
 import { LOSS_SCALING, PIXELS, STEP_INPUTS, STEP_OUTPUTS } from '../plain/ownNames.js';
+import { tasks } from './task.js';
 
 const shape = z.array(z.number().int().nonnegative());
 /** The longest side of an image that a model is asked to take, and the most pixels: beyond them, one photo would fill the memory. */
@@ -37,6 +38,10 @@ export const LONGEST_LABEL = 1000;
 /** Keys of an exported model's metadata. */
 export const METADATA = {
   labels: 'labels',
+  /** `labels` where a photo may have several of them, or none; absent where it has one class. */
+  task: 'task',
+  /** With several labels: from which probability on a photo has each, JSON, in their order. */
+  thresholds: 'thresholds',
   preprocessing: 'preprocessing',
   policy: 'ort_tl.policy',
   source: 'ort_tl.source_sha256',
@@ -63,7 +68,11 @@ export const manifestSchema = z.object({
   /** What the policy does beyond what was asked, and what it had better not do. */
   notes: z.array(z.string()),
   warnings: z.array(z.string()),
-  classes: z.array(z.string()).min(2),
+  /** What an image has: one of the classes, or any number of them, which are labels then. */
+  task: z.enum(tasks).default('classes'),
+  classes: z.array(z.string()).min(1),
+  /** Of labels, where they were found: from which probability on an image has each; artifacts have none. */
+  thresholds: z.array(z.number()).readonly().optional(),
   /** Fresh layers before the head, from input to head, and their parameters' names. */
   hidden: z.array(z.object({ name: z.string(), units: z.number(), weight: z.string(), bias: z.string() })),
   /** The nodes of the source model that give the scores. */
@@ -89,6 +98,15 @@ export const manifestSchema = z.object({
   labelSmoothing: z.number(),
   classWeights: z.array(z.number()).optional(),
   focalGamma: z.number().default(0),
+  /** What labels are trained by; absent where images have one class. */
+  binaryLoss: z
+    .object({
+      loss: z.enum(['bce', 'asymmetric']),
+      gammaNegative: z.number(),
+      gammaPositive: z.number(),
+      probabilityShift: z.number(),
+    })
+    .optional(),
   optimizer: optimizerSchema,
   /** The largest norm of all gradients together; 0 for any. */
   clipNorm: z.number().default(0),

@@ -18,12 +18,15 @@ import { imageLayout } from './imageLayout.js';
 import { LARGEST_SIDE, METADATA, MOST_PIXELS } from './manifest.js';
 import { USUAL_SIZE } from './preprocessing.js';
 import { type Separated, separateParameters } from './separateParameters.js';
+import type { Task } from './task.js';
 
 /** A pretrained classifier, understood: its graph in canonical form, its layers, and where its logits are. */
 export interface Classifier {
   readonly graph: Graph;
   readonly image: Value;
   readonly logits: Value;
+  /** What made something else of the logits at its end, which is left out of the graph. */
+  readonly ending: Node | undefined;
   readonly layers: LayerTable;
   readonly separated: readonly Separated[];
   /** The fully connected layer that was put behind the model, where one was asked for. */
@@ -101,7 +104,7 @@ function understood(
   foldIntegers(graph);
   unrollStandardization(graph);
   refuseFlattenedSoftmax(graph, sourceOpset);
-  const { logits, isClassifier, freshHead } = resultOfModel(graph, plain, head);
+  const { logits, ending, isClassifier, freshHead } = resultOfModel(graph, plain, head);
   graph.outputs = [logits];
   graph.nodes = ancestors(graph.nodes, graph.outputs);
   giveWayWithin(graph);
@@ -123,7 +126,7 @@ function understood(
     }
     const separated = separateParameters(graph);
     const layers = findLayers(graph, logits, isClassifier);
-    return { graph, image, logits, layers, separated, freshHead, imageSize };
+    return { graph, image, logits, ending, layers, separated, freshHead, imageSize };
   }
   throw new UserError(
     'unsupported-input',
@@ -158,7 +161,7 @@ function classifierOutput(graph: Graph, path: string): Value {
 }
 
 /** Operators that write their input's numbers in another shape. */
-const SHAPING: ReadonlySet<string> = new Set(['Flatten', 'Identity', 'Reshape', 'Squeeze']);
+export const SHAPING: ReadonlySet<string> = new Set(['Flatten', 'Identity', 'Reshape', 'Squeeze']);
 
 /** The node that computes a value, apart from operators that only shape it, and which of these came last. */
 function computing(output: Value): { node: Node | undefined; shaping: Node | undefined } {
@@ -171,35 +174,51 @@ function computing(output: Value): { node: Node | undefined; shaping: Node | und
   return { node, shaping };
 }
 
-/** The scores of a model, whether it is known that they are of classes, and the layer that `head` asks for on its result. */
-function resultOfModel(graph: Graph, proto: ModelProto, head: string | undefined) {
+/** What the scores of a model are, and what is known of them. */
+interface Result {
+  readonly logits: Value;
+  /** The node that makes shares of them. */
+  readonly ending: Node | undefined;
+  /** Whether it is known that they are of classes. */
+  readonly isClassifier: boolean;
+  /** The layer that `head` asks for on the model's result. */
+  readonly freshHead: FreshHead | undefined;
+}
+
+function resultOfModel(graph: Graph, proto: ModelProto, head: string | undefined): Result {
   const [output] = graph.outputs;
   if (!output) throw new Error('unreachable');
   if (head !== undefined) {
-    const freshHead = appendHead(graph, head === '' ? beforeSoftmax(output).logits : output, proto);
-    return { logits: freshHead.logits, isClassifier: true, freshHead: freshHead.head };
+    const { logits, head: freshHead } = appendHead(graph, head === '' ? beforeEnding(output) : output, proto);
+    return { logits, ending: undefined, isClassifier: true, freshHead };
   }
-  refuseSigmoid(output);
-  const { logits, isClassifier } = beforeSoftmax(output);
+  const ending = endingOf(output);
   const isNamed = metadataOf(proto).has(METADATA.labels);
-  return { logits, isClassifier: isClassifier || isNamed, freshHead: undefined };
+  return { logits: beforeEnding(output), ending, isClassifier: ending !== undefined || isNamed, freshHead: undefined };
 }
 
-/** A model that ends in Softmax trains on what goes into it, given the shape of the result, and is a classifier for sure. */
-function beforeSoftmax(output: Value): { logits: Value; isClassifier: boolean } {
-  const { node, shaping } = computing(output);
-  if (node?.op !== 'Softmax' && node?.op !== 'LogSoftmax') return { logits: output, isClassifier: false };
-  if (!shaping) return { logits: node.input(0), isClassifier: true };
-  shaping.inputs[0] = node.input(0);
-  return { logits: output, isClassifier: true };
-}
+/** Operators that make shares of logits at the end of a model. */
+const ENDINGS: ReadonlySet<string> = new Set(['Softmax', 'LogSoftmax', 'Sigmoid', 'HardSigmoid']);
 
-/** @throws UserError `no-classifier` for a model that says yes or no to every class by itself. */
-function refuseSigmoid(output: Value): void {
+function endingOf(output: Value): Node | undefined {
   const { node } = computing(output);
-  if (node?.op !== 'Sigmoid' && node?.op !== 'HardSigmoid') return;
+  return node && ENDINGS.has(node.op) ? node : undefined;
+}
+
+/** A model that ends in Softmax or Sigmoid trains on what goes into it, given the shape of the result. */
+function beforeEnding(output: Value): Value {
+  const { node, shaping } = computing(output);
+  if (!node || !ENDINGS.has(node.op)) return output;
+  if (!shaping) return node.input(0);
+  shaping.inputs[0] = node.input(0);
+  return output;
+}
+
+/** @throws UserError `no-classifier` for a model that says yes or no to every class by itself, where images have one class each. */
+export function refuseSigmoid({ ending }: Classifier, task: Task): void {
+  if (task === 'labels' || (ending?.op !== 'Sigmoid' && ending?.op !== 'HardSigmoid')) return;
   throw new UserError(
     'no-classifier',
-    `${describe(node)} ends the model, so it says yes or no to every class by itself, while ort-tl trains one class for each image; export the model without it`,
+    `${describe(ending)} ends the model, so it says yes or no to every class by itself, while photos of one class each are to be trained on; say that they have any number of labels (‹task› labels), or export the model without it`,
   );
 }

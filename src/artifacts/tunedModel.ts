@@ -9,6 +9,8 @@ import { plainForm } from '../plain/plainForm.js';
 import { type Manifest, METADATA } from './manifest.js';
 import { mergedParameters } from './mergedWeights.js';
 import { readsOf } from '../onnx/captured.js';
+import { SHAPING } from './prepare.js';
+import { USUAL_THRESHOLD } from './task.js';
 import { setMetadata } from '../onnx/model.js';
 import { type GraphProto, type ModelProto, ModelProtoSchema, type TensorShapeProto } from '../onnx/onnx_pb.js';
 import { dtypeCode, floatTensor, intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
@@ -17,12 +19,14 @@ import { dtypeCode, floatTensor, intTensor, protoOfTensor, type Tensor } from '.
 export type TunedManifest = Pick<
   Manifest,
   | ('adapters' | 'classes' | 'constants' | 'freshHead' | 'heads' | 'hidden' | 'layers' | 'parameters' | 'policy')
-  | 'preprocessing'
+  | ('preprocessing' | 'task' | 'thresholds')
   | ('reshapes' | 'separated' | 'source' | 'statistics' | 'version')
 >;
 
 export const TUNED_FIELDS: Readonly<Record<keyof TunedManifest, true>> = {
   adapters: true,
+  task: true,
+  thresholds: true,
   classes: true,
   constants: true,
   freshHead: true,
@@ -77,6 +81,7 @@ export function tunedModel(
   const constants = new Set(declares ? graph.initializer.map(({ name }) => name) : []);
   graph.input = graph.input.filter(({ name }) => read.has(name) || constants.has(name));
   setOutputs(graph, manifest.classes.length);
+  if (manifest.task === 'labels') endInSigmoid(graph);
   const { width, height, resize, cropShare, mean, std } = manifest.preprocessing;
   setMetadata(
     model,
@@ -84,12 +89,35 @@ export function tunedModel(
       [METADATA.labels, JSON.stringify(manifest.classes)],
       // In an order of its own, so that the same model has the same bytes.
       [METADATA.preprocessing, JSON.stringify({ width, height, resize, cropShare, mean, std })],
+      ...taskMetadata(manifest),
       [METADATA.policy, manifest.policy],
       [METADATA.source, manifest.source.sha256],
       [METADATA.version, manifest.version],
     ]),
   );
   return model;
+}
+
+/** What tells a model of several labels apart from one of classes, whose metadata says nothing of it. */
+function taskMetadata({ task, classes, thresholds }: TunedManifest): [string, string][] {
+  if (task === 'classes') return [];
+  return [
+    [METADATA.task, task],
+    [METADATA.thresholds, JSON.stringify(thresholds ?? classes.map(() => USUAL_THRESHOLD))],
+  ];
+}
+
+/** Has a model that made shares of all classes together make one of each by itself; one that gave logarithms of shares gives logits. */
+function endInSigmoid(graph: GraphProto): void {
+  const producers = new Map(graph.node.flatMap((node) => node.output.map((output) => [output, node] as const)));
+  for (const { name } of graph.output) {
+    if (!isLogits(graph, name)) continue;
+    let node = producers.get(name);
+    while (node && SHAPING.has(node.opType)) node = producers.get(node.input[0] ?? '');
+    if (node?.opType !== 'Softmax' && node?.opType !== 'LogSoftmax' && node?.opType !== 'HardSigmoid') continue;
+    node.opType = node.opType === 'LogSoftmax' ? 'Identity' : 'Sigmoid';
+    node.attribute = [];
+  }
 }
 
 /** Gives an initializer an input of its shape, in place of the one that it may have; `always`, or only where it has one. */

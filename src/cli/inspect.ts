@@ -89,7 +89,7 @@ export const verb: Verb<Arguments> = {
     for (const line of table([headings, ...rows])) terminal.print(line);
     terminal.print();
     terminal.print(
-      `${showCount(report.parameters)} parameters, ${showCount(report.multiplyAdds)} multiply-adds an image of ${report.imageSize.join('×')}, ${report.classes} classes`,
+      `${showCount(report.parameters)} parameters, ${showCount(report.multiplyAdds)} multiply-adds an image of ${report.imageSize.join('×')}, ${report.classes} ${report.task}`,
     );
     for (const line of apart(report)) terminal.print(line);
     const { policy } = report;

@@ -30,6 +30,8 @@ export interface InferenceOptions {
   readonly bakesPreprocessing?: boolean;
   /** Whether the model gives shares that add up to 1 in place of logits; default false. */
   readonly softmax?: boolean;
+  /** Whether a model of labels gives the probability of each in place of logits; default false. */
+  readonly sigmoid?: boolean;
   /** Images that the model takes at once; default any number. */
   readonly batch?: number;
   /**
@@ -98,14 +100,22 @@ export class InferenceModel {
 
   /** @param ranges for int8: of the activations that {@link calibration} tells of. */
   model(ranges: ReadonlyMap<string, Range>, reducesRange = false): ModelProto {
-    const { precision, softmax = false, bakesPreprocessing = false, forTransformersJs = false, batch } = this.options;
+    const {
+      precision,
+      softmax = false,
+      sigmoid = false,
+      bakesPreprocessing = false,
+      forTransformersJs = false,
+      batch,
+    } = this.options;
     let graph: Graph = this.graph;
     if (precision === 'fp16') graph = halfPrecision(graph);
     if (precision === 'int8') {
       const { nodes } = this.selection;
       graph = halveVectors(quantize(graph, { nodes, ranges, reducesRange, storesAllWeights: true }));
     }
-    if (softmax) graph = withSoftmax(graph);
+    if (softmax) graph = withShares(graph, 'Softmax', new Map([['axis', int(1)]]));
+    if (sigmoid) graph = withShares(graph, 'Sigmoid', new Map());
     if (batch !== undefined) graph = withBatch(graph, batch);
     if (forTransformersJs) graph = givingLogits(graph);
     if (bakesPreprocessing)
@@ -147,16 +157,16 @@ export function checkColours({ name, dtype, shape }: Pick<Value, 'name' | 'dtype
   );
 }
 
-function withSoftmax(graph: Graph): Graph {
+function withShares(graph: Graph, op: 'Softmax' | 'Sigmoid', attributes: Node['attributes']): Graph {
   const [logits] = graph.outputs;
   if (!logits) throw new Error('the graph has no output');
   const shares = new Value('probabilities', 'float32', logits.shape);
   const node = new Node({
-    op: 'Softmax',
+    op,
     name: 'probabilities',
     inputs: [logits],
     outputs: [shares],
-    attributes: new Map([['axis', int(1)]]),
+    attributes,
   });
   return { ...graph, nodes: [...graph.nodes, node], outputs: [shares] };
 }

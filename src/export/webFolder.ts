@@ -28,6 +28,10 @@ export interface WebOptions {
   /** Whether the model takes photos of any size; default false. */
   readonly bakesPreprocessing?: boolean | undefined;
   readonly softmax?: boolean | undefined;
+  /** Whether the model of labels gives probabilities; default false. */
+  readonly sigmoid?: boolean | undefined;
+  /** Of labels: from which probability on a photo has each. */
+  readonly thresholds?: readonly number[] | undefined;
   /** Images that the model takes at once; default any number. */
   readonly batch?: number | undefined;
 }
@@ -55,13 +59,15 @@ export function checkWebFolder(folder: string): void {
  */
 export async function webFolder(folder: string, exported: ExportedModel, options: WebOptions): Promise<FileContent[]> {
   const runtime = findRuntime();
-  const { labels, preprocessing, bakesPreprocessing = false, softmax = false, batch = 1 } = options;
+  const { labels, thresholds, preprocessing, bakesPreprocessing = false } = options;
+  const { softmax = false, sigmoid = false, batch = 1 } = options;
   const { graph } = exported.proto;
   const [input, output] = [graph?.input[0], graph?.output[0]];
   if (!graph || !input || !output) throw new Error('the model has no graph');
   if (!bakesPreprocessing) checkColours(takenBy(input), 'the page gives');
   const description = {
     labels,
+    ...(thresholds ? { thresholds, endsInSigmoid: sigmoid } : {}),
     preprocessing,
     input: input.name,
     output: output.name,

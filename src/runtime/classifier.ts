@@ -1,6 +1,7 @@
 import * as ort from './ort.js';
-import { labelsOf } from '../artifacts/labelsMetadata.js';
+import { labelsOf, taskOf, thresholdsIn } from '../artifacts/labelsMetadata.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
+import type { Task } from '../artifacts/task.js';
 import { statedFor } from '../artifacts/ownPixels.js';
 import { exportedPreprocessing, sideOf, type StatedPreprocessing, USUAL_SIZE } from '../artifacts/preprocessing.js';
 import { UserError } from '../errors.js';
@@ -17,6 +18,8 @@ import { checkImageModel } from './imageModel.js';
 const PASSING: ReadonlySet<string> = new Set(['Cast', 'Flatten', 'Identity', 'Reshape', 'Squeeze']);
 /** A share that is below the smallest of float32 counts as this. */
 const SMALLEST_SHARE = 1e-38;
+/** A probability that is nearer to 1 than float32 tells counts as this. */
+const LARGEST_SHARE = 1 - 2 ** -25;
 /** The most pixels of all images that a model takes at once: 800 MB as float32. */
 const MOST_PIXELS_AT_ONCE = 2 ** 26;
 
@@ -35,14 +38,23 @@ export interface LoadOptions extends KnownOfModel {
   readonly name: string;
 }
 
+interface Told {
+  readonly task: Task;
+  readonly thresholds: readonly number[] | undefined;
+  readonly ending: ScoreEnding | undefined;
+}
+
+/** The operator that scores come of, where it makes something else of logits. */
+export type ScoreEnding = 'softmax' | 'logSoftmax' | 'sigmoid';
+
 /** An exported model, or another that says what its classes are, in a plain session: pixels in, class scores out. */
 export class ImageClassifier {
   private constructor(
     readonly labels: readonly string[],
     /** What is done to photos, and what is to be told of where that comes from. */
     readonly stated: StatedPreprocessing,
-    /** The operator that the scores come of. */
-    private readonly last: string | undefined,
+    /** Whether a photo has one of the classes, or any number of them as labels, and from which probability on then each. */
+    private readonly told: Told,
     private readonly session: ort.InferenceSession,
     private readonly ends: {
       readonly input: ort.InferenceSession.TensorValueMetadata;
@@ -62,18 +74,26 @@ export class ImageClassifier {
     return ImageClassifier.load(plain, encodeModel(plain), { ...known, threads, name: path });
   }
 
-  /** Whether the model gives shares that add up to 1; {@link run} then gives their logarithms, which are logits too. */
-  get endsInSoftmax(): boolean {
-    return this.last === 'Softmax';
-  }
-
-  /** Whether what {@link run} gives are logarithms of shares: logits but for what is common to all of a photo. */
-  get givesShares(): boolean {
-    return this.endsInSoftmax || this.last === 'LogSoftmax';
-  }
-
   get preprocessing(): Preprocessing {
     return this.stated.preprocessing;
+  }
+
+  /**
+   * Whether the model gives shares that add up to 1 or their logarithms, or probabilities of labels: {@link run} gives logarithms of shares, which
+   * are logits but for what is common to all of a photo, and log odds of probabilities.
+   */
+  get ending(): ScoreEnding | undefined {
+    return this.told.ending;
+  }
+
+  /** Whether a photo has one of the classes, or any number of labels. */
+  get task(): Task {
+    return this.told.task;
+  }
+
+  /** Of labels: from which probability on a photo has each, in their order. */
+  get thresholds(): readonly number[] | undefined {
+    return this.told.thresholds;
   }
 
   /**
@@ -115,7 +135,10 @@ export class ImageClassifier {
       const stated = exported ?? statedFor(model, { preprocessing: chosen }, imageTaken(input, model));
       checkImages(input.shape, stated.preprocessing, name);
       const ends = { input, output: output.name };
-      return new ImageClassifier(labels, stated, lastOperator(proto, output.name), session, ends);
+      const ending = endingOf(proto, output.name);
+      const task = taskOf(model, ending === 'sigmoid');
+      const thresholds = task === 'labels' ? thresholdsIn(model, labels.length) : undefined;
+      return new ImageClassifier(labels, stated, { task, thresholds, ending }, session, ends);
     } catch (thrown) {
       await session.release();
       throw thrown;
@@ -144,7 +167,8 @@ export class ImageClassifier {
       const rows = results[this.ends.output]?.data as Float32Array;
       scores.set(rows.subarray(0, (count - done) * this.labels.length), done * this.labels.length);
     }
-    return this.endsInSoftmax ? scores.map((share) => Math.log(Math.max(share, SMALLEST_SHARE))) : scores;
+    if (this.ending === 'softmax') return scores.map(logarithm);
+    return this.ending === 'sigmoid' ? scores.map(logOdds) : scores;
   }
 
   /** Milliseconds of each of `runs` runs of the session on one image, or on as many as it takes; the first run is not among them. */
@@ -222,10 +246,23 @@ function takesOtherImages({ graph }: ModelProto): boolean {
 /** Those and bfloat16 (`TensorProto.DataType`). */
 const OTHER_FLOATS: ReadonlySet<number> = new Set([dtypeCode('float16'), dtypeCode('float64'), 16]);
 
-/** The operator that the output `name` comes of, apart from those that leave numbers as they are. */
-function lastOperator({ graph }: ModelProto, name: string): string | undefined {
+const logarithm = (share: number) => Math.log(Math.max(share, SMALLEST_SHARE));
+
+function logOdds(probability: number): number {
+  const p = Math.min(LARGEST_SHARE, Math.max(probability, SMALLEST_SHARE));
+  return Math.log(p) - Math.log1p(-p);
+}
+
+const ENDINGS: ReadonlyMap<string, ScoreEnding> = new Map([
+  ['Softmax', 'softmax'],
+  ['LogSoftmax', 'logSoftmax'],
+  ['Sigmoid', 'sigmoid'],
+]);
+
+/** What the output `name` comes of, apart from operators that leave numbers as they are. */
+function endingOf({ graph }: ModelProto, name: string): ScoreEnding | undefined {
   const producers = new Map(graph?.node.flatMap((node) => node.output.map((output) => [output, node] as const)));
   let node = producers.get(name);
   while (node && PASSING.has(node.opType)) node = producers.get(node.input[0] ?? '');
-  return node?.opType;
+  return ENDINGS.get(node?.opType ?? '');
 }

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
-import { classifierOf } from '../../src/artifacts/prepare.js';
+import { classifierOf, refuseSigmoid } from '../../src/artifacts/prepare.js';
 import { Builder } from '../../src/graph/builder.js';
 import { float, type Value } from '../../src/graph/graph.js';
 import { modelOfGraph } from '../../src/graph/proto.js';
@@ -29,9 +29,14 @@ describe('classifierOf', () => {
     expect(logits.shape).toEqual([{ batch: 1 }, 4]);
   });
 
-  it('refuses a model that ends in Sigmoid, and says which node that is', () => {
+  it('looks through a Sigmoid at the end of a model of labels, and refuses it for classes by the name of that node', () => {
     const model = modelWith((g, scores) => g.op('Flatten', [g.op('Sigmoid', [scores], {}, { name: 'yes_or_no' })]));
-    expect(() => classifierOf(model)).toThrow(/node "yes_or_no" \(Sigmoid\) ends the model/);
+    const classifier = classifierOf(model);
+    expect(classifier.graph.nodes.filter(({ op }) => op === 'Sigmoid')).toEqual([]);
+    expect(() => refuseSigmoid(classifier, 'classes')).toThrow(
+      /node "yes_or_no" \(Sigmoid\) ends the model.*task labels/,
+    );
+    expect(() => refuseSigmoid(classifier, 'labels')).not.toThrow();
   });
 
   it('leaves an activation before the end as it is', () => {
