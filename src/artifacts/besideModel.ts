@@ -73,7 +73,7 @@ const configSchema = z.looseObject({
 });
 
 /** The only part of it that tells of several labels: whatever else is in it may be wrong for that. */
-const problemSchema = z.looseObject({ problem_type: z.unknown() });
+const problemSchema = z.looseObject({ problem_type: z.unknown().optional() });
 
 /** PIL's numbers of filters. */
 const FILTERS = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];

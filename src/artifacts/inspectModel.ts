@@ -6,7 +6,7 @@ import { type Block, findBlocks } from '../policy/blocks.js';
 import type { Layer } from '../policy/layer.js';
 import type { LayerTable } from '../policy/layers.js';
 import { chooseLayers, type Policy } from '../policy/policy.js';
-import { compile } from './compile.js';
+import { compile, type Compiled } from './compile.js';
 import type { CompileOptions } from './compileOptions.js';
 import { outputOf } from '../plain/oneResult.js';
 import { plainForm } from '../plain/plainForm.js';
@@ -98,22 +98,7 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
   const blocks = findBlocks(graph, layers);
   const width = logits.shape?.at(-1);
   const classes = options.classes ?? (typeof width === 'number' ? width : 2);
-  const compiled =
-    options.policy === undefined
-      ? undefined
-      : compile(model, {
-          policy: options.policy,
-          task,
-          classes: Array.from({ length: classes }, (_, index) => String(index)),
-          batch: options.batch,
-          ...(options.size ? { size: options.size } : {}),
-          ...(options.output === undefined ? {} : { output: options.output }),
-          ...(options.hidden ? { hidden: options.hidden } : {}),
-          ...(options.head === undefined ? {} : { head: options.head }),
-          ...(options.batchNorm ? { batchNorm: options.batchNorm } : {}),
-          preprocessing: 'unit',
-          warmStart: false,
-        });
+  const compiled = compiledFor(model, options, { task, classes });
   const adapterSizes = sizesOfAdapters(compiled?.manifest);
   const trained = new Map(compiled?.manifest.layers.map(({ name, parameters }) => [name, new Set(parameters)]));
   const blockOf = new Map(
@@ -172,6 +157,27 @@ export function inspect(model: ModelFile, options: InspectOptions): InspectRepor
         }
       : {}),
   };
+}
+
+/** What the policy makes of the model, where one was asked for. */
+function compiledFor(
+  model: ModelFile,
+  options: InspectOptions,
+  { task, classes }: Pick<InspectReport, 'task' | 'classes'>,
+): Compiled | undefined {
+  const { policy, batch, size, output, hidden, head, batchNorm } = options;
+  if (policy === undefined) return undefined;
+  return compile(model, {
+    ...{ policy, task, batch },
+    classes: Array.from({ length: classes }, (_, index) => String(index)),
+    ...(size ? { size } : {}),
+    ...(output === undefined ? {} : { output }),
+    ...(hidden ? { hidden } : {}),
+    ...(head === undefined ? {} : { head }),
+    ...(batchNorm ? { batchNorm } : {}),
+    preprocessing: 'unit',
+    warmStart: false,
+  });
 }
 
 /** Parameters that no policy trains but `full`, and `layers:` by their names. */

@@ -86,6 +86,8 @@ export class Donor {
       }
       feeds[name] = new ort.Tensor(dtype, data, [count, ...shape]);
     });
+    // The other policy keeps all that this one does.
+    if (Object.keys(computed).length === 0) return;
     const { path, options } = this.running;
     this.session ??= await openBytes(encodeModel(this.bridge.model), path, options);
     await runPart(path, this.session, { feeds, fetches: computed });
