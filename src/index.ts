@@ -19,6 +19,7 @@ export {
   type SurveyEvent,
   type SurveyOptions,
 } from './survey/survey.js';
+export type { Together } from './survey/together.js';
 export { Trainer } from './train/trainer.js';
 export type { TrainOptions } from './train/trainOptions.js';
 export type { EpochResult, Summary, TrainEvent } from './train/events.js';
@@ -58,7 +59,13 @@ export type { StatedPreprocessing } from './artifacts/preprocessing.js';
 export { compileOnDevice, type OnDeviceArtifacts } from './artifacts/onDevice.js';
 export { readOnDeviceCheckpoint, writeOnDeviceArtifacts } from './artifacts/onDeviceFiles.js';
 export { tunedModel } from './artifacts/tunedModel.js';
-export { inspect, type InspectOptions, type InspectReport, type LayerReport } from './artifacts/inspectModel.js';
+export {
+  type BufferReport,
+  inspect,
+  type InspectOptions,
+  type InspectReport,
+  type LayerReport,
+} from './artifacts/inspectModel.js';
 export { parsePolicy, type Policy } from './policy/policy.js';
 
 // Measure, and compare.

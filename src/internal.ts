@@ -13,9 +13,10 @@ export { readLabelsFile } from './artifacts/labelsMetadata.js';
 export { checkArtifactsPlace } from './artifacts/artifactsPlace.js';
 export { filesOf } from './onnx/model.js';
 export { policyFileName } from './policy/policy.js';
-export { balancedClassWeights, imbalanceLine, imbalanceOf } from './data/classBalance.js';
+export { balancedClassWeights, balancedLabelWeights, imbalanceLine, imbalanceOf } from './data/classBalance.js';
 export { openToSurvey } from './data/openDataset.js';
 export { contactSheet } from './survey/contactSheet.js';
+export { pairLine } from './survey/together.js';
 export type { Unlabelled } from './data/photo.js';
 export { sharpProblem, sharpVersion } from './data/sharp.js';
 export { readInput } from './data/inputPhotos.js';
@@ -23,6 +24,7 @@ export { defaultCacheFolder } from './defaultCacheFolder.js';
 export { listCache, prunable, removeFromCache } from './cache/cacheFolder.js';
 export { type CalibrationMethod, calibrationMethods } from './quantize/calibration.js';
 export { hasCheckpoint } from './train/checkpoint.js';
+export { headlineIn, headlineOf, scoreOf } from './train/headline.js';
 export { incidentalFlags, readTrainFlags, type TrainFlags, trainFlagSettings } from './train/trainOptions.js';
 export { type Flag, flagsOf, helpOf, settleFlags, type SchemaShape } from './settings.js';
 export { checkFunction } from './train/functionCheck.js';
@@ -34,6 +36,7 @@ export { recommendFlagSettings } from './recommend/recommendSettings.js';
 export { checkRunFolder, isRun, runFilesIn, settleRun } from './train/runFiles.js';
 export { runName } from './train/trainer.js';
 export { type Precision, precisions } from './export/inferenceModel.js';
+export { thresholdsOfRun } from './export/run.js';
 export { checkWebFolder } from './export/webFolder.js';
 export {
   checkExpressible,

@@ -15,6 +15,8 @@ export interface About {
   readonly read?: (text: string) => unknown;
   /** The code of the error for a wrong value; `bad-arguments` unless it is named. */
   readonly code?: string;
+  /** Whether its flag may stand without a value, which then is empty. */
+  readonly mayBeBare?: boolean;
   /** Whether `false` does without it, as --no-cache does. */
   readonly isOptional?: boolean;
   /** Whether it changes nothing of what a run learns: a run that is resumed may have another value. */

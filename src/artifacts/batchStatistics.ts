@@ -1,16 +1,14 @@
 import type { Builder } from '../graph/builder.js';
 import { concreteShape, type Graph, type Node, Value } from '../graph/graph.js';
 import { dtypeCode } from '../onnx/tensor.js';
-import type { Layer } from '../policy/layers.js';
+import type { Layer } from '../policy/layer.js';
 
 /** How far one step moves the running averages: PyTorch's `momentum`. */
 const MOMENTUM = 0.1;
 
 /** The BatchNormalizations of trained layers. */
 export function normsOf(layers: readonly Layer[]): Node[] {
-  return [
-    ...new Set(layers.flatMap(({ output }) => (output.producer?.op === 'BatchNormalization' ? [output.producer] : []))),
-  ];
+  return [...new Set(layers.flatMap(({ norm }) => norm ?? []))];
 }
 
 /** Inputs of a BatchNormalization that hold its running mean and variance. */

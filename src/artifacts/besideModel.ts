@@ -72,6 +72,9 @@ const configSchema = z.looseObject({
   label_names: z.array(z.string().max(LONGEST_LABEL)).nullish(),
 });
 
+/** The only part of it that tells of several labels: whatever else is in it may be wrong for that. */
+const problemSchema = z.looseObject({ problem_type: z.unknown().optional() });
+
 /** PIL's numbers of filters. */
 const FILTERS = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'];
 
@@ -108,6 +111,10 @@ export function labelsBeside(model: string): Beside<string[]> | undefined {
   if (new Set(labels).size < labels.length) throw wrong(config.file, 'id2label', 'two classes have one name');
   return { file: config.file, said: labels, notes: [] };
 }
+
+/** Whether `config.json` beside a model says that an image may have several of its classes. @throws UserError `bad-model-config`. */
+export const isOfSeveralLabels = (model: string): boolean =>
+  readBeside(model, 'config.json', problemSchema)?.value.problem_type === 'multi_label_classification';
 
 function inOrder(names: Readonly<Record<string, string>>, file: string): string[] {
   const count = Object.keys(names).length;

@@ -52,8 +52,8 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
   const policy = parsePolicy(filled.policy);
   const understood = understand(model, filled);
   const chosen = choose(understood, policy, filled);
-  const { graph, layers } = chosen.classifier;
-  const { split, step } = withNearestPolicy(policy, layers, chosen.blocks, (choice) => {
+  const { graph } = chosen.classifier;
+  const { split, step } = withNearestPolicy(policy, chosen, (choice) => {
     const cut = splitGraph(chosen, choice, filled);
     return { split: cut, step: trainingGraph(graph, cut, filled) };
   });

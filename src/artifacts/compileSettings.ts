@@ -13,6 +13,13 @@ export const headSettings = settings({
     read: (text) => text.split(',').map(Number),
     help: 'units of fresh fully connected layers with ReLU before the head, from input to head, such as 512,256',
   }),
+  head: setting(z.string('the name of a value').optional(), {
+    group,
+    // In a settings file `true` says what the flag alone does.
+    read: (text) => (text === 'true' ? '' : text),
+    mayBeBare: true,
+    help: "puts a new fully connected layer on the model's result, or on the value or output of that name, in place of what is behind it: for models that give features or an embedding",
+  }),
   dropout: setting(numberBelow(0, 1).default(0), {
     group,
     help: 'share of the inputs of the head and hidden layers that a step leaves out',
@@ -36,13 +43,16 @@ export const compileSettings = settings({
       // Settings are compared, stored and sent to other processes: what goes on is the policy in its one spelling.
       .transform((text) => showPolicy(parsePolicy(text)))
       .default('F1C1'),
-    { help: 'what to train: F1C0, F1C1, F2C3, FxC1, …, blocks:2, bias, layers:<names>, or full' },
+    { help: 'what to train: F1C0, F1C1, F2C3, FxC1, …, blocks:2, bias, lora:8, layers:<names>, or full' },
   ),
   seed: setting(wholeNumber(0).default(0), {
     help: 'what the new head, the order of photos and their split are drawn from',
   }),
   size: setting(wholeNumber(1).optional(), {
     help: 'side of the images in pixels, where the model takes any (default 224)',
+  }),
+  output: setting(z.string('the name of an output').optional(), {
+    help: 'which output of the model has the classes, where there are several (default: the one that tells)',
   }),
   resize: setting(choice(['crop', 'squash']).optional(), {
     help: 'fit photos by cutting their edges, or by changing their aspect (default: as the model says, else crop)',
@@ -77,6 +87,7 @@ export const compileFlagSettings = {
   boundaryDtype: compileSettings.boundaryDtype,
   seed: compileSettings.seed,
   size: compileSettings.size,
+  output: compileSettings.output,
   resize: compileSettings.resize,
   preprocessing: compileSettings.preprocessing,
 };

@@ -4,7 +4,8 @@ import { bytesOf } from '../graph/cut.js';
 import { bindShape, type Graph, type Node, type Value } from '../graph/graph.js';
 import { ancestors } from '../graph/order.js';
 import type { ModelFile } from '../onnx/model.js';
-import { elementCount, type Tensor } from '../onnx/tensor.js';
+import { outputOf } from '../plain/oneResult.js';
+import { elementCount, type Tensor, toNumbers } from '../onnx/tensor.js';
 import { type Policy, showPolicy } from '../policy/policy.js';
 import { packageVersion } from '../version.js';
 import type { Chosen } from './chosen.js';
@@ -30,8 +31,9 @@ export interface Described {
 export function describeArtifacts(described: Described): Omit<Manifest, 'files'> {
   const { model, policy, options, chosen, split } = described;
   const { batch, microBatch, classWeights, blockSize } = options;
-  const { classifier, choice, fresh, layers, preprocessing, reshapes } = chosen;
+  const { classifier, choice, fresh, layers, preprocessing, resized } = chosen;
   const { parameters, statistics, entries } = split;
+  const output = outputOf(model.proto, options);
   return {
     format: 1,
     target: 'ort-tl',
@@ -40,12 +42,16 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
       file: basename(model.path),
       sha256: model.sha256,
       opset: Number(model.proto.opsetImport[0]?.version ?? 0),
+      ...(output === undefined ? {} : { output }),
     },
     policy: showPolicy(policy),
     notes: [...chosen.told.notes, ...choice.notes, ...chosen.warmStart.notes],
     warnings: [...chosen.told.warnings, ...warningsOf(described)],
+    task: options.task,
     classes: [...options.classes],
     hidden: fresh.hidden,
+    heads: classifier.layers.heads.map(({ node }) => node.name),
+    ...(classifier.freshHead ? { freshHead: classifier.freshHead } : {}),
     dropout: options.dropout,
     preprocessing,
     batch,
@@ -55,6 +61,7 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
     labelSmoothing: options.labelSmoothing,
     ...(classWeights ? { classWeights: [...classWeights] } : {}),
     focalGamma: options.focalGamma,
+    ...(options.task === 'labels' ? { binaryLoss: binaryLossOf(options) } : {}),
     optimizer: options.optimizer,
     clipNorm: options.clipNorm,
     averageDecay: options.averageDecay,
@@ -72,10 +79,21 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
     separated: classifier.separated
       .filter(({ value }) => parameters.includes(value))
       .map(({ value, node, input }) => ({ name: value.name, node: node.name, input })),
-    reshapes: [...reshapes],
+    adapters: [...chosen.adapters.values()].map(({ entry }) => entry),
+    reshapes: [...resized.reshapes],
+    constants: constantsOf(described),
     boundary: boundaryOf(split),
     cost: costOf(described),
   };
+}
+
+/** What does not train of what has a row for each class. */
+function constantsOf({ chosen, split }: Described): Manifest['constants'] {
+  return chosen.resized.constants.flatMap(({ value, node, input }) => {
+    if (split.averages.includes(value) || !value.constant) return [];
+    const { dims } = value.constant;
+    return [{ name: value.name, shape: [...dims], values: toNumbers(value.constant), node: node.name, input }];
+  });
 }
 
 function warningsOf({ chosen, options, split }: Described): string[] {
@@ -103,7 +121,7 @@ function costOf({ chosen, options, split, step, update, state }: Described): Man
   const forward = multiplyAddsOf(cut.trained);
   const forwardAndBackward = multiplyAddsOf(ancestors(step.nodes, [step.loss, ...step.gradients])) / microBatch;
   return {
-    parameters: sizeOf(new Set(layers.flatMap((layer) => layer.parameters))),
+    parameters: sizeOf(new Set([...layers.flatMap((layer) => layer.parameters), ...parameters])),
     trainableParameters: sizeOf(parameters),
     boundaryBytes,
     frozenMultiplyAdds: multiplyAddsOf(cut.frozen),
@@ -120,3 +138,10 @@ const multiplyAddsOf = (nodes: readonly Node[]) => nodes.reduce((total, node) =>
 
 const sizeOf = (values: Iterable<Value>) =>
   [...values].reduce((total, value) => total + elementCount(bindShape(value.shape ?? [], 1)), 0);
+
+const binaryLossOf = ({ loss, gammaNegative, gammaPositive, probabilityShift }: FilledOptions) => ({
+  loss,
+  gammaNegative,
+  gammaPositive,
+  probabilityShift,
+});

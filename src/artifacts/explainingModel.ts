@@ -7,11 +7,10 @@ import { ancestors } from '../graph/order.js';
 import { modelOfGraph } from '../graph/proto.js';
 import type { ModelFile } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
+import { EXPLAIN } from '../plain/ownNames.js';
 import { PIXELS, type Preprocessing } from './manifest.js';
-import { classifierOf, prependPreprocessing } from './prepare.js';
-
-/** Names of an explaining model's further inputs and outputs. */
-export const EXPLAIN = { chosen: 'chosen', logits: 'logits', heat: 'heat' } as const;
+import { classifierOf } from './prepare.js';
+import { prependPreprocessing } from './prependPreprocessing.js';
 
 /**
  * A model that tells where a classifier looked, by Grad-CAM (Selvaraju et al. 2017): from `pixels` uint8 [1, H, W, 3] and
@@ -21,11 +20,12 @@ export const EXPLAIN = { chosen: 'chosen', logits: 'logits', heat: 'heat' } as c
  */
 export function explainingModel(model: ModelFile, preprocessing: Preprocessing): ModelProto {
   const size = preprocessing.height === preprocessing.width ? preprocessing.height : undefined;
-  const classifier = classifierOf(model, size);
+  const classifier = classifierOf(model, { size });
   prependPreprocessing(classifier, preprocessing);
   const { graph, layers, logits } = classifier;
   const conv = layers.convs.findLast(({ node }) => node.op === 'Conv');
-  if (!conv) throw new Error('unreachable');
+  if (!conv)
+    throw new UserError('no-conv', 'the model has no convolution, so there is no map that would show where it looked');
   const map = mapBehind(conv.output, graph.nodes);
   const nodes = ancestors(graph.nodes, [logits]);
   const toMap = ancestors(nodes, [map]);

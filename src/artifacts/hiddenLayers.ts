@@ -1,7 +1,9 @@
 import { UserError } from '../errors.js';
 import { int, Node, Value } from '../graph/graph.js';
-import { elementCount, floatTensor } from '../onnx/tensor.js';
-import type { Layer } from '../policy/layers.js';
+import { elementCount, floatTensor, type Tensor } from '../onnx/tensor.js';
+import { channelAxes } from '../policy/classAxis.js';
+import { axesBack } from '../policy/heads.js';
+import type { Layer } from '../policy/layer.js';
 import { Random } from '../random.js';
 import type { Classifier } from './prepare.js';
 
@@ -14,11 +16,13 @@ export interface HiddenLayer {
   readonly bias: string;
 }
 
-/** An operator that a head is made of, as {@link Layer} has it. */
-export type HeadOperator = 'Gemm' | 'MatMul' | 'Conv';
+/** An operator that hidden layers are made of: their head's, but for an Einsum's. */
+type HiddenOperator = 'Gemm' | 'MatMul' | 'Conv';
 
-export function headOperator(op: string): HeadOperator {
+/** The operator of hidden layers before a head by `op`. @throws UserError `unsupported-model` where there is none. */
+export function hiddenOperator(op: string): HiddenOperator {
   if (op === 'Gemm' || op === 'MatMul' || op === 'Conv') return op;
+  if (op === 'Einsum') return 'MatMul';
   throw new UserError('unsupported-model', `the head is a ${op}, and takes no hidden layers; leave ‹hidden› out`);
 }
 
@@ -28,7 +32,7 @@ export function headOperator(op: string): HeadOperator {
  * for a 1×1 convolution.
  */
 export function hiddenNodes(
-  op: HeadOperator,
+  op: HiddenOperator,
   input: Value,
   layers: readonly HiddenLayer[],
 ): { nodes: Node[]; output: Value } {
@@ -65,14 +69,10 @@ export function insertHiddenLayers(
   units: readonly number[],
   seed: number,
 ): { layers: Layer[]; hidden: HiddenLayer[] } {
-  const head = layers.fcs.at(-1);
-  const weight = head?.parameters[0];
-  if (!head || !weight?.constant) throw new Error('unreachable');
   if (units.length === 0) return { layers: [], hidden: [] };
-  const op = headOperator(head.node.op);
-  const isTransposed = op === 'Conv' || (op === 'Gemm' && head.node.int('transB', 0) === 1);
-  const [first = 0, second = 0] = weight.constant.dims;
-  const [classes, features] = isTransposed ? [first, second] : [second, first];
+  const { head, weight, axis } = headWithInputs(layers.heads);
+  const op = hiddenOperator(head.node.op);
+  const features = weight.constant.dims[axis] ?? 0;
 
   const taken = new Set(
     graph.nodes.flatMap((node) => [node.name, ...[...node.inputs, ...node.outputs].map((value) => value?.name)]),
@@ -103,13 +103,39 @@ export function insertHiddenLayers(
     fill(w, shapeOf(op, inputs, outputs), () => (2 * stream.next() - 1) * bound);
     fill(b, [outputs], () => 0);
     inputs = outputs;
-    return { kind: 'fc', name, node, output: end.output(), parameters: [w, b] };
+    return { kind: 'fc', name, node, output: end.output(), parameters: [w, b], shift: b, norm: undefined };
   });
-  fill(weight, isTransposed ? shapeOf(op, inputs, classes) : [inputs, classes], () => 0);
+  fill(weight, weight.constant.dims.with(axis, inputs), () => 0);
   return { layers: fresh, hidden };
 }
 
-function shapeOf(op: HeadOperator, inputs: number, outputs: number): number[] {
+/**
+ * The head, its weight, and the axis of that which counts its inputs.
+ * @throws UserError `unsupported-model` where several heads read several inputs, or one reads more than a row for each image.
+ */
+function headWithInputs(heads: readonly Layer[]): { head: Layer; weight: Value & { constant: Tensor }; axis: number } {
+  const [head, ...others] = heads;
+  if (!head || others.length > 0)
+    throw new UserError(
+      'unsupported-model',
+      `the model has ${heads.length} heads (${heads.map(({ name }) => `"${name}"`).join(', ')}), and hidden layers stand before one; leave ‹hidden› out`,
+    );
+  const { node, parameters } = head;
+  const [weight] = parameters;
+  const at = node.inputs.findIndex((_, index) => channelAxes(node, index) !== undefined);
+  const channels = channelAxes(node, at)?.weight ?? 0;
+  const inputAxes = (node.input(at).shape ?? []).flatMap((dim, axis) => (axis === channels || dim === 1 ? [] : [axis]));
+  const slot = inputAxes[0] ?? 1 - channels;
+  const axis = weight && axesBack(node.input(at), slot).get(weight);
+  if (!weight?.constant || axis === undefined || inputAxes.length > 1)
+    throw new UserError(
+      'unsupported-model',
+      `the head "${head.name}" reads more than a row for each image, or has a weight that is computed, and takes no hidden layers; leave ‹hidden› out`,
+    );
+  return { head, weight: Object.assign(weight, { constant: weight.constant }), axis };
+}
+
+function shapeOf(op: HiddenOperator, inputs: number, outputs: number): number[] {
   if (op === 'MatMul') return [inputs, outputs];
   return op === 'Conv' ? [outputs, inputs, 1, 1] : [outputs, inputs];
 }

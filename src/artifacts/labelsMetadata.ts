@@ -3,8 +3,9 @@ import { messageOf, UserError } from '../errors.js';
 import { MOST_BYTES, readRegularFileSync } from '../files.js';
 import { machineErrorOf } from '../machineError.js';
 import { metadataOf, type ModelFile } from '../onnx/model.js';
-import { labelsBeside } from './besideModel.js';
+import { isOfSeveralLabels, labelsBeside } from './besideModel.js';
 import { LONGEST_LABEL, METADATA } from './manifest.js';
+import { type Task, USUAL_THRESHOLD } from './task.js';
 
 /** The 21,841 names of ImageNet take 1 MB. */
 const MOST_CHARACTERS = 1e7;
@@ -80,4 +81,34 @@ function labelsOfJson(metadata: string, refuse: (reason: string) => UserError): 
     seen.add(label);
   }
   return parsed.data;
+}
+
+/**
+ * Whether an image has one of a model's classes, or any number of them as labels: by its metadata, since it ends in a Sigmoid, or by Hugging
+ * Face's `config.json` beside it. @throws UserError `bad-model-config`.
+ */
+export function taskOf({ proto, path }: Pick<ModelFile, 'proto' | 'path'>, endsInSigmoid: boolean): Task {
+  const metadata = metadataOf(proto);
+  const saysSo = metadata.has(METADATA.labels) ? metadata.get(METADATA.task) === 'labels' : isOfSeveralLabels(path);
+  return saysSo || endsInSigmoid ? 'labels' : 'classes';
+}
+
+/** From which probability on an image has each of a model's `count` labels. @throws UserError `bad-labels` for thresholds that are none. */
+export function thresholdsIn({ proto, path }: Pick<ModelFile, 'proto' | 'path'>, count: number): readonly number[] {
+  const text = metadataOf(proto).get(METADATA.thresholds);
+  if (text === undefined) return new Array<number>(count).fill(USUAL_THRESHOLD);
+  const parsed = z.array(z.number().min(0).max(1)).length(count).safeParse(parsedJson(text));
+  if (parsed.success) return parsed.data;
+  throw new UserError(
+    'bad-labels',
+    `the thresholds of ${path} are wrong: expected ${count} probabilities; export the model again`,
+  );
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { optimizerSchema } from '../optim/optimizer.js';
+import { LOSS_SCALING, PIXELS, STEP_INPUTS, STEP_OUTPUTS } from '../plain/ownNames.js';
+import { tasks } from './task.js';
 
 const shape = z.array(z.number().int().nonnegative());
 /** The longest side of an image that a model is asked to take, and the most pixels: beyond them, one photo would fill the memory. */
@@ -36,6 +38,10 @@ export const LONGEST_LABEL = 1000;
 /** Keys of an exported model's metadata. */
 export const METADATA = {
   labels: 'labels',
+  /** `labels` where a photo may have several of them, or none; absent where it has one class. */
+  task: 'task',
+  /** With several labels: from which probability on a photo has each, JSON, in their order. */
+  thresholds: 'thresholds',
   preprocessing: 'preprocessing',
   policy: 'ort_tl.policy',
   source: 'ort_tl.source_sha256',
@@ -51,14 +57,34 @@ export const manifestSchema = z.object({
   /** Who trains with them: this package, or the vendor's on-device training runtime. */
   target: z.enum(['ort-tl', 'onnxruntime-training']).default('ort-tl'),
   version: z.string(),
-  source: z.object({ file: z.string(), sha256: z.string(), opset: z.number() }),
+  source: z.object({
+    file: z.string(),
+    sha256: z.string(),
+    opset: z.number(),
+    /** The output that was chosen for the classes, where one was. */
+    output: z.string().optional(),
+  }),
   policy: z.string(),
   /** What the policy does beyond what was asked, and what it had better not do. */
   notes: z.array(z.string()),
   warnings: z.array(z.string()),
-  classes: z.array(z.string()).min(2),
+  /** What an image has: one of the classes, or any number of them, which are labels then. */
+  task: z.enum(tasks).default('classes'),
+  classes: z.array(z.string()).min(1),
+  /** Of labels, where they were found: from which probability on an image has each; artifacts have none. */
+  thresholds: z.array(z.number()).readonly().optional(),
   /** Fresh layers before the head, from input to head, and their parameters' names. */
   hidden: z.array(z.object({ name: z.string(), units: z.number(), weight: z.string(), bias: z.string() })),
+  /** The nodes of the source model that give the scores. */
+  heads: z.array(z.string()).default([]),
+  /** The layer that takes the place of what is behind the source model's value `on`, and what makes a row for each image of that. */
+  freshHead: z
+    .object({
+      name: z.string(),
+      on: z.string(),
+      steps: z.array(z.enum(['channels-first', 'tokens-last', 'average', 'flatten'])),
+    })
+    .optional(),
   dropout: z.number(),
   preprocessing: preprocessingSchema,
   /** Images an update. */
@@ -72,6 +98,15 @@ export const manifestSchema = z.object({
   labelSmoothing: z.number(),
   classWeights: z.array(z.number()).optional(),
   focalGamma: z.number().default(0),
+  /** What labels are trained by; absent where images have one class. */
+  binaryLoss: z
+    .object({
+      loss: z.enum(['bce', 'asymmetric']),
+      gammaNegative: z.number(),
+      gammaPositive: z.number(),
+      probabilityShift: z.number(),
+    })
+    .optional(),
   optimizer: optimizerSchema,
   /** The largest norm of all gradients together; 0 for any. */
   clipNorm: z.number().default(0),
@@ -83,7 +118,7 @@ export const manifestSchema = z.object({
   /** The block of the layout that the training and evaluation graphs are written in; absent where they run anywhere. */
   blockSize: z.union([z.literal(8), z.literal(16)]).optional(),
   layers: z.array(
-    z.object({ kind: z.enum(['fc', 'conv', 'norm']), name: z.string(), parameters: z.array(z.string()) }),
+    z.object({ kind: z.enum(['fc', 'conv', 'norm', 'other']), name: z.string(), parameters: z.array(z.string()) }),
   ),
   /** In the order of the training graph: each is an input `name` and an output `name` + NEXT, and so is all that it has. */
   parameters: z.array(
@@ -107,8 +142,28 @@ export const manifestSchema = z.object({
   statistics: z.array(z.object({ name: z.string(), shape, node: z.string(), input: z.number() })),
   /** Parameters that the source model shares with others: its `node` is to read each as its input number `input`. */
   separated: z.array(z.object({ name: z.string(), node: z.string(), input: z.number() })).default([]),
+  /**
+   * Pairs of parameters that stand beside a matrix of the source model: the tuned model has `weight` + scale · `a` · `b` in its place.
+   * `a` is [inputs, rank], `b` is [rank, outputs], and the matrix [inputs, outputs], or the other way round in all three for a 1×1
+   * convolution; where `isTransposed` says so, the matrix alone is [outputs, inputs].
+   */
+  adapters: z
+    .array(
+      z.object({
+        weight: z.string(),
+        a: z.string(),
+        b: z.string(),
+        scale: z.number(),
+        isTransposed: z.boolean(),
+      }),
+    )
+    .default([]),
   /** Shapes that the source model's Reshapes behind the head get, where they stated the old number of classes. */
   reshapes: z.array(z.object({ node: z.string(), shape: z.array(z.number().int()) })).default([]),
+  /** Constants that have another size with the new classes; the source model's `node` reads each as its input number `input`. */
+  constants: z
+    .array(z.object({ name: z.string(), shape, values: z.array(z.number()), node: z.string(), input: z.number() }))
+    .default([]),
   /** How the frozen part was quantized that runs in place of the one in float; absent where none was. */
   frozen: z
     .object({
@@ -140,9 +195,6 @@ export const manifestSchema = z.object({
 export type Manifest = z.infer<typeof manifestSchema>;
 export type Preprocessing = z.infer<typeof preprocessingSchema>;
 
-/** Names of the scalars that loss scaling keeps: what the loss is multiplied by, and for how many steps that has not overflowed. */
-export const LOSS_SCALING = { scale: 'loss_scale', steps: 'loss_scale_steps' } as const;
-
 /** Names of the tensors that last from step to step: the parameters, their moments and averages, statistics, and the loss's scale. */
 export function stateNames({
   parameters,
@@ -158,16 +210,8 @@ export function stateNames({
 
 /** What an updated parameter or moment is called as an output of the training graph. */
 export const NEXT = '/next';
-/** Names of the other inputs and outputs of the training graph and the update graph. */
-export const STEP_INPUTS = {
-  labels: 'labels',
-  /** In place of labels, where targets are soft. */
-  targets: 'targets',
-  /** Each image's part in the mean loss. */
-  shares: 'image_weights',
-  learningRate: 'learning_rate',
-  step: 'step',
-} as const;
-export const STEP_OUTPUTS = { loss: 'loss', logits: 'logits' } as const;
-/** The frozen part's and the whole model's input: uint8 RGB pixels [N, H, W, 3]. */
-export const PIXELS = 'pixels';
+/** Grey of red, green and blue as Pillow makes it (ITU-R 601): their sum with these weights, of 65,536, rounded. */
+export const LUMA = [19595, 38470, 7471] as const;
+export const LUMA_SHIFT = 65536;
+
+export { LOSS_SCALING, PIXELS, STEP_INPUTS, STEP_OUTPUTS };

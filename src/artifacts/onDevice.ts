@@ -91,6 +91,8 @@ function refuseForeign({ optimizer, batch, microBatch, ...options }: FilledOptio
     throw refuse(
       `has AdamW, and SGD without momentum or decay, got ${optimizer.name === 'sgd' ? 'SGD with them' : `\`${optimizer.name}\``}; choose ‹optimizer› adamw, or ‹optimizer› sgd ‹momentum› 0 ‹weightDecay› 0`,
     );
+  if (options.task === 'labels')
+    throw refuse('is given artifacts for one class an image here, not for several labels; leave out ‹task› labels');
   if (options.averageDecay > 0) throw refuse('keeps no averages of parameters; leave out ‹averageDecay›');
   if (options.learningRateMultipliers.length > 0)
     throw refuse('has one learning rate for all layers; leave out ‹learningRateMultipliers›');

@@ -1,38 +1,84 @@
-import { messageOf, UserError } from '../errors.js';
+import { UserError } from '../errors.js';
 import { canonicalize, refuseFlattenedSoftmax } from '../graph/canonical.js';
-import { describe, type Graph, int, ints, Node, sameDim, showShape, Value } from '../graph/graph.js';
-import { ancestors, descendants } from '../graph/order.js';
-import { graphOfModel } from '../graph/proto.js';
+import { decomposeFused } from '../graph/fused/decomposeFused.js';
+import { describe, type Graph, type Node, showShape, type Value } from '../graph/graph.js';
+import { ancestors } from '../graph/order.js';
+import { foldIntegers } from '../graph/foldIntegers.js';
+import { graphOfModel, statedBatch } from '../graph/proto.js';
 import { simplify } from '../graph/simplify.js';
-import { inferGraph } from '../graph/infer.js';
-import { infersShapeOf } from '../graph/shapes.js';
-import { dtypeCode, floatTensor, intTensor, type Tensor, toNumbers } from '../onnx/tensor.js';
-import type { ModelFile } from '../onnx/model.js';
+import { unrollStandardization } from '../graph/standardize.js';
+import { metadataOf, type ModelFile } from '../onnx/model.js';
+import type { ModelProto } from '../onnx/onnx_pb.js';
 import { findLayers, type LayerTable } from '../policy/layers.js';
-import { Random } from '../random.js';
-import { LARGEST_SIDE, MOST_PIXELS, PIXELS, type Preprocessing } from './manifest.js';
+import { outputOf } from '../plain/oneResult.js';
+import { OWN_NAMES } from '../plain/ownNames.js';
+import { plainForm } from '../plain/plainForm.js';
+import { appendHead, type FreshHead, valueForHead } from './freshHead.js';
+import { imageLayout } from './imageLayout.js';
+import { LARGEST_SIDE, METADATA, MOST_PIXELS } from './manifest.js';
 import { USUAL_SIZE } from './preprocessing.js';
 import { type Separated, separateParameters } from './separateParameters.js';
-import { keepRows, type WarmStart } from './warmStart.js';
+import type { Task } from './task.js';
 
 /** A pretrained classifier, understood: its graph in canonical form, its layers, and where its logits are. */
 export interface Classifier {
   readonly graph: Graph;
   readonly image: Value;
   readonly logits: Value;
+  /** What made something else of the logits at its end, which is left out of the graph. */
+  readonly ending: Node | undefined;
   readonly layers: LayerTable;
   readonly separated: readonly Separated[];
+  /** The fully connected layer that was put behind the model, where one was asked for. */
+  readonly freshHead: FreshHead | undefined;
   /** Height and width of the images it takes. */
   readonly imageSize: readonly [number, number];
 }
 
+/** How a model file is read. */
+export interface Reading {
+  /** The side of its images, where the file leaves that open. */
+  readonly size?: number | undefined;
+  /** That side where `size` says none. */
+  readonly usual?: number | undefined;
+  /** The output with the classes, where there are several. */
+  readonly output?: string | undefined;
+  /** The value on which a new layer gives the scores; empty for the model's result. */
+  readonly head?: string | undefined;
+}
+
 /**
- * Understands a model file as an image classifier. `size` is the side of its images where the file leaves that open; without it, that is
- * `usual`.
- * @throws UserError where it is none; see {@link graphOfModel} and {@link findLayers}.
+ * Understands a model file as an image classifier, in its plain form.
+ * @throws UserError where it is none; see {@link plainForm}, {@link graphOfModel} and {@link findLayers}.
  */
-export function classifierOf({ proto, path }: ModelFile, size?: number, usual = USUAL_SIZE): Classifier {
-  const graph = graphOfModel(proto, [size ?? usual, size ?? usual]);
+export function classifierOf(model: Pick<ModelFile, 'proto' | 'path'>, reading: Reading = {}): Classifier {
+  try {
+    return understood(model, reading);
+  } catch (thrown) {
+    const { size, usual = USUAL_SIZE } = reading;
+    if (!(thrown instanceof UserError) || thrown.code !== 'bad-model' || !leavesSidesOpen(model.proto)) throw thrown;
+    const [reason] = thrown.text.split('; the model file');
+    const side = size ?? usual;
+    throw new UserError(
+      'image-size',
+      `${reason ?? ''}, with images of ${side}×${side} pixels, since ${model.path} leaves their size open; give the one that it was made for (‹size›), or a square that it takes`,
+      { cause: thrown },
+    );
+  }
+}
+
+/** Whether a model's image is of any height or width. */
+function leavesSidesOpen({ graph }: ModelProto): boolean {
+  const dims = graph?.input[0]?.type?.tensorType?.shape?.dim ?? [];
+  return dims.slice(1).filter(({ value }) => value.case !== 'dimValue' || value.value <= 0n).length > 0;
+}
+
+function understood(
+  { proto, path }: Pick<ModelFile, 'proto' | 'path'>,
+  { size, usual = USUAL_SIZE, output, head }: Reading,
+): Classifier {
+  const plain = plainForm(proto, path, outputOf(proto, { output, head })).proto;
+  const graph = graphOfModel(plain, [size ?? usual, size ?? usual]);
   // What tf2onnx has folded away may still be declared as an input.
   const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
   graph.inputs = graph.inputs.filter((input) => read.has(input));
@@ -40,29 +86,32 @@ export function classifierOf({ proto, path }: ModelFile, size?: number, usual = 
   if (!image || others.length > 0) {
     throw new UserError(
       'unsupported-input',
-      `${path} has ${graph.inputs.length} inputs (${graph.inputs.map(({ name }) => name).join(', ')}); ort-tl needs exactly one, the image`,
+      `${path} has ${graph.inputs.length} inputs (${graph.inputs.map(({ name, shape }) => `${name} ${showShape(shape)}`).join(', ')}), and ort-tl gives the image alone; make constants of the others (an initializer of the input's name), or export the model without them`,
+    );
+  }
+  if (image.dtype !== 'float32' && image.dtype !== 'uint8') {
+    throw new UserError(
+      'unsupported-dtype',
+      `input "${image.name}" of ${path} has element type ${image.dtype ?? 'unknown'}; ort-tl gives images as float32 or bytes (uint8)`,
     );
   }
   const sourceOpset = graph.opset;
   canonicalize(graph);
-  graph.outputs = [classifierOutput(graph, path)];
-  simplify(graph);
+  graph.outputs = [head ? valueForHead(graph, head) : classifierOutput(graph, path)];
+  const batch = statedBatch(plain, image.name);
+  decomposeFused(graph, batch ?? 1);
+  simplify(graph, { batch });
+  foldIntegers(graph);
+  unrollStandardization(graph);
   refuseFlattenedSoftmax(graph, sourceOpset);
-  const [output] = graph.outputs;
-  if (!output) throw new Error('unreachable');
-  refuseSigmoid(output);
-  const logits = beforeSoftmax(output);
+  const { logits, ending, isClassifier, freshHead } = resultOfModel(graph, plain, head);
   graph.outputs = [logits];
   graph.nodes = ancestors(graph.nodes, graph.outputs);
-  if (image.dtype !== 'float32') {
-    throw new UserError(
-      'unsupported-dtype',
-      `input "${image.name}" of ${path} has element type ${image.dtype ?? 'unknown'}; ort-tl trains float32 models`,
-    );
-  }
-  const imageSize = sizeOfImages(image);
-  if (imageSize) {
-    const [height, width] = imageSize;
+  giveWayWithin(graph);
+  const layout = imageLayout(image.shape);
+  if (layout) {
+    const { height, width } = layout;
+    const imageSize = [height, width] as const;
     if (Math.max(height, width) > LARGEST_SIDE || height * width > MOST_PIXELS) {
       throw new UserError(
         'image-size',
@@ -76,20 +125,24 @@ export function classifierOf({ proto, path }: ModelFile, size?: number, usual = 
       );
     }
     const separated = separateParameters(graph);
-    return { graph, image, logits, layers: findLayers(graph, logits), separated, imageSize };
+    const layers = findLayers(graph, logits, isClassifier);
+    return { graph, image, logits, ending, layers, separated, freshHead, imageSize };
   }
   throw new UserError(
     'unsupported-input',
-    `input "${image.name}" of ${path} has shape ${showShape(image.shape)}; ort-tl needs colour images, [N, 3, H, W] or [N, H, W, 3]`,
+    `input "${image.name}" of ${path} has shape ${showShape(image.shape)}; ort-tl gives images in colour or grey, [N, 3, H, W], [N, 1, H, W], or with the channels last`,
   );
 }
 
-/** Height and width of colour images, [N, 3, H, W] or [N, H, W, 3]; undefined for anything else. */
-function sizeOfImages({ shape }: Value): readonly [number, number] | undefined {
-  const [, a, b, c] = shape ?? [];
-  if (shape?.length !== 4) return undefined;
-  const [height, width] = a === 3 ? [b, c] : c === 3 ? [a, b] : [];
-  return typeof height === 'number' && typeof width === 'number' ? [height, width] : undefined;
+/** Gives other names to values within that are called as what ort-tl adds, as features are that the model also gives. */
+function giveWayWithin({ nodes, outputs }: Graph): void {
+  const values = nodes.flatMap((node) => node.outputs).filter((value) => value !== undefined);
+  const names = new Set(values.map(({ name }) => name));
+  for (const value of values) {
+    if (outputs.includes(value) || !OWN_NAMES.has(value.name)) continue;
+    while (names.has(value.name)) value.name += '_within';
+    names.add(value.name);
+  }
 }
 
 /** The output that holds the classes: of several, the one that no other output is computed from. */
@@ -108,7 +161,7 @@ function classifierOutput(graph: Graph, path: string): Value {
 }
 
 /** Operators that write their input's numbers in another shape. */
-const SHAPING: ReadonlySet<string> = new Set(['Flatten', 'Identity', 'Reshape', 'Squeeze']);
+export const SHAPING: ReadonlySet<string> = new Set(['Flatten', 'Identity', 'Reshape', 'Squeeze']);
 
 /** The node that computes a value, apart from operators that only shape it, and which of these came last. */
 function computing(output: Value): { node: Node | undefined; shaping: Node | undefined } {
@@ -121,140 +174,51 @@ function computing(output: Value): { node: Node | undefined; shaping: Node | und
   return { node, shaping };
 }
 
-/** A model that ends in Softmax trains on what goes into it, given the shape of the result. */
-function beforeSoftmax(output: Value): Value {
+/** What the scores of a model are, and what is known of them. */
+interface Result {
+  readonly logits: Value;
+  /** The node that makes shares of them. */
+  readonly ending: Node | undefined;
+  /** Whether it is known that they are of classes. */
+  readonly isClassifier: boolean;
+  /** The layer that `head` asks for on the model's result. */
+  readonly freshHead: FreshHead | undefined;
+}
+
+function resultOfModel(graph: Graph, proto: ModelProto, head: string | undefined): Result {
+  const [output] = graph.outputs;
+  if (!output) throw new Error('unreachable');
+  if (head !== undefined) {
+    const { logits, head: freshHead } = appendHead(graph, head === '' ? beforeEnding(output) : output, proto);
+    return { logits, ending: undefined, isClassifier: true, freshHead };
+  }
+  const ending = endingOf(output);
+  const isNamed = metadataOf(proto).has(METADATA.labels);
+  return { logits: beforeEnding(output), ending, isClassifier: ending !== undefined || isNamed, freshHead: undefined };
+}
+
+/** Operators that make shares of logits at the end of a model. */
+const ENDINGS: ReadonlySet<string> = new Set(['Softmax', 'LogSoftmax', 'Sigmoid', 'HardSigmoid']);
+
+function endingOf(output: Value): Node | undefined {
+  const { node } = computing(output);
+  return node && ENDINGS.has(node.op) ? node : undefined;
+}
+
+/** A model that ends in Softmax or Sigmoid trains on what goes into it, given the shape of the result. */
+function beforeEnding(output: Value): Value {
   const { node, shaping } = computing(output);
-  if (node?.op !== 'Softmax' && node?.op !== 'LogSoftmax') return output;
+  if (!node || !ENDINGS.has(node.op)) return output;
   if (!shaping) return node.input(0);
   shaping.inputs[0] = node.input(0);
   return output;
 }
 
-/** @throws UserError `no-classifier` for a model that says yes or no to every class by itself. */
-function refuseSigmoid(output: Value): void {
-  const { node } = computing(output);
-  if (node?.op !== 'Sigmoid' && node?.op !== 'HardSigmoid') return;
+/** @throws UserError `no-classifier` for a model that says yes or no to every class by itself, where images have one class each. */
+export function refuseSigmoid({ ending }: Classifier, task: Task): void {
+  if (task === 'labels' || (ending?.op !== 'Sigmoid' && ending?.op !== 'HardSigmoid')) return;
   throw new UserError(
     'no-classifier',
-    `${describe(node)} ends the model, so it says yes or no to every class by itself, while ort-tl trains one class for each image; export the model without it`,
+    `${describe(ending)} ends the model, so it says yes or no to every class by itself, while photos of one class each are to be trained on; say that they have any number of labels (‹task› labels), or export the model without it`,
   );
-}
-
-/**
- * Gives the classifier's last FC layer `classes` outputs, with fresh weights: uniform in ±1/√(inputs) from `seed`, biases
- * zero (PyTorch's default for a linear layer's weights). A head that has as many outputs already is replaced too; what `warmStart`
- * names of it stays.
- * @returns the Reshapes behind it that stated the old number of classes, and their shapes now.
- */
-export function replaceHead(
-  { graph, layers, logits }: Classifier,
-  classes: number,
-  seed: number,
-  warmStart: WarmStart,
-): { node: string; shape: number[] }[] {
-  const head = layers.fcs.at(-1);
-  if (!head) throw new Error('unreachable');
-  const [weight, bias] = head.parameters;
-  if (!weight?.constant) throw new Error('unreachable');
-  const [first = 0, second = 0, ...kernel] = weight.constant.dims;
-  const transposed = head.node.op === 'Conv' || head.node.int('transB', 0) === 1;
-  const [before, inputs] = transposed ? [first, second] : [second, first];
-  const random = new Random(seed).fork('head');
-  const bound = 1 / Math.sqrt(inputs);
-  const values = Float32Array.from({ length: classes * inputs }, () => (2 * random.next() - 1) * bound);
-  const rows = { now: classes, before, isTransposed: transposed };
-  keepRows(values, toNumbers(weight.constant), rows, warmStart);
-  setConstant(weight, floatTensor(transposed ? [classes, inputs, ...kernel] : [inputs, classes], values));
-  if (bias) {
-    const biases = new Float32Array(classes);
-    if (bias.constant) keepRows(biases, toNumbers(bias.constant), rows, warmStart);
-    setConstant(bias, floatTensor([classes], biases));
-  }
-  const reshapes: { node: string; shape: number[] }[] = [];
-  for (const node of descendants(graph.nodes, [head.node.output()]).nodes) {
-    const target = node.op === 'Reshape' ? node.inputs[1] : undefined;
-    if (!target?.constant || !toNumbers(target.constant).includes(before)) continue;
-    const shape = toNumbers(target.constant).map((dim) => (dim === before ? classes : dim));
-    // A constant of its own: others may read the old one.
-    const fitting = new Value(`${target.name}/${node.name}/${classes}`, 'int64', [shape.length]);
-    fitting.constant = intTensor([shape.length], shape);
-    node.inputs[1] = fitting;
-    reshapes.push({ node: node.name, shape });
-  }
-  try {
-    inferGraph(graph);
-  } catch (thrown) {
-    throw new UserError(
-      'no-classifier',
-      `with ${classes} classes the model no longer fits together: ${messageOf(thrown)}`,
-      { cause: thrown },
-    );
-  }
-  const got = logits.shape;
-  const alien = descendants(graph.nodes, [head.node.output()]).nodes.find((node) => !infersShapeOf(node));
-  if (!got && alien) {
-    throw new UserError(
-      'no-gradient-rule',
-      `${describe(alien)} lies between the classifier's last layer and the loss, and has no gradient rule; every policy trains through it, so export the model without that operator`,
-    );
-  }
-  const unknown = graph.nodes.find((node) => !infersShapeOf(node));
-  if (!got && unknown) {
-    throw new UserError(
-      'unsupported-operator',
-      `${describe(unknown)} is an operator that ort-tl does not know, and the model does not state the shape of its result; export the model without it`,
-    );
-  }
-  if (got?.length !== 2 || !sameDim(got[0] ?? 0, { batch: 1 }) || got[1] !== classes) {
-    throw new UserError(
-      'no-classifier',
-      `with ${classes} classes the model's result has shape ${showShape(got)}, not [N, ${classes}]: something after "${head.name}" expects the old number of classes`,
-    );
-  }
-  return reshapes;
-}
-
-function setConstant(value: Value, constant: Tensor): void {
-  value.constant = constant;
-  value.shape = constant.dims;
-}
-
-/**
- * Puts the preprocessing before the model: its input becomes `pixels`, uint8 RGB [N, H, W, 3], so that photos travel as
- * bytes and the runtime does the arithmetic.
- */
-export function prependPreprocessing({ graph, image, imageSize }: Classifier, { mean, std }: Preprocessing): void {
-  const pixels = new Value(PIXELS, 'uint8', [{ batch: 1 }, ...imageSize, 3]);
-  const channelsFirst = image.shape?.[1] === 3;
-  const constant = (name: string, tensor: Tensor): Value => {
-    const value = new Value(`${PIXELS}/${name}`, tensor.dtype, tensor.dims);
-    value.constant = tensor;
-    return value;
-  };
-  const perChannel = (name: string, numbers: readonly number[]) =>
-    constant(name, floatTensor(channelsFirst ? [3, 1] : [3], numbers));
-  const nodes: Node[] = [];
-  const append = (
-    op: string,
-    inputs: Value[],
-    attributes: Node['attributes'] = new Map(),
-    output = new Value(`${PIXELS}/${op}`),
-  ): Value => {
-    nodes.push(new Node({ op, name: output.name, inputs, outputs: [output], attributes }));
-    return output;
-  };
-  let value = append('Cast', [pixels], new Map([['to', int(dtypeCode('float32'))]]));
-  if (channelsFirst) {
-    value = append('Transpose', [value], new Map([['perm', ints([0, 3, 1, 2])]]));
-    // In planes: ONNX Runtime would otherwise move the transposition behind the arithmetic, where each channel is one number of three.
-    value = append('Reshape', [value, constant('planes', intTensor([3], [0, 3, -1]))]);
-  }
-  const [scale, shift] = [std.map((s) => 1 / (255 * s)), mean.map((m, channel) => -m / (std[channel] ?? 1))];
-  value = append('Mul', [value, perChannel('scale', scale)]);
-  const normalized = append('Add', [value, perChannel('shift', shift)], new Map(), channelsFirst ? undefined : image);
-  if (channelsFirst)
-    append('Reshape', [normalized, constant('image', intTensor([4], [0, 3, ...imageSize]))], new Map(), image);
-  graph.inputs = [pixels];
-  graph.nodes = [...nodes, ...graph.nodes];
-  inferGraph(graph);
 }

@@ -1,6 +1,5 @@
-import { type Graph, type Node, Value } from '../graph/graph.js';
+import { type Graph, isUniform, type Node, Value } from '../graph/graph.js';
 import { operatorOf } from '../graph/operators.js';
-import { floats } from '../onnx/tensor.js';
 
 /** A parameter that got a name of its own, and where the source model reads it. */
 export interface Separated {
@@ -10,7 +9,7 @@ export interface Separated {
 }
 
 /**
- * Gives every layer biases, scales and shifts of its own. The new exporter of PyTorch writes equal tensors once, so that
+ * Gives every layer biases, scales, shifts and slopes of its own. The new exporter of PyTorch writes equal tensors once, so that
  * where a layer's scales are all one or its shifts all zero, as before training, they are another's too, from which they
  * must be able to move apart. Other numbers that layers share they share on purpose.
  */
@@ -25,28 +24,26 @@ export function separateParameters(graph: Graph): Separated[] {
   return graph.nodes.flatMap((node) =>
     vectorsOf(node).flatMap((input): Separated[] => {
       const shared = node.inputs[input];
-      if (!shared || uses.get(shared) === 1 || !isUniform(shared)) return [];
-      let name = `${node.name}/parameter_${input}`;
+      if (!shared?.constant || uses.get(shared) === 1 || !isUniform(shared)) return [];
+      const place = node.placeOf(input);
+      let name = `${place.node.name}/parameter_${place.input}`;
       while (names.has(name)) name += '_';
       names.add(name);
       const value = new Value(name, shared.dtype, shared.shape);
       value.constant = shared.constant;
       node.inputs[input] = value;
-      return [{ value, node, input }];
+      return [{ value, ...place }];
     }),
   );
 }
 
+/** Inputs that may hold such parameters; the number that a program adds or multiplies by is none. */
 function vectorsOf(node: Node): readonly number[] {
   if (node.domain !== '') return [];
-  // The bias behind a MatMul.
-  if (node.op === 'Add' && node.inputs.some((input) => input?.producer?.op === 'MatMul'))
-    return [0, 1].filter((index) => node.inputs[index]?.constant);
+  if (node.op === 'PRelu') return [1];
+  if (node.op === 'Add' || node.op === 'Mul') {
+    const isJoinedToData = node.inputs.some((input) => input && !input.constant);
+    return [0, 1].filter((index) => isJoinedToData && (node.inputs[index]?.constant?.data.length ?? 0) > 1);
+  }
   return operatorOf(node)?.vectors ?? [];
-}
-
-function isUniform({ constant }: Value): boolean {
-  if (constant?.dtype !== 'float32' || constant.dims.length > 1) return false;
-  const numbers = floats(constant);
-  return numbers.every((number) => number === numbers[0]);
 }

@@ -2,7 +2,7 @@ import { type Cut, cutGraph } from '../graph/cut.js';
 import { bindShape, type Node, type Value } from '../graph/graph.js';
 import { type Rows, valuesAsRows } from '../graph/rows.js';
 import { updateRuleOf } from '../optim/optimizer.js';
-import type { LayerChoice } from '../policy/policy.js';
+import type { LayerChoice } from '../policy/layerChoice.js';
 import { normsOf, type Statistic, statisticsOf } from './batchStatistics.js';
 import { type Kept, keptBoundary } from './boundary.js';
 import { type Chosen, layersOf } from './chosen.js';
@@ -29,12 +29,15 @@ export interface Split {
 export function splitGraph(chosen: Chosen, choice: LayerChoice, options: FilledOptions): Split {
   const { classifier, fresh } = chosen;
   const { graph } = classifier;
-  const layers = layersOf(choice, fresh);
+  const layers = layersOf(choice, chosen);
   const norms = options.batchNorm === 'batch' ? normsOf(layers) : [];
   const statistics = statisticsOf(norms);
   const parameters = [...new Set(layers.flatMap((layer) => layer.parameters))];
   const cut = cutGraph(graph, new Set(parameters));
-  const dropped = options.dropout > 0 ? layers.slice(-1 - fresh.layers.length).map(({ node }) => node) : [];
+  const dropped =
+    options.dropout > 0
+      ? layers.slice(-classifier.layers.heads.length - fresh.layers.length).map(({ node }) => node)
+      : [];
   const rows = valuesAsRows(cut.trained, cut.boundary, graph.outputs, new Set([...norms, ...dropped]));
   return {
     cut,

@@ -7,6 +7,7 @@ import { modelOfGraph } from '../graph/proto.js';
 import { recompute } from '../graph/recompute.js';
 import { infersShapeOf } from '../graph/shapes.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
+import { binaryCrossEntropy } from '../optim/binaryLoss.js';
 import { crossEntropy } from '../optim/loss.js';
 import { Random } from '../random.js';
 import { normalizeByBatch, presenceOf } from './batchStatistics.js';
@@ -59,7 +60,8 @@ export function trainingGraph(source: Graph, split: Split, options: FilledOption
   const step = droppingOut(g, split, options, rewrites);
   const logits = lower(g, cut.trained, given, rewrites, rows)(output);
   const network = new Set(g.graph.nodes);
-  const loss = crossEntropy(g, logits, targets, shares, options);
+  const lossOf = options.task === 'labels' ? binaryCrossEntropy : crossEntropy;
+  const loss = lossOf(g, logits, targets, shares, options);
   const forward = new Set(g.graph.nodes);
   const lossScale = options.precision === 'mixed' ? lossScaleInput(g) : undefined;
   const scaled = lossScale ? g.mul(loss, lossScale) : loss;

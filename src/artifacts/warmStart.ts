@@ -1,4 +1,5 @@
 import { UserError } from '../errors.js';
+import { elementCount } from '../onnx/tensor.js';
 import { metadataOf, type ModelFile } from '../onnx/model.js';
 import type { FilledOptions } from './compileOptions.js';
 import { readLabels } from './labelsMetadata.js';
@@ -23,12 +24,14 @@ const SHOWN = 5;
  * What a training goes on from: nothing, unless `model` was tuned by ort-tl, since the labels of any other are a matter of
  * chance. @throws UserError `bad-labels` as {@link readLabels} does.
  */
-export function warmStartOf(model: ModelFile, { classes, hidden, warmStart }: FilledOptions): WarmStart {
+export function warmStartOf(model: ModelFile, { classes, hidden, head, warmStart }: FilledOptions): WarmStart {
   const metadata = metadataOf(model.proto);
   const text = metadata.get(METADATA.labels);
   if (!warmStart || text === undefined || !metadata.has(METADATA.policy)) return COLD;
   if (hidden.length > 0)
     return { ...COLD, notes: ['hidden layers are new, so what the head has learned is left behind'] };
+  if (head !== undefined)
+    return { ...COLD, notes: ['the head is new, so what the old one has learned is left behind'] };
   const labels = readLabels(text, model.path);
   const places = new Map(labels.map((label, index) => [label, index]));
   const rows = new Map(
@@ -66,28 +69,33 @@ const sentence = (what: string, names: readonly string[]) => (names.length > 0 ?
 const inWords = (names: readonly string[]) =>
   names.length > SHOWN ? `${names.length} classes (${names.slice(0, SHOWN).join(', ')}, …)` : names.join(', ');
 
+/** A tensor that has a row for each class along one of its axes. */
+export interface RowsOfClasses {
+  readonly data: ArrayLike<number>;
+  readonly dims: readonly number[];
+}
+
 /**
- * Puts rows that were learned among fresh ones: `fresh` and `learned` are the values of a parameter whose rows, one a class, lie one
- * after another, or side by side where `isTransposed` says no.
+ * Puts rows that were learned among fresh ones, along axis `axis`.
  * @throws UserError `bad-labels` where the model names another number of classes than it has.
  */
 export function keepRows(
-  fresh: Float32Array,
-  learned: ArrayLike<number>,
-  classes: { readonly now: number; readonly before: number; readonly isTransposed: boolean },
+  fresh: RowsOfClasses & { readonly data: Float32Array },
+  learned: RowsOfClasses,
+  axis: number,
   { rows, known }: WarmStart,
 ): void {
   if (rows.size === 0) return;
-  const { now, before, isTransposed } = classes;
+  const [now, before] = [fresh.dims[axis] ?? 1, learned.dims[axis] ?? 1];
   if (known !== before)
     throw new UserError(
       'bad-labels',
       `the model names ${known} classes and tells ${before} apart, so nobody knows which is which; leave what it has learned behind (‹noWarmStart›)`,
     );
-  const inputs = fresh.length / now;
+  const inner = elementCount(fresh.dims.slice(axis + 1));
+  const outer = elementCount(fresh.dims.slice(0, axis));
   for (const [to, from] of rows)
-    for (let input = 0; input < inputs; input++) {
-      const at = (row: number, count: number) => (isTransposed ? row * inputs + input : input * count + row);
-      fresh[at(to, now)] = learned[at(from, before)] ?? 0;
-    }
+    for (let block = 0; block < outer; block++)
+      for (let at = 0; at < inner; at++)
+        fresh.data[(block * now + to) * inner + at] = learned.data[(block * before + from) * inner + at] ?? 0;
 }

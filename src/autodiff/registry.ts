@@ -13,6 +13,7 @@ import { convTranspose } from './rules/convTranspose.js';
 import { depthToSpace, spaceToDepth } from './rules/depthToSpace.js';
 import { div } from './rules/div.js';
 import { dropout } from './rules/dropout.js';
+import { einsum } from './rules/einsum.js';
 import { celu, elu, selu } from './rules/elu.js';
 import { erf } from './rules/erf.js';
 import { exp } from './rules/exp.js';
@@ -29,13 +30,20 @@ import { identity } from './rules/identity.js';
 import { leakyRelu } from './rules/leakyRelu.js';
 import { log } from './rules/log.js';
 import { logSoftmax } from './rules/logSoftmax.js';
+import { lpNormalization } from './rules/lpNormalization.js';
 import { lrn } from './rules/lrn.js';
 import { matmul } from './rules/matmul.js';
 import { maxPool } from './rules/maxPool.js';
 import { mish } from './rules/mish.js';
 import { mul } from './rules/mul.js';
 import { neg } from './rules/neg.js';
-import { groupNormalization, instanceNormalization, layerNormalization } from './rules/normalization.js';
+import {
+  groupNormalization,
+  instanceNormalization,
+  layerNormalization,
+  rmsNormalization,
+  simplifiedLayerNormalization,
+} from './rules/normalization.js';
 import { pad } from './rules/pad.js';
 import { pow } from './rules/pow.js';
 import { prelu } from './rules/prelu.js';
@@ -89,6 +97,7 @@ export const rules: readonly GradientRule[] = [
   depthToSpace,
   div,
   dropout,
+  einsum,
   elu,
   erf,
   exp,
@@ -110,6 +119,7 @@ export const rules: readonly GradientRule[] = [
   leakyRelu,
   log,
   logSoftmax,
+  lpNormalization,
   lrn,
   matmul,
   max,
@@ -139,10 +149,12 @@ export const rules: readonly GradientRule[] = [
   reorderOutput,
   reshape,
   resize,
+  rmsNormalization,
   round,
   selu,
   sigmoid,
   sign,
+  simplifiedLayerNormalization,
   slice,
   softmax,
   softplus,

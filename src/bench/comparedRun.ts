@@ -11,13 +11,16 @@ export interface ComparedEpoch {
   readonly epoch: number;
   readonly trainLoss: number;
   readonly valLoss: number;
-  /** 0 to 1. */
-  readonly top1: number;
+  /** 0 to 1; of labels `map` in its place. */
+  readonly top1?: number | undefined;
+  readonly map?: number | undefined;
 }
 
 /** What is compared of a run, where it tells. */
 export interface ComparedValues {
-  readonly top1: number;
+  readonly top1: number | undefined;
+  /** Of labels: the mean average precision. */
+  readonly map?: number | undefined;
   readonly valLoss: number | undefined;
   readonly macroF1: number | undefined;
   readonly bestEpoch: number;
@@ -41,7 +44,8 @@ export interface ComparedRun {
 const summarySchema = z.object({
   policy: z.string(),
   seed: z.number(),
-  top1: z.number(),
+  top1: z.number().optional(),
+  map: z.number().optional(),
   bestEpoch: z.number(),
   metrics: z.object({ loss: z.number(), macroF1: z.number() }),
   elapsedMs: z.number(),
@@ -50,7 +54,13 @@ const summarySchema = z.object({
   cost: z.object({ trainableParameters: z.number() }),
 });
 
-const epochSchema = z.object({ epoch: z.number(), trainLoss: z.number(), valLoss: z.number(), top1: z.number() });
+const epochSchema = z.object({
+  epoch: z.number(),
+  trainLoss: z.number(),
+  valLoss: z.number(),
+  top1: z.number().optional(),
+  map: z.number().optional(),
+});
 
 /** A line of a suite's `results.jsonl`. */
 const recordSchema = z.object({
@@ -58,7 +68,8 @@ const recordSchema = z.object({
   round: z.number(),
   setting: z.string(),
   result: z.object({
-    top1: z.number(),
+    top1: z.number().optional(),
+    map: z.number().optional(),
     bestEpoch: z.number(),
     curve: z.array(epochSchema),
     trainableParameters: z.number(),
@@ -91,7 +102,7 @@ function readRun(folder: string): ComparedRun {
   const refuse = (name: string) => new UserError('not-a-run', `${join(folder, name)} is not what a run writes`);
   const summary = summarySchema.safeParse(parsed(read('summary.json')));
   if (!summary.success) throw refuse('summary.json');
-  const { policy, seed, top1, bestEpoch, metrics, elapsedMs, peakRssBytes, cost } = summary.data;
+  const { policy, seed, top1, map, bestEpoch, metrics, elapsedMs, peakRssBytes, cost } = summary.data;
   const [heading = '', ...lines] = read('results.csv').trim().split('\n');
   const columns = heading.split(',');
   const curve = z
@@ -117,6 +128,7 @@ function readRun(folder: string): ComparedRun {
     curve: curve.data,
     values: {
       top1,
+      map,
       valLoss: metrics.loss,
       macroF1: metrics.macroF1,
       bestEpoch,
@@ -149,6 +161,7 @@ function readRecords(path: string): ComparedRun[] {
       curve: result.curve,
       values: {
         top1: result.top1,
+        map: result.map,
         valLoss: best?.valLoss,
         macroF1: undefined,
         bestEpoch: result.bestEpoch,

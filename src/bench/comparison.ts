@@ -6,6 +6,7 @@ export type ComparedQuantity = keyof ComparedValues;
 /** What is compared, in the order of the table. */
 export const comparedQuantities = [
   'top1',
+  'map',
   'valLoss',
   'macroF1',
   'bestEpoch',
@@ -85,7 +86,8 @@ function labelOf(settings: Readonly<Record<string, readonly string[]>>, index: n
 }
 
 function differenceOf(first: RunGroup, other: RunGroup): Difference {
-  const [a, b] = [bySeed(other.runs, 'top1'), bySeed(first.runs, 'top1')];
+  // Every run has it.
+  const [a, b] = [bySeed(other.runs, 'bestEpoch'), bySeed(first.runs, 'bestEpoch')];
   return {
     group: other.label,
     pairs: [...a.keys()].filter((seed) => b.has(seed)).length,

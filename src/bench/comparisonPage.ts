@@ -15,11 +15,15 @@ export interface ComparisonTable {
 export async function comparisonPage({ groups }: Comparison, tables: readonly ComparisonTable[]): Promise<string> {
   const curves = [
     ['top1', 'top-1 on validation photos', '.0%'],
+    ['map', 'mAP on validation photos', '.0%'],
     ['valLoss', 'validation loss', '~g'],
     ['trainLoss', 'training loss', '~g'],
   ] as const;
   const figures: Markup[] = [];
   for (const [field, title, format] of curves) {
+    // Runs of classes have no mAP, and those of labels no top-1.
+    if (!groups.some(({ runs }) => runs.some(({ curve }) => curve.some((epoch) => epoch[field] !== undefined))))
+      continue;
     const svg = await drawChart(curveOf(groups, field, title, format), { standalone: false });
     figures.push(markup`<figure>${trusted(svg)}</figure>`);
   }
@@ -35,8 +39,9 @@ function curveOf(
 ): ChartSpec {
   const values = groups.flatMap(({ label, runs }) => {
     const epochs = [...new Set(runs.flatMap(({ curve }) => curve.map(({ epoch }) => epoch)))];
-    return epochs.map((epoch) => {
+    return epochs.flatMap((epoch) => {
       const all = runs.flatMap(({ curve }) => curve.find((each) => each.epoch === epoch)?.[field] ?? []);
+      if (all.length === 0) return [];
       return { runs: label, epoch, mean: meanOf(all), low: Math.min(...all), high: Math.max(...all) };
     });
   });

@@ -13,8 +13,8 @@ export async function probeSettings(
   out: string,
 ): Promise<{ readonly settings: TrainSettings; readonly allPhotos: number }> {
   const settings = trainSettingsOf(run.row);
-  const { batch, valFraction, limit: most, valLimit: mostVal } = readTrainFlags(run.row.train);
-  const options = { seed: run.seed, valFraction, limit: most, valLimit: mostVal };
+  const { batch, task, valFraction, limit: most, valLimit: mostVal } = readTrainFlags(run.row.train);
+  const options = { seed: run.seed, task, valFraction, limit: most, valLimit: mostVal };
   const { train, val, classes } = await openDataset(photosOf(run.row.data, out), options).catch(() => ({
     train: [],
     val: [],

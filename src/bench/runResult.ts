@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { MOST_BYTES, readRegularFileSync } from '../files.js';
+import { scoreOf } from '../train/headline.js';
 import type { Measurement } from './command/measurement.js';
 
 const energySchema = z.object({
@@ -13,8 +14,9 @@ const energySchema = z.object({
 
 /** What a training of a suite gave and cost: what `results.jsonl` keeps of it. */
 export const runResultSchema = z.object({
-  /** Top-1 of the best epoch, 0 to 1. */
-  top1: z.number(),
+  /** Top-1 of the best epoch, or, of labels, the mean average precision, 0 to 1. */
+  top1: z.number().optional(),
+  map: z.number().optional(),
   bestEpoch: z.number(),
   /** By epoch; seconds from the first photo read to the end of the epoch, its evaluation included. */
   curve: z.array(
@@ -24,9 +26,10 @@ export const runResultSchema = z.object({
       /** Time of the epoch alone, without what it writes. */
       computeSeconds: z.number(),
       trainLoss: z.number(),
-      trainTop1: z.number(),
+      trainTop1: z.number().optional(),
       valLoss: z.number(),
-      top1: z.number(),
+      top1: z.number().optional(),
+      map: z.number().optional(),
     }),
   ),
   trainPhotos: z.number(),
@@ -56,16 +59,18 @@ const eventSchema = z.discriminatedUnion('type', [
     result: z.object({
       epoch: z.number(),
       trainLoss: z.number(),
-      trainTop1: z.number(),
+      trainTop1: z.number().optional(),
       valLoss: z.number(),
-      top1: z.number(),
+      top1: z.number().optional(),
+      map: z.number().optional(),
       elapsedMs: z.number(),
     }),
   }),
 ]);
 
 const summarySchema = z.object({
-  top1: z.number(),
+  top1: z.number().optional(),
+  map: z.number().optional(),
   bestEpoch: z.number(),
   trainPhotos: z.number(),
   valPhotos: z.number(),
@@ -115,5 +120,5 @@ export function reached(
   target: number,
 ): { readonly epoch: number; readonly seconds: number } | undefined {
   // A share of photos is a quotient of whole numbers: what differs by less than one photo in a billion is equal.
-  return curve.find(({ top1 }) => top1 >= target - 1e-9);
+  return curve.find((epoch) => scoreOf(epoch) >= target - 1e-9);
 }

@@ -4,7 +4,8 @@ import type { MeterAccess } from '../energy/meter.js';
 import { UserError } from '../errors.js';
 import { fileReason, MOST_BYTES, readRegularFile, sha256 } from '../files.js';
 import type { Machine } from './machine.js';
-import { photosOf, type SuiteData, type SuiteRow, type TrainSettings } from './suite.js';
+import { readTrainFlags } from '../train/trainOptions.js';
+import { photosOf, type SuiteRow, type TrainSettings } from './suite.js';
 import type { SuiteRun } from './suiteRuns.js';
 
 /** Runs by their ids, with the text that is equal for runs whose results may be compared. */
@@ -24,7 +25,7 @@ export async function settingsOfRuns(runs: readonly SuiteRun[], circumstances: C
   const contents = new Map<string, string>();
   for (const { row } of runs)
     if (!contents.has(contentKey(row)))
-      contents.set(contentKey(row), `${await modelContent(row)} ${await photosContent(row.data, out)}`);
+      contents.set(contentKey(row), `${await modelContent(row)} ${await photosContent(row, out)}`);
   return new Map(
     runs.map(({ id, row }) => {
       const decides = [
@@ -41,7 +42,8 @@ export async function settingsOfRuns(runs: readonly SuiteRun[], circumstances: C
 /** What the trainings of a row are told. The exported model is not run again unless the suite says so: that is no part of what training costs. */
 export const trainSettingsOf = ({ train }: SuiteRow): TrainSettings => ({ verify: 0, ...train });
 
-const contentKey = ({ model, data }: SuiteRow) => `${model.name} ${data.name}`;
+const contentKey = ({ model, data, train: { task = 'auto' } }: SuiteRow) =>
+  `${model.name} ${data.name} ${String(task)}`;
 
 async function modelContent({ model }: SuiteRow): Promise<string> {
   try {
@@ -52,11 +54,14 @@ async function modelContent({ model }: SuiteRow): Promise<string> {
   }
 }
 
-async function photosContent(data: SuiteData, out: string): Promise<string> {
+async function photosContent({ data, train: settings }: SuiteRow, out: string): Promise<string> {
   if (data.drawn) return JSON.stringify(data.drawn);
   try {
-    const { classes, train, val, folder } = await openDataset(photosOf(data, out), { seed: 0 });
-    const names = [train, val].map((photos) => photos.map(({ path, label }) => [relative(folder, path), label]));
+    const { task } = readTrainFlags(settings);
+    const { classes, train, val, folder } = await openDataset(photosOf(data, out), { seed: 0, task });
+    const names = [train, val].map((photos) =>
+      photos.map((photo) => [relative(folder, photo.path), photo.labels ?? photo.label]),
+    );
     return sha256(Buffer.from(JSON.stringify([classes, names])));
   } catch (thrown) {
     // Each run will say so.

@@ -1,3 +1,4 @@
+import { scoreOf } from '../train/headline.js';
 import type { Machine } from './machine.js';
 import { reached, type RunResult } from './runResult.js';
 import type { CacheState, Suite, SuiteRow } from './suite.js';
@@ -61,14 +62,15 @@ export function cellsOf({ suite, outcomes }: SuiteResults): Cell[] {
 function targetOf(run: SuiteRun, { baseline }: Suite, outcomes: readonly RunOutcome[]): number | undefined {
   const { target } = run.row.data;
   if (target !== 'baseline') return target;
-  return outcomes.find(
+  const reference = outcomes.find(
     ({ run: other }) =>
       other.row.name === run.row.name &&
       other.policy === baseline &&
       other.cache === run.cache &&
       other.seed === run.seed &&
       other.round === run.round,
-  )?.result?.top1;
+  )?.result;
+  return reference && scoreOf(reference);
 }
 
 /** What is told of a run, and summed up over the seeds of a cell. */
@@ -86,7 +88,14 @@ export const quantities: readonly Quantity[] = [
     title: 'top-1',
     unit: '%',
     what: 'accuracy on the validation photos at the best epoch',
-    read: ({ result }) => 100 * result.top1,
+    read: ({ result }) => (result.top1 === undefined ? undefined : 100 * result.top1),
+  },
+  {
+    key: 'mapPercent',
+    title: 'mAP',
+    unit: '%',
+    what: 'mean average precision of the labels on the validation photos at the best epoch',
+    read: ({ result }) => (result.map === undefined ? undefined : 100 * result.map),
   },
   {
     key: 'bestEpoch',
@@ -198,4 +207,10 @@ export function costQuantity(cells: readonly Cell[]): { readonly quantity: Quant
     quantity: quantityCalled(key),
     estimated: key.endsWith('J') && runs.some(({ result }) => result.energy?.estimated),
   };
+}
+
+/** What tells how accurate the runs of cells are: top-1, or the mean average precision where photos have any number of labels. */
+export function accuracyIn(cells: readonly Cell[]): Quantity {
+  const map = quantityCalled('mapPercent');
+  return cells.some((cell) => valuesOf(cell, map).length > 0) ? map : quantityCalled('top1Percent');
 }

@@ -1,6 +1,7 @@
 import { toBinary } from '@bufbuild/protobuf';
 import type { Preprocessing } from '../artifacts/manifest.js';
 import { sha256 } from '../files.js';
+import { capturedBy } from '../onnx/captured.js';
 import { AttributeProtoSchema, type ModelProto, TensorProtoSchema } from '../onnx/onnx_pb.js';
 
 /** Identifies the pixels that `decoder` makes of photos. */
@@ -22,11 +23,14 @@ export function fingerprints(model: ModelProto, pixels: string): Map<string, str
   const found = new Map<string, string>(graph.input.map(({ name }) => [name, pixels]));
   for (const initializer of graph.initializer)
     found.set(initializer.name, hash(toBinary(TensorProtoSchema, { ...initializer, name: '' })));
-  for (const { opType, domain, attribute, input, output } of graph.node) {
+  for (const each of graph.node) {
+    const { opType, domain, attribute, input, output } = each;
     const attributes = attribute
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-      .map((each) => toBinary(AttributeProtoSchema, { ...each }));
-    const inputs = input.map((name) => (name === '' ? 'none' : (found.get(name) ?? `missing ${name}`)));
+      .map((one) => toBinary(AttributeProtoSchema, { ...one }));
+    const inputs = [...input, ...capturedBy(each)].map((name) =>
+      name === '' ? 'none' : (found.get(name) ?? `missing ${name}`),
+    );
     const node = hash(...opsets, domain, opType, ...attributes, 'inputs', ...inputs);
     output.forEach((name, index) => found.set(name, hash(node, String(index))));
   }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Forecast, SuiteEvent, SuiteSession } from '../internal.js';
+import { type Forecast, headlineIn, scoreOf, type SuiteEvent, type SuiteSession } from '../internal.js';
 import { showDuration, showPercent, table, type Terminal } from './terminal.js';
 
 /** How what a suite lacks is given. */
@@ -33,7 +33,7 @@ export class BenchView {
       case 'ran': {
         const { run, result } = event;
         terminal.print(
-          `${this.place} ${run.id}: top-1 ${showPercent(result.top1)} in ${showDuration(1000 * result.wallSeconds)}`,
+          `${this.place} ${run.id}: ${headlineIn(result).title} ${showPercent(scoreOf(result))} in ${showDuration(1000 * result.wallSeconds)}`,
         );
         break;
       }

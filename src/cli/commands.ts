@@ -46,6 +46,8 @@ const COMMANDS = [
 /** What may be given more than once. */
 const LISTS = ['photos', 'names', 'runs'];
 const BENCH_LISTS = ['model', 'data'];
+/** Flags that may stand without a value. */
+const BARE = ['head'];
 
 /**
  * Runs the command that `words`, those of a command line, ask for.
@@ -80,7 +82,7 @@ export async function runCommand(words: readonly string[]): Promise<void> {
           Array.isArray(value) && name !== '_' && !(argv._[0] === 'bench' ? BENCH_LISTS : LISTS).includes(name),
       );
       if (repeated) throw new UserError('bad-arguments', `--${repeated[0]} is given more than once`);
-      const empty = Object.entries(argv).find(([name, value]) => value === '' && name !== '$0');
+      const empty = Object.entries(argv).find(([name, value]) => value === '' && name !== '$0' && !BARE.includes(name));
       if (empty) throw new UserError('bad-arguments', `expected a value after --${empty[0]}, got nothing`);
       for (const word of parsed) {
         const [, name = '', value] = /^--([^=]+)=(.*)$/.exec(word) ?? [];

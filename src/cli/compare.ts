@@ -27,6 +27,7 @@ interface Arguments {
 /** What a quantity is called, and how it is shown. */
 const SHOWN: Readonly<Record<ComparedQuantity, { title: string; scale: number; digits: number }>> = {
   top1: { title: 'top-1 %', scale: 100, digits: 1 },
+  map: { title: 'mAP %', scale: 100, digits: 1 },
   valLoss: { title: 'loss', scale: 1, digits: 4 },
   macroF1: { title: 'macro F1 %', scale: 100, digits: 1 },
   bestEpoch: { title: 'best epoch', scale: 1, digits: 1 },

@@ -1,12 +1,14 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import {
   balancedClassWeights,
+  balancedLabelWeights,
   checkArtifactsPlace,
   checkFunction,
   compile,
   compileOnDevice,
   type CompileOptions,
   compileFlagSettings,
+  dataSettings,
   isRun,
   openDataset,
   policyFileName,
@@ -23,7 +25,7 @@ import { readSource } from './sourceModel.js';
 import { withSettings } from './settingFlags.js';
 import { warnOfPhotos } from './report.js';
 import type { Verb } from './verb.js';
-import { showBytes, showCount, showPercent, Terminal } from './terminal.js';
+import { showBytes, showCount, showShare, Terminal } from './terminal.js';
 
 interface Arguments {
   model: string;
@@ -34,6 +36,8 @@ interface Arguments {
   out: string | undefined;
   json: boolean;
 }
+
+const SETTINGS = { ...compileFlagSettings, task: dataSettings.task };
 
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
@@ -62,7 +66,7 @@ export const verb: Verb<Arguments> = {
           default: 'labels' as const,
           describe: 'what the training graph takes for an image: its label, or a row of probabilities',
         }),
-      compileFlagSettings,
+      SETTINGS,
     )
       .option('out', {
         type: 'string',
@@ -78,11 +82,12 @@ export const verb: Verb<Arguments> = {
       ),
   handler: async (args) => {
     const terminal = new Terminal(args);
-    const { accumulate, classWeights: asked, ...settings } = settleFlags(compileFlagSettings, args);
+    const { accumulate, classWeights: asked, task: askedTask, ...settings } = settleFlags(SETTINGS, args);
     const { policy, batch, seed } = settings;
     const named = args.classes?.split(',').map((name) => name.trim());
-    const dataset = args.data ? await openDataset(args.data, { seed, use: 'compiling' }) : undefined;
+    const dataset = args.data ? await openDataset(args.data, { seed, task: askedTask, use: 'compiling' }) : undefined;
     if (dataset) warnOfPhotos(terminal, dataset);
+    const task = dataset?.task ?? (askedTask === 'labels' ? 'labels' : 'classes');
     const classes = named ?? dataset?.classes;
     if (!classes)
       throw new UserError('bad-arguments', 'expected the classes: --classes cat,dog, or --data with photos');
@@ -92,11 +97,12 @@ export const verb: Verb<Arguments> = {
       throw new UserError('bad-arguments', 'expected the photos that --class-weights balanced counts: --data');
     const classWeights =
       asked === 'balanced'
-        ? [...balancedClassWeights(dataset?.train ?? [], classes.length)]
+        ? [...(task === 'labels' ? balancedLabelWeights : balancedClassWeights)(dataset?.train ?? [], classes.length)]
         : weightsOfClasses(asked, classes);
     const began = performance.now();
     const options: CompileOptions = {
       ...settings,
+      task,
       classes,
       microBatch: Math.ceil(batch / accumulate),
       targets: args.targets,
@@ -117,7 +123,7 @@ export const verb: Verb<Arguments> = {
     );
     const { cost } = manifest;
     terminal.print(
-      `${out}: policy ${manifest.policy}, ${showCount(cost.trainableParameters)} parameters train (${showPercent(cost.trainableParameters / cost.parameters)})`,
+      `${out}: policy ${manifest.policy}, ${showCount(cost.trainableParameters)} parameters train (${showShare(cost.trainableParameters, cost.parameters)})`,
     );
     terminal.print(
       `${isOwn ? 'boundary' : 'pixels'} ${showBytes(cost.boundaryBytes)} an image; compiled in ${Math.round(performance.now() - began)} ms`,

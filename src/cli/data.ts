@@ -4,11 +4,13 @@ import {
   dataSettings,
   imbalanceLine,
   openToSurvey,
+  pairLine,
   resultOf,
   settleFlags,
   type Survey,
   survey,
   type SurveyedClass,
+  type Together,
   writeFileAtomically,
 } from '../internal.js';
 import { checkApart, checkPlace } from '../files.js';
@@ -99,17 +101,19 @@ export const verb: Verb<Arguments> = {
 };
 
 function report(terminal: Terminal, found: Survey): void {
-  const { source, photos, classes, validatesWithTest, content, imbalance, few, warnings } = found;
+  const { task, source, photos, classes, validatesWithTest, content, imbalance, few, warnings, together } = found;
   const used = photos.train + photos.validate + photos.test;
   terminal.result(
-    `${source}: ${showCount(used)} photos in ${showCount(classes.length)} classes: ${showCount(photos.train)} to train with, ${showCount(photos.validate)} to validate${validatesWithTest ? ' (those to test with)' : ''}${photos.test > 0 ? `, ${showCount(photos.test)} kept for testing` : ''}`,
+    `${source}: ${showCount(used)} photos ${task === 'labels' ? 'with' : 'in'} ${showCount(classes.length)} ${task}: ${showCount(photos.train)} to train with, ${showCount(photos.validate)} to validate${validatesWithTest ? ' (those to test with)' : ''}${photos.test > 0 ? `, ${showCount(photos.test)} kept for testing` : ''}`,
     'bold',
   );
   terminal.result();
-  for (const line of table(rowsOf(classes, photos.test > 0))) terminal.result(line);
+  for (const line of table(rowsOf(task === 'labels' ? 'label' : 'class', classes, photos.test > 0)))
+    terminal.result(line);
   terminal.result();
   const leftOut = Object.entries(photos.leftOut).map(([reason, count]) => `${showCount(count)} ${reason}`);
   if (leftOut.length > 0) terminal.result(`left out    ${leftOut.join(', ')}`);
+  if (together) reportTogether(terminal, together);
   if (content) reportContent(terminal, content, used);
   for (const line of warnings) terminal.warn(`warning: ${line}`);
   for (const line of content?.duplicates.warnings ?? []) terminal.warn(`warning: ${line}`);
@@ -117,9 +121,15 @@ function report(terminal: Terminal, found: Survey): void {
   if (few.length > 0) {
     const named = few.slice(0, MOST_NAMED).map(({ name, photos: count }) => `"${name}" has ${count}`);
     terminal.warn(
-      `warning: some classes have few photos to train with (${named.join(', ')}${few.length > MOST_NAMED ? ', …' : ''}); what is learned of them is left to luck: add some`,
+      `warning: some ${task} have few photos to train with (${named.join(', ')}${few.length > MOST_NAMED ? ', …' : ''}); what is learned of them is left to luck: add some`,
     );
   }
+}
+
+function reportTogether(terminal: Terminal, { photosByLabels, pairs }: Together): void {
+  const counts = Object.entries(photosByLabels).map(([labels, photos]) => `${showCount(photos)} with ${labels}`);
+  terminal.result(`labels      ${counts.join(', ')}`);
+  for (const pair of pairs) terminal.result(`            ${pairLine(pair)}`);
 }
 
 function reportContent(terminal: Terminal, content: NonNullable<Survey['content']>, used: number): void {
@@ -149,7 +159,7 @@ function reportContent(terminal: Terminal, content: NonNullable<Survey['content'
 }
 
 /** A row for each class, the largest bar for the largest class; of many classes for the largest and the smallest alone. */
-function rowsOf(classes: readonly SurveyedClass[], hasTest: boolean): (string | number)[][] {
+function rowsOf(what: string, classes: readonly SurveyedClass[], hasTest: boolean): (string | number)[][] {
   const total = ({ train, validate, test }: SurveyedClass) => train + validate + test;
   const most = classes.reduce((largest, each) => Math.max(largest, total(each)), 1);
   const hasUnreadable = classes.some(({ unreadable }) => unreadable > 0);
@@ -162,7 +172,7 @@ function rowsOf(classes: readonly SurveyedClass[], hasTest: boolean): (string | 
     '█'.repeat(Math.max(total(each) > 0 ? 1 : 0, Math.round((BAR_WIDTH * total(each)) / most))),
   ];
   const headings = [
-    'class',
+    what,
     'train',
     'validate',
     ...(hasTest ? ['test'] : []),

@@ -9,6 +9,7 @@ import {
   type Summary,
   Trainer,
   whileLocked,
+  scoreOf,
 } from '../internal.js';
 import { shared, wholeNumber } from './sharedFlags.js';
 import { readSource } from './sourceModel.js';
@@ -85,7 +86,7 @@ async function run(args: Arguments): Promise<void> {
   terminal.print();
   const rows = summaries.map((summary) => [
     summary.policy,
-    showPercent(summary.top1),
+    showPercent(scoreOf(summary)),
     showPercent(summary.cost.trainableParameters / summary.cost.parameters),
     showDuration(summary.elapsedMs),
     showBytes(summary.cost.boundaryBytes),

@@ -19,6 +19,7 @@ import {
   resultOf,
   readLearned,
   runFilesIn,
+  thresholdsOfRun,
   UserError,
   transformersJsFolder,
   type TransformersJsOptions,
@@ -103,10 +104,11 @@ function pretrainedModel({ model, run }: Arguments, beginning: ReturnType<typeof
 }
 
 function transformersJsOptions(args: Arguments, learned: Learned, source: ModelFile): TransformersJsOptions {
-  const { classes: labels, preprocessing } = learned.manifest;
+  const { task, classes: labels, preprocessing } = learned.manifest;
   return {
-    ...{ labels, preprocessing, precision: args.precision, bakesPreprocessing: bakes(args) },
-    ...{ tunedSha256: sha256(encodeTuned(source, learned)), card: cardForTransformersJs(args.run) },
+    ...{ labels, thresholds: thresholdsOfRun(learned) },
+    ...{ preprocessing, precision: args.precision, bakesPreprocessing: bakes(args) },
+    ...{ tunedSha256: sha256(encodeTuned(source, learned)), card: cardForTransformersJs(args.run, task) },
   };
 }
 
@@ -125,7 +127,8 @@ async function writeUnlessRefused(
   { exported, given, least, source }: Exported,
 ): Promise<void> {
   const { parity } = exported;
-  const told = { format: args.format, precision: args.precision, ...parity, calibration: exported.calibration };
+  const { task, classes: labels, preprocessing } = learned.manifest;
+  const told = { task, format: args.format, precision: args.precision, ...parity, calibration: exported.calibration };
   const refused = refusalOf(parity, least);
   if (refused !== undefined) {
     terminal.warn(`ort-tl: ${refused}; nothing is written`);
@@ -133,14 +136,14 @@ async function writeUnlessRefused(
     process.exitCode = 1;
     return;
   }
-  const { classes: labels, preprocessing } = learned.manifest;
   if (args.format === 'transformers-js') {
     const options = transformersJsOptions(args, learned, source);
     await whileLocked(args.out, 'exporting for transformers.js', () =>
       writeFilesAtomically(transformersJsFolder(args.out, exported, options)),
     );
   } else if (args.format === 'web') {
-    const files = await webFolder(args.out, exported, { ...given, labels, preprocessing });
+    const thresholds = thresholdsOfRun(learned);
+    const files = await webFolder(args.out, exported, { ...given, labels, thresholds, preprocessing });
     await whileLocked(args.out, 'exporting a page', () => writeFilesAtomically(files));
   } else await writeFileAtomically(args.out, exported.bytes);
   terminal.result(`${args.out}: ${comparisonOf(parity)}`);
@@ -215,8 +218,11 @@ export function refusalOf(
     : `${agrees}, fewer than half; choose another --precision, or say which share will do (--min-agreement)`;
 }
 
-function comparisonOf({ photos, agreement, largestDifference, top1, bytes, latencyMs }: Parity): string {
-  const accuracy = top1 ? `, top-1 ${showPercent(top1.exported)} (trained: ${showPercent(top1.trained)})` : '';
+function comparisonOf({ photos, agreement, largestDifference, top1, map, bytes, latencyMs }: Parity): string {
+  const worth = top1 ?? map;
+  const accuracy = worth
+    ? `, ${top1 ? 'top-1' : 'mAP'} ${showPercent(worth.exported)} (trained: ${showPercent(worth.trained)})`
+    : '';
   return `${showBytes(bytes.exported)} (trained: ${showBytes(bytes.trained)}); agrees on ${showPercent(agreement)} of ${photos} photos, logits differ by ${(largestDifference ?? NaN).toPrecision(2)} at most${accuracy}; ${latencyMs.exported.toFixed(2)} ms a run (trained: ${latencyMs.trained.toFixed(2)} ms)`;
 }
 

@@ -18,6 +18,7 @@ export interface Arguments {
   opset: number | undefined;
   preprocessing: 'apart' | 'baked' | undefined;
   softmax: boolean;
+  sigmoid: boolean;
   batch: string;
   'calibration-data': string | undefined;
   calibration: CalibrationMethod;
@@ -62,6 +63,11 @@ export const MODEL_FLAGS = {
       'baked: the model takes uint8 photos [N, H, W, 3] of any size, and resizes, crops and normalizes them (default: apart; baked for transformers-js)',
   },
   softmax: { type: 'boolean', default: false, describe: 'give probabilities in place of logits' },
+  sigmoid: {
+    type: 'boolean',
+    default: false,
+    describe: 'of labels: give the probability of each in place of logits',
+  },
   batch: {
     type: 'string',
     default: DYNAMIC,
@@ -139,10 +145,10 @@ export function inferenceOptions(args: Arguments): ExportOptions {
   if (args.format === 'transformers-js') {
     optional.forTransformersJs = true;
     if (bakes(args)) optional.batch = onePhoto(args);
-    if (args.softmax)
+    if (args.softmax || args.sigmoid)
       throw new UserError(
         'bad-arguments',
-        'transformers.js makes probabilities of logits by itself; leave out --softmax',
+        `transformers.js makes probabilities of logits by itself; leave out --${args.softmax ? 'softmax' : 'sigmoid'}`,
       );
   }
   if (args['keep-float'] !== undefined) optional.keepFloat = keptLayers(args['keep-float']);
@@ -153,6 +159,7 @@ export function inferenceOptions(args: Arguments): ExportOptions {
     format: args.format === 'ort' ? 'ort' : 'onnx',
     bakesPreprocessing: bakes(args),
     softmax: args.softmax,
+    sigmoid: args.sigmoid,
     calibration: {
       method: args.calibration,
       photos: wholeNumber('calibration-photos', args['calibration-photos'], 1),

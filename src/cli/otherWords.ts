@@ -30,6 +30,7 @@ const VERBS: Readonly<Record<string, string>> = {
 type Other = { readonly is: string } | 'photos' | { readonly say: string };
 
 const POLICIES = '--policy says what trains: F1C0 the head alone, F1C1 the last convolution too, full everything';
+const LORA = '--policy lora:8 trains adapters of rank 8, lora:8:16 says alpha too, and lora:8@4 the last four blocks';
 const OUT = '--out names the folder of a run, such as --out runs/first';
 const PROVIDER = '--provider says what computes: cpu, cuda, webgpu, coreml, dml or auto';
 
@@ -43,6 +44,7 @@ const FLAGS: Readonly<Record<string, Other>> = {
   ...{ freeze: { say: POLICIES }, unfreeze: { say: POLICIES } },
   pretrained: { say: 'every training starts from a pretrained network; --model says from which' },
   ...{ half: { say: '--precision fp16 exports it so' }, int8: { say: '--precision int8 exports it so' } },
+  ...{ lora: { say: LORA }, 'lora-rank': { say: LORA }, 'lora-r': { say: LORA }, 'lora-alpha': { say: LORA } },
   augment: { say: 'each kind of augmentation has its flag, such as --flip 0.5 --random-crop 0.35 --rand-augment 9' },
   ...{ device: { say: PROVIDER }, gpu: { say: PROVIDER }, gpus: { say: PROVIDER } },
   workers: { say: 'photos are read while it computes, without a setting; --threads says how many threads compute' },

@@ -1,6 +1,6 @@
 import { ImageClassifier, predict, type ScoredClass, UserError } from '../internal.js';
 import { csvLine, csvPath } from '../text.js';
-import { shared, wholeNumber } from './sharedFlags.js';
+import { number, shared, wholeNumber } from './sharedFlags.js';
 import { findModel } from './sourceModel.js';
 import { knownOfModel, tellOfPreprocessing } from './openClassifier.js';
 import { photosOf } from './photoList.js';
@@ -13,7 +13,8 @@ interface Arguments {
   labels: string | undefined;
   preprocessing: string | undefined;
   photos: string[] | undefined;
-  top: number;
+  top: number | undefined;
+  threshold: number | undefined;
   csv: boolean;
   json: boolean;
 }
@@ -22,6 +23,8 @@ interface Prediction {
   readonly file: string;
   /** The likeliest classes, the first first. */
   readonly classes?: readonly ScoredClass[];
+  /** Those of several labels that it has, the likeliest first. */
+  readonly labels?: readonly ScoredClass[];
   readonly error?: string;
 }
 
@@ -32,42 +35,61 @@ export const verb: Verb<Arguments> = {
       .option('model', shared.tunedModel)
       .option('labels', shared.labels)
       .option('preprocessing', shared.preprocessing)
-      .option('top', { type: 'number', default: 1, requiresArg: true, describe: 'classes to name for each photo' })
-      .option('csv', { type: 'boolean', default: false, describe: 'print file,class,probability,… a line each' })
+      .option('top', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'classes to name for each photo (default: 1; of labels those that reach their thresholds)',
+      })
+      .option('threshold', {
+        type: 'number',
+        requiresArg: true,
+        describe: 'of labels: from which probability on a photo has one (default: what the training found for each)',
+      })
+      .option('csv', {
+        type: 'boolean',
+        default: false,
+        describe: 'print file,class,probability,… a line each; of labels file,labels,probabilities, with | between',
+      })
       .option('json', shared.json)
       .example('$0 predict --model runs/first/model.onnx some.jpg other.png', 'the likeliest class of each')
       .example('$0 predict --model runs/first/model.onnx photos/ --top 3 --csv', 'every photo of a folder')
+      .example('$0 predict --model runs/labels some.jpg --threshold 0.7', 'labels that are at least so likely')
       .example('find . -name "*.jpg" | $0 predict --model model.onnx -', 'paths from another program'),
   handler: async (args) => {
     const terminal = new Terminal({ json: args.json });
     if (args.csv && args.json) throw new UserError('bad-arguments', 'expected --csv or --json, not both');
-    const top = wholeNumber('top', args.top, 1);
+    const shown = shownOf(args);
     const photos = await photosOf(terminal, args.photos ?? [], 'predict');
     const { path } = await findModel(terminal, args.model);
     const classifier = await ImageClassifier.open(path, 0, knownOfModel(args));
     tellOfPreprocessing(terminal, classifier.stated);
-    const ranks = Array.from({ length: Math.min(top, classifier.labels.length) }, (_, rank) => rank + 1);
-    if (args.csv)
-      terminal.result(csvLine(['file', ...ranks.flatMap((rank) => [`class${rank}`, `probability${rank}`])]));
+    const isLabels = classifier.task === 'labels';
+    if (args.threshold !== undefined && !isLabels)
+      throw new UserError(
+        'bad-arguments',
+        `${path} gives each photo one class, whatever its probability; leave out --threshold`,
+      );
+    const key = isLabels ? 'labels' : 'classes';
+    if (args.csv) terminal.result(csvLine(headingOf(args, classifier)));
     const results: Prediction[] = [];
     for (const { name: file, content } of photos) {
       let classes: ScoredClass[];
       try {
-        classes = (await predict(classifier, content)).slice(0, top);
+        classes = shown(await predict(classifier, content));
       } catch (thrown) {
         if (!(thrown instanceof UserError)) throw thrown;
         results.push({ file, error: inFlags(thrown.text) });
         terminal.warn(`ort-tl: ${thrown.text}`);
         continue;
       }
-      results.push({ file, classes });
+      results.push({ file, [key]: classes });
       if (args.csv)
         terminal.result(
-          csvLine([csvPath(file), ...classes.flatMap(({ label, probability }) => [label, probability.toFixed(6)])]),
+          csvLine([csvPath(file), ...(isLabels && args.top === undefined ? inCells(classes) : cellsOf(classes))]),
         );
       else
         terminal.result(
-          `${file}  ${classes.map(({ label, probability }) => `${label} ${showPercent(probability)}`).join(', ')}`,
+          `${file}  ${classes.map(({ label, probability }) => `${label} ${showPercent(probability)}`).join(', ') || 'none'}`,
         );
     }
     await classifier.close();
@@ -75,3 +97,36 @@ export const verb: Verb<Arguments> = {
     if (results.some(({ error }) => error !== undefined)) process.exitCode = 2;
   },
 };
+
+/** What is shown of a photo's classes or labels. @throws UserError `bad-arguments`. */
+function shownOf({ top, threshold }: Arguments): (scored: readonly ScoredClass[]) => ScoredClass[] {
+  const most = top === undefined ? undefined : wholeNumber('top', top, 1);
+  const least =
+    threshold === undefined
+      ? undefined
+      : number('threshold', threshold, 'a probability from 0 to 1', (value) => value >= 0 && value <= 1);
+  if (most !== undefined && least !== undefined)
+    throw new UserError('bad-arguments', 'expected --top or --threshold, not both');
+  return (scored) => {
+    if (most !== undefined) return scored.slice(0, most);
+    const isOfLabels = scored.some((each) => each.threshold !== undefined);
+    return isOfLabels
+      ? scored.filter((each) => each.probability >= (least ?? each.threshold ?? 0))
+      : scored.slice(0, 1);
+  };
+}
+
+function headingOf({ top }: Arguments, { task, labels }: ImageClassifier): string[] {
+  if (task === 'labels' && top === undefined) return ['file', 'labels', 'probabilities'];
+  const ranks = Array.from({ length: Math.min(top ?? 1, labels.length) }, (_, rank) => rank + 1);
+  return ['file', ...ranks.flatMap((rank) => [`class${rank}`, `probability${rank}`])];
+}
+
+const cellsOf = (scored: readonly ScoredClass[]) =>
+  scored.flatMap(({ label, probability }) => [label, probability.toFixed(6)]);
+
+/** All labels of a photo in one cell, as lists of photos have them, and their probabilities in another. */
+const inCells = (scored: readonly ScoredClass[]) => [
+  scored.map(({ label }) => label).join('|'),
+  scored.map(({ probability }) => probability.toFixed(6)).join('|'),
+];

@@ -1,5 +1,7 @@
 import {
   findMeter,
+  headlineIn,
+  headlineOf,
   type Meter,
   openDataset,
   type PolicyReport,
@@ -7,10 +9,11 @@ import {
   recommend,
   type Recommendation,
   type RecommendEvent,
-  type RecommendOptions,
   recommendFlagSettings,
-  settleFlags,
+  type RecommendOptions,
   resultOf,
+  scoreOf,
+  settleFlags,
   UserError,
 } from '../internal.js';
 import { Interruption } from './interruption.js';
@@ -87,8 +90,8 @@ export const verb: Verb<Arguments> = {
       .example('$0 recommend --model net.onnx --data photos/ --policies F1C0,blocks:1,blocks:2,full', ''),
   handler: async (args) => {
     const terminal = new Terminal(args);
-    const { valFraction, ...settings } = settleFlags(recommendFlagSettings, args);
-    const dataset = await openDataset(args.data, { valFraction, seed: settings.seed });
+    const { task, valFraction, ...settings } = settleFlags(recommendFlagSettings, args);
+    const dataset = await openDataset(args.data, { task, valFraction, seed: settings.seed });
     warnOfPhotos(terminal, dataset);
     const interruption = new Interruption((what) => {
       terminal.warn(what);
@@ -153,7 +156,7 @@ function showEvent(terminal: Terminal, event: RecommendEvent): void {
       break;
     case 'trained':
       terminal.print(
-        `${event.policy}: top-1 ${showPercent(event.top1)} of the held-out photos after ${showCount(event.photos)} photos, ${event.epochs} epochs (seed ${event.seed})`,
+        `${event.policy}: ${headlineIn(event).title} ${showPercent(scoreOf(event))} of the held-out photos after ${showCount(event.photos)} photos, ${event.epochs} epochs (seed ${event.seed})`,
       );
       break;
   }
@@ -180,7 +183,7 @@ function showRecommendation(terminal: Terminal, result: Recommendation): void {
   const headings = [
     'policy',
     'trains',
-    'predicted top-1 %',
+    `predicted ${headlineOf(result.task).title} %`,
     'trained',
     'predicted s',
     'memory',

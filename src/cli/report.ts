@@ -1,5 +1,14 @@
-import { type Dataset, imbalanceLine, imbalanceOf, type Summary, type Trainer, type TrainEvent } from '../internal.js';
-import { showBytes, showCount, showDuration, showPercent, type Terminal } from './terminal.js';
+import {
+  type Dataset,
+  headlineIn,
+  imbalanceLine,
+  imbalanceOf,
+  scoreOf,
+  type Summary,
+  type Trainer,
+  type TrainEvent,
+} from '../internal.js';
+import { showBytes, showCount, showDuration, showPercent, showShare, type Terminal } from './terminal.js';
 
 /** More classes than this are counted only. */
 const MOST_CLASSES = 20;
@@ -11,10 +20,10 @@ export async function reportTraining(
   trainer: Trainer,
   onEvent: (event: TrainEvent) => Promise<void> = () => Promise.resolve(),
 ): Promise<Summary> {
-  const { train, val, test = [], classes } = dataset;
+  const { task = 'classes', train, val, test = [], classes } = dataset;
   const others = classes.length > MOST_CLASSES ? ', …' : '';
   terminal.print(
-    `${showCount(train.length)} photos to train with, ${showCount(val.length)} to validate, ${test.length > 0 ? `${showCount(test.length)} kept for testing, ` : ''}${classes.length} classes: ${classes.slice(0, MOST_CLASSES).join(', ')}${others}`,
+    `${showCount(train.length)} photos to train with, ${showCount(val.length)} to validate, ${test.length > 0 ? `${showCount(test.length)} kept for testing, ` : ''}${classes.length} ${task}: ${classes.slice(0, MOST_CLASSES).join(', ')}${others}`,
   );
   warnOfPhotos(terminal, dataset);
   const imbalance = imbalanceOf(dataset);
@@ -75,7 +84,7 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
 function reportCompiled(terminal: Terminal, { manifest, provider, threads, elapsedMs }: EventOf<'compiled'>): void {
   const { policy, cost, batch, microBatch = batch, recomputes, notes, warnings } = manifest;
   const on = `${provider}${provider === 'cpu' ? ` with ${threads} threads` : ''}`;
-  const share = showPercent(cost.trainableParameters / cost.parameters);
+  const share = showShare(cost.trainableParameters, cost.parameters);
   terminal.print(
     `policy ${policy}: ${showCount(cost.trainableParameters)} parameters train (${share}), boundary ${showBytes(cost.boundaryBytes)} an image; runs on ${on}; compiled in ${showDuration(elapsedMs)}`,
   );
@@ -111,21 +120,21 @@ function reportProgress(terminal: Terminal, { phase, epoch, done, total }: Event
 }
 
 function reportEpoch(terminal: Terminal, { result, epochs }: EventOf<'epoch'>): void {
-  const { epoch, trainLoss, valLoss, top1, elapsedMs } = result;
+  const { epoch, trainLoss, valLoss, elapsedMs } = result;
   terminal.print(
-    `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}  loss ${trainLoss.toFixed(4)}  validation loss ${valLoss.toFixed(4)}  top-1 ${showPercent(top1)}  ${showDuration(elapsedMs)}`,
+    `epoch ${String(epoch).padStart(String(epochs).length)}/${epochs}  loss ${trainLoss.toFixed(4)}  validation loss ${valLoss.toFixed(4)}  ${headlineIn(result).title} ${showPercent(scoreOf(result))}  ${showDuration(elapsedMs)}`,
   );
 }
 
 function reportSummary(terminal: Terminal, summary: Summary): void {
-  const { top1, bestEpoch, elapsedMs, peakRssBytes, skipped, endedBy, metric, part, leftOut, frozen } = summary;
+  const { bestEpoch, elapsedMs, peakRssBytes, skipped, endedBy, metric, part, leftOut, frozen } = summary;
   if (endedBy === 'patience') terminal.print(`stopped early: ${metric} has not improved since epoch ${bestEpoch}`);
   if (endedBy === 'time-limit') terminal.print('stopped: the time is up');
   if (skipped.length > 0)
     terminal.print(`${skipped.length} unreadable ${skipped.length === 1 ? 'photo was' : 'photos were'} left out`);
   const at = part ? `after ${part.steps} of ${part.of} steps of epoch ${part.epoch}` : `at epoch ${bestEpoch}`;
   terminal.result(
-    `top-1 ${showPercent(top1)} ${at}, in ${showDuration(elapsedMs)}, with ${showBytes(peakRssBytes)} of memory at most`,
+    `${headlineIn(summary).title} ${showPercent(scoreOf(summary))} ${at}, in ${showDuration(elapsedMs)}, with ${showBytes(peakRssBytes)} of memory at most`,
     'bold',
   );
   reportVerified(terminal, summary);
@@ -144,10 +153,10 @@ function reportVerified(terminal: Terminal, { model, verified }: Summary): void 
 
 function reportFrozen(
   terminal: Terminal,
-  { photos, calibration, agreeing, top1, model }: NonNullable<Summary['frozen']>,
+  { photos, calibration, agreeing, top1, map, model }: NonNullable<Summary['frozen']>,
 ): void {
   terminal.result(
-    `its frozen part is in int8 (${calibration.method} of ${calibration.photos} photos): top-1 of these ${photos} is ${showPercent(top1.int8)}, and ${showPercent(top1.float32)} with it in float32 (${model}, which agrees on ${agreeing})`,
+    `its frozen part is in int8 (${calibration.method} of ${calibration.photos} photos): ${top1 ? 'top-1' : 'mAP'} of these ${photos} is ${showPercent((top1 ?? map)?.int8 ?? NaN)}, and ${showPercent((top1 ?? map)?.float32 ?? NaN)} with it in float32 (${model}, which agrees on ${agreeing})`,
   );
 }
 

@@ -50,6 +50,7 @@ export function beginningOfRun(folder: string): RunBeginning {
     ...(typeof model === 'string' ? { model } : {}),
     ...(typeof data === 'string' ? { data } : {}),
     open: {
+      ...(given['task'] === 'classes' || given['task'] === 'labels' ? { task: given['task'] } : {}),
       ...amount('valFraction', 'val-fraction'),
       ...amount('seed', 'seed'),
       ...amount('limit', 'limit'),

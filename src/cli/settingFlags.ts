@@ -13,10 +13,10 @@ export function withSettings<T>(
   return yargs;
 }
 
-function optionOf({ kind, group, default: value }: Flag): Options {
+function optionOf({ kind, group, mayBeBare, default: value }: Flag): Options {
   return {
     ...kind,
-    ...(kind.type === 'boolean' ? {} : { requiresArg: true }),
+    ...(kind.type === 'boolean' || mayBeBare ? {} : { requiresArg: true }),
     ...(group === undefined ? {} : { group: `${group}:` }),
     // What is a list has no word that says that it is empty.
     ...(typeof value === 'object' || value === undefined ? {} : { default: value }),

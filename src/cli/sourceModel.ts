@@ -31,7 +31,7 @@ export async function readSource(
   signal?: AbortSignal,
 ): Promise<ResolvedModel & { readonly model: ModelFile }> {
   const found = await findModel(terminal, name, { trains: true, ...(signal ? { signal } : {}) });
-  return { ...found, model: readModel(found.path) };
+  return { ...found, model: readModel(found.path, { trains: true }) };
 }
 
 function showModelEvent(terminal: Terminal, event: ModelEvent): void {

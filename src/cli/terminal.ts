@@ -151,6 +151,11 @@ export function showPercent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }
 
+/** Which part of a whole that is, in percent: 100 or 0 only where it is that exactly. */
+export function showShare(part: number, whole: number): string {
+  return showPercent(Math.min(Math.max(part / whole, part > 0 ? 0.001 : 0), part < whole ? 0.999 : 1));
+}
+
 export function showCount(count: number): string {
   return count.toLocaleString('en-US');
 }

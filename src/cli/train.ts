@@ -202,7 +202,7 @@ async function optionsOf(
   flags: TrainFlags,
   { cache }: FlagValues,
 ): Promise<Omit<TrainOptions, 'model' | 'dataset' | 'out'>> {
-  const { valFraction, limit, valLimit, ...settings } = flags;
+  const { task, valFraction, limit, valLimit, ...settings } = flags;
   const provider = await providerCalled(flags.provider);
   return { ...settings, provider, ...(cache === false ? {} : { cache: flags.cache ?? defaultCacheFolder() }) };
 }

@@ -1,16 +1,20 @@
-import { relative } from 'node:path';
-import { LONGEST_LABEL } from '../artifacts/manifest.js';
+import type { Task } from '../artifacts/task.js';
 import { type Given, settle, wholeNumber } from '../settings.js';
+import { alike, checkNames, skeletonOf, toldApart } from './classNames.js';
 import { dataSettings } from './dataSettings.js';
 import { UserError } from '../errors.js';
-import { sha256 } from '../files.js';
+import { evenly } from './evenly.js';
+import type { FoundLabels } from './foundLabels.js';
 import { type LeftOut, LeftOutCounts, leftOutLines, REASONS } from './leftOut.js';
 import { NAMED_EXTENSIONS } from './photoTypes.js';
+import { placeOf } from './placeOf.js';
 import { roleOf } from './splitNames.js';
 import type { Photo, Unlabelled } from './photo.js';
 
 export interface Dataset {
-  /** Sorted by code unit; those of CIFAR files are in the order of their labels. */
+  /** What is told of each photo; one of the classes where this is absent. */
+  readonly task?: Task;
+  /** Classes or labels, by code unit; where something else gives them an order, as in CIFAR's files and COCO's, in that. */
   readonly classes: string[];
   readonly train: Photo[];
   readonly val: Photo[];
@@ -33,7 +37,8 @@ export interface Contents {
   readonly warnings: readonly string[];
 }
 
-const openSettings = {
+export const openSettings = {
+  task: dataSettings.task,
   valFraction: dataSettings.valFraction,
   seed: wholeNumber(0).default(0),
   limit: dataSettings.limit,
@@ -77,6 +82,8 @@ export interface Found {
   /** Whether its photos come in lines, not in folders, so that this is what messages speak of. */
   readonly isList?: boolean;
   readonly splits: FoundSplits;
+  /** In place of what the splits say, photos that may have several labels. */
+  readonly labels?: FoundLabels;
   readonly found: number;
   readonly leftOut: LeftOutCounts;
   readonly warnings: readonly string[];
@@ -191,34 +198,6 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
   );
 }
 
-/** A name without what people hardly see: case, width, the form of accents, separators, and spaces at its ends. */
-function skeletonOf(name: string): string {
-  return name
-    .normalize('NFKC')
-    .toLowerCase()
-    .replaceAll(/\p{Cf}/gu, '')
-    .replaceAll(/[\s_\-\p{Pd}]+/gu, ' ')
-    .trim();
-}
-
-/** Two names as a message shows them: where they look alike, unusual characters are shown as `\u00a0`. */
-function toldApart(...names: readonly [string, string]): readonly [string, string] {
-  const looks = names.map((name) =>
-    name
-      .normalize('NFKC')
-      .replaceAll(/\p{Cf}/gu, '')
-      .replaceAll(/\s/gu, ' ')
-      .trim(),
-  );
-  if (looks[0] !== looks[1]) return names;
-  const show = (name: string) =>
-    name.replaceAll(
-      /[^\P{Zs} ]|\p{Cf}|^ | $/gu,
-      (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
-    );
-  return [show(names[0]), show(names[1])];
-}
-
 /** Folders that are called as what they hold, not as a class. */
 const NO_CLASS = /^(images?|imgs?|jpegimages|photos?|pictures?|pics?|data|dataset|all)$/i;
 
@@ -238,37 +217,6 @@ function classesOf({ splits }: Found, use: Use): string[] {
   const all = [...new Set([...order, ...further])];
   const names = all.some((name) => !order.includes(name)) ? all.sort() : order;
   return names.filter((name) => Object.values(splits).some(({ classes }) => (classes.get(name)?.length ?? 0) > 0));
-}
-
-/** @throws UserError `bad-class-name`. */
-function checkNames(classes: readonly string[], source: string): void {
-  // A class is a line of labels.txt.
-  const unprintable = classes.find((name) => /[\p{Cc}\p{Zl}\p{Zp}]/u.test(name));
-  if (unprintable !== undefined)
-    throw new UserError(
-      'bad-class-name',
-      `the name of class ${JSON.stringify(unprintable)} in ${source} has a line break or another control character; rename it`,
-    );
-  const endless = classes.find(({ length }) => length > LONGEST_LABEL);
-  if (endless !== undefined)
-    throw new UserError(
-      'bad-class-name',
-      `the name of class "${endless.slice(0, 40)}…" in ${source} has ${endless.length} characters; shorten it to ${LONGEST_LABEL}`,
-    );
-}
-
-/** A line where names of classes differ in case alone. */
-function alike(classes: readonly string[], source: string): string[] {
-  const seen = new Map<string, string>();
-  for (const name of classes) {
-    const other = seen.get(name.toLowerCase());
-    if (other !== undefined)
-      return [
-        `${source} has the classes "${other}" and "${name}", whose names differ in case alone; rename one if they are the same`,
-      ];
-    seen.set(name.toLowerCase(), name);
-  }
-  return [];
 }
 
 /** A class with photos that is not `known`. */
@@ -312,23 +260,8 @@ function split(
   return { train, val };
 }
 
-/** A number that is as good as drawn for a photo: the same wherever its folder lies, and whatever else is in it. */
-function placeOf({ path, inside }: Unlabelled, source: string, salt: string): number {
-  const name = relative(source, path).replaceAll('\\', '/');
-  const hash = sha256(Buffer.from(JSON.stringify([salt, name, inside?.kind === 'cifar' ? inside.offset : 0])));
-  return parseInt(hash.slice(0, 12), 16);
-}
-
 function labelled(classes: readonly string[], photos: PhotosByClass, most: number): Photo[] {
   return classes.flatMap((name, label) => evenly(photos.get(name) ?? [], most).map((photo) => ({ ...photo, label })));
-}
-
-/** At most `most` of the elements, spread evenly, since neighbours among photos are often alike. */
-export function evenly<T>(all: readonly T[], most: number): T[] {
-  if (all.length <= most) return [...all];
-  return Array.from({ length: most }, (_, index) => Math.floor((index * all.length) / most)).flatMap(
-    (place) => all[place] ?? [],
-  );
 }
 
 function countOf(photos: PhotosByClass, classes: readonly string[]): number {

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { labelKey } from './labels.js';
 import type { Photo, PhotoContent } from './photo.js';
 import { contentHash } from './readPhoto.js';
 
@@ -54,9 +55,9 @@ export class Duplicates {
           splitPairs.push(`${photo.path} is ${other.path}`);
         }
         // One of each class is enough to compare with.
-        const isKnown = same.some(({ label }) => label === photo.label);
+        const isKnown = same.some((each) => labelKey(each) === labelKey(photo));
         if (isKnown) again++;
-        const alien = [...same, ...(others?.get(print) ?? [])].find(({ label }) => label !== photo.label);
+        const alien = [...same, ...(others?.get(print) ?? [])].find((each) => labelKey(each) !== labelKey(photo));
         if (alien) {
           acrossClasses++;
           classPairs.push(`${photo.path} is ${alien.path}`);

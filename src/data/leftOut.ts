@@ -15,6 +15,7 @@ export const REASONS = {
   sameEntry: 'entries of the same name',
   sameLine: 'lines that name a photo again',
   limit: 'over the limit',
+  sameContent: 'in a further folder, with the same content',
 } as const;
 
 /** Reason or type → how many files. */

@@ -2,12 +2,18 @@ import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { UserError } from '../errors.js';
 import { type CifarOptions, findInCifar, holdsCifar } from './cifar.js';
+import { findAnnotated } from './annotated.js';
+import { findInCoco } from './coco.js';
 import { findInList } from './csvList.js';
 import { type Dataset, datasetOf, type Found } from './dataset.js';
+import { foldersAsLabels } from './foldersAsLabels.js';
 import { firstBytesOf } from './folderListing.js';
 import { findInFolder } from './imageFolder.js';
+import { findLabelsInList } from './labelList.js';
+import { labelledDataset } from './labelledDataset.js';
 import { otherFormatBy, otherFormatOf } from './otherFormats.js';
 import { beginsAsPicture } from './photoTypes.js';
+import { findInYolo } from './yolo.js';
 import { findInZip } from './zip.js';
 
 /**
@@ -16,7 +22,14 @@ import { findInZip } from './zip.js';
  * @throws UserError `unknown-data` for anything else, and what the data set of that kind throws.
  */
 export async function openDataset(path: string, options: CifarOptions): Promise<Dataset> {
-  return datasetOf(await findData(path, options), options);
+  return datasetFound(await findData(path, options), options);
+}
+
+/** @throws UserError `bad-arguments` where photos of any number of labels are to have one class. */
+function datasetFound(found: Found, options: CifarOptions): Dataset {
+  const { labels, problem } = found;
+  if (!labels || problem) return datasetOf(found, options);
+  return labelledDataset(found, labels, options);
 }
 
 /** A data set that is looked at before it trains. */
@@ -33,11 +46,11 @@ interface Surveyed {
 export async function openToSurvey(path: string, options: CifarOptions): Promise<Surveyed> {
   const found = await findData(path, options);
   try {
-    return { dataset: datasetOf(found, options) };
+    return { dataset: datasetFound(found, options) };
   } catch (problem) {
     if (!(problem instanceof UserError)) throw problem;
     try {
-      return { dataset: datasetOf(found, { ...options, use: 'measuring' }), problem };
+      return { dataset: datasetFound(found, { ...options, use: 'measuring' }), problem };
     } catch {
       // It is the first one that says what to do.
       throw problem;
@@ -45,8 +58,39 @@ export async function openToSurvey(path: string, options: CifarOptions): Promise
   }
 }
 
-/** What `path` holds, whether it will do as a data set or not. @throws UserError where it cannot be read at all. */
-async function findData(path: string, { labels }: Pick<CifarOptions, 'labels'> = {}): Promise<Found> {
+type Finding = Pick<CifarOptions, 'labels' | 'task'>;
+
+/**
+ * What `path` holds, whether it will do as a data set or not; by the task that is asked for, or by what it says.
+ * @throws UserError where it cannot be read at all.
+ */
+async function findData(path: string, { labels, task = 'auto' }: Finding = {}): Promise<Found> {
+  const several = task === 'classes' ? undefined : await findLabels(path, task);
+  if (several) return several;
+  const found = await findClasses(path, labels);
+  return task === 'labels' ? foldersAsLabels(found) : found;
+}
+
+/** What `path` holds where its photos have any number of labels; undefined for anything else. */
+async function findLabels(path: string, task: 'auto' | 'labels'): Promise<Found | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) return findAnnotated(path);
+  if (!found?.isFile()) return undefined;
+  switch (extname(path).toLowerCase()) {
+    case '.csv':
+    case '.tsv':
+      return findLabelsInList(path, task);
+    case '.json':
+      return findInCoco([path]);
+    case '.yaml':
+    case '.yml':
+      return findInYolo(path);
+  }
+  return undefined;
+}
+
+/** What `path` holds where each photo has one class. @throws UserError where it cannot be read at all. */
+async function findClasses(path: string, labels: CifarOptions['labels']): Promise<Found> {
   const found = await stat(path).catch(() => undefined);
   // Node.js puts U+FFFD for what is not UTF-8 in its arguments.
   if (!found && path.includes('\ufffd'))
@@ -83,4 +127,5 @@ async function findData(path: string, { labels }: Pick<CifarOptions, 'labels'> =
   );
 }
 
-const EXPECTED = 'a folder, a list (.csv, .tsv), a zip file (.zip, .tm) or a CIFAR file (.bin)';
+const EXPECTED =
+  'a folder, a list (.csv, .tsv), a zip file (.zip, .tm), a CIFAR file (.bin), or annotations (COCO .json, YOLO data.yaml)';

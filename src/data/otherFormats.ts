@@ -34,7 +34,10 @@ const FORMATS: readonly (readonly [RegExp, string])[] = [
     /\.(h5|hdf5|mat|pkl|pickle|mdb|lmdb|rec|beton|pt|pth)$/,
     'arrays or records in one file, which are not read; write the images as files',
   ],
-  [/\.(coco\.json|names)$|^data\.ya?ml$/, 'a description of a set for detection, which a classifier has no use for'],
+  [
+    /\.(coco\.json|names)$|^data\.ya?ml$/,
+    'a description of a set for detection, which a classifier of one class a photo has no use for (‹task› labels reads COCO and YOLO)',
+  ],
   [/\.(mp4|mov|avi|mkv|m4v|webm)$/, 'a video, which is not read; take pictures out of it first'],
 ];
 

@@ -5,15 +5,17 @@ export interface Photo {
    * `rawPath` opens it.
    */
   readonly path: string;
-  /** Index into the data set's classes. */
+  /** Index into the data set's classes; 0 where it has `labels`. */
   readonly label: number;
+  /** What is told of a photo that may have several labels, or none: their indices, in their order. Absent where it has one class. */
+  readonly labels?: readonly number[];
   /** Where it lies when it is no file of its own. */
   readonly inside?: ZipEntry | CifarRecord;
   /** The bytes of a path that is not UTF-8, each as the character of its number (Latin-1). */
   readonly rawPath?: string;
 }
 
-export type Unlabelled = Omit<Photo, 'label'>;
+export type Unlabelled = Omit<Photo, 'label' | 'labels'>;
 
 /** Where a photo lies in a zip file. */
 export interface ZipEntry {

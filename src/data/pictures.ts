@@ -7,12 +7,18 @@ import { Random } from '../random.js';
 import { resultOf } from '../resultOf.js';
 import { temporaryBeside, type TemporaryFolder } from '../temporary.js';
 import { drawScene, type Nuisance } from './scene.js';
+import { drawSeveralThings, drawThings } from './severalThings.js';
 import { demoShapes, pretrainShapes, type PictureShape } from './pictureShapes.js';
 import { sharp } from './sharp.js';
 
+type PictureSet = 'pretrain' | 'demo' | 'scenes';
+
 export interface PictureOptions {
-  /** `pretrain`: twenty forms and textures; `demo`: six kinds of things that are not among them. */
-  readonly set: 'pretrain' | 'demo';
+  /**
+   * `pretrain`: twenty forms and textures; `demo`: six kinds of things that are not among them; `scenes`: none to four of those six in a picture,
+   * which `labels.csv` tells, as many pictures in all as the others have in their class folders.
+   */
+  readonly set: PictureSet;
   readonly trainPerClass: number;
   readonly valPerClass: number;
   /** Side of a picture in px; default 48. */
@@ -25,14 +31,17 @@ export interface PictureOptions {
 
 /** Names what was drawn, so that it need not be drawn again. */
 const MARKER = 'pictures.json';
+/** Which things a scene shows. */
+const LIST = 'labels.csv';
 /** To be raised whenever the same options would draw other pictures. */
 const DRAWING = 1;
 /** libuv's default number of threads, on which sharp runs. */
 const AT_ONCE = 4;
 
-const SETS: Record<PictureOptions['set'], { shapes: Readonly<Record<string, PictureShape>>; nuisance: Nuisance }> = {
+const SETS: Record<PictureSet, { shapes: Readonly<Record<string, PictureShape>>; nuisance: Nuisance }> = {
   pretrain: { shapes: pretrainShapes, nuisance: { contrast: 0.2, occlusion: 0.12, distractors: 5 } },
   demo: { shapes: demoShapes, nuisance: { contrast: 0.15, occlusion: 0.25, distractors: 6 } },
+  scenes: { shapes: demoShapes, nuisance: { contrast: 0.2, occlusion: 0.1, distractors: 4 } },
 };
 
 /** How far the drawing is. */
@@ -69,13 +78,21 @@ export async function* drawingPictures(folder: string, options: PictureOptions):
     const places = pathsOf(set, { train: trainPerClass, val: valPerClass });
     for (const below of new Set(places.map(({ path }) => dirname(path)))) await makeFolder(join(beside, below));
     const pictures = places.map(({ split, name, index, path }) => async () => {
-      const shape = shapes[name];
-      if (!shape) throw new Error(`there is no shape ${name}`);
       if (options.signal?.aborted) throw new UserError('stopped', `stopped while drawing pictures into ${folder}`);
       const random = root.fork(`${set}/${split}/${name}/${index}`);
-      await writeFile(join(beside, path), await photograph(drawScene(shape, size, random, nuisance), random));
+      const svg =
+        set === 'scenes'
+          ? drawSeveralThings(
+              thingsIn(root, { split, index }).flatMap((thing) => shapes[thing] ?? []),
+              size,
+              random,
+              nuisance,
+            )
+          : drawScene(shapeCalled(shapes, name), size, random, nuisance);
+      await writeFile(join(beside, path), await photograph(svg, random));
     });
     for await (const done of atOnce(pictures, AT_ONCE)) yield { done, total };
+    if (set === 'scenes') await writeFile(join(beside, LIST), listOf(root, places));
     await writeFile(join(beside, MARKER), marker);
     // What was drawn before goes with the folder for what is needed for a while.
     if (present !== undefined) await rename(folder, join(work.path, 'before'));
@@ -88,6 +105,24 @@ export async function* drawingPictures(folder: string, options: PictureOptions):
   } finally {
     await work?.remove().catch(() => undefined);
   }
+}
+
+function shapeCalled(shapes: Readonly<Record<string, PictureShape>>, name: string): PictureShape {
+  const shape = shapes[name];
+  if (!shape) throw new Error(`there is no shape ${name}`);
+  return shape;
+}
+
+/** The things in a scene, by their names. */
+function thingsIn(root: Random, { split, index }: Pick<Place, 'split' | 'index'>): string[] {
+  const names = Object.keys(SETS.scenes.shapes);
+  return drawThings(names.length, root.fork(`scenes/${split}/${index}/things`)).map((thing) => names[thing] ?? '');
+}
+
+/** What tells which things scenes show, and what they are for. */
+function listOf(root: Random, places: readonly Place[]): string {
+  const lines = places.map((place) => [place.path, thingsIn(root, place).join('|'), place.split].join(','));
+  return `${['path,labels,split', ...lines].join('\n')}\n`;
 }
 
 /**
@@ -119,7 +154,7 @@ async function* atOnce(works: readonly (() => Promise<void>)[], most: number): A
 
 const markerSchema = z.object({
   drawing: z.number(),
-  set: z.enum(['pretrain', 'demo']),
+  set: z.enum(['pretrain', 'demo', 'scenes']),
   trainPerClass: z.number(),
   valPerClass: z.number(),
   size: z.number(),
@@ -151,7 +186,7 @@ function parsedMarker(text: string): ReadonlySet<string> | undefined {
   try {
     const { set, trainPerClass, valPerClass } = markerSchema.parse(JSON.parse(text));
     const paths = pathsOf(set, { train: trainPerClass, val: valPerClass });
-    return new Set([MARKER, ...paths.map(({ path }) => path)]);
+    return new Set([MARKER, ...(set === 'scenes' ? [LIST] : []), ...paths.map(({ path }) => path)]);
   } catch {
     return undefined;
   }
@@ -165,9 +200,17 @@ interface Place {
   readonly path: string;
 }
 
-function pathsOf(set: PictureOptions['set'], counts: Readonly<Record<'train' | 'val', number>>): Place[] {
+function pathsOf(set: PictureSet, counts: Readonly<Record<'train' | 'val', number>>): Place[] {
+  const names = Object.keys(SETS[set].shapes);
+  if (set === 'scenes')
+    return Object.entries(counts).flatMap(([split, count]) =>
+      Array.from({ length: names.length * count }, (_, index) => ({
+        ...{ split, name: '', index },
+        path: join(split, `${String(index).padStart(4, '0')}.jpg`),
+      })),
+    );
   return Object.entries(counts).flatMap(([split, count]) =>
-    Object.keys(SETS[set].shapes).flatMap((name) =>
+    names.flatMap((name) =>
       Array.from({ length: count }, (_, index) => ({
         ...{ split, name, index },
         path: join(split, name, `${String(index).padStart(4, '0')}.jpg`),

@@ -69,7 +69,7 @@ function place(shape: PictureShape, size: number, random: Random, elements: Mark
 }
 
 /** Something small that says nothing of the class. */
-function scrap(random: Random, size: number, lightness: number): Markup {
+export function scrap(random: Random, size: number, lightness: number): Markup {
   const [x, y] = [round(random.between(0, size)), round(random.between(0, size))];
   const far = size / 3;
   const [dx, dy] = [round(random.between(-far, far)), round(random.between(-far, far))];
@@ -83,13 +83,13 @@ function scrap(random: Random, size: number, lightness: number): Markup {
 }
 
 /** A bar across a part of the picture, or a block at its rim. */
-function occluder(random: Random, size: number, paint: string): Markup {
+export function occluder(random: Random, size: number, paint: string): Markup {
   const thick = round(size * random.between(0.08, 0.18));
   const at = round(size * random.between(0.2, 0.75));
   return markup`<rect x="${-size}" y="${at}" width="${3 * size}" height="${thick}" fill="${paint}" transform="rotate(${random.integer(180)} ${size / 2} ${size / 2})"/>`;
 }
 
-function gradient(random: Random, id: string, from: string, to: string): Markup {
+export function gradient(random: Random, id: string, from: string, to: string): Markup {
   const stops = markup`<stop stop-color="${from}"/><stop offset="1" stop-color="${to}"/>`;
   const [x, y] = [round(random.next()), round(random.next())];
   return random.next() < 0.6
@@ -98,7 +98,7 @@ function gradient(random: Random, id: string, from: string, to: string): Markup 
 }
 
 /** A filter that makes a surface uneven, from clouds to grain, alike in x and y or drawn out like wood or water. */
-function roughness(random: Random, id: string): Markup {
+export function roughness(random: Random, id: string): Markup {
   const frequency = 2 ** random.between(-5, -1);
   const frequencies = `${round(frequency)} ${round(frequency * random.pick([1, 1, 0.3, 3]))}`;
   const strength = random.between(0.6, 1.8);
@@ -111,7 +111,7 @@ function roughness(random: Random, id: string): Markup {
   ]}`;
 }
 
-function colour(random: Random, hue: number, lightness: number): string {
+export function colour(random: Random, hue: number, lightness: number): string {
   const percent = Math.round(100 * Math.min(0.97, Math.max(0.03, lightness)));
   return `hsl(${Math.round(hue + 360) % 360},${random.integer(90)}%,${percent}%)`;
 }

@@ -2,6 +2,7 @@ import type { Preprocessing } from '../artifacts/manifest.js';
 import { fittedSize } from '../artifacts/fittedSize.js';
 import { type Graph, int, ints, Node, Value } from '../graph/graph.js';
 import { dtypeCode } from '../onnx/tensor.js';
+import { imageOfLevels } from './bakedImage.js';
 import { NodeList } from './nodeList.js';
 import { resizeSide, roundHalfUp } from './resizeSide.js';
 
@@ -28,7 +29,6 @@ export function bakePreprocessing(
   const [image] = graph.inputs;
   if (!image) throw new Error('the graph has no input');
   const { height, width, mean, std } = preprocessing;
-  const channelsFirst = image.shape?.[1] === 3;
   const batch = image.shape?.[0] ?? { batch: 1 };
   const g = new NodeList('preprocessing');
   const perChannel = (numbers: readonly number[]) => g.float([1, 3, 1, 1], numbers);
@@ -51,12 +51,10 @@ export function bakePreprocessing(
   const across = { axis: 3, scaled: number(scaled, 1), first: number(first, 1), count: width } as const;
   // libvips shrinks the height first. What a decoder gives is whole numbers.
   const shown = roundHalfUp(g, resizeSide(g, resizeSide(g, planes, down), across));
-  const scale = perChannel(std.map((deviation) => 1 / (255 * deviation)));
-  const shift = perChannel(mean.map((each, channel) => -each / (std[channel] ?? 1)));
-  const normalized = g.op('Add', [g.op('Mul', [shown, scale]), shift]);
-  const last = channelsFirst ? normalized : g.op('Transpose', [normalized], { perm: ints([0, 2, 3, 1]) });
+  const last = imageOfLevels(g, shown, image, preprocessing);
   // What follows reads the source's input, which is computed now.
-  const shape = g.whole(...(channelsFirst ? [-1, 3, height, width] : [-1, height, width, 3]));
+  const sides = image.shape?.slice(1).map((dim) => (typeof dim === 'number' ? dim : -1)) ?? [];
+  const shape = g.whole(-1, ...sides);
   g.nodes.push(new Node({ op: 'Reshape', name: 'preprocessing/image', inputs: [last, shape], outputs: [image] }));
   return {
     opset: Math.max(BAKED_OPSET, graph.opset),

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { METADATA } from '../artifacts/manifest.js';
-import { type Dataset, evenly } from '../data/dataset.js';
+import type { Task } from '../artifacts/task.js';
+import type { Dataset } from '../data/dataset.js';
+import { evenly } from '../data/evenly.js';
 import type { Photo } from '../data/photo.js';
 import { openablePath } from '../data/fileNames.js';
 import { findPhotos } from '../data/findPhotos.js';
@@ -18,6 +20,7 @@ import { inOrtFormat } from '../runtime/ortFormat.js';
 import { runtimeVersion } from '../runtime/ort.js';
 import { productsSaturate } from '../runtime/saturation.js';
 import { TOLERANCES } from '../train/agreement.js';
+import { asKnown } from '../train/evaluate.js';
 import { observeRanges } from '../train/observeRanges.js';
 import { calibrationPhotos } from '../train/quantizeFrozen.js';
 import { InferenceModel, type InferenceOptions } from './inferenceModel.js';
@@ -77,14 +80,11 @@ export async function* exportModel(
   options: ExportOptions,
 ): AsyncGenerator<ExportProgress, ExportedModel> {
   const { format = 'onnx', precision, dataset, verify = COMPARED, seed = 0, threads = 0 } = options;
-  const { classes, preprocessing } = learned.manifest;
+  const { task, preprocessing } = learned.manifest;
+  checkEnding(task, options);
   const tunedBytes = encodeTuned(source, learned);
   const tuned = { path: source.path, sha256: sha256(tunedBytes), proto: decodeModel(tunedBytes, source.path) };
-  const given = options.calibrationData === undefined ? undefined : await labelled(options.calibrationData, classes);
-  const compared = dataset ? validationPhotos(dataset, classes) : given;
-  if (!compared)
-    throw new UserError('bad-arguments', 'expected photos to compare the exported model on (‹calibrationData›)');
-  const photoSource = dataset?.folder ?? options.calibrationData ?? '';
+  const { given, compared, photoSource } = await photosFor(learned, options);
 
   const inference = new InferenceModel(tuned, preprocessing, options);
   let ranges: ReadonlyMap<string, Range> = new Map();
@@ -149,6 +149,29 @@ export async function* exportModel(
   return { bytes, proto, parity, ...(calibration ? { calibration } : {}) };
 }
 
+interface ExportPhotos {
+  /** Those that were given to calibrate. */
+  readonly given: readonly Photo[] | undefined;
+  /** Those to compare both models on. */
+  readonly compared: readonly Photo[];
+  /** Where the latter were found. */
+  readonly photoSource: string;
+}
+
+/** @throws UserError `bad-arguments` where there are none to compare on. */
+async function photosFor(
+  { manifest: { task, classes } }: Learned,
+  { dataset, calibrationData }: ExportOptions,
+): Promise<ExportPhotos> {
+  // No folder tells all labels of a photo.
+  const known = task === 'labels' ? [] : classes;
+  const given = calibrationData === undefined ? undefined : await labelled(calibrationData, known);
+  const compared = dataset ? validationPhotos(dataset, classes) : given;
+  if (!compared)
+    throw new UserError('bad-arguments', 'expected photos to compare the exported model on (‹calibrationData›)');
+  return { given, compared, photoSource: dataset?.folder ?? calibrationData ?? '' };
+}
+
 /** Photos that are compared on, and that calibrate. */
 const COMPARED = 256;
 const CALIBRATING = 512;
@@ -173,6 +196,20 @@ async function loadExported(
   }
 }
 
+/** @throws UserError `bad-arguments` for shares that are those of another task. */
+function checkEnding(task: Task, { softmax = false, sigmoid = false }: InferenceOptions): void {
+  if (softmax && task === 'labels')
+    throw new UserError(
+      'bad-arguments',
+      'labels are no shares of one whole; leave out ‹softmax›, or have a probability of each (‹sigmoid›)',
+    );
+  if (sigmoid && task === 'classes')
+    throw new UserError(
+      'bad-arguments',
+      'the classes are shares of one whole; leave out ‹sigmoid›, or have their probabilities (‹softmax›)',
+    );
+}
+
 /** The photos that validate, by the classes that the model has. @throws UserError `unknown-class`. */
 function validationPhotos(dataset: Dataset, classes: readonly string[]): Photo[] {
   const alien = dataset.classes.find((name) => labelIndex(classes, name) < 0);
@@ -181,10 +218,11 @@ function validationPhotos(dataset: Dataset, classes: readonly string[]): Photo[]
       'unknown-class',
       `the run knows no class "${alien}" of ${dataset.folder}; it knows ${classes.join(', ')}`,
     );
-  return dataset.val.map((photo) => ({ ...photo, label: labelIndex(classes, dataset.classes[photo.label] ?? '') }));
+  const indices = dataset.classes.map((name) => labelIndex(classes, name));
+  return dataset.val.map((photo) => asKnown(photo, indices));
 }
 
-/** Photos of a folder; one that is called as a class tells of which its photos are, others do not (−1). */
+/** Photos of a folder; one that is called as a class tells of which its photos are, others do not (−1): no folder tells all labels of a photo. */
 async function labelled(place: string, classes: readonly string[]): Promise<Photo[]> {
   const { photos } = await findPhotos(place);
   const [first] = photos;

@@ -1,5 +1,7 @@
+import { imageLayout } from '../artifacts/imageLayout.js';
 import { METADATA, type Preprocessing } from '../artifacts/manifest.js';
-import { classifierOf, prependPreprocessing } from '../artifacts/prepare.js';
+import { classifierOf } from '../artifacts/prepare.js';
+import { prependPreprocessing } from '../artifacts/prependPreprocessing.js';
 import { UserError } from '../errors.js';
 import { inOpset } from '../graph/earlierOpset.js';
 import { type Graph, int, Node, Value } from '../graph/graph.js';
@@ -28,6 +30,8 @@ export interface InferenceOptions {
   readonly bakesPreprocessing?: boolean;
   /** Whether the model gives shares that add up to 1 in place of logits; default false. */
   readonly softmax?: boolean;
+  /** Whether a model of labels gives the probability of each in place of logits; default false. */
+  readonly sigmoid?: boolean;
   /** Images that the model takes at once; default any number. */
   readonly batch?: number;
   /**
@@ -64,7 +68,9 @@ export class InferenceModel {
     private readonly options: InferenceOptions,
   ) {
     const { height, width } = preprocessing;
-    const classifier = classifierOf(tuned, height === width ? height : undefined);
+    const classifier = classifierOf(tuned, { size: height === width ? height : undefined });
+    const { image } = classifier;
+    if (options.forTransformersJs && !options.bakesPreprocessing) checkColours(image, 'transformers.js gives');
     this.graph = foldNorms(classifier.graph);
     const keep = new Set(options.keepFloat);
     const gated = this.graph.nodes.some(({ op }) => op === 'Sigmoid');
@@ -94,14 +100,22 @@ export class InferenceModel {
 
   /** @param ranges for int8: of the activations that {@link calibration} tells of. */
   model(ranges: ReadonlyMap<string, Range>, reducesRange = false): ModelProto {
-    const { precision, softmax = false, bakesPreprocessing = false, forTransformersJs = false, batch } = this.options;
+    const {
+      precision,
+      softmax = false,
+      sigmoid = false,
+      bakesPreprocessing = false,
+      forTransformersJs = false,
+      batch,
+    } = this.options;
     let graph: Graph = this.graph;
     if (precision === 'fp16') graph = halfPrecision(graph);
     if (precision === 'int8') {
       const { nodes } = this.selection;
       graph = halveVectors(quantize(graph, { nodes, ranges, reducesRange, storesAllWeights: true }));
     }
-    if (softmax) graph = withSoftmax(graph);
+    if (softmax) graph = withShares(graph, 'Softmax', new Map([['axis', int(1)]]));
+    if (sigmoid) graph = withShares(graph, 'Sigmoid', new Map());
     if (batch !== undefined) graph = withBatch(graph, batch);
     if (forTransformersJs) graph = givingLogits(graph);
     if (bakesPreprocessing)
@@ -134,16 +148,25 @@ export class InferenceModel {
   }
 }
 
-function withSoftmax(graph: Graph): Graph {
+/** @throws UserError `not-expressible` where a model takes bytes or grey images, and `who` gives numbers for three colours. */
+export function checkColours({ name, dtype, shape }: Pick<Value, 'name' | 'dtype' | 'shape'>, who: string): void {
+  if (dtype === 'float32' && imageLayout(shape)?.channels === 3) return;
+  throw new UserError(
+    'not-expressible',
+    `input "${name}" takes ${dtype === 'uint8' ? 'bytes' : 'grey images'}, and ${who} normalised numbers for three colours; let the model do its preprocessing (‹preprocessing› baked)`,
+  );
+}
+
+function withShares(graph: Graph, op: 'Softmax' | 'Sigmoid', attributes: Node['attributes']): Graph {
   const [logits] = graph.outputs;
   if (!logits) throw new Error('the graph has no output');
   const shares = new Value('probabilities', 'float32', logits.shape);
   const node = new Node({
-    op: 'Softmax',
+    op,
     name: 'probabilities',
     inputs: [logits],
     outputs: [shares],
-    attributes: new Map([['axis', int(1)]]),
+    attributes,
   });
   return { ...graph, nodes: [...graph.nodes, node], outputs: [shares] };
 }

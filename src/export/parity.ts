@@ -6,12 +6,14 @@ import { median } from '../bench/statistics.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
 import { allFinite, notFinite } from '../finite.js';
 import { LogitComparison } from '../train/agreement.js';
+import { targetRows } from '../data/labels.js';
+import { LabelRanking } from '../train/mapInterval.js';
 import { predictionOf } from '../train/metrics.js';
 
 /** How an exported model compares with the one that was trained, on the same photos. */
 export interface Parity {
   readonly photos: number;
-  /** Share of the photos that both give the same class. */
+  /** Share of the photos that both give the same class, or the same labels. */
   readonly agreement: number;
   /** The largest difference of two logits of one photo and class; null where the exported model gave what is no number. */
   readonly largestDifference: number | null;
@@ -21,11 +23,13 @@ export interface Parity {
   readonly tolerance: number | null;
   /**
    * Whether the file is fit for use: no logit differs by more than the tolerance; without one, all are numbers, and at least half of the
-   * photos get the same class, if there are ten of them.
+   * photos get the same class, if there are ten of them; of labels F1 against those that the trained model gives is at least a half.
    */
   readonly ok: boolean;
-  /** Share of the photos whose class is known that is given it; absent where none is known. */
+  /** Share of the photos whose class is known that is given it; absent where none is known, and with labels. */
   readonly top1?: { readonly trained: number; readonly exported: number };
+  /** Mean average precision over the photos whose labels are known. */
+  readonly map?: { readonly trained: number; readonly exported: number };
   /** Sizes of the files. */
   readonly bytes: { readonly trained: number; readonly exported: number };
   /** Median time of a run on one image, or on as many as the model takes, in ONNX Runtime on this machine. */
@@ -34,7 +38,7 @@ export interface Parity {
 
 /** The share that agrees says little of fewer photos than these. */
 const FEWEST = 10;
-/** A model in float16 or int8 that agrees on a smaller share of the photos is no copy of the trained one. */
+/** A model in float16 or int8 that agrees on a smaller share of the photos, or of the labels, is no copy of the trained one. */
 const LEAST_AGREEMENT = 0.5;
 
 /** Photos that are decoding, or decoded and waiting for their turn. */
@@ -71,8 +75,10 @@ export async function* compareModels(
     const { width, height } = preprocessing;
     return { prepared, given: takesWhole ? await decodeWhole(photo) : { pixels: prepared, width, height } };
   });
-  const comparison = new LogitComparison(trained.givesShares || exported.givesShares);
-  let [count, known, rightBefore, rightAfter] = [0, 0, 0, 0];
+  const ending = trained.ending ?? exported.ending;
+  const comparison = new LogitComparison({ ending, thresholds: trained.thresholds });
+  const known: { readonly photo: Photo; readonly before: Float32Array; readonly after: Float32Array }[] = [];
+  let count = 0;
   let first: Compared | undefined;
   for await (const read of reader.read(photos, trained.preprocessing, { concurrency: AHEAD })) {
     if ('error' in read) continue;
@@ -82,11 +88,7 @@ export async function* compareModels(
     if (!allFinite(before)) throw notFinite(`the trained model gives no numbers for ${photo.path}`);
     const after = await exported.run(decoded.given.pixels, 1, decoded.given);
     comparison.add(before, after);
-    if (photo.label >= 0) {
-      known++;
-      if (predictionOf(before) === photo.label) rightBefore++;
-      if (predictionOf(after) === photo.label) rightAfter++;
-    }
+    if (photo.label >= 0) known.push({ photo, before, after });
     yield ++count;
   }
   if (!first)
@@ -101,7 +103,7 @@ export async function* compareModels(
   }
   const { agreeing, largestDifference, scale, ok } = comparison.result(tolerance ?? Infinity);
   const agreement = agreeing / count;
-  const resembles = largestDifference !== null && (agreement >= LEAST_AGREEMENT || count < FEWEST);
+  const resembles = largestDifference !== null && (comparison.likeness >= LEAST_AGREEMENT || count < FEWEST);
   return {
     photos: count,
     agreement,
@@ -109,7 +111,37 @@ export async function* compareModels(
     scale,
     tolerance,
     ok: tolerance === null ? resembles : ok,
-    ...(known > 0 ? { top1: { trained: rightBefore / known, exported: rightAfter / known } } : {}),
+    ...(known.length > 0 ? worthOf(trained, known) : {}),
     latencyMs: { trained: median(times.trained), exported: median(times.exported) },
   };
+}
+
+/** What both models are worth on photos whose class, or whose labels, are known. */
+function worthOf(
+  { task, labels }: ImageClassifier,
+  known: readonly { readonly photo: Photo; readonly before: Float32Array; readonly after: Float32Array }[],
+): Pick<Parity, 'top1' | 'map'> {
+  const both = (of: (rows: readonly Float32Array[]) => number) => ({
+    trained: of(known.map(({ before }) => before)),
+    exported: of(known.map(({ after }) => after)),
+  });
+  const photos = known.map(({ photo }) => photo);
+  if (task === 'classes')
+    return {
+      top1: both(
+        (rows) => rows.filter((row, index) => predictionOf(row) === photos[index]?.label).length / photos.length,
+      ),
+    };
+  const targets = targetRows(photos, labels.length);
+  return { map: both((rows) => new LabelRanking(flat(rows), targets, labels.length).map()) };
+}
+
+function flat(rows: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(rows.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const row of rows) {
+    all.set(row, at);
+    at += row.length;
+  }
+  return all;
 }

@@ -2,12 +2,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { FILES } from '../artifacts/artifactFiles.js';
 import { readManifest } from '../artifacts/load.js';
+import { USUAL_THRESHOLD } from '../artifacts/task.js';
 import { type TunedManifest, tunedModel } from '../artifacts/tunedModel.js';
 import { UserError } from '../errors.js';
 import { encodeModel, type ModelFile } from '../onnx/model.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { settleRun } from '../train/runFiles.js';
+import { readThresholds } from '../train/thresholds.js';
 
 /** What a training has learned, and what it began with. */
 export interface Learned {
@@ -36,8 +38,12 @@ export function readLearned(folder: string): Learned {
       'bad-checkpoint',
       `${checkpoint} does not fit ${join(folder, 'artifacts')}: ${missing ? `it lacks "${missing.name}"` : 'it is of another source model'}; train anew`,
     );
-  return { manifest, parameters: tensors };
+  return { manifest: { ...manifest, thresholds: readThresholds(metadata) }, parameters: tensors };
 }
+
+/** From which probability on a photo has each label that a run has learned; undefined where it has one class. */
+export const thresholdsOfRun = ({ manifest: { task, classes, thresholds } }: Learned): readonly number[] | undefined =>
+  task === 'labels' ? (thresholds ?? classes.map(() => USUAL_THRESHOLD)) : undefined;
 
 /**
  * The bytes of `source` with what was learned in place of its own parameters, float32, as the training itself exports it.

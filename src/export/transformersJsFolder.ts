@@ -33,6 +33,8 @@ const LARGEST = 8;
 
 export interface TransformersJsOptions {
   readonly labels: readonly string[];
+  /** Of labels, of which a photo may have any number: from which probability on it has each. */
+  readonly thresholds?: readonly number[] | undefined;
   readonly preprocessing: Preprocessing;
   readonly precision: Precision;
   /** Whether the model resizes photos by itself. */
@@ -76,7 +78,7 @@ export function transformersJsFolder(
   options: TransformersJsOptions,
 ): FileContent[] {
   refuseOther(folder, options);
-  const { labels, precision, card } = options;
+  const { labels, thresholds, precision, card } = options;
   const { preprocessor, settings } = settingsOf(options);
   const names = MODELS[precision];
   const [, dtype] = DTYPES.find(([each]) => each === precision || isThere(folder, each)) ?? [];
@@ -87,8 +89,9 @@ export function transformersJsFolder(
     num_labels: labels.length,
     id2label: Object.fromEntries(labels.map((label, index) => [String(index), label])),
     label2id: Object.fromEntries(labels.map((label, index) => [label, index])),
+    ...(thresholds ? { problem_type: 'multi_label_classification' } : {}),
     'transformers.js_config': { dtype },
-    ort_tl: { version: packageVersion, settings },
+    ort_tl: { version: packageVersion, settings, ...(thresholds ? { thresholds } : {}) },
   };
   const jsonFile = (name: string, value: unknown): FileContent => ({
     path: join(folder, name),

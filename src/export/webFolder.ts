@@ -7,7 +7,10 @@ import type { Preprocessing } from '../artifacts/manifest.js';
 import { UserError } from '../errors.js';
 import type { FileContent } from '../files.js';
 import { refuseForeign } from '../foreignFiles.js';
+import type { ValueInfoProto } from '../onnx/onnx_pb.js';
+import { dtypeOfCode } from '../onnx/tensor.js';
 import type { ExportedModel } from './exportModel.js';
+import { checkColours } from './inferenceModel.js';
 
 /** What the page consists of; it lies beside the sources, and in the package too. */
 const PAGE = new URL('../../src/export/page/', import.meta.url);
@@ -25,6 +28,10 @@ export interface WebOptions {
   /** Whether the model takes photos of any size; default false. */
   readonly bakesPreprocessing?: boolean | undefined;
   readonly softmax?: boolean | undefined;
+  /** Whether the model of labels gives probabilities; default false. */
+  readonly sigmoid?: boolean | undefined;
+  /** Of labels: from which probability on a photo has each. */
+  readonly thresholds?: readonly number[] | undefined;
   /** Images that the model takes at once; default any number. */
   readonly batch?: number | undefined;
 }
@@ -52,12 +59,15 @@ export function checkWebFolder(folder: string): void {
  */
 export async function webFolder(folder: string, exported: ExportedModel, options: WebOptions): Promise<FileContent[]> {
   const runtime = findRuntime();
-  const { labels, preprocessing, bakesPreprocessing = false, softmax = false, batch = 1 } = options;
+  const { labels, thresholds, preprocessing, bakesPreprocessing = false } = options;
+  const { softmax = false, sigmoid = false, batch = 1 } = options;
   const { graph } = exported.proto;
   const [input, output] = [graph?.input[0], graph?.output[0]];
   if (!graph || !input || !output) throw new Error('the model has no graph');
+  if (!bakesPreprocessing) checkColours(takenBy(input), 'the page gives');
   const description = {
     labels,
+    ...(thresholds ? { thresholds, endsInSigmoid: sigmoid } : {}),
     preprocessing,
     input: input.name,
     output: output.name,
@@ -83,6 +93,14 @@ export async function webFolder(folder: string, exported: ExportedModel, options
     { path: join(folder, DESCRIPTION), parts: [`${JSON.stringify(description, null, 2)}\n`] },
     ...page,
   ];
+}
+
+/** What a model's input takes, as the file states it. */
+function takenBy({ name, type }: ValueInfoProto): Parameters<typeof checkColours>[0] {
+  const dims = type?.tensorType?.shape?.dim.map(({ value }) =>
+    value.case === 'dimValue' ? Number(value.value) : { batch: 1 },
+  );
+  return { name, dtype: dtypeOfCode(type?.tensorType?.elemType ?? 0), shape: dims };
 }
 
 /** The folder of onnxruntime-web's files, beside this package or in the project that the command is called in. */

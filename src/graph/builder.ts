@@ -3,6 +3,7 @@ import { type DType, elementCount, floatTensor, intTensor, type Tensor } from '.
 import {
   type Attribute,
   concreteShape,
+  type Dim,
   float,
   type Graph,
   int,
@@ -12,7 +13,8 @@ import {
   type Shape,
   Value,
 } from './graph.js';
-import { inferNode } from './shapes.js';
+import { LONGEST_VECTOR } from './integers.js';
+import { inferNode, integersFrom } from './shapes.js';
 
 export interface ConvAttributes {
   strides?: readonly number[];
@@ -32,6 +34,8 @@ export class Builder {
   /** How many names were made from each base. */
   private readonly counts = new Map<string, number>();
   private readonly scalars = new Map<string, Value>();
+  /** The few numbers that nodes compute from shapes. */
+  private readonly known = new Map<Value, readonly Dim[]>();
 
   /** @param blockSize of the blocked layout, where depthwise convolutions shall be in it; see domains.ts. */
   constructor(
@@ -51,7 +55,7 @@ export class Builder {
     return name;
   }
 
-  /** @throws UserError `name-taken` when the graph has a value of that name, for a model's own names come together here. */
+  /** @throws UserError `name-taken` when the graph takes or gives a value of that name, for a model's own names come together here. */
   input(name: string, dtype: DType, shape: Shape): Value {
     const value = new Value(this.givenName(name), dtype, shape);
     this.graph.inputs.push(value);
@@ -60,26 +64,27 @@ export class Builder {
 
   /**
    * Makes `value` an output called `name`, through an Identity where it is an input, a constant or another output already.
-   * @throws UserError `name-taken` when another value has that name.
+   * @throws UserError `name-taken` when the graph takes or gives another of that name.
    */
   output(name: string, value: Value): Value {
     let named = value;
     if (value.name !== name) {
       const isFree = value.producer && !value.constant && !this.graph.outputs.includes(value);
-      if (isFree) value.name = this.givenName(name);
-      else named = this.op('Identity', [value], {}, { outputName: this.freeName(name) });
+      if (!isFree) named = this.op('Identity', [value]);
+      named.name = this.givenName(name);
     }
     this.graph.outputs.push(named);
     return named;
   }
 
+  /** `name`, which others rely on: a value within the graph that is called so gives way when the graph is written. */
   private givenName(name: string): string {
-    return this.uniqueName(this.freeName(name));
+    this.names.add(this.freeName(name));
+    return name;
   }
 
-  /** `name`, which others rely on, and which no value of the graph has yet. */
   private freeName(name: string): string {
-    if (!this.names.has(name)) return name;
+    if (![...this.graph.inputs, ...this.graph.outputs].some((value) => value.name === name)) return name;
     throw new UserError(
       'name-taken',
       `the model has a value called "${name}", as the training graph's own is called; rename it in the model`,
@@ -146,7 +151,9 @@ export class Builder {
       outputs: [...outputs],
       attributes: new Map(Object.entries(attributes)),
     });
-    inferNode(node);
+    inferNode(node, this.known);
+    const numbers = integersFrom(node, this.known);
+    if (numbers && numbers.length <= LONGEST_VECTOR && outputs[0]) this.known.set(outputs[0], numbers);
     this.graph.nodes.push(node);
     return outputs;
   }

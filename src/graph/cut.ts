@@ -1,8 +1,9 @@
 import { bytesPerElement, elementCount } from '../onnx/tensor.js';
 import { bindShape, type Graph, type Node, type Value } from './graph.js';
 import { multiplyAdds } from './cost.js';
-import { ancestors, descendants } from './order.js';
+import { ancestors, constantNodes, descendants } from './order.js';
 import { infersShapeOf } from './shapes.js';
+import { countsImages } from './stacking/imageCount.js';
 
 /**
  * What one multiply-add of recomputing frozen work in every step is worth, in bytes of boundary. Two cores reach some
@@ -22,10 +23,19 @@ export interface Cut {
  * bytes an image once, each frozen node left to the trained part its multiply-adds.
  */
 export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
-  const nodes = ancestors(graph.nodes, graph.outputs);
+  const needed = ancestors(graph.nodes, graph.outputs);
+  // Either part counts its images itself.
+  const counts = new Set(needed.filter(countsImages).map((node) => node.output()));
+  const nodes = needed.filter((node) => !counts.has(node.output()));
   const trainedNodes = new Set(descendants(nodes, trainable).nodes);
+  // What follows from constants is no photo's: each side has it for itself.
+  const fixed = new Set([...constantNodes(nodes)].filter((node) => !trainedNodes.has(node)));
   const data = (value: Value | undefined): value is Value =>
-    value !== undefined && !value.constant && !trainable.has(value);
+    value !== undefined &&
+    !value.constant &&
+    !trainable.has(value) &&
+    !counts.has(value) &&
+    !(value.producer && fixed.has(value.producer));
 
   // Every value is two vertices joined by an edge of its bytes; a node joins its inputs' second to its outputs' first.
   const network = new FlowNetwork();
@@ -40,7 +50,7 @@ export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
     const [a, b] = [network.vertex(), network.vertex()];
     before.set(value, a);
     after.set(value, b);
-    network.edge(a, b, bytesOf(value));
+    network.edge(a, b, isKeepable(value) ? bytesOf(value) : UNKEPT);
   }
   const at = (map: Map<Value, number>, value: Value): number => {
     const vertex = map.get(value);
@@ -49,6 +59,7 @@ export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
   };
   for (const input of graph.inputs) if (values.has(input)) network.edge(source, at(before, input), Infinity);
   for (const node of nodes) {
+    if (fixed.has(node)) continue;
     const inputs = node.inputs.filter(data);
     if (trainedNodes.has(node)) {
       for (const input of inputs) if (values.has(input)) network.edge(at(after, input), sink, Infinity);
@@ -70,9 +81,19 @@ export function cutGraph(graph: Graph, trainable: ReadonlySet<Value>): Cut {
   );
   return {
     boundary,
-    frozen: ancestors(nodes, boundary),
-    trained: neededFrom(nodes, boundary, graph.outputs),
+    frozen: ancestors(needed, boundary),
+    trained: neededFrom(needed, boundary, graph.outputs),
   };
+}
+
+/** What a value costs that cannot be kept for each image: more than to compute anything again, less than what is hidden. */
+const UNKEPT = 1e13;
+
+/** Whether a value holds numbers for each image that can be kept with it; one whose shape is hidden is refused elsewhere. */
+function isKeepable({ shape, dtype }: Value): boolean {
+  const [images] = shape ?? [];
+  if (!shape || !dtype) return true;
+  return dtype !== 'bool' && !dtype.startsWith('int') && typeof images === 'object' && images.batch === 1;
 }
 
 /** Those of `nodes` that the outputs need when the boundary is given. */
@@ -83,7 +104,8 @@ function neededFrom(nodes: readonly Node[], boundary: readonly Value[], outputs:
     .toReversed()
     .filter((node) => {
       if (!node.outputs.some((output) => output && needed.has(output) && !given.has(output))) return false;
-      for (const input of node.inputs) if (input) needed.add(input);
+      // Anything else that is given for each image counts them as well.
+      if (!countsImages(node)) for (const input of node.inputs) if (input) needed.add(input);
       return true;
     })
     .reverse();

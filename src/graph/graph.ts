@@ -28,6 +28,10 @@ export class Value {
   constant: Tensor | undefined;
   /** Whether `shape` is what a reader asks for, not what the producer was found to give. */
   isAssumed = false;
+  /** Whether `constant` is what a Constant node of a file holds, where most exporters write numbers of the program, not parameters. */
+  isInline = false;
+  /** Whether `constant` is a part of what the file holds: of what it holds for each of a fixed number of images, say. */
+  isPart = false;
 
   constructor(
     public name: string,
@@ -47,6 +51,16 @@ export interface NodeParts {
   readonly outputs: (Value | undefined)[];
   /** Default none. */
   readonly attributes?: Attributes;
+  /** Where the source model reads the parameters among `inputs`, for a node that is a part of another. Default here. */
+  readonly places?: ReadonlyMap<number, ParameterPlace>;
+  /** How many of the inputs, the last ones, are what graphs in its attributes read from outside; default none. */
+  readonly captured?: number;
+}
+
+/** An input of a node of the source model. */
+export interface ParameterPlace {
+  readonly node: Node;
+  readonly input: number;
 }
 
 /** An operator at its place in a graph. */
@@ -57,21 +71,31 @@ export class Node {
   inputs: (Value | undefined)[];
   outputs: (Value | undefined)[];
   attributes: Attributes;
+  readonly captured: number;
+  private readonly places: ReadonlyMap<number, ParameterPlace>;
 
-  constructor({ op, domain = '', name, inputs, outputs, attributes = new Map() }: NodeParts) {
+  constructor(parts: NodeParts) {
+    const { op, domain = '', name, inputs, outputs, attributes = new Map(), captured = 0, places = new Map() } = parts;
     this.op = op;
     this.domain = domain;
     this.name = name;
     this.inputs = inputs;
     this.outputs = outputs;
     this.attributes = attributes;
+    this.captured = captured;
+    this.places = places;
     for (const output of outputs) if (output) output.producer = this;
   }
 
   /** A node like this one but for `parts`, which writes the outputs from now on. */
   with(parts: Partial<NodeParts>): Node {
-    const { op, domain, name, inputs, outputs, attributes } = this;
-    return new Node({ op, domain, name, inputs, outputs, attributes, ...parts });
+    const { op, domain, name, inputs, outputs, attributes, captured, places } = this;
+    return new Node({ op, domain, name, inputs, outputs, attributes, captured, places, ...parts });
+  }
+
+  /** Where the source model reads input `index`. */
+  placeOf(index: number): ParameterPlace {
+    return this.places.get(index) ?? { node: this, input: index };
   }
 
   /** Input `index`, which the operator requires. @throws Error when it is missing. */
@@ -120,6 +144,13 @@ export interface Graph {
   inputs: Value[];
   outputs: Value[];
   nodes: Node[];
+}
+
+/** Whether a value is a constant of float32 that is one number all over. */
+export function isUniform({ constant }: Value): boolean {
+  if (constant?.dtype !== 'float32') return false;
+  const { data } = constant;
+  return data.length > 0 && data.every((number: number | bigint) => number === data[0]);
 }
 
 /** How messages name a node. */

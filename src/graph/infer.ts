@@ -15,18 +15,21 @@ export function inferGraph(graph: Graph): void {
 /** The integers that are known of a graph's values, once its shapes are inferred. @throws as {@link inferGraph} does. */
 export function knownDims(graph: Graph): Known {
   const known = new Map<Value, readonly Dim[]>();
-  for (const node of graph.nodes) {
-    readSourceNode(node, () => {
-      assumeRows(node);
-      if (infersShapeOf(node)) checkNode(node);
-      inferNode(node, known);
-      checkOutputs(node);
-      const dims = integersFrom(node, known);
-      // Integers that are put together from themselves double at every node.
-      if (dims && dims.length <= LONGEST_VECTOR && node.outputs[0]) known.set(node.outputs[0], dims);
-    });
-  }
+  for (const node of graph.nodes) inferOne(node, known);
   return known;
+}
+
+/** Infers one node of a graph that was read from a file, whose inputs are inferred; adds to `known`. @throws UserError `bad-model`. */
+export function inferOne(node: Node, known: Map<Value, readonly Dim[]>): void {
+  readSourceNode(node, () => {
+    assumeRows(node);
+    if (infersShapeOf(node)) checkNode(node);
+    inferNode(node, known);
+    checkOutputs(node);
+    const dims = integersFrom(node, known);
+    // Integers that are put together from themselves double at every node.
+    if (dims && dims.length <= LONGEST_VECTOR && node.outputs[0]) known.set(node.outputs[0], dims);
+  });
 }
 
 /** Gives the first input of a Gemm the shape [images, inputs] where an operator that ort-tl does not know hides it. */

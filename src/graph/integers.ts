@@ -1,4 +1,4 @@
-import { nearestNumber, type Tensor } from '../onnx/tensor.js';
+import { type DType, nearestNumber, type Tensor } from '../onnx/tensor.js';
 import type { Dim, Value } from './graph.js';
 
 /** Integers that are known while shapes are inferred: constants, and arithmetic on shapes. */
@@ -7,13 +7,13 @@ export type Known = ReadonlyMap<Value, readonly Dim[]>;
 /** Vectors longer than this are data, not shapes. */
 export const LONGEST_VECTOR = 64;
 
-/** The integers that a value holds; undefined where they are not known. */
+const FEW: ReadonlySet<DType> = new Set<DType>(['int64', 'int32', 'bool', 'float32']);
+
+/** The few numbers that a value holds, truth values as 1 and 0; undefined where they are not known. */
 export function integersOf(value: Value | undefined, known: Known): readonly Dim[] | undefined {
   const constant = value?.constant;
   if (!constant) return value && known.get(value);
-  return (constant.dtype === 'int64' || constant.dtype === 'int32') && constant.data.length <= LONGEST_VECTOR
-    ? numbersOfConstant(constant)
-    : undefined;
+  return FEW.has(constant.dtype) && constant.data.length <= LONGEST_VECTOR ? numbersOfConstant(constant) : undefined;
 }
 
 /** A constant's elements as numbers; the huge integers that mean "to the end" become the largest exact ones. */

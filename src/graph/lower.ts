@@ -3,9 +3,10 @@ import type { Builder } from './builder.js';
 import { depthwise, isBlockable } from './blocked.js';
 import { convGeometry } from './convGeometry.js';
 import { MICROSOFT } from './domains.js';
-import { bindShape, consumersOf, describe, float, type Node, Value } from './graph.js';
+import { bindShape, consumersOf, describe, float, type Node, sameDim, Value } from './graph.js';
 import { convOfRows, pointwiseRows, pooledRows, type Rows } from './rows.js';
 import { readSourceNode } from './sourceNode.js';
+import { countsImages } from './stacking/imageCount.js';
 
 /** Writes a node in another form than its own; gives what stands for its first output. */
 export type Rewrite = (node: Node, at: (value: Value) => Value) => Value;
@@ -51,6 +52,10 @@ export function lowerNodes(
   const done = new Set<Node>();
   for (const node of nodes) {
     if (done.has(node)) continue;
+    if (countsImages(node)) {
+      lowered.set(node.output(), countOf(g, node, given, at));
+      continue;
+    }
     const rewrite = rewrites.get(node);
     if (rewrite) {
       lowered.set(node.output(), rewrite(node, at));
@@ -70,6 +75,12 @@ export function lowerNodes(
     });
   }
   return { at, lowered };
+}
+
+/** Counts the images by anything that is given for each of them, where what the source counts them by is not there. */
+function countOf(g: Builder, node: Node, given: ReadonlyMap<Value, Value>, at: (value: Value) => Value): Value {
+  const [source] = [...given].find(([value]) => sameDim(value.shape?.[0] ?? 1, { batch: 1 })) ?? [node.input(0)];
+  return g.op('Shape', [at(source)], Object.fromEntries(node.attributes));
 }
 
 /** The state of {@link lowerNodes} that a node's form depends on. */

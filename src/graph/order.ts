@@ -51,6 +51,19 @@ export function ancestors(nodes: readonly Node[], targets: Iterable<Value>): Nod
   return found.reverse();
 }
 
+/** The nodes that compute from constants alone, such as the transposition of a weight. */
+export function constantNodes(nodes: readonly Node[]): Set<Node> {
+  const values = new Set<Value>();
+  const found = new Set<Node>();
+  for (const node of nodes) {
+    const inputs = node.inputs.filter((input): input is Value => input !== undefined);
+    if (inputs.length === 0 || !inputs.every((input) => input.constant ?? values.has(input))) continue;
+    for (const output of node.outputs) if (output) values.add(output);
+    found.add(node);
+  }
+  return found;
+}
+
 /** The nodes that depend on any of `sources`, and the values that they write. */
 export function descendants(nodes: readonly Node[], sources: Iterable<Value>): { nodes: Node[]; values: Set<Value> } {
   const values = new Set<Value>(sources);

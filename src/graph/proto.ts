@@ -1,4 +1,4 @@
-import { create } from '@bufbuild/protobuf';
+import { clone, create } from '@bufbuild/protobuf';
 import { UserError } from '../errors.js';
 import {
   type AttributeProto,
@@ -14,10 +14,10 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from '../onnx/onnx_pb.js';
+import { capturedBy, renameReads } from '../onnx/captured.js';
 import { opsetOf } from '../onnx/model.js';
 import {
   dtypeCode,
-  dtypeName,
   dtypeOfCode,
   floatTensor,
   intTensor,
@@ -26,9 +26,10 @@ import {
   type Tensor,
   tensorOfProto,
 } from '../onnx/tensor.js';
-import { type Attribute, type Attributes, type Dim, describe, type Graph, Node, type Shape, Value } from './graph.js';
+import { type Attribute, type Attributes, type Dim, describe, type Graph, Node, Value } from './graph.js';
 import { sortTopologically } from './order.js';
 import { infersShapeOf } from './shapes.js';
+import { inputType } from './inputType.js';
 
 /** `AttributeProto.AttributeType` (onnx.proto). */
 const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7, strings: 8 } as const;
@@ -49,7 +50,7 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
   const written = new Set<Value>(values.values());
   for (const info of source.input) {
     if (values.has(info.name)) continue;
-    const value = new Value(info.name, ...typeOf(info, imageSize));
+    const value = new Value(info.name, ...inputType(info, imageSize));
     values.set(info.name, value);
     inputs.push(value);
     written.add(value);
@@ -73,6 +74,7 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
       const value = valueOf(name);
       write(value);
       value.constant = constantOfNode(node);
+      value.isInline = true;
       value.dtype = value.constant.dtype;
       value.shape = value.constant.dims;
       continue;
@@ -80,13 +82,15 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
     const outputs = node.output.map((name) => (name === '' ? undefined : valueOf(name)));
     for (const output of outputs) if (output) write(output);
     const name = node.name || (node.output[0] ?? '');
+    const captured = capturedBy(node);
     const graphNode = new Node({
       op: node.opType,
       domain,
       name,
-      inputs: node.input.map((input) => (input === '' ? undefined : valueOf(input))),
+      inputs: [...node.input, ...captured].map((input) => (input === '' ? undefined : valueOf(input))),
       outputs,
       attributes: attributesOf(node.attribute),
+      captured: captured.length,
     });
     nodes.push(graphNode);
   }
@@ -114,6 +118,12 @@ export function graphOfModel(proto: ModelProto, imageSize?: readonly [number, nu
   return { opset: opsetOf(proto), inputs, outputs, nodes: sortTopologically(nodes) };
 }
 
+/** How many images a model's file says that it takes at once; undefined where it leaves that open. */
+export function statedBatch({ graph }: ModelProto, input: string): number | undefined {
+  const [batch] = graph?.input.find(({ name }) => name === input)?.type?.tensorType?.shape?.dim ?? [];
+  return batch?.value.case === 'dimValue' && batch.value.value > 0n ? Number(batch.value.value) : undefined;
+}
+
 function constantOfProto(name: string, proto: TensorProto): Value {
   const tensor = tensorOfProto(proto);
   const value = new Value(name, tensor.dtype, tensor.dims);
@@ -122,7 +132,7 @@ function constantOfProto(name: string, proto: TensorProto): Value {
 }
 
 /** What a Constant node holds, in any form of its attribute. @throws UserError `unsupported-dtype` for strings and sparse tensors. */
-function constantOfNode({ name, output, attribute: [proto] }: NodeProto): Tensor {
+export function constantOfNode({ name, output, attribute: [proto] }: NodeProto): Tensor {
   const attribute = proto && attributeOf(proto);
   switch (attribute?.kind) {
     case 'tensor':
@@ -141,33 +151,6 @@ function constantOfNode({ name, output, attribute: [proto] }: NodeProto): Tensor
         `node "${name || (output[0] ?? '')}" (Constant) holds ${proto ? `its value as \`${proto.name}\`` : 'no value'}, and ort-tl reads numbers in a dense tensor; export the model anew`,
       );
   }
-}
-
-function typeOf(info: ValueInfoProto, imageSize?: readonly [number, number]): [Value['dtype'], Shape | undefined] {
-  const type = info.type?.tensorType;
-  if (!type)
-    throw new UserError(
-      'unsupported-input',
-      `input "${info.name}" of the model is no tensor; ort-tl needs one image tensor`,
-    );
-  const dtype = dtypeOfCode(type.elemType);
-  if (!dtype)
-    throw new UserError(
-      'unsupported-dtype',
-      `input "${info.name}" has element type ${dtypeName(type.elemType)}; ort-tl needs float32`,
-    );
-  const dims = type.shape?.dim;
-  const shape = dims?.map(({ value }, axis) => {
-    if (axis === 0) return { batch: 1 };
-    if (value.case === 'dimValue' && value.value > 0n) return Number(value.value);
-    const stated = imageSize?.[axis - 2];
-    if (dims.length === 4 && axis >= 2 && stated) return stated;
-    throw new UserError(
-      'unsupported-input',
-      `input "${info.name}" leaves its dimension ${axis} open; export the model with a fixed one`,
-    );
-  });
-  return [dtype, shape];
 }
 
 /**
@@ -297,14 +280,27 @@ function graphProtoOf(graph: Graph, name: string): GraphProto {
 }
 
 export function protoOfNode(node: Node, nameOf = (value: Value) => value.name): NodeProto {
-  return create(NodeProtoSchema, {
+  const inputs = node.inputs.map((input) => (input ? nameOf(input) : ''));
+  const own = inputs.length - node.captured;
+  const proto = create(NodeProtoSchema, {
     name: node.name,
     opType: node.op,
     domain: node.domain,
-    input: node.inputs.map((input) => (input ? nameOf(input) : '')),
+    input: inputs.slice(0, own),
     output: node.outputs.map((output) => (output ? nameOf(output) : '')),
     attribute: [...node.attributes].map(([key, attribute]) => protoOfAttribute(key, attribute)),
   });
+  return node.captured === 0 ? proto : withCaptured(proto, inputs.slice(own));
+}
+
+/** The node, with the graphs in its attributes reading what they read from outside by the names that it has now. */
+function withCaptured(proto: NodeProto, now: readonly string[]): NodeProto {
+  const copy = clone(NodeProtoSchema, proto);
+  const names = new Map(capturedBy(copy).map((name, index) => [name, now[index] ?? name]));
+  const { input } = copy;
+  renameReads(copy, (name) => names.get(name) ?? name);
+  copy.input = input;
+  return copy;
 }
 
 /** The file-format version that came with an operator set (onnx/docs/Versioning.md). */

@@ -1,31 +1,64 @@
+import { UserError } from '../errors.js';
 import { dtypeOfCode, intTensor } from '../onnx/tensor.js';
 import { wholeTensor } from '../onnx/float16.js';
-import { type Dim, type Graph, ints, type Node, sameDim, Value } from './graph.js';
+import { consumersOf, type Dim, type Graph, ints, isUniform, type Node, sameDim, Value } from './graph.js';
 import { ancestors } from './order.js';
 import { isNumber } from './dims.js';
 import { knownDims } from './infer.js';
 import { operatorOf } from './operators.js';
+import { stackImages } from './stacking/stackImages.js';
 import { straighten } from './strided.js';
+
+/** What the file says of the images that a source model takes. */
+export interface SourceImages {
+  /** How many at once; undefined where it leaves that open. */
+  readonly batch: number | undefined;
+}
 
 /**
  * The passes that leave a classifier's result as it is: Identity and Dropout go, constants that a Cast makes float32 of are float32
  * from the start, as_strided and integer arithmetic on shapes become Reshapes and constants, and what no output needs is dropped.
- * Every value that remains has its shape.
+ * Every value that remains has its shape. A source model, of which `images` are known, works on any number of them.
+ * @throws UserError `bad-model`; `fixed-batch` for a source model that works on a fixed number and cannot be rewritten.
  */
-export function simplify(graph: Graph): void {
+export function simplify(graph: Graph, images?: SourceImages): void {
   foldCasts(graph);
   bypass(graph);
+  if (images) {
+    if (images.batch === undefined) followBatch(graph);
+    stackImages(graph, images.batch);
+  }
   straighten(graph);
   fixShapes(graph);
   graph.nodes = ancestors(graph.nodes, graph.outputs);
 }
 
+/** What is to be seen of a graph for any number of images while that is open, as long as the graph holds together so. */
+function followBatch(graph: Graph): void {
+  try {
+    straighten(graph);
+  } catch (thrown) {
+    if (thrown instanceof UserError) return;
+    throw thrown;
+  }
+  for (const node of graph.nodes) {
+    // For one image, a Squeeze of all axes of length 1 would take that of the images too.
+    const from = node.inputs[0]?.shape;
+    if (node.op !== 'Squeeze' || node.domain !== '' || node.inputs[1] || !from) continue;
+    const axes = from.flatMap((dim, axis) => (dim === 1 ? [axis] : []));
+    node.inputs = [node.inputs[0], constantInts(`${node.name}/axes`, axes)];
+  }
+}
+
 /**
- * Takes out nodes that pass their input on. An Identity on a constant is how torch.onnx shares equal initial values
- * between parameters: each gets a constant of its own again, under its own name.
+ * Takes out nodes that pass their input on. An Identity on a constant that others read too is how torch.onnx shares equal initial
+ * values between parameters: where they are one number all over, each gets a constant of its own again, under its own name. Others
+ * that are shared are tied.
  */
 function bypass(graph: Graph): void {
   const replacement = new Map<Value, Value>();
+  const readers = consumersOf(graph.nodes);
+  const isSharedByChance = (value: Value) => (readers.get(value)?.length ?? 0) > 1 && isUniform(value);
   const resolve = (value: Value): Value => replacement.get(value) ?? value;
   graph.nodes = graph.nodes.filter((node) => {
     node.inputs = node.inputs.map((input) => input && resolve(input));
@@ -33,7 +66,7 @@ function bypass(graph: Graph): void {
     const [input] = node.inputs;
     const [output] = node.outputs;
     if (!input || !output) return true;
-    if (input.constant) {
+    if (input.constant && isSharedByChance(input)) {
       output.producer = undefined;
       output.constant = input.constant;
       output.dtype = input.dtype;

@@ -52,6 +52,20 @@ const alienNames = new Map([
   [23, 'float4e2m1'],
 ]);
 
+/** Bits of an element of the types that ort-tl has no arrays of. */
+const alienBits = new Map([
+  [14, 64],
+  [15, 128],
+  [16, 16],
+  [17, 8],
+  [18, 8],
+  [19, 8],
+  [20, 8],
+  [21, 4],
+  [22, 4],
+  [23, 4],
+]);
+
 /** A constant: row-major `data` of shape `dims`. */
 export interface Tensor {
   readonly dtype: DType;
@@ -74,6 +88,12 @@ export function dtypeCode(dtype: DType): number {
 /** The element type with this `TensorProto.DataType`, or undefined where ort-tl has none. */
 export function dtypeOfCode(code: number): DType | undefined {
   return names.get(code);
+}
+
+/** The bits of an element with this `TensorProto.DataType`; undefined where they vary or are not known. */
+export function bitsPerElement(code: number): number | undefined {
+  const dtype = names.get(code);
+  return dtype ? 8 * constructors[dtype].BYTES_PER_ELEMENT : alienBits.get(code);
 }
 
 /** A name for any `TensorProto.DataType`, for messages. */
@@ -135,13 +155,10 @@ export function tensorOfBytes(dtype: DType, dims: readonly number[], bytes: Uint
 }
 
 /**
- * Reads an initializer or a constant. `externalBytes` gives the so many bytes of a tensor that is stored outside the file.
+ * Reads an initializer or a constant.
  * @throws UserError `bad-model` when its length and shape disagree, `unsupported-dtype` for strings and exotic types.
  */
-export function tensorOfProto(
-  proto: TensorProto,
-  externalBytes?: (proto: TensorProto, byteLength: number) => Uint8Array,
-): Tensor {
+export function tensorOfProto(proto: TensorProto): Tensor {
   const dtype = names.get(proto.dataType);
   if (!dtype) {
     throw new UserError(
@@ -158,16 +175,15 @@ export function tensorOfProto(
     );
   if (dims.some((dim) => dim < 0 || !Number.isSafeInteger(dim)) || !Number.isSafeInteger(count)) throw bad(0);
 
-  if (proto.dataLocation === 1 || proto.rawData.byteLength > 0) {
-    if (proto.dataLocation === 1 && !externalBytes) {
-      throw new UserError(
-        'external-data',
-        `tensor "${proto.name}" is stored outside the model file, where it cannot be read; save the model as one file`,
-      );
-    }
-    const byteLength = count * bytesPerElement(dtype);
-    const raw = proto.dataLocation === 1 && externalBytes ? externalBytes(proto, byteLength) : proto.rawData;
-    if (raw.byteLength !== byteLength) throw bad(raw.byteLength / bytesPerElement(dtype));
+  if (proto.dataLocation === 1) {
+    throw new UserError(
+      'external-data',
+      `tensor "${proto.name}" is stored outside the model file, where it cannot be read; save the model as one file`,
+    );
+  }
+  if (proto.rawData.byteLength > 0) {
+    const raw = proto.rawData;
+    if (raw.byteLength !== count * bytesPerElement(dtype)) throw bad(raw.byteLength / bytesPerElement(dtype));
     return tensorOfBytes(dtype, dims, raw);
   }
   const typed = typedElements(proto, dtype);

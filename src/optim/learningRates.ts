@@ -25,20 +25,21 @@ export function parseMultipliers(source: string): LearningRateMultiplier[] {
 }
 
 /**
- * The factor of each parameter: the first glob counts that matches its name or its layer's.
+ * The factor of each parameter: the first glob counts that matches its name or its layer's; `heads` are the names of
+ * the classifier's, the last layer unless said.
  * @throws UserError `bad-multiplier` for a glob that matches nothing that trains.
  */
 export function multipliersOf(
   layers: readonly { readonly name: string; readonly parameters: readonly string[] }[],
   multipliers: readonly LearningRateMultiplier[],
+  heads: ReadonlySet<string> = new Set(layers.slice(-1).map(({ name }) => name)),
 ): Map<string, number> {
   const found = new Map<string, number>();
-  const head = layers.at(-1);
   for (const { glob, multiplier } of multipliers) {
     const matches = (name: string) => matchesGlob(glob, name);
     let count = 0;
     for (const layer of layers) {
-      const whole = matches(layer.name) || (glob === 'head' && layer === head);
+      const whole = matches(layer.name) || (glob === 'head' && heads.has(layer.name));
       for (const name of layer.parameters) {
         if (!whole && !matches(name)) continue;
         count++;

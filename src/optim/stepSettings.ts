@@ -88,13 +88,34 @@ export const stepSettings = settings({
       group: 'Loss',
       code: 'bad-objective',
       read: parseClassWeights,
-      help: 'what classes weigh: equal, balanced (all alike, however many photos they have), or cat=2,dog=0.5',
+      help: 'what classes weigh: equal, balanced (all alike, however many photos they have), or cat=2,dog=0.5; of ‹task› labels, what photos with a label weigh beside those without it',
     },
   ),
   focalGamma: setting(numberFrom(0).default(0), {
     group: 'Loss',
     code: 'bad-objective',
     help: 'focal loss: what is known counts less; 2 is usual',
+  }),
+  loss: setting(choice(['bce', 'asymmetric']).default('bce'), {
+    group: 'Loss',
+    code: 'bad-objective',
+    help: 'of ‹task› labels: binary cross-entropy, or the asymmetric loss (Ridnik et al. 2021), by which easy absent labels count less',
+  }),
+  gammaNegative: setting(numberFrom(0).default(4), {
+    group: 'Loss',
+    code: 'bad-objective',
+    help: 'of ‹loss› asymmetric: how much less easy absent labels count',
+  }),
+  gammaPositive: setting(numberFrom(0).default(1), {
+    group: 'Loss',
+    code: 'bad-objective',
+    help: 'of ‹loss› asymmetric: how much less easy present labels count',
+  }),
+  probabilityShift: setting(numberBelow(0, 1).default(0.05), {
+    group: 'Loss',
+    code: 'bad-objective',
+    flag: 'clip',
+    help: 'of ‹loss› asymmetric: up to which probability absent labels count for nothing',
   }),
 });
 export type StepSettings = Settled<typeof stepSettings>;

@@ -1,90 +1,164 @@
-import { UserError } from '../errors.js';
-import { consumersOf, describe, type Graph, type Node, type Value } from '../graph/graph.js';
+import type { Graph, Node, Value } from '../graph/graph.js';
 import { ancestors } from '../graph/order.js';
-
-/** A layer that a policy can choose: its operator, and the parameters that train with it. */
-export interface Layer {
-  /** A `norm` is a normalization that follows no convolution, as DenseNet and ConvNeXt have them; `F{x}C{y}` does not count it. */
-  readonly kind: 'fc' | 'conv' | 'norm';
-  readonly name: string;
-  readonly node: Node;
-  /** What it writes, its bias and its BatchNormalization included. */
-  readonly output: Value;
-  /** Its weight, bias, scale and shift, in this order, as far as it has them. */
-  readonly parameters: readonly Value[];
-}
+import { infersShapeOf } from '../graph/shapes.js';
+import { type Classwise, findClasswise, findHeads } from './heads.js';
+import type { Layer } from './layer.js';
+import { collectLayers } from './layerParts.js';
+import { findParameters, type KeptTensor } from './parameters.js';
+import { embeddingWith, noHead, refusalOfWeights, severalKinds } from './layerRefusals.js';
 
 export interface LayerTable {
   /** On the main path, from input to head. */
   readonly convs: readonly Layer[];
-  /** From the first FC layer to the classifier. */
+  /** From the first FC layer to the classifier, which stands for all heads. */
   readonly fcs: readonly Layer[];
   /** Every layer with parameters, squeeze-excite gates included, as `full` trains them. */
   readonly all: readonly Layer[];
+  /** The layers that give the scores; several where those are added or averaged. The last one is the last of `fcs`. */
+  readonly heads: readonly Layer[];
+  /** What changes with the number of classes. */
+  readonly classwise: Classwise;
+  /** Tensors of floating point that are no parameters. */
+  readonly buffers: readonly KeptTensor[];
 }
 
 /**
  * Finds a classifier's layers. Convolutions that only scale the main path from a globally pooled map (squeeze-excite) are
- * in `all`, not in `convs`.
- * @throws UserError `no-classifier` when no FC layer leads to the output, `no-conv` when there is no convolution.
+ * in `all`, not in `convs`. `isClassifier` says that the result is known to be scores of classes, such as where a Softmax follows it.
+ * @throws UserError `no-classifier` when no FC layer gives the result, or the result is an embedding.
  */
-export function findLayers(graph: Graph, logits: Value): LayerTable {
+export function findLayers(graph: Graph, logits: Value, isClassifier = false): LayerTable {
   const nodes = ancestors(graph.nodes, [logits]);
-  const consumers = consumersOf(nodes);
-  const pooled = pooledValues(nodes);
+  const parameters = findParameters(nodes, graph.inputs);
+  const pooled = pooledValues(nodes, parameters.fixed);
   const onGate = gateNodes(nodes, pooled);
 
-  const all: Layer[] = [];
-  const within = new Set<Node>();
-  for (const node of nodes) {
-    const layer = layerOf(node, consumers) ?? (within.has(node) ? undefined : normOf(node));
-    if (!layer) continue;
-    all.push(layer);
-    if (layer.output.producer) within.add(layer.output.producer);
-  }
+  const all = collectLayers(nodes, parameters);
   connectPointwise(all, onGate, pooled, logits);
   convolveMaps(all);
-  const fcs = all.filter(({ kind, node }) => kind === 'fc' && !onGate.has(node));
-  const convs = all.filter(({ kind, node }) => kind === 'conv' && !onGate.has(node));
-  const head = fcs.at(-1);
-  if (!head || ancestors(nodes.slice(nodes.indexOf(head.node) + 1), [logits]).some(({ op }) => op === 'Conv')) {
-    throw (
-      refusalOfWeights(nodes) ??
-      new UserError(
-        'no-classifier',
-        'the model does not end in a fully connected layer (Gemm, MatMul and Add, or a 1×1 convolution), so there is no head to replace; ort-tl trains image classifiers',
-      )
-    );
+  const heads = headsOf(all, logits, { nodes, fixed: parameters.fixed, isClassifier });
+  if (!all.some(({ kind }) => kind === 'conv')) {
+    const refusal = refusalOfWeights(nodes);
+    if (refusal) throw refusal;
   }
-  if (convs.length === 0)
-    throw (
-      refusalOfWeights(nodes) ??
-      new UserError('no-conv', 'the model has no convolution; ort-tl trains convolutional image classifiers')
-    );
-  return { convs, fcs, all };
+  const classes = logits.shape?.[1];
+  const classwise =
+    typeof classes === 'number'
+      ? findClasswise(
+          { nodes },
+          heads.map(({ node }) => node),
+          classes,
+        )
+      : { rows: [], shapes: [] };
+  const layers = withHeads(all, heads, rowsOf(classwise, parameters.of));
+  const isHead = (layer: Layer) => heads.some(({ node }) => node === layer.node);
+  const last = layers.findLast(isHead);
+  const main = layers.filter((layer) => !onGate.has(layer.node) && (layer === last || !isHead(layer)));
+  return {
+    convs: main.filter(({ kind }) => kind === 'conv'),
+    fcs: [...main.filter((layer) => layer.kind === 'fc' && layer !== last), ...(last ? [last] : [])],
+    all: layers,
+    heads: layers.filter(isHead),
+    classwise,
+    buffers: parameters.buffers,
+  };
+}
+
+interface HeadContext {
+  readonly nodes: readonly Node[];
+  readonly fixed: ReadonlySet<Node>;
+  readonly isClassifier: boolean;
+}
+
+/** @throws UserError `no-classifier`, and what weights are refused with that no policy can train. */
+function headsOf(all: readonly Layer[], logits: Value, { nodes, fixed, isClassifier }: HeadContext): Layer[] {
+  const layerAt = new Map(all.map((layer) => [layer.node, layer]));
+  const canEnd = (node: Node) => {
+    const layer = layerAt.get(node);
+    if (layer?.kind !== 'conv') return layer?.kind === 'fc';
+    return node.op !== 'Conv' || (isClassifier && isPointwise(node));
+  };
+  if (logits.shape && !isRows(logits)) throw noHead(logits, [], undefined);
+  const found = findHeads(logits, canEnd, fixed);
+  const stray = found.stray?.producer;
+  const last = all.findLast(({ kind }) => kind === 'fc');
+  const isUnknown = stray !== undefined && !infersShapeOf(stray);
+  // What cannot be looked through is told of later, with what it keeps from training.
+  if (last && (isUnknown || !logits.shape)) return [last];
+  const heads = found.nodes.flatMap((node) => layerAt.get(node) ?? []);
+  const [norm] = found.normalizations;
+  const embeds = found.divides ?? (isClassifier ? undefined : norm);
+  if (embeds && heads.length > 0) throw embeddingWith(embeds, logits);
+  const isActivated =
+    !isClassifier && heads.some(({ node }) => !isRows(node.output()) && node.op === 'Conv') && found.bends;
+  if (heads.length === 0 || found.stray || isActivated)
+    throw refusalOfWeights(nodes) ?? noHead(logits, heads, found.stray);
+  if (heads.length > 1 && heads.some(({ node }) => !isRows(node.output()))) throw severalKinds(heads, logits);
+  return heads;
+}
+
+const isRows = ({ shape }: Value) => shape?.slice(2).every((dim) => dim === 1) === true;
+
+/** The parameters that have a row for each class. */
+function rowsOf({ rows }: Classwise, of: (value: Value | undefined) => readonly Value[]): Set<Value> {
+  return new Set(rows.flatMap(({ node, input }) => of(node.inputs[input])));
+}
+
+/** Gives the last head what else has a row for each class, which another layer had. */
+function withHeads(all: readonly Layer[], heads: readonly Layer[], rows: ReadonlySet<Value>): Layer[] {
+  const owned = new Set(heads.flatMap(({ parameters }) => parameters));
+  const more = [...rows].filter((value) => !owned.has(value));
+  const last = heads.at(-1);
+  return all.flatMap((layer): Layer[] => {
+    if (heads.includes(layer)) {
+      const norm =
+        layer === last
+          ? all.find(({ norm, parameters }) => norm && parameters.some((each) => more.includes(each)))?.norm
+          : undefined;
+      return [
+        {
+          ...layer,
+          kind: 'fc',
+          parameters: layer === last ? [...layer.parameters, ...more] : layer.parameters,
+          norm: layer.norm ?? norm,
+        },
+      ];
+    }
+    const parameters = layer.parameters.filter((value) => !more.includes(value));
+    if (parameters.length === layer.parameters.length) return [layer];
+    const shift = layer.shift && parameters.includes(layer.shift) ? layer.shift : undefined;
+    return parameters.length > 0 ? [{ ...layer, parameters, shift }] : [];
+  });
 }
 
 /**
- * Takes for FC layers the 1×1 convolutions that are such in all but name: those behind the global pooling (MobileNetV3 of
- * Keras), and a last one that gives the classes before they are pooled (SqueezeNet).
+ * Takes for FC layers the convolutions that are such in all but name: 1×1 behind the global pooling (MobileNetV3 of Keras), over the
+ * whole map (VGG as a convolutional network), and a last 1×1 one that gives the classes before they are pooled (SqueezeNet).
  */
 function connectPointwise(all: Layer[], onGate: ReadonlySet<Node>, pooled: ReadonlySet<Value>, logits: Value): void {
-  const classes = logits.shape?.at(-1);
-  const isMain = ({ kind, node }: Layer) => kind !== 'norm' && !onGate.has(node);
+  const classes = logits.shape?.[1];
+  const isMain = ({ kind, node }: Layer) => (kind === 'fc' || kind === 'conv') && !onGate.has(node);
   const last = all.findLast(isMain);
   all.forEach((layer, index) => {
-    if (layer.kind !== 'conv' || !isMain(layer) || !isPointwise(layer.node)) return;
+    if (layer.kind !== 'conv' || layer.node.op !== 'Conv' || !isMain(layer)) return;
+    if (coversMap(layer.node)) all[index] = { ...layer, kind: 'fc' };
+    if (!isPointwise(layer.node)) return;
     const [, channels] = layer.node.output().shape ?? [];
     const isHead = layer === last && channels === classes && layer.output === layer.node.output();
     if (pooled.has(layer.node.input(0)) || isHead) all[index] = { ...layer, kind: 'fc' };
   });
 }
 
-/** A MatMul over a map [N, H, W, C], as in ConvNeXt's blocks, is a 1×1 convolution in all but name. */
+/**
+ * A MatMul over a map [N, H, W, C], as in ConvNeXt's blocks, or over tokens [N, L, C], is a 1×1 convolution in all but name; also
+ * where the places of an image are rows, [L·N, C].
+ */
 function convolveMaps(all: Layer[]): void {
   all.forEach((layer, index) => {
-    const [, ...inner] = layer.output.shape ?? [];
-    const isMap = layer.node.op === 'MatMul' && inner.slice(0, -1).some((size) => size !== 1);
+    const [images, ...inner] = layer.node.output().shape ?? [];
+    const isMany = typeof images === 'object' && images.batch > 1;
+    const isMap =
+      layer.kind === 'fc' && layer.node.op !== 'Conv' && (isMany || inner.slice(0, -1).some((size) => size !== 1));
     if (isMap) all[index] = { ...layer, kind: 'conv' };
   });
 }
@@ -92,80 +166,26 @@ function convolveMaps(all: Layer[]): void {
 function isPointwise(node: Node): boolean {
   const [, , ...kernel] = node.inputs[1]?.shape ?? [];
   const isOne = (list: readonly unknown[] | undefined) => (list ?? []).every((n) => n === 1);
-  const isUnpadded = (node.ints('pads') ?? []).every((n) => n === 0);
-  return isOne(kernel) && isOne(node.ints('strides')) && isUnpadded && node.int('group', 1) === 1;
+  return isOne(kernel) && isOne(node.ints('strides')) && isUnpadded(node) && node.int('group', 1) === 1;
 }
 
-/** What to say where layers are missing because their weights are not float32. */
-function refusalOfWeights(nodes: readonly Node[]): UserError | undefined {
-  const quantized = nodes.find(({ op }) => /^(QLinear|Quantize|Dequantize|DynamicQuantize)|Integer|NBits$/.test(op));
-  if (quantized) {
-    return new UserError(
-      'quantized-model',
-      `${describe(quantized)} computes with quantized weights, which cannot be trained; take the float32 model that this one was made from`,
-    );
-  }
-  for (const node of nodes) {
-    const dtype = node.inputs[1]?.constant?.dtype;
-    if (['Conv', 'Gemm', 'MatMul'].includes(node.op) && dtype && dtype !== 'float32')
-      return new UserError(
-        'unsupported-dtype',
-        `the weights of ${describe(node)} are ${dtype}; ort-tl trains float32 models, so convert it`,
-      );
-  }
-  return undefined;
+const isUnpadded = (node: Node) => (node.ints('pads') ?? []).every((n) => n === 0);
+
+/** Whether a convolution's kernel is as large as the map that it reads, of more than one place, so that it gives one. */
+function coversMap(node: Node): boolean {
+  const [kernel, map] = [node.inputs[1]?.shape?.slice(2) ?? [], node.inputs[0]?.shape?.slice(2) ?? []];
+  const covers = kernel.length === map.length && kernel.every((size, axis) => size === map[axis]);
+  return covers && kernel.some((size) => size !== 1) && isUnpadded(node) && node.int('group', 1) === 1;
 }
 
-function layerOf(node: Node, consumers: Map<Value, Node[]>): Layer | undefined {
-  const isConstant = (value: Value | undefined): value is Value => value?.constant?.dtype === 'float32';
-  const only = (value: Value): Node | undefined => {
-    const list = consumers.get(value);
-    return list?.length === 1 ? list[0] : undefined;
-  };
-  if (node.domain !== '') return undefined;
-  let output = node.output();
-  if (node.op === 'Conv' && isConstant(node.inputs[1])) {
-    const parameters = [node.inputs[1], ...(isConstant(node.inputs[2]) ? [node.inputs[2]] : [])];
-    const norm = only(output);
-    if (norm?.op === 'BatchNormalization' && isConstant(norm.inputs[1]) && isConstant(norm.inputs[2])) {
-      parameters.push(norm.inputs[1], norm.inputs[2]);
-      output = norm.output();
-    }
-    return { kind: 'conv', name: node.name, node, output, parameters };
-  }
-  if (node.op === 'Gemm' && isConstant(node.inputs[1])) {
-    const parameters = [node.inputs[1], ...(isConstant(node.inputs[2]) ? [node.inputs[2]] : [])];
-    return { kind: 'fc', name: node.name, node, output, parameters };
-  }
-  if (node.op === 'MatMul' && isConstant(node.inputs[1])) {
-    const add = only(output);
-    const bias = add?.op === 'Add' ? add.inputs.find(isConstant) : undefined;
-    if (add && bias) output = add.output();
-    return { kind: 'fc', name: node.name, node, output, parameters: bias ? [node.inputs[1], bias] : [node.inputs[1]] };
-  }
-  return undefined;
-}
-
-const NORMALIZATIONS: ReadonlySet<string> = new Set([
-  'BatchNormalization',
-  'GroupNormalization',
-  'InstanceNormalization',
-  'LayerNormalization',
-]);
-
-function normOf(node: Node): Layer | undefined {
-  if (node.domain !== '' || !NORMALIZATIONS.has(node.op)) return undefined;
-  const parameters = node.inputs.slice(1, 3).filter((value): value is Value => value?.constant?.dtype === 'float32');
-  return parameters.length === 0
-    ? undefined
-    : { kind: 'norm', name: node.name, node, output: node.output(), parameters };
-}
-
-/** Values that a global pooling has reduced, and all that is computed from them alone. */
-function pooledValues(nodes: readonly Node[]): Set<Value> {
+/** Values that a global pooling, or a convolution over the whole map, has reduced, and all that is computed from them alone. */
+function pooledValues(nodes: readonly Node[], fixed: ReadonlySet<Node>): Set<Value> {
   const pooled = new Set<Value>();
   for (const node of nodes) {
-    const data = node.inputs.filter((input): input is Value => input !== undefined && !input.constant);
+    if (fixed.has(node)) continue;
+    const isData = (value: Value | undefined): value is Value =>
+      value !== undefined && !value.constant && !(value.producer && fixed.has(value.producer));
+    const data = node.inputs.filter(isData);
     const derived = data.length > 0 && data.every((value) => pooled.has(value));
     if (derived || isGlobalPool(node)) for (const output of node.outputs) if (output) pooled.add(output);
   }
@@ -176,6 +196,7 @@ function isGlobalPool(node: Node): boolean {
   if (node.op === 'GlobalAveragePool' || node.op === 'GlobalMaxPool') return true;
   const from = node.inputs[0]?.shape;
   if (from?.length !== 4) return false;
+  if (node.op === 'Conv') return coversMap(node);
   if (node.op === 'AveragePool') {
     const kernel = node.ints('kernel_shape');
     return kernel?.every((size, axis) => size === from[axis + 2]) === true && (from[2] !== 1 || from[3] !== 1);

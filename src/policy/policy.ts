@@ -1,8 +1,10 @@
 import { UserError } from '../errors.js';
-import type { Value } from '../graph/graph.js';
 import { type Block, describeBlock, layersFromBlock } from './blocks.js';
 import { matchesGlob, nearestNames } from './glob.js';
-import type { Layer, LayerTable } from './layers.js';
+import type { Layer } from './layer.js';
+import type { LayerChoice } from './layerChoice.js';
+import type { LayerTable } from './layers.js';
+import { besideMatrices, type LoraPolicy, parseLora, showLora } from './loraPolicy.js';
 
 /** What trains. */
 export type Policy =
@@ -14,17 +16,8 @@ export type Policy =
   /** What fits one of these globs by its layer's or its parameter's name, and the head. */
   | { readonly kind: 'layers'; readonly globs: readonly string[] }
   /** The last `count` blocks and every layer behind them. */
-  | { readonly kind: 'blocks'; readonly count: number };
-
-/** What a policy makes of a model. */
-export interface LayerChoice {
-  /** From input to head, each with those of its parameters that train. */
-  readonly layers: readonly Layer[];
-  /** What the user did not ask for in so many words. */
-  readonly notes: readonly string[];
-  /** What the user may not have wanted. */
-  readonly warnings: readonly string[];
-}
+  | { readonly kind: 'blocks'; readonly count: number }
+  | LoraPolicy;
 
 /** Policies by the words that people try. */
 const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
@@ -35,7 +28,7 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
 
 /**
  * Reads a policy: `F1C2` (the last FC layer and the last two convolutions), `FxC1` (all FC layers and one), `full`, `bias`,
- * `blocks:2`, `layers:*conv4*,fc1`; also `head` (F1C0), `last` (F1C1) and `all` (`full`).
+ * `blocks:2`, `layers:*conv4*,fc1`, `lora:8`; also `head` (F1C0), `last` (F1C1) and `all` (`full`).
  * @throws UserError `bad-policy`.
  */
 export function parsePolicy(source: string): Policy {
@@ -44,6 +37,8 @@ export function parsePolicy(source: string): Policy {
   if (name === 'full' || name === 'bias') return { kind: name };
   const blocks = /^blocks:(\d+)$/.exec(name);
   if (blocks && Number(blocks[1]) > 0) return { kind: 'blocks', count: Number(blocks[1]) };
+  const lora = parseLora(name);
+  if (lora) return lora;
   if (name.startsWith('layers:')) {
     const globs = source
       .slice('layers:'.length)
@@ -56,7 +51,7 @@ export function parsePolicy(source: string): Policy {
   if (!match || fcs === 0) {
     throw new UserError(
       'bad-policy',
-      `expected a policy such as F1C0, F1C1, F2C3, FxC1, blocks:2, bias, layers:<names, * for any characters> or full, got "${source}" (‹policy›)`,
+      `expected a policy such as F1C0, F1C1, F2C3, FxC1, blocks:2, bias, lora:8, layers:<names, * for any characters> or full, got "${source}" (‹policy›)`,
     );
   }
   return { kind: 'last', fcs, convs: Number(match[2]) };
@@ -68,6 +63,8 @@ export function showPolicy(policy: Policy): string {
       return `F${policy.fcs === 'all' ? 'x' : policy.fcs}C${policy.convs}`;
     case 'blocks':
       return `blocks:${policy.count}`;
+    case 'lora':
+      return showLora(policy);
     case 'layers':
       return `layers:${policy.globs.join(',')}`;
     default:
@@ -85,9 +82,9 @@ export function policyFileName(policy: string): string {
  * @throws UserError `bad-policy` when it asks for what the model does not have.
  */
 export function chooseLayers(policy: Policy, table: LayerTable, blocks: readonly Block[]): LayerChoice {
-  const { all } = table;
+  const { all, heads } = table;
   const plain = (layers: readonly Layer[]): LayerChoice => ({
-    layers,
+    layers: headsLast(layers, heads),
     notes: [],
     warnings: cutBlocks(policy, layers, table, blocks),
   });
@@ -100,16 +97,22 @@ export function chooseLayers(policy: Policy, table: LayerTable, blocks: readonly
       return plain(layersFromBlock(blocks, policy.count, all));
     case 'bias':
       return biases(table);
+    case 'lora':
+      return besideMatrices(policy, table, blocks);
     case 'layers': {
-      const head = headOf(table);
       const named = layersNamed(policy.globs, all);
-      const isWhole = named.some(
-        ({ node, parameters }) => node === head.node && parameters.length === head.parameters.length,
-      );
-      const layers = isWhole ? named : [...named.filter(({ node }) => node !== head.node), head];
-      return { ...plain(layers), notes: isWhole ? [] : [headNote(head)] };
+      const isWhole = (head: Layer) =>
+        named.some(({ node, parameters }) => node === head.node && parameters.length === head.parameters.length);
+      const added = heads.filter((head) => !isWhole(head));
+      return { ...plain(named), notes: added.map(headNote) };
     }
   }
+}
+
+/** All heads wholly, for they are new, behind the other layers. */
+function headsLast(layers: readonly Layer[], heads: readonly Layer[]): Layer[] {
+  const isHead = ({ node }: Layer) => heads.some((head) => head.node === node);
+  return [...layers.filter((layer) => !isHead(layer)), ...heads];
 }
 
 function lastLayers(policy: Extract<Policy, { kind: 'last' }>, { convs, fcs, all }: LayerTable): Layer[] {
@@ -131,7 +134,7 @@ function lastLayers(policy: Extract<Policy, { kind: 'last' }>, { convs, fcs, all
 }
 
 /** Whether a value is computed from the result of any of `layers`. */
-function isBehind(value: Value, layers: readonly Layer[]): boolean {
+function isBehind(value: Layer['output'], layers: readonly Layer[]): boolean {
   const results = new Set(layers.map(({ output }) => output));
   const sources = new Set([value]);
   for (const source of sources) {
@@ -141,32 +144,18 @@ function isBehind(value: Value, layers: readonly Layer[]): boolean {
   return false;
 }
 
-function headOf({ fcs }: LayerTable): Layer {
-  const head = fcs.at(-1);
-  if (!head) throw new Error('unreachable');
-  return head;
-}
-
 const headNote = ({ name }: Layer) => `the head "${name}" trains wholly too: its weights are new`;
 
 /** Every layer's bias, or the shift of its normalization where it has one, which makes a bias redundant. */
-function biases(table: LayerTable): LayerChoice {
-  const head = headOf(table);
-  const layers = table.all.flatMap((layer): Layer[] => {
-    if (layer === head) return [head];
-    const shift = shiftOf(layer);
-    return shift ? [{ ...layer, parameters: [shift] }] : [];
-  });
+function biases({ all, heads }: LayerTable): LayerChoice {
+  const shifted = all.flatMap((layer): Layer[] =>
+    layer.shift && !heads.includes(layer) ? [{ ...layer, parameters: [layer.shift] }] : [],
+  );
   const warnings =
-    layers.length > 1
+    shifted.length > 0
       ? []
       : ['no layer before the head has a bias or a normalization; policy bias trains what F1C0 does'];
-  return { layers, notes: [headNote(head)], warnings };
-}
-
-/** Behind a layer's weight come its bias, its scale and its shift, as far as it has them. */
-function shiftOf({ parameters }: Layer): Value | undefined {
-  return parameters.length > 1 ? parameters.at(-1) : undefined;
+  return { layers: [...shifted, ...heads], notes: heads.map(headNote), warnings };
 }
 
 /** Layers whose name fits one of the globs, and of others the parameters whose name does. */
@@ -213,12 +202,13 @@ function cutBlocks(
   if (!block) return [];
   const nearest = [`blocks:${blocks.length - index} trains it wholly`];
   if (policy.kind === 'last') {
-    const first = Math.min(...block.layers.map((layer) => convs.indexOf(layer)).filter((at) => at >= 0));
+    const first = convs.findIndex((layer) => block.layers.includes(layer));
     // Gates and normalizations that stand alone are not counted.
     const isCounted = block.layers.every((layer) => onPath.has(layer));
-    nearest.push(
-      `${showPolicy({ ...policy, convs: convs.length - first })}${isCounted ? ' too' : ' its convolutions'}`,
-    );
+    if (first >= 0)
+      nearest.push(
+        `${showPolicy({ ...policy, convs: convs.length - first })}${isCounted ? ' too' : ' its convolutions'}`,
+      );
   }
   return [
     `policy ${showPolicy(policy)} trains a part of block ${blocks.length - index} from the end (${describeBlock(block)}), and a block is best trained wholly or not at all; ${nearest.join(', ')}`,

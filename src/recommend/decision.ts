@@ -1,4 +1,5 @@
 import { Random } from '../random.js';
+import type { LabelRanking } from '../train/mapInterval.js';
 
 /** One short training of one candidate, judged by the same held-out photos as all others. */
 export interface Outcome {
@@ -7,8 +8,14 @@ export interface Outcome {
   /** Images on which it took steps. */
   readonly images: number;
   /** Whether each held-out photo was classified rightly. */
-  readonly correct: readonly boolean[];
+  readonly correct?: readonly boolean[];
+  /** Where photos have any number of labels, in its place: how the labels of the held-out photos were ranked. */
+  readonly ranking?: LabelRanking;
 }
+
+/** How well held-out photos were judged: top-1, or the mean average precision of labels. */
+export const accuracyOf = ({ correct = [], ranking }: Pick<Outcome, 'correct' | 'ranking'>): number =>
+  ranking ? ranking.map() : correct.filter(Boolean).length / correct.length;
 
 /** What is known of the candidates. */
 export interface Evidence {
@@ -58,7 +65,8 @@ export function decide(
   { tolerance, seed, resamples = 1000 }: { tolerance: number; seed: number; resamples?: number },
 ): Decision {
   const { costs, outcomes } = evidence;
-  const photos = outcomes[0]?.correct.length ?? 0;
+  const [first] = outcomes;
+  const photos = first?.ranking?.photos ?? first?.correct?.length ?? 0;
   const accuracies = predictions(evidence, new Uint16Array(photos).fill(1));
   const random = new Random(seed);
   const drawn: number[][] = costs.map(() => []);
@@ -119,18 +127,22 @@ export function predictions(
   counts: Uint16Array,
   unlike: readonly number[] = [],
 ): number[] {
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  const errorOf = ({ correct }: Outcome) => {
-    let wrong = 0;
-    correct.forEach((isRight, photo) => (wrong += isRight ? 0 : (counts[photo] ?? 0)));
-    return wrong / total;
-  };
+  const errorOf = (outcome: Outcome) => errorIn(outcome, counts);
   const power = curve ? powerOf(curve, errorOf) : 0;
   return costs.map((_, candidate) => {
     const own = outcomes.filter((each) => each.candidate === candidate);
     const errors = own.map((each) => errorOf(each) * (wholeImages / each.images) ** (power * (unlike[candidate] ?? 1)));
     return 1 - errors.reduce((sum, error) => sum + error, 0) / errors.length;
   });
+}
+
+function errorIn(outcome: Outcome, counts: Uint16Array): number {
+  const { correct = [], ranking } = outcome;
+  if (ranking) return 1 - ranking.map(counts);
+  let [wrong, total] = [0, 0];
+  for (const count of counts) total += count;
+  correct.forEach((isRight, photo) => (wrong += isRight ? 0 : (counts[photo] ?? 0)));
+  return wrong / total;
 }
 
 /** The power of the number of images with which errors fall: 0 where they do not, or where there are none. */

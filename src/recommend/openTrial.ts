@@ -1,4 +1,5 @@
 import type { Manifest } from '../artifacts/manifest.js';
+import { targetRows } from '../data/labels.js';
 import type { Photo } from '../data/photo.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
@@ -10,9 +11,14 @@ import { resultOf } from '../resultOf.js';
 import { argMax } from '../runtime/argMax.js';
 import { Engine } from '../runtime/engine.js';
 import type { StepperOptions } from '../runtime/stepper.js';
+import type { Outcome } from './decision.js';
 import { fillSlots } from '../train/fillSlots.js';
+import { LabelRanking } from '../train/mapInterval.js';
 import { defaultLearningRate, type Settings } from '../train/trainOptions.js';
 import type { UnreadPhotos } from './unreadPhotos.js';
+
+/** How the photos that are held out were judged. */
+export type Judged = Pick<Outcome, 'correct' | 'ranking'>;
 
 /** One short training. */
 export interface ShortTraining {
@@ -105,10 +111,11 @@ export class OpenTrial {
   }
 
   /**
-   * Trains shortly, and tells of each photo that is held out whether it is classified rightly.
+   * Trains shortly, and tells of each photo that is held out whether it is classified rightly, or how its labels are ranked; `known` are the
+   * photos of the slots.
    * @throws UserError `diverged` where the loss or the logits are no numbers any more.
    */
-  async train({ photos, epochs, seed, from, heldOut }: ShortTraining, labels: readonly number[]): Promise<boolean[]> {
+  async train({ photos, epochs, seed, from, heldOut }: ShortTraining, known: readonly Photo[]): Promise<Judged> {
     await this.engine.setState(new Map([...this.initial, ...from]));
     const { batch, schedule, warmupEpochs } = this.policy.settings;
     const steps = Math.ceil(photos.length / batch);
@@ -122,7 +129,8 @@ export class OpenTrial {
         { length: steps },
         (_, index) => this.learningRate * shareOfPeak(schedule, { step: (epoch - 1) * steps + index, total, warmup }),
       );
-      const { losses } = await this.engine.steps({ slots, learningRates, firstStep: (epoch - 1) * steps + 1 });
+      const firstStep = (epoch - 1) * steps + 1;
+      const { losses } = await this.engine.steps({ slots, learningRates, firstStep, ...this.targetsOf(slots, known) });
       checkStopped(this.policy.signal);
       if (!allFinite(losses)) throw this.diverged();
     }
@@ -130,7 +138,23 @@ export class OpenTrial {
     checkStopped(this.policy.signal);
     const classes = this.policy.manifest.classes.length;
     if (!allFinite(logits)) throw this.diverged();
-    return heldOut.map((slot, row) => argMax(logits, row * classes, classes) === labels[slot]);
+    if (this.policy.manifest.task === 'labels') {
+      const photosHeldOut = heldOut.flatMap((slot) => known[slot] ?? []);
+      return { ranking: new LabelRanking(logits, targetRows(photosHeldOut, classes), classes) };
+    }
+    return { correct: heldOut.map((slot, row) => argMax(logits, row * classes, classes) === known[slot]?.label) };
+  }
+
+  /** What is to be learned of photos with any number of labels. */
+  private targetsOf(slots: Int32Array, known: readonly Photo[]): { targets?: Float32Array } {
+    const { task, classes } = this.policy.manifest;
+    if (task === 'classes') return {};
+    const rows = new Float32Array(slots.length * classes.length);
+    slots.forEach((slot, index) => {
+      const photo = known[slot];
+      if (photo) rows.set(targetRows([photo], classes.length), index * classes.length);
+    });
+    return { targets: rows };
   }
 
   private diverged(): UserError {

@@ -1,13 +1,16 @@
 import { join } from 'node:path';
+import { targetRows } from '../data/labels.js';
 import type { Photo } from '../data/photo.js';
 import { UserError } from '../errors.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { Opened } from '../opened.js';
 import { choosePhotos, type Field, imagesOf, type Length, lengthsOf, sumOf } from './budget.js';
 import { type Candidate, type Candidates, checkStopped, type SearchPlan } from './candidates.js';
-import type { Evidence, Outcome } from './decision.js';
+import { accuracyOf, type Evidence, type Outcome } from './decision.js';
+import { headlineOf } from '../train/headline.js';
+import { LabelRanking } from '../train/mapInterval.js';
 import type { Metering } from './metering.js';
-import type { OpenTrial } from './openTrial.js';
+import type { Judged, OpenTrial } from './openTrial.js';
 import type { RecommendEvent } from './recommendation.js';
 
 /** What the short trainings were, and what came of them. */
@@ -31,14 +34,13 @@ interface Photos {
   /** The photos to train on. */
   readonly pool: readonly number[];
   readonly heldOut: readonly number[];
-  /** The label of each slot. */
-  readonly labels: readonly number[];
+  /** The photo of each slot. */
+  readonly known: readonly Photo[];
 }
 
 type Parameters = ReadonlyMap<string, Tensor>;
 
 const costsOf = (candidates: readonly Candidate[]) => candidates.map(({ predictedMs }) => predictedMs);
-const shareOf = (correct: readonly boolean[]) => correct.filter(Boolean).length / correct.length;
 
 /** Short trainings of the candidates inside the limits, all equally long, on the same photos. */
 export class Race {
@@ -75,7 +77,7 @@ export class Race {
       const photos = {
         pool: readable.filter((slot) => slot < heldOutFrom),
         heldOut: readable.filter((slot) => slot >= heldOutFrom),
-        labels: chosen.map(({ label }) => label),
+        known: chosen,
       };
       const counts = { pool: photos.pool.length, heldOut: photos.heldOut.length };
       const lengths = lengthsOf(plan, field, counts, leftMs);
@@ -126,15 +128,14 @@ export class Race {
       const trained = await this.train(head, photos, { photos: photos.pool.length, epochs }, index, new Map());
       const from = await this.trialOf(head).parameters();
       for (const candidate of inside) {
-        const { event, correct } =
-          candidate === head ? trained : await this.train(candidate, photos, long, index, from);
+        const { event, judged } = candidate === head ? trained : await this.train(candidate, photos, long, index, from);
         const images = candidate === head ? wholeImages : imagesOf(long);
-        const outcome = { candidate: inside.indexOf(candidate), images, correct };
+        const outcome = { candidate: inside.indexOf(candidate), images, ...judged };
         outcomes.push(outcome);
         yield event;
         if (candidate === head || index > 0 || curve || !short) continue;
         const shorter = await this.train(candidate, photos, short, index, from);
-        curve = [{ ...outcome, images: imagesOf(short), correct: shorter.correct }, outcome];
+        curve = [{ ...outcome, images: imagesOf(short), ...shorter.judged }, outcome];
         yield shorter.event;
       }
     }
@@ -144,25 +145,44 @@ export class Race {
   /** Trains a candidate once; number `index` of its trainings decides the seed. One that diverges is not to be chosen. */
   private async train(
     candidate: Candidate,
-    { pool, heldOut, labels }: Photos,
+    { pool, heldOut, known }: Photos,
     { photos, epochs }: Length,
     index: number,
     from: Parameters,
-  ): Promise<{ readonly event: RecommendEvent; readonly correct: readonly boolean[] }> {
+  ): Promise<{ readonly event: RecommendEvent; readonly judged: Judged }> {
     const { options } = this.plan;
     checkStopped(options);
     const seed = (options.seed ?? 0) + index;
     const training = { photos: pool.slice(0, photos), epochs, seed, from, heldOut };
     const trial = this.trialOf(candidate);
-    const work = () => trial.train(training, labels);
-    const correct = await this.metering.charge(candidate.spent, work).catch((thrown: unknown) => {
+    const work = () => trial.train(training, known);
+    const judged = await this.metering.charge(candidate.spent, work).catch((thrown: unknown) => {
       // The others begin with the head.
       if (candidate === this.field.head || !(thrown instanceof UserError) || thrown.code !== 'diverged') throw thrown;
       candidate.exceeds = thrown.message;
-      return heldOut.map(() => false);
+      return this.nothingRight(heldOut, known);
     });
     const { policy } = candidate.trial.settings;
-    return { event: { type: 'trained', policy, photos, epochs, seed, top1: shareOf(correct) }, correct };
+    const { metric } = headlineOf(candidate.trial.manifest.task);
+    return { event: { type: 'trained', policy, photos, epochs, seed, [metric]: accuracyOf(judged) }, judged };
+  }
+
+  /** What a training is worth that has diverged. */
+  private nothingRight(heldOut: readonly number[], known: readonly Photo[]): Judged {
+    const { task, classes } = this.field.head.trial.manifest;
+    if (task === 'classes') return { correct: heldOut.map(() => false) };
+    const targets = targetRows(
+      heldOut.flatMap((slot) => known[slot] ?? []),
+      classes.length,
+    );
+    // Every label that is there comes last.
+    return {
+      ranking: new LabelRanking(
+        targets.map((has) => -has),
+        targets,
+        classes.length,
+      ),
+    };
   }
 
   private trialOf(candidate: Candidate): OpenTrial {

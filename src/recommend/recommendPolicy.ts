@@ -54,9 +54,11 @@ async function* search(options: RecommendOptions, root: string): AsyncGenerator<
 }
 
 /** The policies that are tried unless others are named. */
-export function nestedPolicies(options: Pick<TrainOptions, 'model' | 'preprocessing' | 'size'>): string[] {
+export function nestedPolicies(
+  options: Pick<TrainOptions, 'head' | 'model' | 'output' | 'preprocessing' | 'size'>,
+): string[] {
   const { asked, usual } = sideOf(options.model, options);
-  const { convs } = classifierOf(options.model, asked, usual).layers;
+  const { convs } = classifierOf(options.model, { ...options, size: asked, usual }).layers;
   // The last convolution alone may be the whole of a small network's.
   const counts = [0, 1, 2, 3].filter((count) => count < convs.length);
   return [...counts.map((count) => `F1C${count}`), 'full'];

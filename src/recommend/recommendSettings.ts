@@ -15,8 +15,8 @@ export const recommendSettings = settings({
   }),
 });
 
-const { seed, size, resize, preprocessing } = compileSettings;
-const { valFraction, maxBad } = dataSettings;
+const { seed, size, output, resize, preprocessing } = compileSettings;
+const { task, valFraction, maxBad } = dataSettings;
 const { epochs, learningRate } = loopSettings;
 const { memoryBytes, threads, provider } = machineSettings;
 
@@ -27,5 +27,5 @@ export const recommendFlagSettings = {
   ...{ epochs, learningRate },
   ...stepSettings,
   ...headSettings,
-  ...{ seed, size, resize, preprocessing, valFraction, maxBad, threads, provider },
+  ...{ seed, size, output, resize, preprocessing, task, valFraction, maxBad, threads, provider },
 };

@@ -1,4 +1,5 @@
 import type { Meter } from '../energy/meter.js';
+import type { Task } from '../artifacts/task.js';
 import type { TrainOptions } from '../train/trainOptions.js';
 
 /** What is measured, and what is to be found out. */
@@ -25,7 +26,7 @@ export interface RecommendOptions extends Omit<
 export interface PolicyReport {
   readonly policy: string;
   readonly trainableParameters: number | null;
-  /** Top-1 that the whole training is predicted to give on photos like those that were held out. */
+  /** Top-1, or mean average precision of labels, that the whole training is predicted to give on photos like those that were held out. */
   readonly accuracy: number | null;
   /** 95 % interval. */
   readonly interval: readonly [number, number] | null;
@@ -46,6 +47,8 @@ export interface PolicyReport {
 }
 
 export interface Recommendation {
+  /** What is told of each photo. */
+  readonly task: Task;
   readonly policy: string;
   readonly reason: string;
   /** Share of resamples of the held-out photos in which it is within the tolerance of the best. */
@@ -82,5 +85,8 @@ export type RecommendEvent =
       readonly photos: number;
       readonly epochs: number;
       readonly seed: number;
-      readonly top1: number;
+      /** Of the photos that are held out. */
+      readonly top1?: number;
+      /** The same of labels: their mean average precision. */
+      readonly map?: number;
     };

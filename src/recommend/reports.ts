@@ -55,6 +55,7 @@ export function conclude(plan: SearchPlan, found: SearchResult): Recommendation 
   const reports = candidates.all.map((candidate) => reportOn(candidate, judged));
   const refused = [...candidates.refused].map(([policy, verdict]): PolicyReport => ({ ...UNKNOWN, policy, verdict }));
   return {
+    task: plan.settings.task,
     policy: chosen.trial.settings.policy,
     reason: reasonFor(judged, reports),
     confidence: standingOf(chosen, judged)?.nearBest ?? 1,

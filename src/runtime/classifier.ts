@@ -1,23 +1,25 @@
 import * as ort from './ort.js';
-import { labelsOf } from '../artifacts/labelsMetadata.js';
+import { labelsOf, taskOf, thresholdsIn } from '../artifacts/labelsMetadata.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
-import {
-  exportedPreprocessing,
-  preprocessingOf,
-  sideOf,
-  type StatedPreprocessing,
-  USUAL_SIZE,
-} from '../artifacts/preprocessing.js';
+import type { Task } from '../artifacts/task.js';
+import { statedFor } from '../artifacts/ownPixels.js';
+import { exportedPreprocessing, sideOf, type StatedPreprocessing, USUAL_SIZE } from '../artifacts/preprocessing.js';
 import { UserError } from '../errors.js';
 import { machineErrorOf } from '../machineError.js';
-import { readModel } from '../onnx/model.js';
+import type { Value } from '../graph/graph.js';
+import { encodeModel, readModel } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
+import { dtypeCode } from '../onnx/tensor.js';
+import { plainForm } from '../plain/plainForm.js';
+import { channelsOf, imageFeed, type ImageSize } from './imageFeed.js';
 import { checkImageModel } from './imageModel.js';
 
 /** Operators that leave numbers as they are, but for their shape or type. */
 const PASSING: ReadonlySet<string> = new Set(['Cast', 'Flatten', 'Identity', 'Reshape', 'Squeeze']);
 /** A share that is below the smallest of float32 counts as this. */
 const SMALLEST_SHARE = 1e-38;
+/** A probability that is nearer to 1 than float32 tells counts as this. */
+const LARGEST_SHARE = 1 - 2 ** -25;
 /** The most pixels of all images that a model takes at once: 800 MB as float32. */
 const MOST_PIXELS_AT_ONCE = 2 ** 26;
 
@@ -36,14 +38,23 @@ export interface LoadOptions extends KnownOfModel {
   readonly name: string;
 }
 
+interface Told {
+  readonly task: Task;
+  readonly thresholds: readonly number[] | undefined;
+  readonly ending: ScoreEnding | undefined;
+}
+
+/** The operator that scores come of, where it makes something else of logits. */
+export type ScoreEnding = 'softmax' | 'logSoftmax' | 'sigmoid';
+
 /** An exported model, or another that says what its classes are, in a plain session: pixels in, class scores out. */
 export class ImageClassifier {
   private constructor(
     readonly labels: readonly string[],
     /** What is done to photos, and what is to be told of where that comes from. */
     readonly stated: StatedPreprocessing,
-    /** The operator that the scores come of. */
-    private readonly last: string | undefined,
+    /** Whether a photo has one of the classes, or any number of them as labels, and from which probability on then each. */
+    private readonly told: Told,
     private readonly session: ort.InferenceSession,
     private readonly ends: {
       readonly input: ort.InferenceSession.TensorValueMetadata;
@@ -54,24 +65,35 @@ export class ImageClassifier {
   /**
    * Opens a model, of which what is not known is what the file says, or `config.json` beside it.
    * @throws UserError `no-metadata` when nothing says what its classes are called, `not-loadable` when ONNX Runtime refuses it or it gives no
-   * classes, `unsupported-input` where it takes no colour images.
+   * classes, `unsupported-input` where it takes no images in colour or grey.
    */
   static async open(path: string, threads = 0, known: KnownOfModel = {}): Promise<ImageClassifier> {
-    return ImageClassifier.load(readModel(path).proto, path, { ...known, threads, name: path });
-  }
-
-  /** Whether the model gives shares that add up to 1; {@link run} then gives their logarithms, which are logits too. */
-  get endsInSoftmax(): boolean {
-    return this.last === 'Softmax';
-  }
-
-  /** Whether what {@link run} gives are logarithms of shares: logits but for what is common to all of a photo. */
-  get givesShares(): boolean {
-    return this.endsInSoftmax || this.last === 'LogSoftmax';
+    const { proto } = readModel(path);
+    if (!takesOtherImages(proto)) return ImageClassifier.load(proto, path, { ...known, threads, name: path });
+    const plain = plainForm(proto, path).proto;
+    return ImageClassifier.load(plain, encodeModel(plain), { ...known, threads, name: path });
   }
 
   get preprocessing(): Preprocessing {
     return this.stated.preprocessing;
+  }
+
+  /**
+   * Whether the model gives shares that add up to 1 or their logarithms, or probabilities of labels: {@link run} gives logarithms of shares, which
+   * are logits but for what is common to all of a photo, and log odds of probabilities.
+   */
+  get ending(): ScoreEnding | undefined {
+    return this.told.ending;
+  }
+
+  /** Whether a photo has one of the classes, or any number of labels. */
+  get task(): Task {
+    return this.told.task;
+  }
+
+  /** Of labels: from which probability on a photo has each, in their order. */
+  get thresholds(): readonly number[] | undefined {
+    return this.told.thresholds;
   }
 
   /**
@@ -110,10 +132,13 @@ export class ImageClassifier {
         );
       if (!input?.isTensor || !output)
         throw new UserError('not-loadable', `${name} does not map an image to ${labels.length} classes`);
-      const stated = exported ?? preprocessingOf(model, { preprocessing: chosen }, sizeOfImages(input.shape, model));
+      const stated = exported ?? statedFor(model, { preprocessing: chosen }, imageTaken(input, model));
       checkImages(input.shape, stated.preprocessing, name);
       const ends = { input, output: output.name };
-      return new ImageClassifier(labels, stated, lastOperator(proto, output.name), session, ends);
+      const ending = endingOf(proto, output.name);
+      const task = taskOf(model, ending === 'sigmoid');
+      const thresholds = task === 'labels' ? thresholdsIn(model, labels.length) : undefined;
+      return new ImageClassifier(labels, stated, { task, thresholds, ending }, session, ends);
     } catch (thrown) {
       await session.release();
       throw thrown;
@@ -142,7 +167,8 @@ export class ImageClassifier {
       const rows = results[this.ends.output]?.data as Float32Array;
       scores.set(rows.subarray(0, (count - done) * this.labels.length), done * this.labels.length);
     }
-    return this.endsInSoftmax ? scores.map((share) => Math.log(Math.max(share, SMALLEST_SHARE))) : scores;
+    if (this.ending === 'softmax') return scores.map(logarithm);
+    return this.ending === 'sigmoid' ? scores.map(logOdds) : scores;
   }
 
   /** Milliseconds of each of `runs` runs of the session on one image, or on as many as it takes; the first run is not among them. */
@@ -159,27 +185,8 @@ export class ImageClassifier {
     return times;
   }
 
-  /** The model's input of `batch` images, of which `pixels` may hold fewer: bytes, or normalised numbers. */
-  private feed(pixels: Uint8Array, batch: number, { height, width }: ImageSize): ort.Tensor {
-    const area = height * width;
-    if (this.ends.input.type === 'uint8') {
-      const data = new Uint8Array(batch * 3 * area);
-      data.set(pixels);
-      return new ort.Tensor('uint8', data, [batch, height, width, 3]);
-    }
-    const { mean, std } = this.preprocessing;
-    const channelsFirst = this.ends.input.shape[1] === 3;
-    const data = new Float32Array(batch * 3 * area);
-    for (let image = 0; image < pixels.length / (3 * area); image++) {
-      for (let pixel = 0; pixel < area; pixel++) {
-        for (let channel = 0; channel < 3; channel++) {
-          const value = (pixels[(image * area + pixel) * 3 + channel] ?? 0) / 255;
-          const at = channelsFirst ? (image * 3 + channel) * area + pixel : (image * area + pixel) * 3 + channel;
-          data[at] = (value - (mean[channel] ?? 0)) / (std[channel] ?? 1);
-        }
-      }
-    }
-    return new ort.Tensor('float32', data, channelsFirst ? [batch, 3, height, width] : [batch, height, width, 3]);
+  private feed(pixels: Uint8Array, batch: number, size: ImageSize): ort.Tensor {
+    return imageFeed(this.ends.input, this.preprocessing, pixels, batch, size);
   }
 
   async close(): Promise<void> {
@@ -187,38 +194,35 @@ export class ImageClassifier {
   }
 }
 
-/** In pixels. */
-export interface ImageSize {
-  readonly height: number;
-  readonly width: number;
-}
-
 /**
- * Height and width of the images that a model takes which does not say it in its metadata.
+ * The images that a model takes which does not say it in its metadata.
  * @throws UserError `unsupported-input` where it takes no colour images.
  */
-function sizeOfImages(
-  shape: readonly (number | string)[],
+function imageTaken(
+  { name, type, shape }: { readonly name: string; readonly type: string; readonly shape: readonly (number | string)[] },
   model: { proto: ModelProto; path: string },
-): [number, number] {
-  const sides = shape[1] === 3 ? shape.slice(2) : shape[3] === 3 ? shape.slice(1, 3) : [];
-  if (shape.length !== 4 || sides.length !== 2)
+): Pick<Value, 'name' | 'dtype' | 'shape'> {
+  const channels = channelsOf(shape);
+  if (!channels)
     throw new UserError(
       'unsupported-input',
-      `the input of ${model.path} has shape [${shape.join(', ')}]; ort-tl needs colour images, [N, 3, H, W] or [N, H, W, 3]`,
+      `the input of ${model.path} has shape [${shape.join(', ')}]; ort-tl gives images in colour or grey, [N, 3, H, W], [N, 1, H, W], or with the channels last`,
     );
+  const sides = channels.isFirst ? shape.slice(2) : shape.slice(1, 3);
   const usual = sideOf(model, {}).usual ?? USUAL_SIZE;
   const [height = usual, width = usual] = sides.map((side) => (typeof side === 'number' ? side : undefined));
-  return [height, width];
+  const dtype = type === 'uint8' ? 'uint8' : 'float32';
+  const count = channels.channels;
+  return { name, dtype, shape: channels.isFirst ? [1, count, height, width] : [1, height, width, count] };
 }
 
 /**
- * Compares what a model takes, [N, 3, H, W] or [N, H, W, 3], with what its metadata says of it.
+ * Compares what a model takes, its channels first or last, with what its metadata says of it.
  * @throws UserError `bad-preprocessing`, or `not-loadable` where it takes no image at once, or more than fit into the memory.
  */
 function checkImages(shape: readonly (number | string)[], { height, width }: Preprocessing, name: string): void {
   const [batch] = shape;
-  const sides = shape[1] === 3 ? shape.slice(2) : shape.slice(1, 3);
+  const sides = channelsOf(shape)?.isFirst ? shape.slice(2) : shape.slice(1, 3);
   const differs = (side: number | string | undefined, said: number) => typeof side === 'number' && side !== said;
   if (differs(sides[0], height) || differs(sides[1], width))
     throw new UserError(
@@ -232,10 +236,33 @@ function checkImages(shape: readonly (number | string)[], { height, width }: Pre
     );
 }
 
-/** The operator that the output `name` comes of, apart from those that leave numbers as they are. */
-function lastOperator({ graph }: ModelProto, name: string): string | undefined {
+/** Whether a model's image is one without a batch, or in numbers of floating point other than float32: its plain form takes another. */
+function takesOtherImages({ graph }: ModelProto): boolean {
+  const constants = new Set(graph?.initializer.map(({ name }) => name));
+  const type = graph?.input.find(({ name }) => !constants.has(name))?.type?.tensorType;
+  return type !== undefined && (OTHER_FLOATS.has(type.elemType) || type.shape?.dim.length === 3);
+}
+
+/** Those and bfloat16 (`TensorProto.DataType`). */
+const OTHER_FLOATS: ReadonlySet<number> = new Set([dtypeCode('float16'), dtypeCode('float64'), 16]);
+
+const logarithm = (share: number) => Math.log(Math.max(share, SMALLEST_SHARE));
+
+function logOdds(probability: number): number {
+  const p = Math.min(LARGEST_SHARE, Math.max(probability, SMALLEST_SHARE));
+  return Math.log(p) - Math.log1p(-p);
+}
+
+const ENDINGS: ReadonlyMap<string, ScoreEnding> = new Map([
+  ['Softmax', 'softmax'],
+  ['LogSoftmax', 'logSoftmax'],
+  ['Sigmoid', 'sigmoid'],
+]);
+
+/** What the output `name` comes of, apart from operators that leave numbers as they are. */
+function endingOf({ graph }: ModelProto, name: string): ScoreEnding | undefined {
   const producers = new Map(graph?.node.flatMap((node) => node.output.map((output) => [output, node] as const)));
   let node = producers.get(name);
   while (node && PASSING.has(node.opType)) node = producers.get(node.input[0] ?? '');
-  return node?.opType;
+  return ENDINGS.get(node?.opType ?? '');
 }

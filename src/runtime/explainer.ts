@@ -1,5 +1,6 @@
 import * as ort from './ort.js';
-import { EXPLAIN, explainingModel } from '../artifacts/explainingModel.js';
+import { explainingModel } from '../artifacts/explainingModel.js';
+import { EXPLAIN } from '../plain/ownNames.js';
 import { PIXELS, type Preprocessing } from '../artifacts/manifest.js';
 import { encodeModel, readModel } from '../onnx/model.js';
 

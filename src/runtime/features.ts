@@ -73,15 +73,24 @@ export class Donor {
   /** Computes `fetches`, the boundary of this run's policy, of the rows. @throws UserError `not-loadable`, `not-runnable`. */
   async run({ buffers, count }: DonorRows, fetches: Record<string, ort.Tensor>): Promise<void> {
     const feeds: Record<string, ort.Tensor> = {};
+    const computed = { ...fetches };
     this.layout.values.forEach(({ dtype, shape }, index) => {
       const [name, buffer] = [this.bridge.inputs[index], buffers[index]];
       if (name === undefined || !buffer) return;
       const data = buffer.subarray(0, count * elementCount(shape));
+      const same = computed[name]?.data;
+      if (ArrayBuffer.isView(same)) {
+        // This policy keeps it too, as it does the pixels.
+        new Uint8Array(same.buffer, same.byteOffset, same.byteLength).set(bytesOf(data));
+        Reflect.deleteProperty(computed, name);
+      }
       feeds[name] = new ort.Tensor(dtype, data, [count, ...shape]);
     });
+    // The other policy keeps all that this one does.
+    if (Object.keys(computed).length === 0) return;
     const { path, options } = this.running;
     this.session ??= await openBytes(encodeModel(this.bridge.model), path, options);
-    await runPart(path, this.session, { feeds, fetches });
+    await runPart(path, this.session, { feeds, fetches: computed });
   }
 
   async close(): Promise<void> {
@@ -116,12 +125,13 @@ export async function openFeatures(
     policy: manifest.policy,
   };
   const own = storeFolder(root, layout);
+  const wanted = manifest.boundary.map(({ name }) => name);
   const store = await FeatureStore.open(own, layout);
   if (!frozen || file === undefined) return { store, donor: undefined };
   try {
     return {
       store,
-      donor: await openDonor({ root, own, layout, frozen, known }, { path: join(folder, file), options }),
+      donor: await openDonor({ root, own, layout, wanted, frozen, known }, { path: join(folder, file), options }),
     };
   } catch (thrown) {
     await store.close();
@@ -130,25 +140,30 @@ export async function openFeatures(
 }
 
 /** What a donor is looked for with. */
-interface Wanted {
+interface Search {
   /** The folder that holds all stores. */
   readonly root: string;
   /** The folder of the run's own store, which is no donor. */
   readonly own: string;
   readonly layout: Layout;
+  /** What the values of `layout` are called in the frozen part. */
+  readonly wanted: readonly string[];
   readonly frozen: ModelProto;
   /** Value of the frozen part → its fingerprint. */
   readonly known: ReadonlyMap<string, string>;
 }
 
 /** The store from whose rows the least is left to compute; undefined where none helps. */
-async function openDonor({ root, own, layout, frozen, known }: Wanted, running: Running): Promise<Donor | undefined> {
+async function openDonor(
+  { root, own, layout, wanted, frozen, known }: Search,
+  running: Running,
+): Promise<Donor | undefined> {
   let best: { folder: string; layout: Layout; bridge: Bridge } | undefined;
   for (const name of readdirSync(root).sort()) {
     const other = join(root, name);
     const found = other === own ? undefined : readLayout(other);
     if (found?.runtime !== layout.runtime) continue;
-    const bridge = bridgeFrom(frozen, known, found);
+    const bridge = bridgeFrom(frozen, known, found, wanted);
     const nodes = (each: Bridge) => each.model.graph?.node.length ?? 0;
     if (bridge && (!best || nodes(bridge) < nodes(best.bridge))) best = { folder: other, layout: found, bridge };
   }

@@ -7,7 +7,7 @@ const PIXELS: ReadonlySet<number> = new Set([0, 1, 2, 10, 11, 16]);
 
 /**
  * Looks whether a model maps images to classes, as far as it says what it takes and gives: text, sound, boxes and masks are other things.
- * @throws UserError `unsupported-input` where it takes no colour image, `not-loadable` where it gives no row of scores.
+ * @throws UserError `unsupported-input` where it takes no image in colour or grey, `not-loadable` where it gives no row of scores.
  */
 export function checkImageModel({ graph }: ModelProto, name: string): void {
   const constants = new Set(graph?.initializer.map((each) => each.name));
@@ -15,7 +15,7 @@ export function checkImageModel({ graph }: ModelProto, name: string): void {
   if (input && !isImage(input))
     throw new UserError(
       'unsupported-input',
-      `${name} takes no colour images: its input "${input.name}" is ${shown(input)}; take a model of photos, [N, 3, H, W] or [N, H, W, 3]`,
+      `${name} takes no images in colour or grey: its input "${input.name}" is ${shown(input)}; take a model of photos, [N, 3, H, W], [N, 1, H, W], or with the channels last`,
     );
   const outputs = graph?.output ?? [];
   const [first] = outputs;
@@ -29,7 +29,7 @@ export function checkImageModel({ graph }: ModelProto, name: string): void {
 
 function isImage(input: ValueInfoProto): boolean {
   const dims = dimsOf(input);
-  const couldBeColours = (dim: number | string | undefined) => typeof dim !== 'number' || dim === 3;
+  const couldBeColours = (dim: number | string | undefined) => typeof dim !== 'number' || dim === 3 || dim === 1;
   return (
     PIXELS.has(elementTypeOf(input)) &&
     (!dims || (dims.length === 4 && (couldBeColours(dims[1]) || couldBeColours(dims[3]))))

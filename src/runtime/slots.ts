@@ -61,12 +61,17 @@ export class Slots {
     else if (!place) throw new Error(`slot ${slot} is neither in memory nor in a store`);
   }
 
-  /** Copies the slots' rows one after another into `buffers`; a slot of −1 gets zeros. From disk, they come while other work goes on. */
+  /**
+   * Copies the slots' rows one after another into `buffers`. From disk, they come while other work goes on. A slot of −1 gets the row of
+   * another: zeros may have no logarithm and divide nothing.
+   */
   gather(slots: Int32Array, buffers: readonly Row[]): Promise<unknown> | undefined {
     const { rows, store } = this;
     /** Rows on disk, those that lie one behind another together: as do those of photos in the order in which they were read. */
     const stretches: { readonly place: RowPlace; readonly into: Uint8Array[]; end: number }[] = [];
-    slots.forEach((slot, n) => {
+    const filling = slots.find((slot) => slot >= 0) ?? -1;
+    slots.forEach((given, n) => {
+      const slot = given < 0 ? filling : given;
       const into = this.rowOf(buffers, n);
       const place = this.places[slot];
       if (slot < 0) for (const row of into) row.fill(0);

@@ -34,7 +34,7 @@ export interface StepPlan {
   /** The slot of every image, a batch after another; -1 fills up a batch and has no influence. */
   readonly slots: Int32Array;
   readonly learningRates: Float32Array;
-  /** [slots, classes], where targets are soft: probabilities in place of the labels, one-hot where this is left out. */
+  /** [slots, classes], where targets are soft: probabilities in place of the labels, or 1 for each of several; one-hot where this is left out. */
   readonly targets?: Float32Array;
   /** The number of the first of these steps, 1 for the first of a training. */
   readonly firstStep: number;
@@ -45,7 +45,7 @@ export interface StepPlan {
 export interface StepResult {
   /** Mean loss of each step's images. */
   readonly losses: Float32Array;
-  /** Images whose class was right before the step that used them. */
+  /** Images whose class was right before the step that used them; none where images have any number of labels. */
   readonly correct: number;
   readonly images: number;
   /** Slots whose rows somebody has removed from the cache: the steps ended before the first that needs one of them. */
@@ -219,6 +219,7 @@ export class Stepper {
   /** How many of a part's images the last run gave their class. */
   private correctIn({ slots }: Part, labels: Int32Array): number {
     const classes = this.manifest.classes.length;
+    if (this.manifest.task === 'labels') return 0;
     let correct = 0;
     slots.forEach((slot, n) => {
       if (slot >= 0 && argMax(this.bindings.logits, n * classes, classes) === labels[n]) correct++;

@@ -1,4 +1,6 @@
-import { type Dataset, evenly } from '../data/dataset.js';
+import type { Dataset } from '../data/dataset.js';
+import { evenly } from '../data/evenly.js';
+import { labelsOfPhoto } from '../data/labels.js';
 import type { Photo } from '../data/photo.js';
 import { thumbnailOf } from '../data/thumbnail.js';
 import { UserError } from '../errors.js';
@@ -38,7 +40,7 @@ export async function* contactSheet(
   const byPath = new Map(placed.map(({ photo }) => [photo.path, photo]));
   const each = Math.min(perClass, Math.max(1, Math.floor(MOST_PICTURES / Math.max(1, classes.length))));
   const byClass = classes.map((): Photo[] => []);
-  for (const { photo } of placed) byClass[photo.label]?.push(photo);
+  for (const { photo } of placed) for (const label of labelsOfPhoto(photo)) byClass[label]?.push(photo);
   const chosen = byClass.slice(0, MOST_PICTURES).map((photos) => evenly(photos, each));
   const groups = (found.content?.duplicates.groups ?? []).slice(0, MOST_GROUPS);
   // Photos of a group look alike.

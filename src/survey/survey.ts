@@ -1,17 +1,20 @@
 import { IMAGENET_MEAN, IMAGENET_STD } from '../artifacts/preprocessing.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
+import type { Task } from '../artifacts/task.js';
 import { type Imbalance, imbalanceOf } from '../data/classBalance.js';
 import type { Dataset } from '../data/dataset.js';
 import { decodeContent } from '../data/decode.js';
 import { type DuplicateCounts, Duplicates } from '../data/duplicates.js';
 import { centredView, type Size } from '../data/geometry.js';
 import type { LeftOut } from '../data/leftOut.js';
+import { labelCounts, labelsOfPhoto } from '../data/labels.js';
 import type { Photo } from '../data/photo.js';
 import { PhotoReader } from '../data/photoReader.js';
 import { readPhoto } from '../data/readPhoto.js';
 import { checkReadable } from '../data/readablePhotos.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
+import { type Together, togetherIn } from './together.js';
 
 export interface SurveyOptions {
   /** Whether every photo is read and decoded, which finds those that cannot be, sizes and duplicates; default true. */
@@ -36,6 +39,7 @@ export interface SurveyedClass {
 /** A photo as a survey names it. */
 export interface SurveyedPhoto {
   readonly path: string;
+  /** Where it has several labels, all of them, with `|` between. */
   readonly class: string;
   readonly split: SplitName;
 }
@@ -62,6 +66,8 @@ export interface SizesFound {
 
 /** What a data set holds. */
 export interface Survey {
+  /** What is told of each photo. */
+  readonly task: Task;
   /** Where it was found. */
   readonly source: string;
   readonly classes: readonly SurveyedClass[];
@@ -79,6 +85,8 @@ export interface Survey {
   readonly warnings: readonly string[];
   /** Where the largest class that trains has several times as many photos as the smallest. */
   readonly imbalance?: Imbalance;
+  /** Where photos have any number of labels: how these come together. */
+  readonly together?: Together;
   /** Classes with few photos to train with. */
   readonly few: readonly { readonly name: string; readonly photos: number }[];
   /** What reading found; absent where none was read. */
@@ -116,13 +124,14 @@ export async function* survey(
   dataset: Dataset,
   { reads = true, size = USUAL_SIDE, maxBad = 0.05 }: SurveyOptions = {},
 ): AsyncGenerator<SurveyEvent, Survey> {
-  const { train, val, test = [], contents, folder, validatesWithTest = false } = dataset;
+  const { task = 'classes', train, val, test = [], contents, folder, validatesWithTest = false } = dataset;
   const placed = placedOf(dataset);
   const imbalance = imbalanceOf(dataset);
   const looked = reads ? yield* look(placed, size) : undefined;
   const classes = classesOf(dataset, looked?.skipped);
   const problem = looked && problemOf(dataset, looked.skipped, maxBad);
   return {
+    task,
     source: folder,
     classes,
     photos: {
@@ -135,6 +144,14 @@ export async function* survey(
     validatesWithTest,
     warnings: contents?.warnings ?? [],
     ...(imbalance ? { imbalance } : {}),
+    ...(task === 'labels'
+      ? {
+          together: togetherIn(
+            dataset.classes,
+            placed.map(({ photo }) => photo),
+          ),
+        }
+      : {}),
     few: classes.flatMap(({ name, train: photos }) => (photos < FEW_PHOTOS ? [{ name, photos }] : [])),
     ...(looked ? { content: contentOf(dataset, placed, looked, size) } : {}),
     ...(problem ? { problem } : {}),
@@ -183,11 +200,7 @@ async function* look(placed: readonly Placed[], side: number): AsyncGenerator<Su
 }
 
 function classesOf({ classes, train, val, test = [] }: Dataset, skipped: SkippedPhotos | undefined): SurveyedClass[] {
-  const count = (photos: readonly Photo[]) => {
-    const counts = classes.map(() => 0);
-    for (const { label } of photos) counts[label] = (counts[label] ?? 0) + 1;
-    return counts;
-  };
+  const count = (photos: readonly Photo[]) => labelCounts(photos, classes.length);
   const [training, validating, testing] = [count(train), count(val), count(test)];
   const unreadable = count([...train, ...val, ...test].filter((photo) => skipped?.has(photo)));
   return classes.map((name, label) => ({
@@ -208,7 +221,9 @@ function contentOf(
   const places = new Map(placed.map(({ photo, split }) => [photo, split]));
   const named = (photo: Photo): SurveyedPhoto => ({
     path: photo.path,
-    class: classes[photo.label] ?? '',
+    class: labelsOfPhoto(photo)
+      .map((label) => classes[label] ?? '')
+      .join('|'),
     split: places.get(photo) ?? 'train',
   });
   const reasons = new Map(skipped.list.map(({ path, reason }) => [path, reason]));
@@ -251,7 +266,7 @@ function problemOf(dataset: Dataset, skipped: SkippedPhotos, maxBad: number): Us
   try {
     ofTraining.check(train.length + val.length, maxBad);
     checkReadable(dataset, {
-      trainLabels: new Set(readable(train).map(({ label }) => label)),
+      trainLabels: new Set(readable(train).flatMap(labelsOfPhoto)),
       train: readable(train).length,
       val: readable(val).length,
     });

@@ -1,10 +1,13 @@
+import { allFinite } from '../finite.js';
+import type { ScoreEnding } from '../runtime/classifier.js';
+import { labelsOver, sigmoid } from './labelMetrics.js';
 import { predictionOf } from './metrics.js';
 import type { Settings } from './trainOptions.js';
 
 /** How the logits of a model compare with those that they should be. */
 export interface Agreement {
   readonly photos: number;
-  /** Photos that get the same class; where two logits are all but equal, rounding may choose the other. */
+  /** Photos that get the same class, or the same labels; where two logits are all but equal, rounding may choose the other. */
   readonly agreeing: number;
   /** The largest difference of two logits of one photo and class; null where one was no number. */
   readonly largestDifference: number | null;
@@ -36,17 +39,31 @@ export function toleranceOf({
   return provider === 'cpu' ? TOLERANCES[boundaryDtype] : TOLERANCES.otherProvider;
 }
 
+/** What is compared. */
+export interface ComparedLogits {
+  /**
+   * What one of both, or both, were made of: shares of all classes together tell logits but for what is common to all of a photo; probabilities
+   * of labels near 1 round so that they are compared themselves.
+   */
+  readonly ending?: ScoreEnding | undefined;
+  /** Where photos have any number of labels: from which probability on each. */
+  readonly thresholds?: readonly number[] | undefined;
+}
+
 /** Compares rows of logits, photo by photo. */
 export class LogitComparison {
   private readonly differences: number[] = [];
   private agreeing = 0;
+  /** Labels that both give, and those that each gives, of all photos. */
+  private readonly given = { both: 0, each: 0 };
   private scale = 0;
 
-  /** @param inShares whether one of both was made of probabilities, which tell logits but for what is common to all of a photo. */
-  constructor(private readonly inShares: boolean) {}
+  constructor(private readonly compared: ComparedLogits = {}) {}
 
   add(expected: Float32Array, given: Float32Array): void {
-    const [rows, others] = this.inShares ? [logSoftmax(expected), logSoftmax(given)] : [expected, given];
+    const { ending, thresholds } = this.compared;
+    const shown = (row: Float32Array) => (ending === 'sigmoid' ? row.map(sigmoid) : ending ? logSoftmax(row) : row);
+    const [rows, others] = [shown(expected), shown(given)];
     let difference = 0;
     rows.forEach((logit, index) => {
       this.scale = Math.max(this.scale, Math.abs(logit));
@@ -55,8 +72,23 @@ export class LogitComparison {
       if (!(between <= difference)) difference = Number.isFinite(between) ? between : Infinity;
     });
     this.differences.push(difference);
-    const predicted = predictionOf(rows);
-    if (predicted >= 0 && predicted === predictionOf(others)) this.agreeing++;
+    if (thresholds ? this.haveSameLabels(expected, given, thresholds) : haveSameClass(rows, others)) this.agreeing++;
+  }
+
+  /** How alike what is given is, 0 to 1: the share of photos with the same class, or F1 of the labels that one gives against those of the other. */
+  get likeness(): number {
+    const { both, each } = this.given;
+    if (this.compared.thresholds) return each === 0 ? 1 : (2 * both) / each;
+    return this.agreeing / this.differences.length;
+  }
+
+  private haveSameLabels(row: Float32Array, other: Float32Array, thresholds: readonly number[]): boolean {
+    const [expected, given] = [row, other].map((each) => labelsOver(each, thresholds));
+    if (!expected || !given || !allFinite(other)) return false;
+    const common = expected.filter((label) => given.includes(label)).length;
+    this.given.both += common;
+    this.given.each += expected.length + given.length;
+    return common === expected.length && common === given.length;
   }
 
   result(tolerance: number): Agreement {
@@ -74,6 +106,11 @@ export class LogitComparison {
       ok: differing === 0,
     };
   }
+}
+
+function haveSameClass(row: Float32Array, other: Float32Array): boolean {
+  const predicted = predictionOf(row);
+  return predicted >= 0 && predicted === predictionOf(other);
 }
 
 /** Rounding is no smaller than for logits of this size, even where they are all but zero. */

@@ -20,12 +20,14 @@ const resultSchema = z.object({
   epoch: number,
   learningRate: number,
   trainLoss: number,
-  trainTop1: number,
+  trainTop1: number.optional(),
   valLoss: number,
-  top1: number,
-  top5: number,
+  top1: number.optional(),
+  top5: number.optional(),
+  map: number.optional(),
   macroF1: number,
-  balancedAccuracy: number,
+  microF1: number.optional(),
+  balancedAccuracy: number.optional(),
   elapsedMs: number,
   imagesPerSecond: number,
 });
@@ -119,7 +121,9 @@ export function readLast(out: string, identity: Identity): { state: ReadonlyMap<
   for (const name of new Set([...Object.keys(plain), ...OPEN_SETTINGS])) {
     const value = plain[name];
     if (PLACE_SETTINGS.some((each) => each === name)) continue;
-    const before = settingToday(name, progress.settings[name]);
+    // What was trained before there were labels was of one class a photo.
+    const stored = name === 'task' ? (progress.settings[name] ?? 'classes') : progress.settings[name];
+    const before = settingToday(name, stored);
     // What the model says of itself, which earlier versions took for crop.
     if (name === 'resize' && before === 'crop' && value === undefined) continue;
     if (JSON.stringify(before) === JSON.stringify(value)) continue;

@@ -1,7 +1,8 @@
 import { compile, type Compiled } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import { mixesPhotos } from '../data/augment/augmentation.js';
-import { balancedClassWeights } from '../data/classBalance.js';
+import { balancedClassWeights, balancedLabelWeights } from '../data/classBalance.js';
+import { labelCounts } from '../data/labels.js';
 import { UserError } from '../errors.js';
 import type { ModelFile } from '../onnx/model.js';
 import { readSafetensors } from '../onnx/safetensors.js';
@@ -23,6 +24,8 @@ export interface Planning {
   readonly classes: readonly string[];
   /** What each class weighs in the loss, where they differ. */
   readonly classWeights?: readonly number[];
+  /** Of labels: the share of photos to train with that have each, as the weights make it. */
+  readonly labelShares?: readonly number[];
   /** A safetensors file of parameters to begin with. */
   readonly init?: string;
   /** The most bytes that the process may take, where it is to be fitted into them. */
@@ -30,18 +33,28 @@ export interface Planning {
 }
 
 export function planningOf({ dataset, init, memoryBytes, resume }: TrainOptions, settings: Settings): Planning {
-  const { classWeights: weights } = settings;
+  const { task, classWeights: weights } = settings;
   const { classes, train } = dataset;
+  const balanced = task === 'labels' ? balancedLabelWeights : balancedClassWeights;
+  const classWeights = weights === 'balanced' ? [...balanced(train, classes.length)] : weights;
   return {
     settings,
     classes,
-    ...(weights === 'equal'
-      ? {}
-      : { classWeights: weights === 'balanced' ? [...balancedClassWeights(train, classes.length)] : weights }),
+    ...(classWeights === 'equal' ? {} : { classWeights }),
+    ...(task === 'labels' ? { labelShares: sharesOf(dataset, classWeights) } : {}),
     // A run that goes on has learned more since.
     ...(init === undefined || resume ? {} : { init }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   };
+}
+
+/** The share of photos to train with that have each label, those with it counting as often as they weigh. */
+function sharesOf({ classes, train }: TrainOptions['dataset'], weights: 'equal' | readonly number[]): number[] {
+  return labelCounts(train, classes.length).map((count, label) => {
+    const weight = weights === 'equal' ? 1 : (weights[label] ?? 1);
+    const all = weight * count + train.length - count;
+    return all > 0 ? (weight * count) / all : 1 / 2;
+  });
 }
 
 /**
@@ -67,7 +80,7 @@ interface Plan {
 
 async function planWithin(
   model: ModelFile,
-  { settings, classes, classWeights, init, memoryBytes }: Planning,
+  { settings, classes, classWeights, labelShares, init, memoryBytes }: Planning,
 ): Promise<Plan> {
   const { classWeights: asked, preprocessing, size, ...choices } = settings;
   const begun = init === undefined ? undefined : readSafetensors(init).tensors;
@@ -84,6 +97,7 @@ async function planWithin(
       classes,
       ...(mixesPhotos(settings.augmentation) ? { targets: 'soft' as const } : {}),
       ...(asked !== 'equal' && classWeights ? { classWeights } : {}),
+      ...(labelShares ? { labelShares } : {}),
       ...(size ? { size } : {}),
       ...(preprocessing ? { preprocessing } : {}),
     }),

@@ -3,10 +3,13 @@ import { allFinite, notFinite } from '../finite.js';
 import { runtimeVersion } from '../runtime/ort.js';
 import { toleranceOf } from './agreement.js';
 import { inPlaceOfAverages } from './evaluatedState.js';
-import type { EndedBy, FinalPart, Summary, TrainEvent } from './events.js';
-import type { Metrics } from './metrics.js';
+import type { EndedBy, FinalPart, SummedMetrics, Summary, TrainEvent } from './events.js';
+import { targetRows } from '../data/labels.js';
+import { summed, thresholdsOf } from './headline.js';
+import { mapInterval } from './mapInterval.js';
 import { modelCard } from './modelCard.js';
 import { machineSettings } from './runSettings.js';
+import type { Best } from './runFolder.js';
 import type { RunParts } from './runParts.js';
 import type { Evaluated } from './validation.js';
 import { type Verification, verify } from './verification.js';
@@ -19,21 +22,25 @@ export async function* conclude(run: RunParts, endedBy: EndedBy): AsyncGenerator
   const { keeper, folder, engine, manifest, models } = run;
   await keeper.write();
   const part = keeper.progress.best ? undefined : await keepPart(run, endedBy);
-  const parameters = folder.readBest();
-  await models.write(parameters);
-  await engine.setState(inPlaceOfAverages(manifest, parameters));
+  const best = folder.readBest();
+  await models.write(best);
+  await engine.setState(inPlaceOfAverages(manifest, best.parameters));
   const bestEpoch = keeper.progress.best?.epoch ?? 1;
   const evaluated = yield* evaluateAtEnd(run, bestEpoch);
   if (evaluated && !allFinite(evaluated.logits)) throw notFinite(`the weights of epoch ${bestEpoch} give no numbers`);
+  const thresholds = evaluated ? thresholdsOf(evaluated.metrics) : best.thresholds;
+  if (thresholds && !best.thresholds) await keepThresholds(run, { ...best, thresholds });
   // Before another session takes its memory.
   await engine.close();
   const leftOut: FinalPart[] = evaluated ? [] : ['evaluation'];
   if (!(await writeReport(run, evaluated))) leftOut.push('report');
   const verified = yield* verifyModels(run, evaluated);
   if (!verified.isWhole) leftOut.push('verification');
-  const metrics = evaluated?.metrics ?? metricsOfEpoch(run, bestEpoch);
+  const metrics = evaluated ? summed(evaluated.metrics) : metricsOfEpoch(run, bestEpoch);
   const perClass = evaluated?.metrics.classes ?? [];
-  const summary = summaryOf(run, { endedBy, part, bestEpoch, metrics, perClass, verified, leftOut });
+  const interval = evaluated && intervalOf(run, evaluated);
+  const found = { part, bestEpoch, metrics, thresholds, interval, perClass };
+  const summary = summaryOf(run, { endedBy, ...found, verified, leftOut });
   await folder.writeCard(cardOf(run, summary));
   await folder.writeSummary(summary);
   yield { type: 'done', summary };
@@ -57,6 +64,23 @@ async function keepPart(run: RunParts, endedBy: EndedBy): Promise<NonNullable<Su
   }
   await keeper.writePartAsBest(await engine.getState(), steps);
   return { epoch: 1, steps, of: slots.stepsPerEpoch };
+}
+
+/** Writes the thresholds of weights that were kept before any were found. */
+async function keepThresholds({ folder, models, manifest, keeper }: RunParts, best: Best): Promise<void> {
+  await folder.writeBest(best, { epoch: 1, steps: keeper.progress.partial.steps }, manifest.source.sha256);
+  await folder.settleBest(1);
+  await models.write(best);
+}
+
+/** The interval of the mean average precision of labels; undefined where photos have one class. */
+function intervalOf(
+  { settings, manifest, slots }: RunParts,
+  { logits, metrics }: Evaluated,
+): readonly [number, number] | undefined {
+  if (!('map' in metrics)) return undefined;
+  const labels = manifest.classes.length;
+  return mapInterval(logits, targetRows(slots.valPhotos, labels), labels, settings.seed);
 }
 
 /** What the exported model gives on the validation photos; undefined where a signal leaves no time for it. */
@@ -112,30 +136,33 @@ async function* verifyModels(
 }
 
 /** Metrics as they were when the epoch was finished. @throws UserError `stopped` where none was. */
-function metricsOfEpoch({ keeper, options }: RunParts, epoch: number): Omit<Metrics, 'classes' | 'confusion'> {
+function metricsOfEpoch({ keeper, options }: RunParts, epoch: number): SummedMetrics {
   const result = keeper.progress.results.find((each) => each.epoch === epoch);
   if (!result)
     throw new UserError(
       'stopped',
       `stopped before the first epoch was finished; what was learned is in ${options.out}/last`,
     );
-  return { ...result, loss: result.valLoss };
+  const { valLoss: loss, macroF1, map, microF1 = NaN, top1 = NaN, top5 = NaN, balancedAccuracy = NaN } = result;
+  return map === undefined ? { loss, top1, top5, macroF1, balancedAccuracy } : { loss, map, macroF1, microF1 };
 }
 
 interface Concluded extends Pick<Summary, 'endedBy' | 'bestEpoch' | 'perClass' | 'leftOut'> {
   readonly part: Summary['part'];
   readonly metrics: Summary['metrics'];
+  readonly thresholds: readonly number[] | undefined;
+  readonly interval: readonly [number, number] | undefined;
   readonly verified: Verified;
 }
 
 function summaryOf(
   run: RunParts,
-  { endedBy, part, bestEpoch, metrics, perClass, verified, leftOut }: Concluded,
+  { endedBy, part, bestEpoch, metrics, thresholds, interval, perClass, verified, leftOut }: Concluded,
 ): Summary {
   const { options, settings, manifest, keeper, clock, models, slots } = run;
   const { progress } = keeper;
-  const { loss, top1, top5, macroF1, balancedAccuracy } = metrics;
   return {
+    task: settings.task,
     policy: manifest.policy,
     notes: manifest.notes,
     warnings: manifest.warnings,
@@ -143,10 +170,12 @@ function summaryOf(
     epochs: progress.results.length,
     endedBy,
     ...(part ? { part } : {}),
-    top1,
+    ...('map' in metrics ? { map: metrics.map } : { top1: metrics.top1 }),
+    ...(interval ? { mapInterval: interval } : {}),
+    ...(thresholds ? { thresholds } : {}),
     bestEpoch,
     metric: settings.metric,
-    metrics: { loss, top1, top5, macroF1, balancedAccuracy },
+    metrics,
     perClass,
     elapsedMs: clock.elapsedMs,
     peakRssBytes: process.resourceUsage().maxRSS * 1024,
@@ -191,7 +220,7 @@ function frozenOf(
 ): Pick<Summary, 'frozen'> {
   if (!manifest.frozen || !inFloat || !isWhole) return {};
   const { precision, calibration } = manifest.frozen;
-  const top1 = { int8: exported.right / count, float32: inFloat.right / count };
+  const score = { int8: exported.score, float32: inFloat.score };
   return {
     frozen: {
       precision,
@@ -199,7 +228,7 @@ function frozenOf(
       photos: count,
       model: models.floatPath,
       agreeing: inFloat.agreement.agreeing,
-      top1,
+      ...(manifest.task === 'labels' ? { map: score } : { top1: score }),
     },
   };
 }

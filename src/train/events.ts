@@ -2,28 +2,33 @@ import type { Manifest } from '../artifacts/manifest.js';
 import type { Agreement } from './agreement.js';
 import type { DuplicateCounts } from '../data/duplicates.js';
 import type { LeftOut } from '../data/leftOut.js';
+import type { Task } from '../artifacts/task.js';
+import type { LabelMetrics } from './labelMetrics.js';
 import type { Metrics } from './metrics.js';
 import type { Move, PlaceChange } from './trainingPlace.js';
 
-/** One line of `results.csv`. */
+/** One line of `results.csv`; some columns are of photos with one class, some of photos with several labels. */
 export interface EpochResult {
   readonly epoch: number;
   /** Learning rate of the epoch's first step. */
   readonly learningRate: number;
   readonly trainLoss: number;
-  readonly trainTop1: number;
+  readonly trainTop1?: number | undefined;
   readonly valLoss: number;
   /** Share of validation photos whose class is right, 0 to 1. */
-  readonly top1: number;
-  readonly top5: number;
+  readonly top1?: number | undefined;
+  readonly top5?: number | undefined;
+  /** Of labels: the mean average precision, 0 to 1. */
+  readonly map?: number | undefined;
   readonly macroF1: number;
-  readonly balancedAccuracy: number;
+  readonly microF1?: number | undefined;
+  readonly balancedAccuracy?: number | undefined;
   /** Time of this epoch; that of the first includes reading the photos and running the frozen part. */
   readonly elapsedMs: number;
   readonly imagesPerSecond: number;
 }
 
-/** The columns of `results.csv`. */
+/** The columns of `results.csv`, of which a run has those that its epochs have. */
 export const resultColumns = [
   'epoch',
   'learningRate',
@@ -32,7 +37,9 @@ export const resultColumns = [
   'valLoss',
   'top1',
   'top5',
+  'map',
   'macroF1',
+  'microF1',
   'balancedAccuracy',
   'elapsedMs',
   'imagesPerSecond',
@@ -58,8 +65,13 @@ export interface PhotoAccount {
   readonly leftOut: LeftOut;
 }
 
+/** Metrics without what they tell of each class or label. */
+export type SummedMetrics = Omit<Metrics, 'confusion' | 'classes'> | Omit<LabelMetrics, 'classes'>;
+
 /** `summary.json`. */
 export interface Summary {
+  /** What is told of each photo: one of the classes, or any number of labels. */
+  readonly task: Task;
   readonly policy: string;
   /** What the manifest notes. */
   readonly notes: readonly string[];
@@ -70,13 +82,18 @@ export interface Summary {
   readonly endedBy: EndedBy;
   /** Where the time was up within the first epoch: how much of it the model has learned. No epoch is finished then. */
   readonly part?: { readonly epoch: number; readonly steps: number; readonly of: number };
-  /** Top-1 of the best epoch by `metric`, which the exported model has. */
-  readonly top1: number;
+  /** Top-1 of the best epoch by `metric`, which the exported model has; absent with labels. */
+  readonly top1?: number;
+  /** The same of labels: the mean average precision, and the interval of 95 % of it over resampled validation photos. */
+  readonly map?: number;
+  readonly mapInterval?: readonly [number, number];
+  /** Of labels: from which probability on a photo has each, in their order. */
+  readonly thresholds?: readonly number[];
   readonly bestEpoch: number;
   readonly metric: string;
-  readonly metrics: Omit<Metrics, 'confusion' | 'classes'>;
+  readonly metrics: SummedMetrics;
   /** By class, in the order of `classes`; empty where the evaluation was left out. */
-  readonly perClass: Metrics['classes'];
+  readonly perClass: Metrics['classes'] | LabelMetrics['classes'];
   /** Time of all the run's parts. */
   readonly elapsedMs: number;
   readonly peakRssBytes: number;
@@ -108,7 +125,10 @@ export interface Summary {
     readonly model: string;
     /** Photos that it gives the same class. */
     readonly agreeing: number;
-    readonly top1: { readonly int8: number; readonly float32: number };
+    /** Absent with labels. */
+    readonly top1?: { readonly int8: number; readonly float32: number };
+    /** Their mean average precisions. */
+    readonly map?: { readonly int8: number; readonly float32: number };
   };
   /** Where it went on elsewhere: with other threads, say. Where it never did, it has the bits of a run that was not stopped. */
   readonly moves: readonly Move[];

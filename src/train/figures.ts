@@ -1,24 +1,27 @@
 import { type ChartSpec, drawChart } from '../figures/chart.js';
 import type { EpochResult } from './events.js';
+import { headlineIn } from './headline.js';
 
-/** Loss and top-1 by epoch, of training and validation, as SVG. */
+/** Loss and top-1 by epoch, of training and validation, as SVG; of labels loss and their mean average precision. */
 export function drawCurves(results: readonly EpochResult[]): Promise<string> {
-  const values = results.flatMap(({ epoch, trainLoss, valLoss, trainTop1, top1 }) => [
+  const [first] = results;
+  const { metric, title } = headlineIn(first ?? { top1: 0 });
+  const values = results.flatMap(({ epoch, trainLoss, valLoss, trainTop1, top1, map }) => [
     { epoch, photos: 'training', loss: trainLoss, top1: trainTop1 },
-    { epoch, photos: 'validation', loss: valLoss, top1 },
+    { epoch, photos: 'validation', loss: valLoss, top1, map },
   ]);
-  const curve = (field: 'loss' | 'top1', title: string, format?: string): object => ({
+  const curve = (field: 'loss' | 'top1' | 'map', axisTitle: string, format?: string): object => ({
     width: 360,
     height: 240,
     mark: { type: 'line', point: results.length <= 50 },
     encoding: {
       x: { field: 'epoch', type: 'quantitative', axis: { tickMinStep: 1, format: 'd' }, scale: { nice: false } },
-      y: { field, type: 'quantitative', title, scale: { zero: false }, axis: format ? { format } : {} },
+      y: { field, type: 'quantitative', title: axisTitle, scale: { zero: false }, axis: format ? { format } : {} },
       color: { field: 'photos', title: null },
       strokeDash: { field: 'photos', title: null },
     },
   });
-  const spec = { data: { values }, hconcat: [curve('loss', 'loss'), curve('top1', 'top-1', '.0%')] } as ChartSpec;
+  const spec = { data: { values }, hconcat: [curve('loss', 'loss'), curve(metric, title, '.0%')] } as ChartSpec;
   return drawChart(spec);
 }
 

@@ -1,8 +1,8 @@
 import type { Manifest } from '../artifacts/manifest.js';
 import { augmentPixels, randomOfView } from '../data/augment/augment.js';
 import { type Augmentation, mixesPhotos } from '../data/augment/augmentation.js';
-import { oneHot } from '../data/augment/batch.js';
 import { mix } from '../data/augment/mix.js';
+import { targetRows } from '../data/labels.js';
 import type { Photo } from '../data/photo.js';
 import { decodeContent } from '../data/decode.js';
 import type { Duplicates } from '../data/duplicates.js';
@@ -55,7 +55,7 @@ interface Decoded {
 
 interface Slotted extends Decoded {
   readonly index: number;
-  readonly label: number;
+  readonly photo: Photo;
 }
 
 /**
@@ -107,7 +107,7 @@ export async function* fillSlots(
       checkStopped();
       const place = places[index] ?? 0;
       if (waiting.length === FROZEN_BATCH) await flush();
-      waiting.push({ index: place, label: photo.label, ...each.decoded });
+      waiting.push({ index: place, photo, ...each.decoded });
       filled.push(firstSlot + place);
       if (filled.length % FROZEN_BATCH === 0 || index === some.length - 1)
         yield {
@@ -170,7 +170,7 @@ async function send(
   const decoded = photos.filter(({ pixels }) => pixels);
   const remembered = photos.filter(({ pixels }) => !pixels);
   const slotsOf = (some: readonly Slotted[]) => Int32Array.from(some, ({ index }) => firstSlot + index);
-  const labelsOf = (some: readonly Slotted[]) => some.map(({ label }) => label);
+  const labelsOf = (some: readonly Slotted[]) => some.map(({ photo }) => photo.label);
   const keysOf = (some: readonly Slotted[]) => some.flatMap(({ key }) => key ?? []);
   if (decoded.length > 0) {
     const { height, width } = preprocessing;
@@ -181,7 +181,11 @@ async function send(
     });
     if (view && targets && mixesPhotos(view.augmentation)) {
       const count = decoded.length;
-      const batch = { count, width, height, pixels, targets: oneHot(labelsOf(decoded), classes.length) };
+      const rows = targetRows(
+        decoded.map(({ photo }) => photo),
+        classes.length,
+      );
+      const batch = { count, width, height, pixels, targets: rows };
       const slots = slotsOf(decoded);
       const random = new Random(view.seed).fork(`mix ${view.number} of slot ${slots[0] ?? 0}`);
       const mixed = mix(batch, view.augmentation, random);

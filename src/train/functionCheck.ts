@@ -42,8 +42,8 @@ export async function checkFunction(model: ModelFile, compiled: Compiled, thread
 interface Expected {
   /** [{@link IMAGES}, classes]. */
   readonly logits: Float32Array;
-  /** See {@link ImageClassifier.givesShares}. */
-  readonly inShares: boolean;
+  /** See {@link ImageClassifier.ending}. */
+  readonly ending: ImageClassifier['ending'];
 }
 
 /** What the exported model gives of each image by itself; undefined where ONNX Runtime does not load it. */
@@ -64,16 +64,16 @@ async function resultsOf(
     const rows: Float32Array[] = [];
     for (let image = 0; image < IMAGES; image++)
       rows.push(await classifier.run(pixels.slice(image * each, (image + 1) * each), 1));
-    return { logits: Float32Array.from(rows.flatMap((row) => [...row])), inShares: classifier.givesShares };
+    return { logits: Float32Array.from(rows.flatMap((row) => [...row])), ending: classifier.ending };
   } finally {
     await classifier.close();
   }
 }
 
 /** Compares as many rows as there are `given`. */
-function compare({ logits, inShares }: Expected, given: Float32Array, manifest: Compiled['manifest']): Agreement {
+function compare({ logits, ending }: Expected, given: Float32Array, manifest: Compiled['manifest']): Agreement {
   const classes = manifest.classes.length;
-  const comparison = new LogitComparison(inShares);
+  const comparison = new LogitComparison({ ending });
   for (let at = 0; at < given.length; at += classes)
     comparison.add(logits.slice(at, at + classes), given.slice(at, at + classes));
   const isHalf = manifest.boundary.some(({ dtype }) => dtype === 'float16');

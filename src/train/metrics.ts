@@ -27,7 +27,7 @@ export interface Metrics {
 }
 
 /** The metrics by which a best checkpoint can be chosen, and whether more of one is better. */
-export const metricNames = ['top1', 'top5', 'macroF1', 'balancedAccuracy', 'loss'] as const;
+export const metricNames = ['top1', 'top5', 'macroF1', 'balancedAccuracy', 'map', 'microF1', 'loss'] as const;
 export type MetricName = (typeof metricNames)[number];
 
 /** Whether `value` is better than `other`; any number is better than nothing and than NaN, and NaN never is. */

@@ -28,10 +28,9 @@ export interface CardContent {
 
 /** `README.md` of a run: what the model is, what it was trained on, what it is worth, and how it is used. */
 export function modelCard({ summary, source, preprocessing, data, settings, runtime }: CardContent): string {
-  const { policy, classes, top1, valPhotos, trainPhotos, cost, elapsedMs, perClass } = summary;
+  const { task, policy, classes, valPhotos, trainPhotos, cost, elapsedMs } = summary;
   const licence = metadataOf(source.proto).get('license')?.trim();
   const known = licence !== undefined && LICENCE.test(licence) ? licence : undefined;
-  const { low, high } = wilson95(Math.round(top1 * valPhotos), valPhotos);
   const share = cost.trainableParameters / cost.parameters;
   const { width, height, resize, mean, std } = preprocessing;
   const lines = [
@@ -44,7 +43,9 @@ export function modelCard({ summary, source, preprocessing, data, settings, runt
     '',
     `# ${escaped(basename(source.path, '.onnx'))}, retrained by ${escaped(policy)}`,
     '',
-    `A classifier of photos into ${classes.length} classes, retrained by ort-tl ${packageVersion}.`,
+    task === 'labels'
+      ? `It tells which of ${classes.length} labels a photo has, any number of them; retrained by ort-tl ${packageVersion}.`
+      : `A classifier of photos into ${classes.length} classes, retrained by ort-tl ${packageVersion}.`,
     '',
     '| | |',
     '| --- | --- |',
@@ -55,14 +56,7 @@ export function modelCard({ summary, source, preprocessing, data, settings, runt
       'what trained',
       `${escaped(policy)}: ${cost.trainableParameters} of ${cost.parameters} parameters (${percent(share)})`,
     ),
-    row(
-      'top-1',
-      `${percent(top1)} of ${valPhotos} validation photos (95 % interval ${percent(low)} to ${percent(high)})`,
-    ),
-    row(
-      'macro F1, balanced accuracy',
-      `${percent(summary.metrics.macroF1)}, ${percent(summary.metrics.balancedAccuracy)}`,
-    ),
+    ...worthOf(summary),
     row(
       'best of the epochs',
       `${summary.bestEpoch} of ${summary.epochs}, by ${escaped(summary.metric)} on those photos`,
@@ -74,24 +68,58 @@ export function modelCard({ summary, source, preprocessing, data, settings, runt
     ...Object.entries(settings).map(([name, value]) => row(escaped(name), escaped(String(value)))),
     row('versions', `ort-tl ${packageVersion}, ONNX Runtime ${runtime}, Node.js ${process.versions.node}`),
     '',
-    'The interval counts photos alone: the best epoch was chosen on the same ones, so top-1 on others is likely to be a little lower.',
+    task === 'labels'
+      ? 'The interval is over resampled photos alone: the best epoch and the thresholds were chosen on the same ones, so mAP and F1 on others are likely to be a little lower.'
+      : 'The interval counts photos alone: the best epoch was chosen on the same ones, so top-1 on others is likely to be a little lower.',
     '',
     USE.begins,
     '## Use',
     '',
     '`ort-tl predict --model model.onnx photo.jpg`; other programs take the file with any ONNX Runtime. Its metadata has',
-    `\`${METADATA.labels}\` and \`${METADATA.preprocessing}\`, both JSON. docs/use.md of ort-tl has programs in Node.js, the browser, Python and C#.`,
+    `\`${METADATA.labels}\`${task === 'labels' ? `, \`${METADATA.thresholds}\`` : ''} and \`${METADATA.preprocessing}\`, ${task === 'labels' ? 'all' : 'both'} JSON. docs/use.md of ort-tl has programs in Node.js, the browser, Python and C#.`,
     USE.ends,
     '',
-    '## Classes',
+    task === 'labels' ? '## Labels' : '## Classes',
     '',
-    ...classTable(classes, perClass),
+    ...classTable(summary),
   ];
   return `${lines.join('\n')}\n`;
 }
 
-function classTable(classes: readonly string[], perClass: Summary['perClass']): string[] {
+/** What it is worth on the photos that validated. */
+function worthOf({ metrics, mapInterval, valPhotos }: Summary): string[] {
+  const of = `of ${valPhotos} validation photos`;
+  if ('map' in metrics) {
+    const [low, high] = mapInterval ?? [];
+    const interval =
+      low === undefined || high === undefined ? '' : ` (95 % interval ${percent(low)} to ${percent(high)})`;
+    return [
+      row('mAP', `${percent(metrics.map)} ${of}${interval}`),
+      row('macro F1, micro F1', `${percent(metrics.macroF1)}, ${percent(metrics.microF1)}`),
+    ];
+  }
+  const { low, high } = wilson95(Math.round(metrics.top1 * valPhotos), valPhotos);
+  return [
+    row('top-1', `${percent(metrics.top1)} ${of} (95 % interval ${percent(low)} to ${percent(high)})`),
+    row('macro F1, balanced accuracy', `${percent(metrics.macroF1)}, ${percent(metrics.balancedAccuracy)}`),
+  ];
+}
+
+function classTable({ task, classes, perClass }: Summary): string[] {
   if (perClass.length === 0 || classes.length > MOST_ROWS) return [classes.map(escaped).join(', ')];
+  if (task === 'labels')
+    return [
+      '| label | validation photos | average precision | from | precision | recall | F1 |',
+      '| --- | --- | --- | --- | --- | --- | --- |',
+      ...perClass.map((each, index) =>
+        row(
+          ...[escaped(classes[index] ?? ''), String(each.photos)],
+          'averagePrecision' in each && each.averagePrecision !== null ? percent(each.averagePrecision) : '-',
+          'threshold' in each ? percent(each.threshold) : '-',
+          ...[each.precision, each.recall, each.f1].map(percent),
+        ),
+      ),
+    ];
   return [
     '| class | validation photos | precision | recall | F1 |',
     '| --- | --- | --- | --- | --- |',

@@ -4,6 +4,7 @@ import { balancedOrder } from '../data/classBalance.js';
 import type { Dataset } from '../data/dataset.js';
 import { Duplicates } from '../data/duplicates.js';
 import { totalOf } from '../data/leftOut.js';
+import { labelsOfPhoto, targetRows } from '../data/labels.js';
 import type { Photo } from '../data/photo.js';
 import { checkReadable } from '../data/readablePhotos.js';
 import { SkippedPhotos } from '../data/skippedPhotos.js';
@@ -33,10 +34,11 @@ export class PhotoSlots {
   private filledVal: readonly number[] = [];
   /** For each view, the slots of the training photos that could be read. */
   private readonly filledTrain: (readonly number[])[] = [];
-  private readonly labels: number[];
+  /** The classes, or the labels, of the training photos by their slots. */
+  private readonly labels: (readonly number[])[];
   /** What the slots are filled with, by the first slot of each filling. */
   private readonly fillings = new Map<number, Filling>();
-  /** Rows [slots, classes] of training photos that are mixed. */
+  /** Rows [slots, classes] of training photos that are mixed, or have any number of labels. */
   private readonly targets: Float32Array | undefined;
 
   constructor(
@@ -48,8 +50,11 @@ export class PhotoSlots {
   ) {
     this.views = keptViews(settings);
     this.firstVal = dataset.train.length * this.views;
-    this.labels = dataset.train.map(({ label }) => label);
-    if (mixesPhotos(settings.augmentation)) this.targets = new Float32Array(this.firstVal * dataset.classes.length);
+    this.labels = dataset.train.map(labelsOfPhoto);
+    if (settings.task === 'labels' || mixesPhotos(settings.augmentation))
+      this.targets = new Float32Array(this.firstVal * dataset.classes.length);
+    // Those that are mixed come later.
+    if (settings.task === 'labels') this.setTargets(dataset.train, 0);
   }
 
   /**
@@ -133,7 +138,7 @@ export class PhotoSlots {
     const order =
       sampling === 'balanced'
         ? balancedOrder(
-            readable.map((slot) => this.labels[slot] ?? 0),
+            readable.map((slot) => this.labels[slot] ?? []),
             readable.length,
             random,
           ).map((place) => readable[place] ?? 0)
@@ -143,7 +148,7 @@ export class PhotoSlots {
     return slots;
   }
 
-  /** Soft targets of a plan's slots, where photos are mixed. */
+  /** Targets of a plan's slots, where photos are mixed or have any number of labels. */
   targetsOf(slots: Int32Array): { targets?: Float32Array } {
     const { targets } = this;
     if (!targets) return {};
@@ -160,7 +165,7 @@ export class PhotoSlots {
     const { train, val } = this.dataset;
     if (slot >= this.firstVal) return val[slot - this.firstVal]?.path ?? '';
     // Those that are mixed lie in another order.
-    return this.targets ? 'a mixture of photos' : (train[slot % train.length]?.path ?? '');
+    return mixesPhotos(this.settings.augmentation) ? 'a mixture of photos' : (train[slot % train.length]?.path ?? '');
   }
 
   /** Photos that are the same, among those that could be read. */
@@ -186,7 +191,7 @@ export class PhotoSlots {
   }
 
   private checkFilled(): void {
-    const readable = new Set(this.filledTrain.flat().map((slot) => this.labels[slot] ?? -1));
+    const readable = new Set(this.filledTrain.flat().flatMap((slot) => this.labels[slot] ?? []));
     checkReadable(this.dataset, { trainLabels: readable, train: this.trainPhotos, val: this.filledVal.length });
   }
 
@@ -197,9 +202,16 @@ export class PhotoSlots {
     // Photos are mixed with those beside them, which lie sorted by class.
     const photos = mixesPhotos(augmentation) ? new Random(seed).fork(`mix ${number}`).shuffle([...train]) : train;
     const firstSlot = view * train.length;
-    photos.forEach(({ label }, index) => (this.labels[firstSlot + index] = label));
+    photos.forEach((photo, index) => (this.labels[firstSlot + index] = labelsOfPhoto(photo)));
+    if (this.settings.task === 'labels') this.setTargets(photos, firstSlot);
     const filling = { photos, firstSlot, view: { number, seed, augmentation } };
     this.filledTrain[view] = yield* this.fill(number, filling, isTimeUp);
+  }
+
+  /** Sets what is to be learned of photos from a slot on, as long as they are not mixed. */
+  private setTargets(photos: readonly Photo[], firstSlot: number): void {
+    const classes = this.dataset.classes.length;
+    this.targets?.set(targetRows(photos, classes), firstSlot * classes);
   }
 
   private fill(epoch: number, some: Filling, isTimeUp?: () => boolean): AsyncGenerator<TrainEvent, number[]> {

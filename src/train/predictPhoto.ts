@@ -2,7 +2,9 @@ import type { Unlabelled } from '../data/photo.js';
 import { decodePixels } from '../data/decode.js';
 import { allFinite, notFinite } from '../finite.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
+import { USUAL_THRESHOLD } from '../artifacts/task.js';
 import { softmax } from './classify.js';
+import { sigmoid } from './labelMetrics.js';
 
 /** What to call a photo in a message. */
 export const nameOf = (photo: string | Buffer | Unlabelled): string =>
@@ -10,12 +12,14 @@ export const nameOf = (photo: string | Buffer | Unlabelled): string =>
 
 export interface ScoredClass {
   readonly label: string;
-  /** 0 to 1; those of all classes add up to 1. */
+  /** 0 to 1; those of all classes add up to 1, those of labels do not. */
   readonly probability: number;
+  /** Of labels: from which probability on a photo has it. */
+  readonly threshold?: number;
 }
 
 /**
- * The classes of one photo (a path, the bytes of its file, or a photo that was found), the likeliest first.
+ * The classes, or the labels, of one photo (a path, the bytes of its file, or a photo that was found), all of them, the likeliest first.
  * @throws UserError `unreadable-photo`, `not-finite` where the model gives no numbers.
  */
 export async function predict(
@@ -24,7 +28,13 @@ export async function predict(
 ): Promise<ScoredClass[]> {
   const scores = await classifier.run(await decodePixels(photo, classifier.preprocessing), 1);
   if (!allFinite(scores)) throw notFinite(`the model gives no numbers for ${nameOf(photo)}`);
-  return softmax(scores)
-    .map((probability, index) => ({ label: classifier.labels[index] ?? String(index), probability }))
+  const { thresholds } = classifier;
+  const shares = thresholds ? Array.from(scores, sigmoid) : softmax(scores);
+  return shares
+    .map((probability, index) => ({
+      label: classifier.labels[index] ?? String(index),
+      probability,
+      ...(thresholds ? { threshold: thresholds[index] ?? USUAL_THRESHOLD } : {}),
+    }))
     .sort((a, b) => b.probability - a.probability);
 }

@@ -79,6 +79,6 @@ function frozenBefore(artifacts: string): Manifest['frozen'] {
 
 /** What identifies a data set's photos, wherever it lies: a run is resumed on the same ones only. */
 function identityOf({ classes, train, val, folder }: Dataset): string {
-  const placeOf = ({ path, label, inside }: Photo) => [relative(folder, path), label, inside?.offset];
+  const placeOf = ({ path, label, labels, inside }: Photo) => [relative(folder, path), labels ?? label, inside?.offset];
   return sha256(Buffer.from(JSON.stringify([classes, train.map(placeOf), val.map(placeOf)])));
 }

@@ -1,6 +1,7 @@
 import type { Compiled } from '../artifacts/compile.js';
 import type { Manifest } from '../artifacts/manifest.js';
 import type { Dataset } from '../data/dataset.js';
+import { labelsOfPhoto } from '../data/labels.js';
 import type { Photo } from '../data/photo.js';
 import { UserError } from '../errors.js';
 import { passOn } from '../passOn.js';
@@ -71,8 +72,11 @@ export function planOf({ nodes, ranges, reducesRange }: Quantized): Quantization
 /** Training photos to calibrate with: as many of every class as may be, drawn by `seed`. */
 export function calibrationPhotos({ train, classes }: Dataset, count: number, seed: number): Photo[] {
   const random = new Random(seed).fork('calibration');
-  const byClass = classes.map((_, label) => random.shuffle(train.filter((photo) => photo.label === label)));
+  const byClass = classes.map((_, label) =>
+    random.shuffle(train.filter((photo) => labelsOfPhoto(photo).includes(label))),
+  );
+  byClass.push(random.shuffle(train.filter((photo) => labelsOfPhoto(photo).length === 0)));
   const longest = Math.max(...byClass.map(({ length }) => length));
   const turns = Array.from({ length: longest }, (_, turn) => byClass.flatMap((photos) => photos[turn] ?? []));
-  return turns.flat().slice(0, count);
+  return [...new Set(turns.flat())].slice(0, count);
 }

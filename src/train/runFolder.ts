@@ -14,7 +14,9 @@ import { csvLine, csvPath, jsonText } from '../text.js';
 import type { Tensor } from '../onnx/tensor.js';
 import { type EpochResult, resultColumns, type Summary, type TrainEvent } from './events.js';
 import { drawConfusion, drawCurves } from './figures.js';
-import { crossEntropyOf, type Metrics, predictionOf } from './metrics.js';
+import { type AnyMetrics, thresholdsOf } from './headline.js';
+import { labelMistakesOf, labelMistakesPage } from './labelMistakes.js';
+import { crossEntropyOf, predictionOf } from './metrics.js';
 import { type Mistake, mistakesPage } from './mistakes.js';
 import { USE } from './modelCard.js';
 import {
@@ -31,17 +33,25 @@ import {
 } from './runFiles.js';
 import { softmax } from './classify.js';
 import { tensorBoardFile } from './tensorboard.js';
+import { readThresholds } from './thresholds.js';
 
 /** Mistakes that are shown with their pictures. */
 const SHOWN_MISTAKES = 48;
 const THUMBNAIL_PIXELS = 160;
+
+/** The best weights. */
+export interface Best {
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Of labels: from which probability on a photo has each. */
+  readonly thresholds: readonly number[] | undefined;
+}
 
 /** What a run's report is made of. */
 interface Reported {
   readonly results: readonly EpochResult[];
   readonly classes: readonly string[];
   /** What the best weights are worth on the photos. */
-  readonly metrics: Metrics;
+  readonly metrics: AnyMetrics;
   /** The photos that validate. */
   readonly photos: readonly Photo[];
   /** What the best weights give on them, [photos, classes]. */
@@ -159,24 +169,29 @@ export class RunFolder {
   }
 
   async writeResults(results: readonly EpochResult[]): Promise<void> {
-    const lines = results.map((line) => resultColumns.map((column) => String(line[column])).join(','));
-    await writeFileAtomically(this.path('results.csv'), `${[resultColumns.join(','), ...lines].join('\n')}\n`);
+    const [first] = results;
+    const columns = resultColumns.filter((column) => !first || first[column] !== undefined);
+    const lines = results.map((line) => columns.map((column) => String(line[column])).join(','));
+    await writeFileAtomically(this.path('results.csv'), `${[columns.join(','), ...lines].join('\n')}\n`);
   }
 
   async writeTensorBoard(results: readonly EpochResult[], startedAtMs: number): Promise<void> {
     let elapsedMs = 0;
     const events = results.map((result) => {
       elapsedMs += result.elapsedMs;
-      const scalars = new Map([
+      const named: readonly (readonly [string, number | undefined])[] = [
         ['loss/train', result.trainLoss],
         ['loss/val', result.valLoss],
         ['top1/train', result.trainTop1],
         ['top1/val', result.top1],
         ['top5/val', result.top5],
+        ['map/val', result.map],
         ['macro_f1/val', result.macroF1],
+        ['micro_f1/val', result.microF1],
         ['learning_rate', result.learningRate],
         ['images_per_second', result.imagesPerSecond],
-      ]);
+      ];
+      const scalars = new Map(named.flatMap(([tag, value]) => (value === undefined ? [] : [[tag, value] as const])));
       return { wallTime: (startedAtMs + elapsedMs) / 1000, step: result.epoch, scalars };
     });
     const name = `events.out.tfevents.${Math.floor(startedAtMs / 1000)}.ort-tl`;
@@ -188,13 +203,15 @@ export class RunFolder {
    * an epoch of which they have learned a part.
    */
   async writeBest(
-    parameters: ReadonlyMap<string, Tensor>,
-    { epoch, top1, steps }: { readonly epoch: number; readonly top1?: number; readonly steps?: number },
+    { parameters, thresholds }: Best,
+    { epoch, top1, map, steps }: Pick<EpochResult, 'epoch' | 'top1' | 'map'> & { readonly steps?: number },
     source: string,
   ): Promise<void> {
     const metadata = {
       epoch: String(epoch),
       ...(top1 === undefined ? {} : { top1: String(top1) }),
+      ...(map === undefined ? {} : { map: String(map) }),
+      ...(thresholds === undefined ? {} : { thresholds: JSON.stringify(thresholds) }),
       ...(steps === undefined ? {} : { steps: String(steps) }),
       source,
     };
@@ -214,8 +231,9 @@ export class RunFolder {
   }
 
   /** @throws UserError `bad-checkpoint`. */
-  readBest(): ReadonlyMap<string, Tensor> {
-    return readSafetensors(this.path(join('best', FILES.checkpoint))).tensors;
+  readBest(): Best {
+    const { tensors, metadata } = readSafetensors(this.path(join('best', FILES.checkpoint)));
+    return { parameters: tensors, thresholds: readThresholds(metadata) };
   }
 
   /** What a reader looks at when the training has ended. Gives whether all of it was written before the signal fired. */
@@ -227,6 +245,12 @@ export class RunFolder {
     if (signal?.aborted) return false;
     await writeFileAtomically(this.path('curves.svg'), await drawCurves(results));
     if (signal?.aborted) return false;
+    if ('map' in metrics) {
+      const mistakes = labelMistakesOf(photos, logits, thresholdsOf(metrics) ?? []);
+      const page = await labelMistakesPage(mistakes, classes, metrics.classes, photos.length, signal);
+      if (page !== undefined) await writeFileAtomically(this.path('mistakes.html'), page);
+      return page !== undefined;
+    }
     await writeFileAtomically(this.path('confusion.svg'), await drawConfusion(metrics.confusion, classes));
     const { mistakes, total } = await mistakesOf(photos, logits, classes, signal);
     if (signal?.aborted) return false;

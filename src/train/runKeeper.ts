@@ -9,7 +9,7 @@ import type { EpochResult, TrainEvent } from './events.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
 import { changesOf, placeOf } from './trainingPlace.js';
 import type { RunClock } from './runClock.js';
-import type { RunFolder } from './runFolder.js';
+import type { Best, RunFolder } from './runFolder.js';
 
 /** Epochs that are shorter are written together: flushing files to the disk takes longer than a short epoch does. */
 const WRITE_EVERY_MS = 2000;
@@ -22,6 +22,8 @@ export interface FinishedEpoch {
   readonly state: State;
   /** The value by which it is the best so far; undefined where it is not. */
   readonly bestBy: number | undefined;
+  /** Of labels: from which probability on a photo has each. */
+  readonly thresholds?: readonly number[] | undefined;
 }
 
 /** How far a training is when it begins. */
@@ -44,7 +46,7 @@ export function newProgress(settings: Settings, identity: Identity): Progress {
 export class RunKeeper {
   /** What finished epochs left behind since something was last written. */
   private unwritten: {
-    best?: { readonly parameters: State; readonly result: EpochResult };
+    best?: Best & { readonly result: EpochResult };
     state?: State;
   } = {};
   private writtenAt = -Infinity;
@@ -90,10 +92,10 @@ export class RunKeeper {
   }
 
   /** Keeps what an epoch leaves behind, to be written later. */
-  finishEpoch({ result, state, bestBy }: FinishedEpoch): void {
+  finishEpoch({ result, state, bestBy, thresholds }: FinishedEpoch): void {
     const { progress } = this;
     if (bestBy !== undefined) {
-      this.unwritten.best = { parameters: parametersOf(this.manifest, state), result };
+      this.unwritten.best = { parameters: parametersOf(this.manifest, state), thresholds, result };
       progress.best = { epoch: result.epoch, value: bestBy };
     }
     progress.results.push(result);
@@ -117,7 +119,7 @@ export class RunKeeper {
     const { folder, progress, options } = this;
     const { best, state } = this.unwritten;
     this.unwritten = {};
-    if (best) await folder.writeBest(best.parameters, best.result, this.manifest.source.sha256);
+    if (best) await folder.writeBest(best, best.result, this.manifest.source.sha256);
     if (state) {
       progress.elapsedMs = this.clock.elapsedMs;
       // Without it, the state is of the last finished epoch, and the progress is further.
@@ -135,8 +137,8 @@ export class RunKeeper {
 
   /** Writes what the training has learned of its first epoch, `steps` of it, as the best weights. */
   async writePartAsBest(state: State, steps: number): Promise<void> {
-    const parameters = parametersOf(this.manifest, state);
-    await this.folder.writeBest(parameters, { epoch: 1, steps }, this.manifest.source.sha256);
+    const best = { parameters: parametersOf(this.manifest, state), thresholds: undefined };
+    await this.folder.writeBest(best, { epoch: 1, steps }, this.manifest.source.sha256);
     await this.folder.settleBest(1);
   }
 

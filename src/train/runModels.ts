@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import type { Manifest } from '../artifacts/manifest.js';
 import { tunedModel } from '../artifacts/tunedModel.js';
 import { type ModelFile, writeModel } from '../onnx/model.js';
-import type { Tensor } from '../onnx/tensor.js';
 import { quantizeModel } from '../quantize/frozenPart.js';
+import type { Best } from './runFolder.js';
 import { planOf } from './quantizeFrozen.js';
 import { FLOAT_MODEL } from '../hub/resolveModel.js';
 
@@ -24,10 +24,10 @@ export class RunModels {
     return join(this.out, FLOAT_MODEL);
   }
 
-  /** Writes the source model with `parameters`. @throws UserError `write-failed`. */
-  async write(parameters: ReadonlyMap<string, Tensor>): Promise<void> {
+  /** Writes the source model with the best parameters, and their thresholds. @throws UserError `write-failed`. */
+  async write({ parameters, thresholds }: Best): Promise<void> {
     const { frozen, preprocessing } = this.manifest;
-    const tuned = tunedModel(this.source.proto, this.manifest, parameters);
+    const tuned = tunedModel(this.source.proto, { ...this.manifest, thresholds }, parameters);
     if (!frozen) {
       await writeModel(tuned, this.path);
       return;

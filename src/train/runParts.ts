@@ -43,7 +43,7 @@ export function partsOf(
     engine,
     clock,
     slots,
-    validation: new Validation(engine, slots, manifest.classes.length, signal),
+    validation: new Validation(engine, slots, { task: settings.task, classes: manifest.classes.length }, signal),
     keeper: new RunKeeper(progress, folder, manifest, clock, options),
     models: new RunModels(options.model, manifest, options.out),
   };

@@ -42,7 +42,9 @@ export const loopSettings = settings({
   views: setting(wholeNumber(0).default(0), {
     help: 'augmented views of each photo, made once and taken in turn; 0: new ones each epoch, which runs the frozen part again',
   }),
-  metric: setting(choice(metricNames).default('top1'), { help: 'by which the best epoch is chosen' }),
+  metric: setting(choice(metricNames).optional(), {
+    help: 'by which the best epoch is chosen (default: top1; of ‹task› labels map, the mean average precision)',
+  }),
   patience: setting(wholeNumber(1).nullable().default(null), {
     help: 'stop when the metric has not improved for so many epochs',
   }),

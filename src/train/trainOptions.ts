@@ -3,6 +3,7 @@ import { compileSettings, headSettings } from '../artifacts/compileSettings.js';
 import { mixesPhotos, variesPhotos } from '../data/augment/augmentation.js';
 import { dataSettings } from '../data/dataSettings.js';
 import type { Dataset } from '../data/dataset.js';
+import type { Task } from '../artifacts/task.js';
 import { UserError } from '../errors.js';
 import type { ModelFile } from '../onnx/model.js';
 import { type Optimizer, usualLearningRate } from '../optim/optimizer.js';
@@ -10,10 +11,12 @@ import { checkStep, stepSettings, weightsOfClasses } from '../optim/stepSettings
 import { parsePolicy } from '../policy/policy.js';
 import type { Provider } from '../runtime/providers.js';
 import { flagsOf, type Given, settle, type Settled, settleFlags, type SchemaShape } from '../settings.js';
+import { headlineOf, metricsOfTask } from './headline.js';
+import type { MetricName } from './metrics.js';
 import { loopSettings, machineSettings } from './runSettings.js';
 
-const { valFraction, limit, valLimit, maxBad } = dataSettings;
-const { policy, seed, size, resize, preprocessing, precision, boundaryDtype } = compileSettings;
+const { task, valFraction, limit, valLimit, maxBad } = dataSettings;
+const { policy, seed, size, output, resize, preprocessing, precision, boundaryDtype } = compileSettings;
 const { epochs, learningRate, schedule, warmupEpochs, ...loop } = loopSettings;
 const { memoryBytes, cache, ...machine } = machineSettings;
 
@@ -23,11 +26,11 @@ const trainSettings = {
   ...stepSettings,
   ...headSettings,
   ...loop,
-  ...{ preprocessing, seed, size, resize, maxBad, memoryBytes, cache, precision, boundaryDtype },
+  ...{ preprocessing, seed, size, output, resize, maxBad, memoryBytes, cache, precision, boundaryDtype },
   ...machine,
 };
 /** The same, and which photos a run takes: what the flags of `ort-tl train`, settings files and suites can set. */
-export const trainFlagSettings = { ...trainSettings, valFraction, limit, valLimit };
+export const trainFlagSettings = { ...trainSettings, task, valFraction, limit, valLimit };
 export type TrainFlags = Settled<typeof trainFlagSettings>;
 
 export interface TrainOptions extends Omit<Given<typeof trainSettings>, 'provider'> {
@@ -53,8 +56,11 @@ type Incidental = 'init' | 'accumulate' | 'memoryBytes' | 'timeLimitMs' | 'cache
 /** What decides a training's result, with every default filled in; a run is resumed with equal settings only. */
 export interface Settings extends Omit<
   Settled<typeof trainSettings>,
-  Incidental | 'learningRate' | 'classWeights' | 'provider'
+  Incidental | 'learningRate' | 'classWeights' | 'provider' | 'metric'
 > {
+  /** As the data set says. */
+  readonly task: Task;
+  readonly metric: MetricName;
   readonly learningRate: number | 'auto';
   readonly classWeights: 'equal' | 'balanced' | readonly number[];
   readonly provider: Provider;
@@ -92,7 +98,7 @@ function checkTogether(settled: Settled<typeof trainSettings>): void {
 
 /** @throws UserError for a setting that is wrong, and for settings that do not go together. */
 export function settingsOf(options: TrainOptions): Settings {
-  const { classes, train } = options.dataset;
+  const { task: own = 'classes', classes, train } = options.dataset;
   const settled = settle(trainSettings, options);
   checkTogether(settled);
   const { init, accumulate, memoryBytes, timeLimitMs, cache, verify, tensorboard, ...rest } = settled;
@@ -101,6 +107,8 @@ export function settingsOf(options: TrainOptions): Settings {
   const batch = Math.min(rest.batch, train.length);
   return {
     ...rest,
+    task: own,
+    metric: metricFor(own, rest.metric),
     batch,
     microBatch: Math.min(Math.ceil(rest.batch / accumulate), batch),
     recompute: false,
@@ -109,6 +117,16 @@ export function settingsOf(options: TrainOptions): Settings {
     threads: threads > 0 ? threads : availableParallelism(),
     provider: options.provider ?? 'cpu',
   };
+}
+
+/** The metric that is asked for, or that of the task. @throws UserError `bad-arguments` for one that the task does not have. */
+function metricFor(task: Task, asked: MetricName | undefined): MetricName {
+  const known = metricsOfTask(task);
+  if (asked === undefined || known.includes(asked)) return asked ?? headlineOf(task).metric;
+  throw new UserError(
+    'bad-arguments',
+    `expected one of ${known.join(', ')} of photos with ${task === 'labels' ? 'several labels' : 'one class'} each, got \`${asked}\` (‹metric›)`,
+  );
 }
 
 /**

@@ -4,7 +4,8 @@ import { Plateau, shareOfPeak } from '../optim/schedule.js';
 import type { StepResult } from '../runtime/stepper.js';
 import { diverged, finiteState, notANumber } from './divergence.js';
 import type { EndedBy, EpochResult, TrainEvent } from './events.js';
-import { isBetterEpoch, type Measured, type Metrics } from './metrics.js';
+import { type AnyMetrics, metricCalled, summed, thresholdsOf } from './headline.js';
+import { isBetterEpoch, type Measured } from './metrics.js';
 import type { RunParts } from './runParts.js';
 import { makesNewViews } from './views.js';
 
@@ -135,7 +136,7 @@ export class TrainingLoop {
     }
     progress.firstLoss ??= result.losses[0] ?? null;
     const mean = result.losses.reduce((sum, loss) => sum + loss, 0) / result.losses.length;
-    const guess = Math.log(manifest.classes.length);
+    const guess = Math.log(manifest.task === 'labels' ? 2 : manifest.classes.length);
     // Features that are large make the first loss large too, and single batches differ: neither is a rate that is too high.
     const largest = Math.max(LARGEST_LOSS * guess + 1, LARGEST_GROWTH * (progress.firstLoss ?? 0));
     if ((epoch - 1) * slots.stepsPerEpoch + until >= STEPS_PER_CALL && mean > largest) {
@@ -168,9 +169,9 @@ export class TrainingLoop {
     const last = { epoch, step: slots.stepsPerEpoch };
     if (!allFinite(logits)) throw await notANumber(this.run, last, Int32Array.from(slots.valSlots));
     const result = this.resultOf(epoch, metrics);
-    const value = metrics[settings.metric];
+    const value = metricCalled(summed(metrics), settings.metric);
     const best = isBetterEpoch(settings.metric, { value, loss: metrics.loss }, this.bestYet);
-    keeper.finishEpoch({ result, state, bestBy: best ? value : undefined });
+    keeper.finishEpoch({ result, state, bestBy: best ? value : undefined, thresholds: thresholdsOf(metrics) });
     this.plateau.observe(result.valLoss);
     // First of all: a run that goes on takes back what is logged and not saved, and cannot log what is saved.
     yield { type: 'epoch', result, epochs: settings.epochs, best };
@@ -184,20 +185,18 @@ export class TrainingLoop {
     return { value: best.value, loss: results.find(({ epoch }) => epoch === best.epoch)?.valLoss ?? NaN };
   }
 
-  private resultOf(epoch: number, metrics: Metrics): EpochResult {
+  private resultOf(epoch: number, metrics: AnyMetrics): EpochResult {
     const { keeper } = this.run;
     keeper.countTime();
     const { lossSum, correct, images, elapsedMs } = keeper.progress.partial;
+    const { loss: valLoss, ...worth } = summed(metrics);
     return {
       epoch,
       learningRate: this.learningRatesOf(epoch)[0] ?? 0,
       trainLoss: lossSum / images,
-      trainTop1: correct / images,
-      valLoss: metrics.loss,
-      top1: metrics.top1,
-      top5: metrics.top5,
-      macroF1: metrics.macroF1,
-      balancedAccuracy: metrics.balancedAccuracy,
+      ...(this.run.settings.task === 'labels' ? {} : { trainTop1: correct / images }),
+      valLoss,
+      ...worth,
       elapsedMs,
       imagesPerSecond: (1000 * images) / elapsedMs,
     };

@@ -84,7 +84,11 @@ describe('arguments that make no sense get one clear line and exit code 2, and n
     ['--config list.yaml', train, /list\.yaml, line 1: expected settings such as `epochs: 20`/],
     ['--config none.yaml', train, /cannot read .*none\.yaml: ENOENT: no such file or directory \(--config\)/],
     ['--model pictures', ['train', '--data', 'pictures'], /pictures is a folder; expected an ONNX file/],
-    ['--data typo.yaml', ['train', '--model', SMALL_CNN], /typo\.yaml is no data set; expected a folder, a list/],
+    [
+      '--data typo.yaml',
+      ['train', '--model', SMALL_CNN],
+      /typo\.yaml: `names` is missing or wrong; expected names, and train and val with the folders/,
+    ],
     [
       '--data nowhere',
       ['train', '--model', SMALL_CNN],
@@ -116,7 +120,7 @@ describe('arguments that make no sense get one clear line and exit code 2, and n
     ['small_cnn', ['models', 'ls'], /names are for pull, path and rm/],
     ['small_cnn', ['models', 'rm'], /small_cnn comes with ort-tl.*nothing was removed/],
     ['', ['cache'], /expected <action>, as in: ort-tl cache <action> \[names\.\.\]$/m],
-    ['remove', ['cache'], /expected one of "ls", "rm", "prune", got "remove" \(<action>\)$/m],
+    ['burn', ['cache'], /expected one of "ls", "rm", "prune", got "burn" \(<action>\)$/m],
     ['--classes 1', ['inspect', SMALL_CNN], /a whole number from 2 up, got `1` \(--classes\)/],
     ['--epochs 0', ['demo'], /a whole number from 1 up, got `0` \(--epochs\)/],
     ['now', ['doctor'], /there is no `now` here/],

@@ -47,6 +47,7 @@ describe('ort-tl', () => {
   it('says that a new head trains wholly, and refuses a head that cannot be', () => {
     const model = ['--model', SMALL_CNN, '--classes', 'cat,dog', '--out', folder()];
     expect(cli('compile', ...model, '--policy', 'bias').stdout).toContain('the head "fc2" trains wholly');
+    expect(cli('compile', ...model, '--head').stdout).toMatch(/policy F1C1/);
     expect(cli('compile', ...model, '--hidden', '64,32', '--dropout', '0.2', '--bn', 'frozen').status).toBe(0);
     for (const flags of [
       ['--hidden', '64,x'],

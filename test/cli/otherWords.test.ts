@@ -114,6 +114,7 @@ describe('or are answered in one line, with exit code 2:', () => {
   it.each<[string, readonly string[], RegExp]>([
     ['--freeze 10', train, /no --freeze here: --policy says what trains/],
     ['freeze=10', train, /no --freeze here: --policy says what trains/],
+    ['--lora-rank 8', train, /no --lora-rank here: --policy lora:8 trains adapters/],
     ['--augment', train, /no --augment here: .*--flip 0\.5/],
     ['--device 0', train, /no --device here: --provider .*cuda/],
     ['--pretrained', train, /no --pretrained here: every training starts from a pretrained network; --model/],

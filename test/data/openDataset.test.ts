@@ -48,7 +48,6 @@ it.each([
   ['train.parquet', 'Parquet'],
   ['data.npz', "NumPy's arrays"],
   ['train-images-idx3-ubyte.gz', "MNIST's format"],
-  ['data.yaml', 'a set for detection'],
   ['cat.jpg', 'is one photo'],
 ])('says what %s is', async (name, words) => {
   await writeFile(join(folder, name), 'x');

@@ -19,6 +19,7 @@ const PAGES = [
   'README.md',
   'docs/tutorial.md',
   'docs/data.md',
+  'docs/labels.md',
   'docs/policies.md',
   'docs/how-it-works.md',
   'docs/comparison.md',

@@ -47,6 +47,7 @@ describe('a delta', () => {
     ['a head behind a Reshape', zoo('keras-conv-head-opset13.onnx'), {}],
     ['parameters that the source shares', zoo('dense-new-opset25.onnx'), { policy: 'full' }],
     ['constants in nodes', zoo('constants.onnx'), { policy: 'full' }],
+    ['adapters', zoo('../transformers/vit-dy18-dynamic.onnx'), { policy: 'lora:2' }],
   ])('makes the exported file of the base, byte by byte: %s', (_, base, options) => {
     const source = readModel(base);
     const learned = learn(source, options);

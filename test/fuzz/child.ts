@@ -12,15 +12,20 @@ import { Random } from '../../src/random.js';
 import { Stepper } from '../../src/runtime/stepper.js';
 import { SMALL_CNN } from '../models.js';
 import { mutate } from './mutate.js';
+import { oddCase } from './odd/oddCase.js';
 import { tinyModel } from './tinyModel.js';
 
+/** What is done to a sound model: bytes of it are changed, or it is written as only some exporters write it. */
+export type Kind = 'damaged' | 'odd';
+
 export interface CaseRequest {
+  readonly kind: Kind;
   readonly seed: number;
   readonly index: number;
 }
 
 export interface CaseResult {
-  /** `ok`, `trained`, or the code of a UserError; undefined for anything else that was thrown. */
+  /** `ok`, `trained`, of odd models `same`, or the code of a UserError; undefined for anything else that was thrown. */
   readonly outcome: string | undefined;
   readonly message: string;
   readonly changes: readonly string[];
@@ -36,8 +41,9 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 /** Shares of the cases that are inspected too, and of the compiled ones that take a step on ONNX Runtime. */
 const [INSPECTED, TRAINED] = [0.1, 0.05];
 
-async function carryOut({ seed, index }: CaseRequest): Promise<Omit<CaseResult, 'peakRssBytes'>> {
+async function carryOut({ kind, seed, index }: CaseRequest): Promise<Omit<CaseResult, 'peakRssBytes'>> {
   const random = new Random(seed).fork(`case ${index}`);
+  if (kind === 'odd') return oddCase(random);
   const { bytes, changes } = mutate(random.next() < 0.9 ? bases.tiny : bases.small, random);
   const path = join(folder, 'm.onnx');
   writeFileSync(path, bytes);

@@ -8,11 +8,21 @@ import { tinyModel } from './tinyModel.js';
 describe('a damaged model file', () => {
   it('gives training graphs or one clear error, and never a crash, a hang or a gigabyte of memory', async () => {
     // `npm run fuzz` takes five thousand; another seed than its default adds to them.
-    const { outcomes, failures } = await fuzz(20, 400);
+    const { outcomes, failures } = await fuzz('damaged', 20, 400);
     expect(failures).toEqual([]);
     // The cases get as deep as they should: some compile, some of these train, some are refused in every part.
     for (const outcome of ['ok', 'trained', 'not-onnx', 'bad-model', 'cyclic-graph', 'no-gradient-rule'])
       expect(outcomes.get(outcome)).toBeGreaterThan(0);
+  });
+});
+
+describe('a sound model as exporters leave it', () => {
+  it('is one function in all that is made of it, or is refused with the reason', async () => {
+    // `npm run fuzz -- --kind odd --count 2000` takes more.
+    const { outcomes, failures } = await fuzz('odd', 20, 150);
+    expect(failures).toEqual([]);
+    expect([...outcomes.keys()].filter((outcome) => outcome !== 'same' && outcome !== 'bad-policy')).toEqual([]);
+    expect(outcomes.get('same')).toBeGreaterThan(120);
   });
 });
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { CaseRequest, CaseResult } from './child.js';
+import type { CaseRequest, CaseResult, Kind } from './child.js';
 
 export interface Failure {
   readonly index: number;
@@ -8,7 +8,7 @@ export interface Failure {
 }
 
 export interface FuzzReport {
-  /** How many cases ended in each way: `ok`, `trained`, a UserError's code, or a failure. */
+  /** How many cases ended in each way: `ok`, `trained`, `same`, a UserError's code, or a failure. */
   readonly outcomes: ReadonlyMap<string, number>;
   /** Any other exception, a crash, a hang, or too much memory. */
   readonly failures: readonly Failure[];
@@ -25,7 +25,7 @@ const MOST_BYTES = 1e9;
  * Carries out cases `first` … `first + count` of `seed` in a child process, so that a crash, a hang and memory are seen from
  * outside; a child that failed is replaced.
  */
-export async function fuzz(seed: number, count: number, first = 0): Promise<FuzzReport> {
+export async function fuzz(kind: Kind, seed: number, count: number, first = 0): Promise<FuzzReport> {
   const outcomes = new Map<string, number>();
   const examples = new Map<string, string>();
   const failures: Failure[] = [];
@@ -33,7 +33,7 @@ export async function fuzz(seed: number, count: number, first = 0): Promise<Fuzz
   let child = await start();
   for (let index = first; index < first + count; index++) {
     const began = performance.now();
-    const result = await ask(child, { seed, index });
+    const result = await ask(child, { kind, seed, index });
     const elapsedMs = performance.now() - began;
     slowestMs = Math.max(slowestMs, elapsedMs);
     let outcome = typeof result === 'string' ? result : (result.outcome ?? 'exception');

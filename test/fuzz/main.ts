@@ -1,10 +1,11 @@
-// npm run fuzz -- [--count 5000] [--seed 0] [--first 0] [--examples]
+// npm run fuzz -- [--kind damaged|odd] [--count 5000] [--seed 0] [--first 0] [--examples]
 import { parseArgs } from 'node:util';
 import { fuzz } from './fuzz.js';
 
 const { values } = parseArgs({
   args: process.argv.slice(3),
   options: {
+    kind: { type: 'string', default: 'damaged' },
     count: { type: 'string', default: '5000' },
     seed: { type: 'string', default: '0' },
     first: { type: 'string', default: '0' },
@@ -13,7 +14,7 @@ const { values } = parseArgs({
 });
 const [seed, count, first] = [Number(values.seed), Number(values.count), Number(values.first)];
 const began = performance.now();
-const report = await fuzz(seed, count, first);
+const report = await fuzz(values.kind === 'odd' ? 'odd' : 'damaged', seed, count, first);
 for (const [outcome, cases] of [...report.outcomes].sort(([, a], [, b]) => b - a)) {
   const example = values.examples ? `  ${report.examples.get(outcome)?.slice(0, 250) ?? ''}` : '';
   console.log(`${String(cases).padStart(6)}  ${outcome}${example}`);

@@ -96,7 +96,7 @@ describe('the package, installed in an empty project', () => {
       `import { ImageFolder, readModel, Trainer, type Summary } from 'ort-tl';
        const dataset = await ImageFolder.open('photos');
        const trainer = new Trainer({ model: readModel('net.onnx'), dataset, policy: 'F1C1', out: 'runs/first' });
-       for await (const event of trainer) if (event.type === 'epoch') console.log(event.result.top1 + 1);
+       for await (const event of trainer) if (event.type === 'epoch') console.log((event.result.top1 ?? 0) + 1);
        const summary: Summary = await trainer.run();
        // @ts-expect-error A policy is a string.
        new Trainer({ model: readModel('net.onnx'), dataset, policy: 1, out: summary.model });`,

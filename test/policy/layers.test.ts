@@ -200,7 +200,7 @@ describe('the parameters of a layer', () => {
     ],
     [
       'MatMul and Mul',
-      'w',
+      'w,b',
       (g, x) =>
         g.mul(g.op('MatMul', [x, constant(g, 'w', [CHANNELS, 5])], {}, { name: 'last' }), constant(g, 'b', [5])),
     ],
@@ -214,7 +214,7 @@ describe('the parameters of a layer', () => {
     ],
     [
       'MatMul that an Add and others read',
-      'w',
+      'w,b',
       (g, x) => {
         const y = g.op('MatMul', [x, constant(g, 'w', [CHANNELS, 5])], {}, { name: 'last' });
         return g.mul(g.add(y, constant(g, 'b', [5])), y);
@@ -237,7 +237,7 @@ describe('the parameters of a layer', () => {
     ]);
   });
 
-  it('leave out what is computed, and what is no float32', () => {
+  it('are what a weight or a bias is computed from', () => {
     const { all } = layersOf((g, map) => {
       const weight = constant(g, 'weight', [CHANNELS, CHANNELS, 1, 1]);
       const computed = g.op('Conv', [map, weight, g.exp(constant(g, 'log', [CHANNELS]))], {}, { name: 'a' });
@@ -249,7 +249,12 @@ describe('the parameters of a layer', () => {
         { name: 'fc' },
       );
     });
-    expect(shown(all)).toEqual(['conv stem: stem.weight,stem.bias', 'conv a: weight', 'fc fc: w']);
+    expect(shown(all)).toEqual([
+      'conv stem: stem.weight,stem.bias',
+      'conv a: weight,log',
+      'conv b: weight',
+      'fc fc: w,c',
+    ]);
   });
 });
 
@@ -274,16 +279,18 @@ describe('a normalization', () => {
     expect(normalized('LayerNormalization', ['input', 'scale'], { axis: int(1) })).toEqual(['norm norm: scale']);
   });
 
-  it('is none whose scale is computed', () => {
+  it('trains what its scale is computed from', () => {
     const { all } = layersOf((g, map) => {
       const scale = g.exp(constant(g, 'log', [CHANNELS]));
       return scores(g, g.op('LayerNormalization', [map, scale], { axis: int(1) }));
     });
-    expect(shown(all)).toEqual(['conv stem: stem.weight,stem.bias', 'fc fc: fc.weight']);
+    expect(shown(all).slice(1)).toEqual([expect.stringMatching(/^norm .*: log$/), 'fc fc: fc.weight']);
   });
 
-  it('is none that another domain defines', () => {
-    expect(normalized('LayerNormalization', ['input', 'scale'], { axis: int(1) }, 'com.example')).toEqual([]);
+  it('is none that another domain defines, whose scale is a parameter by itself', () => {
+    expect(normalized('LayerNormalization', ['input', 'scale'], { axis: int(1) }, 'com.example')).toEqual([
+      'other scale: scale',
+    ]);
   });
 });
 
@@ -313,13 +320,13 @@ describe('a convolution behind a pooling', () => {
     expect(isMain(pool)).toBe(expected);
   });
 
-  it('counts where the map was of one place before', () => {
-    const { convs } = layersOf((g, map) => {
+  it('is an FC layer where a convolution over the whole map gives one place', () => {
+    const { convs, fcs } = layersOf((g, map) => {
       const one = g.op('Conv', [map, constant(g, 'w', [CHANNELS, CHANNELS, 16, 16])], {}, { name: 'whole' });
       const pooled = g.op('AveragePool', [one], { kernel_shape: ints([1, 1]) });
       return scores(g, conv(g, pooled, 'behind'));
     });
-    expect(names(convs)).toEqual(['stem', 'whole', 'behind']);
+    expect([names(convs), names(fcs)]).toEqual([['stem'], ['whole', 'behind', 'fc']]);
   });
 
   it('counts as FC layer before the head where its map was of one row', () => {
@@ -499,7 +506,6 @@ describe('a model without the layers of a classifier', () => {
   });
 
   it.each<[string, string, RegExp, (g: Builder, image: Value) => Value]>([
-    ['no-conv', 'none', /the model has no convolution/, (_, image) => image],
     [
       'unsupported-dtype',
       'one of float16',
@@ -518,12 +524,6 @@ describe('a model without the layers of a classifier', () => {
           { name: 'stem' },
         ),
     ],
-    [
-      'no-conv',
-      'one whose weights are computed',
-      /the model has no convolution/,
-      (g, image) => g.op('Conv', [image, g.exp(constant(g, 'w', [3, 3, 1, 1]))], {}, { name: 'stem' }),
-    ],
   ])('is refused as %s where its convolution is %s', (code, _, message, first) => {
     const g = new Builder(18);
     const map = first(g, g.input('image', 'float32', [{ batch: 1 }, 3, 16, 16]));
@@ -534,5 +534,15 @@ describe('a model without the layers of a classifier', () => {
     const refused = refusalOf(() => findLayers(g.graph, logits));
     expect(refused?.code).toBe(code);
     expect(refused?.message).toMatch(message);
+  });
+
+  it('needs no convolution', () => {
+    const g = new Builder(18);
+    const flat = g.op('Flatten', [g.input('image', 'float32', [{ batch: 1 }, 3, 4, 4])], { axis: int(1) });
+    const hidden = g.relu(g.op('MatMul', [flat, constant(g, 'hidden', [48, 6])], {}, { name: 'hidden' }));
+    const logits = g.output('logits', g.op('MatMul', [hidden, constant(g, 'fc', [6, 5])], {}, { name: 'fc' }));
+    const table = findLayers(g.graph, logits);
+    expect(names(chooseLayers(parsePolicy('FxC0'), table, []).layers)).toEqual(['hidden', 'fc']);
+    expect(() => chooseLayers(parsePolicy('F1C1'), table, [])).toThrow(/the model has 2 and 0; choose F1C0 or full/);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Node, Value } from '../../src/graph/graph.js';
-import type { Layer, LayerTable } from '../../src/policy/layers.js';
+import type { Layer } from '../../src/policy/layer.js';
+import type { LayerTable } from '../../src/policy/layers.js';
 import { deepestWithin } from '../../src/policy/nearest.js';
 import { parsePolicy, type Policy, showPolicy } from '../../src/policy/policy.js';
 
@@ -15,10 +16,13 @@ function table(fcs: number, convs: number): LayerTable {
         node: new Node({ op: 'Conv', name: '', inputs: [], outputs: [output] }),
         output,
         parameters: [],
+        shift: undefined,
+        norm: undefined,
       };
     });
   const [own, others] = [layers('fc', fcs), layers('conv', convs)];
-  return { fcs: own, convs: others, all: [...others, ...own] };
+  const classwise = { rows: [], shapes: [] };
+  return { fcs: own, convs: others, all: [...others, ...own], heads: own.slice(-1), classwise, buffers: [] };
 }
 
 /** A policy fits that trains no more than this. */

@@ -4,7 +4,8 @@ import { classifierOf } from '../../src/artifacts/prepare.js';
 import { UserError } from '../../src/errors.js';
 import { readModel } from '../../src/onnx/model.js';
 import { findBlocks } from '../../src/policy/blocks.js';
-import { type LayerChoice, chooseLayers, parsePolicy, policyFileName, showPolicy } from '../../src/policy/policy.js';
+import type { LayerChoice } from '../../src/policy/layerChoice.js';
+import { chooseLayers, parsePolicy, policyFileName, showPolicy } from '../../src/policy/policy.js';
 import { EFFICIENTNET_B0, SMALL_CNN, TINY_MBCONV, TINY_RESNET } from '../models.js';
 
 describe('parsePolicy', () => {

@@ -76,10 +76,10 @@ describe('an exported model', () => {
       'takes text',
       'unsupported-input',
       shapes('input', 7, ['batch', 'sequence']),
-      /takes no colour images: its input "[^"]+" is int64 \[batch, sequence\]/,
+      /takes no images in colour or grey: its input "[^"]+" is int64 \[batch, sequence\]/,
     ],
     ['takes sound', 'unsupported-input', shapes('input', 1, ['batch', 16_000]), /is float32 \[batch, 16000\]/],
-    ['takes grey images', 'unsupported-input', shapes('input', 1, ['N', 1, 28, 28]), /is float32 \[N, 1, 28, 28\]/],
+    ['takes two channels', 'unsupported-input', shapes('input', 1, ['N', 2, 28, 28]), /is float32 \[N, 2, 28, 28\]/],
     [
       'takes pixels of 64 bits',
       'unsupported-input',

@@ -19,7 +19,7 @@ const row = (...logits: number[]) => Float32Array.from(logits);
 
 describe('logits compared', () => {
   it('differ by a share of the largest of all', () => {
-    const comparison = new LogitComparison(false);
+    const comparison = new LogitComparison();
     comparison.add(row(1, 2, -8), row(1, 2, -8));
     comparison.add(row(3, 1, 0), row(3, 1.0625, 0));
     // 0.0625 is 1/128 of 8.
@@ -30,28 +30,28 @@ describe('logits compared', () => {
   });
 
   it('of a photo whose best two are all but equal may choose the other', () => {
-    const comparison = new LogitComparison(false);
+    const comparison = new LogitComparison();
     comparison.add(row(1, 1 + 2 ** -20, 0), row(1 + 2 ** -20, 1, 0));
     expect(comparison.result(1e-3)).toMatchObject({ photos: 1, agreeing: 0, differing: 0, ok: true });
   });
 
   it('that are no numbers agree with nothing, not even with themselves', () => {
     for (const given of [row(NaN, NaN), row(NaN, 0), row(Infinity, 0), row(0, -Infinity)]) {
-      const comparison = new LogitComparison(false);
+      const comparison = new LogitComparison();
       comparison.add(row(1, 0), given);
       expect(comparison.result(0.25)).toMatchObject({ largestDifference: null, differing: 1, ok: false });
     }
-    const comparison = new LogitComparison(false);
+    const comparison = new LogitComparison();
     comparison.add(row(NaN, NaN), row(NaN, NaN));
     expect(comparison.result(0.25)).toMatchObject({ agreeing: 0, ok: false });
   });
 
   it('that come of probabilities lack what all of a photo have in common', () => {
     const shares = [0.7, 0.2, 0.1].map(Math.log);
-    const comparison = new LogitComparison(true);
+    const comparison = new LogitComparison({ ending: 'softmax' });
     comparison.add(row(...shares.map((each) => each + 5)), row(...shares));
     expect(comparison.result(1e-6)).toMatchObject({ agreeing: 1, ok: true });
-    const apart = new LogitComparison(false);
+    const apart = new LogitComparison();
     apart.add(row(...shares.map((each) => each + 5)), row(...shares));
     expect(apart.result(1e-6)).toMatchObject({ ok: false });
   });

@@ -17,6 +17,7 @@ import { Trainer } from '../../src/train/trainer.js';
 import { SMALL_CNN, TINY_MBCONV } from '../models.js';
 
 const main = fileURLToPath(new URL('../../dist/bin/main.js', import.meta.url));
+const odd = (name: string) => fileURLToPath(new URL(`../fixtures/odd/${name}`, import.meta.url));
 const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
 
 let pictures: string;
@@ -152,6 +153,19 @@ describe('the feature cache', () => {
     await train({ ...options, policy: 'full', cache });
     expect((await train({ ...options, policy: 'F1C1', cache })).weights).toBe(own.weights);
     expect(countRows(cache)).toBe(2 * PHOTOS);
+  });
+
+  it('takes pixels that full has kept for a policy that keeps them beside what is computed of them', async () => {
+    const cache = folder();
+    // It takes the mean and the deviation of a whole image from it, before its first convolution.
+    const model = readModel(odd('h78_global_mean_norm_b1.onnx'));
+    const without = await train({ model, policy: 'F1C1' });
+    await train({ policy: 'full', cache });
+    const served = await train({ model, policy: 'F1C1', cache });
+    expect(Object.keys(rowsIn(cache))).toHaveLength(2);
+    expect(served.weights).toBe(without.weights);
+    const again = await train({ model, policy: 'F1C0', cache });
+    expect(again.weights).toBe((await train({ model, policy: 'F1C0' })).weights);
   });
 
   it('keeps views, each of them', async () => {

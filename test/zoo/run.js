@@ -185,6 +185,10 @@ ${table.map((row) => `| ${row.join(' | ')} |`).join('\n')}
 `;
 if (only.length === 0) {
   mkdirSync(new URL('docs/', root), { recursive: true });
-  writeFileSync(new URL('docs/models.md', root), text);
+  const page = new URL('docs/models.md', root);
+  // What steps_table.py writes stays.
+  const [, transformers = ''] =
+    /(\n## Transformers\n[^]*)$/.exec(existsSync(page) ? readFileSync(page, 'utf8') : '') ?? [];
+  writeFileSync(page, text + transformers);
 }
 console.log(`${counts.trained} trained, ${counts.refused} refused, ${counts.wrong} wrong`);

@@ -1,8 +1,26 @@
-import { concreteShape } from '../../graph/graph.js';
+import type { Builder } from '../../graph/builder.js';
+import { concreteShape, text, type Value } from '../../graph/graph.js';
 import { intTensor } from '../../onnx/tensor.js';
 import { selection, transposedMaps } from '../axisMap.js';
 import { constantNumbers } from '../constants.js';
 import type { GradientRule } from '../rule.js';
+
+/** A larger matrix, 4 MB of it, costs more than to add rows up one by one. */
+const LARGEST_SELECTION = 2 ** 20;
+
+/** The slices of `dy` along an axis, each added at one of `indices` of an axis of `length`. */
+function addedUp(g: Builder, dy: Value, axis: number, length: number, indices: readonly number[]): Value {
+  const shape = concreteShape(dy);
+  const order = [axis, ...shape.flatMap((_, each) => (each === axis ? [] : [each]))];
+  const rows = axis === 0 ? dy : g.transpose(dy, order);
+  const rest = shape.filter((_, each) => each !== axis);
+  const zeros = g.expand(g.scalar(0), [length, ...rest]);
+  const places = g.constant('rows_of', intTensor([indices.length, 1], indices));
+  const sum = g.op('ScatterND', [zeros, places, rows], { reduction: text('add') });
+  return axis === 0 ? sum : g.transpose(sum, inverse(order));
+}
+
+const inverse = (order: readonly number[]) => order.map((_, axis) => order.indexOf(axis));
 
 /**
  * y = x at some indices of an axis  ⇒  dx = dy, added up at those indices. Indices that only change the order (a channel
@@ -21,6 +39,7 @@ export const gather: GradientRule = {
         const inverse = indices.map((_, index) => indices.indexOf(index));
         return g.gather(flat, g.constant('inverse_order', intTensor([length], inverse)), axis);
       }
+      if (indices.length * length > LARGEST_SELECTION) return addedUp(g, flat, axis, length, indices);
       return transposedMaps(g, flat, [selection(axis, length, indices)]);
     },
     undefined,

@@ -43,6 +43,35 @@ export const layerNormalization: GradientRule = {
   },
 };
 
+/**
+ * y = x̂·γ with x̂ = x·r and r = 1/√(mean x² + ε), over the last axes  ⇒  with h = dy·γ: dx = r·(h − x̂·mean(h·x̂)), dγ = Σ dy·x̂.
+ */
+const scaledByRoot = (op: string): GradientRule => ({
+  op,
+  gradients: ({ node, input, dy, g }) => {
+    const rank = concreteShape(input(0)).length;
+    const first = (node.int('axis', -1) + rank) % rank;
+    const axes = Array.from({ length: rank - first }, (_, index) => first + index);
+    const normalized = once(() => {
+      const meanSquare = g.reduceMean(g.mul(input(0), input(0)), axes);
+      const inverseRoot = g.op('Reciprocal', [g.sqrt(g.add(meanSquare, g.scalar(node.float('epsilon', 1e-5))))]);
+      return { hat: g.mul(input(0), inverseRoot), inverseRoot };
+    });
+    return [
+      () => {
+        const { hat, inverseRoot } = normalized();
+        const h = g.mul(dy, input(1));
+        return g.mul(inverseRoot, g.sub(h, g.mul(hat, g.reduceMean(g.mul(h, hat), axes))));
+      },
+      () => g.mul(dy, normalized().hat),
+    ];
+  },
+});
+
+export const rmsNormalization = scaledByRoot('RMSNormalization');
+/** ONNX Runtime's own name for the same, in the standard domain. */
+export const simplifiedLayerNormalization = scaledByRoot('SimplifiedLayerNormalization');
+
 /** Over space, for each image and channel. */
 export const instanceNormalization: GradientRule = {
   op: 'InstanceNormalization',

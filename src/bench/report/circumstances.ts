@@ -41,7 +41,10 @@ export function missingSection({ suite, outcomes, otherRecords }: SuiteResults):
 /** How the suite was measured, and what the columns of the tables mean. */
 export function methodSection(results: SuiteResults): Markup {
   const notes = [...new Set(results.outcomes.flatMap(({ result }) => result?.notes ?? []))];
-  const columns = quantities.map(({ title, unit, what }) => [unit === '' ? title : `${title}, ${unit}`, what] as const);
+  const known = quantities.filter(
+    ({ key }) => key !== 'mapPercent' || results.outcomes.some(({ result }) => result?.map !== undefined),
+  );
+  const columns = known.map(({ title, unit, what }) => [unit === '' ? title : `${title}, ${unit}`, what] as const);
   return markup`${termList([...conditions(results), ...targets(results)])}${notes.length > 0 ? bulletList(notes) : ''}
 <h3>What the columns mean</h3>${termList(columns)}`;
 }

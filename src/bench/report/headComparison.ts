@@ -1,9 +1,10 @@
+import { scoreOf } from '../../train/headline.js';
 import { type Markup, markup } from '../../markup.js';
 import { reached } from '../runResult.js';
 import { meanOf } from '../statistics.js';
 import type { SuiteRow } from '../suite.js';
 import type { PaperFigures } from '../suiteFile/suiteSchema.js';
-import { type Cell, type Quantity, quantityCalled, valuesOf } from '../suiteResults.js';
+import { type Cell, type Quantity, accuracyIn, valuesOf } from '../suiteResults.js';
 import { dataTable, numberCell, percent } from './dataTable.js';
 import { halfInterval, meanWithInterval, type ReportedSuite } from './reportedSuite.js';
 
@@ -46,11 +47,11 @@ function ourFigures(reported: ReportedSuite, row: SuiteRow): Markup {
   const leading = reported.leading(row);
   const fc = leading.find(({ policy }) => policy === reported.suite.baseline);
   const conv = leading.find(({ policy }) => /^F(x|\d+)C1$/.test(policy));
-  const top1 = quantityCalled('top1Percent');
+  const accuracy = accuracyIn(leading);
   const { quantity } = reported.cost;
   const shown = (cell: Cell | undefined, each: Quantity) => (cell ? meanWithInterval(cell, each) : 'not in the suite');
   const cells = [
-    ...[shown(fc, top1), shown(conv, top1), shown(fc, quantity), shown(conv, quantity)],
+    ...[shown(fc, accuracy), shown(conv, accuracy), shown(fc, quantity), shown(conv, quantity)],
     accuracyGain(fc, conv),
     fc && conv ? fasterConvergence(fc, conv) : 'not in the suite',
   ];
@@ -58,7 +59,7 @@ function ourFigures(reported: ReportedSuite, row: SuiteRow): Markup {
 }
 
 function accuracyGain(fc: Cell | undefined, conv: Cell | undefined): string {
-  const [before, after] = [fc, conv].map((cell) => (cell ? valuesOf(cell, quantityCalled('top1Percent')) : []));
+  const [before, after] = [fc, conv].map((cell) => (cell ? valuesOf(cell, accuracyIn([cell])) : []));
   if (!before || !after || before.length === 0 || after.length === 0) return 'not run';
   return percent((100 * (meanOf(after) - meanOf(before))) / meanOf(before), 2);
 }
@@ -70,8 +71,8 @@ function fasterConvergence(fc: Cell, conv: Cell): string {
     const other = fc.finished.find((each) => each.run.seed === run.seed && each.run.round === run.round);
     if (!other) continue;
     pairs++;
-    const epoch = reached(result, other.result.top1)?.epoch;
-    const epochOfFc = reached(other.result, other.result.top1)?.epoch;
+    const epoch = reached(result, scoreOf(other.result))?.epoch;
+    const epochOfFc = reached(other.result, scoreOf(other.result))?.epoch;
     if (epoch !== undefined && epochOfFc !== undefined) shares.push(100 * (1 - epoch / epochOfFc));
   }
   if (pairs === 0) return 'not run';

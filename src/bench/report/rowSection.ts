@@ -1,7 +1,7 @@
 import { inLines, type Markup, markup } from '../../markup.js';
 import { meanOf } from '../statistics.js';
 import type { CacheState, SuiteRow } from '../suite.js';
-import { type Cell, type Quantity, quantityCalled, valuesOf } from '../suiteResults.js';
+import { type Cell, type Quantity, accuracyIn, quantityCalled, valuesOf } from '../suiteResults.js';
 import type { DrawnFigures } from './drawnFigures.js';
 import { meanWithInterval, type ReportedSuite } from './reportedSuite.js';
 import { costFigure, curveFigures } from './suiteFigures.js';
@@ -43,7 +43,7 @@ function tradeOffsOf(reported: ReportedSuite, row: SuiteRow, cache: CacheState):
   const { quantity, estimated } = reported.cost;
   const cells = reported.cellsOfRow(row, cache);
   const against = (cost: Quantity, isEstimated: boolean) =>
-    tradeOffFigure({ row, cache, cells, accuracy: quantityCalled('top1Percent'), cost, isEstimated });
+    tradeOffFigure({ row, cache, cells, accuracy: accuracyIn(cells), cost, isEstimated });
   const pair = [against(quantity, estimated), against(quantityCalled('trainingSeconds'), false)];
   return { cache, pair: pair.flatMap((each) => each ?? []) };
 }
@@ -63,9 +63,9 @@ function costs(reported: ReportedSuite, figures: DrawnFigures, row: SuiteRow): P
 
 /** In words: the most accurate policy, and where the knees are. */
 function verdict({ hasCaches }: ReportedSuite, leading: readonly Cell[], tradeOffs: readonly TradeOffs[]): string {
-  const top1 = quantityCalled('top1Percent');
-  const known = leading.filter((cell) => valuesOf(cell, top1).length > 0);
-  const [best] = known.toSorted((a, b) => meanOf(valuesOf(b, top1)) - meanOf(valuesOf(a, top1)));
+  const accuracy = accuracyIn(leading);
+  const known = leading.filter((cell) => valuesOf(cell, accuracy).length > 0);
+  const [best] = known.toSorted((a, b) => meanOf(valuesOf(b, accuracy)) - meanOf(valuesOf(a, accuracy)));
   if (!best) return '';
   const example = best.finished[0]?.result;
   const photos = example
@@ -77,5 +77,5 @@ function verdict({ hasCaches }: ReportedSuite, leading: readonly Cell[], tradeOf
       return `${figure.title.replace('Accuracy ', '')}${which}: ${knee ?? 'none'}`;
     }),
   );
-  return `${photos}The most accurate is ${best.policy}, ${meanWithInterval(best, top1)}. The knee of accuracy ${knees.join('; ')}.`;
+  return `${photos}The most accurate is ${best.policy}, ${meanWithInterval(best, accuracy)}. The knee of accuracy ${knees.join('; ')}.`;
 }

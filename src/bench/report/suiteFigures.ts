@@ -4,9 +4,10 @@ import type { SuiteRow } from '../suite.js';
 import { type Cell, type Quantity, valuesOf } from '../suiteResults.js';
 import { type Figure, HEIGHT, seriesChannels, WIDTH, withUnit } from './figure.js';
 
-type CurveField = 'top1' | 'valLoss' | 'trainLoss';
+type CurveField = 'top1' | 'map' | 'valLoss' | 'trainLoss';
 const CURVES: readonly { field: CurveField; name: string; title: string; axis: string; format: string }[] = [
   { field: 'top1', name: 'accuracy', title: 'Accuracy by epoch', axis: 'validation top-1', format: '.0%' },
+  { field: 'map', name: 'accuracy', title: 'mAP by epoch', axis: 'validation mAP', format: '.0%' },
   { field: 'valLoss', name: 'loss', title: 'Loss by epoch', axis: 'validation loss', format: '~g' },
   { field: 'trainLoss', name: 'training-loss', title: 'Training loss by epoch', axis: 'training loss', format: '~g' },
 ];
@@ -18,6 +19,8 @@ export function curveFigures(row: SuiteRow, cells: readonly Cell[]): Figure[] {
       const last = Math.min(...cell.finished.map(({ result }) => result.curve.length));
       return Array.from({ length: Number.isFinite(last) ? last : 0 }, (_, index) => {
         const all = cell.finished.flatMap(({ result }) => result.curve[index]?.[field] ?? []);
+        // Runs of classes have no mAP, and those of labels no top-1.
+        if (all.length === 0) return [];
         return {
           series: cell.policy,
           epoch: index + 1,
@@ -25,7 +28,7 @@ export function curveFigures(row: SuiteRow, cells: readonly Cell[]): Figure[] {
           low: Math.min(...all),
           high: Math.max(...all),
         };
-      });
+      }).flat();
     });
     if (values.length === 0) return [];
     const { color, strokeDash, shape } = seriesChannels(row.policies);
@@ -47,7 +50,9 @@ export function curveFigures(row: SuiteRow, cells: readonly Cell[]): Figure[] {
     const ends = cells.flatMap((cell) => {
       const end = values.findLast(({ series }) => series === cell.policy);
       return end
-        ? [`${cell.policy} ${field === 'top1' ? `${(100 * end.mean).toFixed(1)} %` : end.mean.toFixed(3)}`]
+        ? [
+            `${cell.policy} ${field === 'top1' || field === 'map' ? `${(100 * end.mean).toFixed(1)} %` : end.mean.toFixed(3)}`,
+          ]
         : [];
     });
     const spec = {

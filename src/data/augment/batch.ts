@@ -5,7 +5,7 @@ export interface Batch {
   readonly height: number;
   /** uint8 RGB [count, height, width, 3] */
   readonly pixels: Uint8Array;
-  /** [count, classes], each row sums to 1. */
+  /** [count, classes]; each row sums to 1, or has 1 for each label. */
   readonly targets: Float32Array;
 }
 

@@ -10,6 +10,10 @@ import { commonFolders } from './splitFolders.js';
 /** What the photos of a split are there to do. */
 const PURPOSES = { train: 'train', val: 'validate', test: 'test' } as const;
 
+/** How boxes train all the same. */
+const BOXES =
+  'the labels of boxes train where a data.yaml of YOLO, or annotations of COCO, lie in a folder that is no zip file';
+
 /** Says why a tree's layout is refused, and what to do; whoever finds the fault throws it. */
 export class LayoutRefusals {
   constructor(
@@ -34,7 +38,7 @@ export class LayoutRefusals {
     const count = folder.photos.length;
     const what = count === 1 ? '1 photo lies' : `${count} photos lie`;
     const labels = detectionFileIn(folder) ?? labelsIn(above)?.name;
-    const hint = labels === undefined ? '' : ` (with ${labels} beside them, as in a set for detection)`;
+    const hint = labels === undefined ? '' : ` (with ${labels} beside them, as in a set for detection; ${BOXES})`;
     return new UserError(
       'no-photos',
       `${what} in ${this.placeOf(folder)} itself, not in class folders${hint}; ${this.expected}`,
@@ -45,7 +49,7 @@ export class LayoutRefusals {
   otherTask(folder: Folder, task: string): UserError {
     return new UserError(
       'no-classes',
-      `${this.placeOf(folder)} looks like a set for ${task}; a classifier needs a folder for each class, <folder>/<class>/*.jpg`,
+      `${this.placeOf(folder)} looks like a set for ${task}; a classifier needs a folder for each class, <folder>/<class>/*.jpg${task.startsWith('detection') ? `; ${BOXES}` : ''}`,
     );
   }
 

@@ -9,6 +9,8 @@ const LARGEST_SIDE = 2048;
  * What model.json says.
  * @typedef {object} Description
  * @property {readonly string[]} labels
+ * @property {readonly number[]} [thresholds] of labels, of which a picture may have any number: from which probability on it has each
+ * @property {boolean} [endsInSigmoid]
  * @property {{ width: number, height: number, resize: 'crop' | 'squash', cropShare?: number, mean: readonly number[], std: readonly number[] }} preprocessing
  * @property {string} input
  * @property {string} output
@@ -99,9 +101,10 @@ function inputOf({ data, width, height }, { preprocessing, baked, channelsFirst,
 
 /**
  * @param {readonly number[]} scores
- * @param {boolean} endsInSoftmax
+ * @param {Description} model
  */
-function sharesOf(scores, endsInSoftmax) {
+function sharesOf(scores, { thresholds, endsInSigmoid, endsInSoftmax }) {
+  if (thresholds) return endsInSigmoid ? scores : scores.map((score) => 1 / (1 + Math.exp(-score)));
   if (endsInSoftmax) return scores;
   const largest = Math.max(...scores);
   const powers = scores.map((score) => Math.exp(score - largest));
@@ -111,14 +114,14 @@ function sharesOf(scores, endsInSoftmax) {
 
 /**
  * @param {readonly number[]} shares
- * @param {readonly string[]} labels
+ * @param {Description} model
  */
-function show(shares, labels) {
+function show(shares, { labels, thresholds }) {
   const best = labels
-    .map((label, index) => ({ label, share: shares[index] ?? NaN }))
+    .map((label, index) => ({ label, share: shares[index] ?? NaN, least: thresholds?.[index] ?? 0 }))
     .sort((a, b) => b.share - a.share)
     .slice(0, MOST_CLASSES);
-  const items = best.map(({ label, share }) => {
+  const items = best.map(({ label, share, least }) => {
     const [item, name, percent] = [
       document.createElement('li'),
       document.createElement('span'),
@@ -127,6 +130,7 @@ function show(shares, labels) {
     const [bar, filled] = [document.createElement('div'), document.createElement('i')];
     name.textContent = label;
     percent.textContent = `${(100 * share).toFixed(1)} %`;
+    item.className = share >= least ? '' : 'below';
     bar.className = 'bar';
     bar.setAttribute('aria-hidden', 'true');
     filled.style.width = `${100 * share}%`;
@@ -135,7 +139,11 @@ function show(shares, labels) {
     return item;
   });
   classes.replaceChildren(...items);
-  shown.setAttribute('aria-label', `What the model sees: ${best[0]?.label ?? ''}`);
+  const seen = thresholds ? best.filter(({ share, least }) => share >= least) : best.slice(0, 1);
+  shown.setAttribute(
+    'aria-label',
+    `What the model sees: ${seen.map(({ label }) => label).join(', ') || 'nothing that it knows'}`,
+  );
 }
 
 async function start() {
@@ -160,7 +168,7 @@ async function start() {
       const began = performance.now();
       const results = await session.run({ [model.input]: input });
       const scores = Array.from(results[model.output]?.data ?? [], Number).slice(0, model.labels.length);
-      show(sharesOf(scores, model.endsInSoftmax), model.labels);
+      show(sharesOf(scores, model), model);
       // Several times a second would be too much to be read aloud.
       if (!stream) say(`Classified in ${Math.round(performance.now() - began)} ms.`);
     });
@@ -230,7 +238,7 @@ async function start() {
     void open(event.dataTransfer?.files[0]);
   });
   for (const control of [file, camera]) control.disabled = false;
-  say(`Ready: ${model.labels.length} classes.`);
+  say(`Ready: ${model.labels.length} ${model.thresholds ? 'labels' : 'classes'}.`);
 }
 
 start().catch((/** @type {unknown} */ error) => {

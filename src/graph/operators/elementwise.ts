@@ -1,6 +1,8 @@
-import { dtypeOfCode } from '../../onnx/tensor.js';
+import { type DType, dtypeOfCode } from '../../onnx/tensor.js';
+import type { Node } from '../graph.js';
 import { checkStretches } from '../nodeChecks.js';
 import type { Operator } from './operator.js';
+import { eachNumber } from './wholeNumbers.js';
 
 /** An operator whose result has its input's shape, and of which there is no more to know than `facts`. */
 export function sameShape(op: string, facts: Omit<Operator, 'op' | 'shape'> = {}): Operator {
@@ -12,6 +14,10 @@ export function elementwise(op: string, facts: Omit<Operator, 'op' | 'shape'> = 
   return sameShape(op, { works: 'elementwise', ...facts });
 }
 
+const WHOLE: ReadonlySet<DType | undefined> = new Set<DType>(['int8', 'int16', 'int32', 'int64']);
+const isWhole = (node: Node) => WHOLE.has(dtypeOfCode(node.int('to', 1))) && node.inputs[0]?.dtype?.startsWith('float');
+const truncated = eachNumber(Math.trunc);
+
 /** Its slope for each channel, or for all of them, is stretched to x alone. */
 export const prelu: Operator = sameShape('PRelu', {
   required: 2,
@@ -22,7 +28,7 @@ export const prelu: Operator = sameShape('PRelu', {
 
 export const cast: Operator = sameShape('Cast', {
   dtype: (node) => dtypeOfCode(node.int('to', 1)),
-  integers: ({ numbers }) => numbers(0),
+  integers: (context) => (isWhole(context.node) ? truncated(context) : context.numbers(0)),
   laterAttributes: { saturate: { since: 19, usual: 1 } },
 });
 

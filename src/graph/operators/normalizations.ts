@@ -12,8 +12,9 @@ export const batchNormalization: Operator = sameShape('BatchNormalization', {
   vectors: SCALE_AND_SHIFT,
   check: (node) => checkVectors(node, [1, 2, 3, 4]),
   laterAttributes: { training_mode: { since: 14, usual: 0 } },
-  upgrade: (node) => {
-    // The statistics that older sets wrote out beside the result are training's business.
+  upgrade: (node, from) => {
+    // Before operator set 14, writing the statistics out beside the result was what said that it trains.
+    if (from < 14 && node.outputs.slice(1).some((output) => output)) node.setAttribute('training_mode', int(1));
     node.outputs = node.outputs.slice(0, 1);
   },
 });
@@ -37,6 +38,17 @@ export const layerNormalization: Operator = {
     return [context.shape(0), statistics, statistics];
   },
 };
+
+/** A normalization by the root of the mean square, whose scale is broadcast. */
+export function rootNormalization(op: string): Operator {
+  return {
+    op,
+    required: 2,
+    broadcasts: true,
+    vectors: [1],
+    shapes: (context) => [context.shape(0), layerStatistics(context)],
+  };
+}
 
 /** An operator that normalizes along an axis, the last one unless the node says. */
 export function softmax(op: string, facts: Pick<Operator, 'check'> = {}): Operator {

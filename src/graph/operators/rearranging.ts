@@ -1,7 +1,8 @@
 import { broadcastShapes } from '../broadcast.js';
 import { at, isNumber, whole } from '../dims.js';
-import { describe, type Shape, showShape } from '../graph.js';
+import { describe, type Node, type Shape, showShape } from '../graph.js';
 import type { Operator, ShapeContext } from './operator.js';
+import { expandedNumbers, turnedNumbers } from './wholeNumbers.js';
 
 // Operators that put the same numbers elsewhere, or repeat them.
 
@@ -14,15 +15,26 @@ export const expand: Operator = {
   broadcasts: true,
   integerInputs: [1],
   shape: ({ shape, numbers }) => numbers(1) && broadcastShapes([shape(0), numbers(1) ?? []]),
+  integers: expandedNumbers,
 };
 
 export const tile: Operator = { op: 'Tile', required: 2, integerInputs: [1], shape: tiled };
 
-export const transpose: Operator = { op: 'Transpose', shape: transposed };
+export const transpose: Operator = {
+  op: 'Transpose',
+  shape: transposed,
+  integers: ({ node, numbers }) => {
+    const [from, shape] = [numbers(0), node.inputs[0]?.shape];
+    return from && shape?.every(isNumber) ? turnedNumbers(from, shape, orderOf(node, shape)) : undefined;
+  },
+};
+
+const orderOf = (node: Node, { length }: Shape) =>
+  node.ints('perm') ?? Array.from({ length }, (_, axis) => length - 1 - axis);
 
 function transposed({ node, shape }: ShapeContext): Shape {
   const from = shape(0);
-  const permutation = node.ints('perm') ?? from.map((_, axis) => from.length - 1 - axis);
+  const permutation = orderOf(node, from);
   if (permutation.length !== from.length || new Set(permutation).size !== from.length)
     throw new Error(`${describe(node)} cannot transpose ${showShape(from)} by [${permutation.join(', ')}]`);
   return permutation.map((axis) => at(from, axis));

@@ -3,7 +3,7 @@ import type { Node, Shape } from '../graph.js';
 import type { Operator, ShapeContext } from './operator.js';
 
 /** A reduction over the axes of input 1, or over all, which were an attribute before operator set `until`. */
-export function reduction(op: string, facts: Pick<Operator, 'poolsPlaces'> = {}, until = 18): Operator {
+export function reduction(op: string, facts: Pick<Operator, 'poolsPlaces' | 'integers'> = {}, until = 18): Operator {
   return { op, shape: reduced, onceAttributes: { until, kinds: { axes: 'ints' } }, ...facts };
 }
 

@@ -1,7 +1,9 @@
 import { type DType, toNumbers } from '../../onnx/tensor.js';
-import { wrap } from '../dims.js';
+import { product, wrap } from '../dims.js';
 import type { Dim, Node, Shape } from '../graph.js';
+import { LONGEST_VECTOR } from '../integers.js';
 import type { Operator, ShapeContext } from './operator.js';
+import { filledNumbers, rangeOf } from './wholeNumbers.js';
 
 // Operators that make values of shapes, or shapes of values.
 
@@ -10,6 +12,32 @@ export const constantOfShape: Operator = {
   integerInputs: [0],
   shape: ({ numbers }) => numbers(0),
   dtype: constantType,
+  integers: filledNumbers,
+};
+
+/** Numbers from a start up to a limit. */
+export const range: Operator = {
+  op: 'Range',
+  required: 3,
+  shape: (context) => {
+    const range = rangeOf(context);
+    return range && [range.count];
+  },
+  integers: (context) => {
+    const { start, step, count } = rangeOf(context) ?? { start: 0, step: 0, count: Infinity };
+    return count <= LONGEST_VECTOR ? Array.from({ length: count }, (_, index) => start + index * step) : undefined;
+  },
+};
+
+/** How many elements a value has. */
+export const size: Operator = {
+  op: 'Size',
+  shape: () => [],
+  dtype: () => 'int64',
+  integers: ({ node }) => {
+    const count = node.inputs[0]?.shape && product(node.inputs[0].shape);
+    return count === undefined ? undefined : [count];
+  },
 };
 
 export const oneHot: Operator = {

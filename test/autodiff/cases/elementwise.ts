@@ -112,6 +112,18 @@ export const elementwise: readonly Case[] = [
   one('ReduceSum', 'one axis', [[2, 3, 2]], (g, a) => g.reduceSum(a, [1], false)),
   one('Relu', 'a matrix', [[4, 5]], (g, a) => g.relu(a)),
   one('Sigmoid', 'a matrix', [[4, 5]], (g, a) => g.sigmoid(a)),
+  plain(
+    'Einsum',
+    'a product with a transposed matrix',
+    [
+      [3, 4],
+      [5, 4],
+    ],
+    { equation: text('ni,oi->no') },
+  ),
+  plain('Einsum', 'an axis that one input alone has', [[3, 4, 2], [4]], { equation: text('nij,i->n') }),
+  plain('LpNormalization', 'the last axis', [[3, 4]], { axis: int(-1), p: int(2) }),
+  plain('LpNormalization', 'the first norm', [[2, 3, 4]], { axis: int(1), p: int(1) }),
   one('Softmax', 'the last axis', [[3, 5]], (g, a) => g.softmax(a, -1)),
   one(
     'Sub',
@@ -205,6 +217,18 @@ export const elementwise: readonly Case[] = [
     { axis: int(1), epsilon: float(0.01) },
   ),
   plain('LayerNormalization', 'no bias', [[2, 3, 6], [6]], { axis: int(2) }),
+  plain('RMSNormalization', 'the last axis', [[2, 3, 6], [6]], {}, { opset: 23 }),
+  plain(
+    'RMSNormalization',
+    'two axes',
+    [
+      [2, 3, 4],
+      [3, 4],
+    ],
+    { axis: int(1), epsilon: float(0.01) },
+    { opset: 23 },
+  ),
+  plain('SimplifiedLayerNormalization', 'the last axis', [[2, 3, 6], [6]], { axis: int(-1) }),
   plain('LeakyRelu', 'the default', [[4, 5]]),
   plain('LeakyRelu', 'α = −0.3', [[4, 5]], { alpha: float(-0.3) }),
   plain('Log', 'a matrix', [[4, 5]], {}, { from: 0.5 }),

@@ -1,0 +1,54 @@
+import * as ort from './ort.js';
+import { LUMA, LUMA_SHIFT, type Preprocessing } from '../artifacts/manifest.js';
+
+/** What a model takes: bytes or numbers, and where their channels are. */
+export interface TakenImages {
+  readonly type: string;
+  readonly shape: readonly (number | string)[];
+}
+
+/** In pixels. */
+export interface ImageSize {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** How many channels images of a shape have, and whether these come before the places; undefined for no images. */
+export function channelsOf(shape: readonly (number | string)[]): { channels: 1 | 3; isFirst: boolean } | undefined {
+  if (shape.length !== 4) return undefined;
+  for (const channels of [3, 1] as const)
+    for (const isFirst of [true, false]) if (shape[isFirst ? 1 : 3] === channels) return { channels, isFirst };
+  return undefined;
+}
+
+/** A model's input of `batch` images, of which `pixels`, uint8 RGB [images, H, W, 3], may hold fewer: bytes, or normalised numbers. */
+export function imageFeed(
+  { type, shape }: TakenImages,
+  { mean, std }: Pick<Preprocessing, 'mean' | 'std'>,
+  pixels: Uint8Array,
+  batch: number,
+  { height, width }: ImageSize,
+): ort.Tensor {
+  const { channels, isFirst } = channelsOf(shape) ?? { channels: 3, isFirst: false };
+  const area = height * width;
+  const data = type === 'uint8' ? new Uint8Array(batch * channels * area) : new Float32Array(batch * channels * area);
+  const images = pixels.length / (3 * area);
+  for (let image = 0; image < images; image++) {
+    for (let pixel = 0; pixel < area; pixel++) {
+      for (let channel = 0; channel < channels; channel++) {
+        const from = (image * area + pixel) * 3;
+        const level = channels === 1 ? grey(pixels, from) : (pixels[from + channel] ?? 0);
+        const at = isFirst ? (image * channels + channel) * area + pixel : (image * area + pixel) * channels + channel;
+        data[at] = type === 'uint8' ? level : (level / 255 - (mean[channel] ?? 0)) / (std[channel] ?? 1);
+      }
+    }
+  }
+  const dims = isFirst ? [batch, channels, height, width] : [batch, height, width, channels];
+  return data instanceof Uint8Array ? new ort.Tensor('uint8', data, dims) : new ort.Tensor('float32', data, dims);
+}
+
+/** Grey of the pixel whose red is at `from`, as Pillow makes it. */
+function grey(pixels: Uint8Array, from: number): number {
+  const sum = LUMA.reduce((total, weight, channel) => total + weight * (pixels[from + channel] ?? 0), LUMA_SHIFT / 2);
+  return Math.floor(sum / LUMA_SHIFT);
+}

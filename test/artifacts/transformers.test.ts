@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import * as ort from 'onnxruntime-node';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { compile } from '../../src/artifacts/compile.js';
+import { NEXT } from '../../src/artifacts/manifest.js';
+import { classifierOf } from '../../src/artifacts/prepare.js';
+import { tunedModel } from '../../src/artifacts/tunedModel.js';
+import { encodeModel, type ModelFile, readModel } from '../../src/onnx/model.js';
+import type { ModelProto } from '../../src/onnx/onnx_pb.js';
+import { floatTensor, type Tensor } from '../../src/onnx/tensor.js';
+import { findBlocks } from '../../src/policy/blocks.js';
+
+/** Made by `test/zoo/make_transformer_fixtures.py`, as are the logits and gradients of PyTorch. */
+const folder = fileURLToPath(new URL('../fixtures/transformers/', import.meta.url));
+const numbers = z.array(z.number());
+const steps = z
+  .record(z.string(), z.object({ logits: numbers, gradients: z.record(z.string(), numbers) }))
+  .parse(JSON.parse(readFileSync(`${folder}steps.json`, 'utf8')));
+const [SIDE, IMAGES, CLASSES] = [32, 2, 10];
+
+/** Whole numbers below 2²⁰, by the generator that the script repeats. */
+function draws(count: number): number[] {
+  let state = 1;
+  return Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state >>> 12;
+  });
+}
+const pixels = Uint8Array.from(draws(IMAGES * SIDE * SIDE * 3), (value) => value % 256);
+
+const open = (model: ModelProto) => ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 });
+const floatsOf = (tensor: ort.Tensor | undefined): Float32Array => {
+  if (!(tensor?.data instanceof Float32Array)) throw new Error('no numbers');
+  return tensor.data;
+};
+
+/** The parameters of the model's own head, so that training begins with what PyTorch has. */
+function ownHead(model: ModelFile): Map<string, Tensor> {
+  const { parameters } = classifierOf(model).layers.fcs.at(-1) ?? { parameters: [] };
+  return new Map(parameters.flatMap(({ name, constant }) => (constant ? [[name, constant] as const] : [])));
+}
+
+/** One step of gradient descent at a learning rate of one: the logits before it, what each parameter moved by, and the model before it. */
+async function step(name: string, policy: string) {
+  const model = readModel(`${folder}${name}.onnx`);
+  const init = ownHead(model);
+  const { manifest, ...compiled } = compile(model, {
+    policy,
+    init,
+    classes: Array.from({ length: CLASSES }, (_, index) => `class ${index}`),
+    batch: IMAGES,
+    optimizer: { name: 'sgd', momentum: 0, nesterov: false, weightDecay: 0 },
+    preprocessing: 'unit',
+    warmStart: false,
+  });
+  const image = { pixels: new ort.Tensor('uint8', pixels, [IMAGES, SIDE, SIDE, 3]) };
+  const boundary: Record<string, ort.Tensor> = compiled.frozen ? await (await open(compiled.frozen)).run(image) : {};
+  const training = await open(compiled.training);
+  const state = Object.fromEntries(
+    [...compiled.state].map(([key, { data, dims }]) => [key, new ort.Tensor('float32', data as Float32Array, dims)]),
+  );
+  const given = { ...Object.fromEntries(manifest.boundary.map((each) => [each.name, image.pixels])), ...boundary };
+  const results = await training.run({
+    ...given,
+    ...state,
+    labels: new ort.Tensor('int64', BigInt64Array.from([1n, 2n]), [IMAGES]),
+    image_weights: new ort.Tensor('float32', new Float32Array(IMAGES).fill(1 / IMAGES), [IMAGES]),
+    learning_rate: new ort.Tensor('float32', [1], []),
+    ...(training.inputNames.includes('step') ? { step: new ort.Tensor('float32', [1], []) } : {}),
+  });
+  const moved = new Map(
+    manifest.parameters.map(({ name: key }) => {
+      const before = floatsOf(state[key]);
+      const after = floatsOf(results[key + NEXT]);
+      return [key, before.map((value, index) => value - (after[index] ?? NaN))] as const;
+    }),
+  );
+  const parameters = new Map(
+    manifest.parameters.map(({ name: key, shape }) => [key, floatTensor(shape, floatsOf(state[key]))] as const),
+  );
+  return { logits: [...floatsOf(results['logits'])], moved, tuned: tunedModel(model.proto, manifest, parameters) };
+}
+
+/** The logits of a model in a plain session, one image at a time. */
+async function logitsOf(model: ModelProto): Promise<number[]> {
+  const session = await open(model);
+  const area = SIDE * SIDE;
+  const logits: number[] = [];
+  for (let image = 0; image < IMAGES; image++) {
+    const planes = Float32Array.from(
+      { length: 3 * area },
+      (_, at) => (pixels[image * 3 * area + (at % area) * 3 + Math.floor(at / area)] ?? NaN) / 255,
+    );
+    const results = await session.run({ input: new ort.Tensor('float32', planes, [1, 3, SIDE, SIDE]) });
+    logits.push(...floatsOf(results[session.outputNames[0] ?? '']));
+  }
+  return logits;
+}
+
+const expectClose = (got: readonly number[], expected: readonly number[], within: number) => {
+  expect(got).toHaveLength(expected.length);
+  expected.forEach((value, index) => {
+    expect(Math.abs((got[index] ?? NaN) - value)).toBeLessThan(within);
+  });
+};
+
+describe.each(Object.entries(steps))('%s', (name, { logits, gradients }) => {
+  it.each(['F1C0', 'F1C1', 'blocks:1', 'bias', 'full'])('takes the step of PyTorch with %s', async (policy) => {
+    const taken = await step(name, policy);
+    expectClose(taken.logits, logits, 1e-5);
+    for (const [key, gradient] of taken.moved) {
+      const [norm = NaN, along = NaN] = gradients[key] ?? [];
+      const direction = draws(gradient.length).map((value) => value / 2 ** 19 - 1);
+      const got = gradient.reduce((sum, value, index) => sum + value * (direction[index] ?? NaN), 0);
+      // A parameter of size one holds a difference to 1e-7.
+      const slack = 1e-4 * norm + 3e-6;
+      expect(Math.abs(Math.hypot(...gradient) - norm), key).toBeLessThan(slack);
+      expect(Math.abs(got - along), key).toBeLessThan(slack);
+    }
+    expectClose(await logitsOf(taken.tuned), logits, 1e-5);
+  });
+
+  it('has two blocks, each with its attention and its perceptron', () => {
+    const { graph, layers } = classifierOf(readModel(`${folder}${name}.onnx`));
+    const blocks = findBlocks(graph, layers);
+    expect(blocks).toHaveLength(name.startsWith('swin') ? 4 : 2);
+    expect(new Set(blocks.map((block) => block.layers.length)).size).toBe(1);
+  });
+});
