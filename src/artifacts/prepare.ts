@@ -15,6 +15,7 @@ import { OWN_NAMES } from '../plain/ownNames.js';
 import { plainForm } from '../plain/plainForm.js';
 import { appendHead, type FreshHead, valueForHead } from './freshHead.js';
 import { imageLayout } from './imageLayout.js';
+import { checkImageShape } from './imageModel.js';
 import { LARGEST_SIDE, METADATA, MOST_PIXELS } from './manifest.js';
 import { USUAL_SIZE } from './preprocessing.js';
 import { type Separated, separateParameters } from './separateParameters.js';
@@ -78,6 +79,7 @@ function understood(
   { size, usual = USUAL_SIZE, output, head }: Reading,
 ): Classifier {
   const plain = plainForm(proto, path, outputOf(proto, { output, head })).proto;
+  checkImageShape(plain, path);
   const graph = graphOfModel(plain, [size ?? usual, size ?? usual]);
   // What tf2onnx has folded away may still be declared as an input.
   const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));

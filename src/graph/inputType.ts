@@ -1,18 +1,7 @@
 import { UserError } from '../errors.js';
 import type { TensorShapeProto_Dimension, ValueInfoProto } from '../onnx/onnx_pb.js';
-import { type DType, dtypeName, dtypeOfCode } from '../onnx/tensor.js';
+import { dtypeName, dtypeOfCode } from '../onnx/tensor.js';
 import type { Shape, Value } from './graph.js';
-
-/** What images come as. */
-const PIXELS: ReadonlySet<DType> = new Set<DType>(['float16', 'float32', 'float64', 'uint8']);
-
-function noImage({ name, type }: ValueInfoProto, dtype: DType): UserError {
-  const dims = type?.tensorType?.shape?.dim.map(({ value }) => String(value.value ?? '?') || '?') ?? [];
-  return new UserError(
-    'unsupported-input',
-    `the model takes no images: its input "${name}" is ${dtype} [${dims.join(', ')}]; take one of photos, [N, 3, H, W] or [N, H, W, 3]`,
-  );
-}
 
 /**
  * The type and shape of what a model takes. Its first dimension is the batch; `imageSize` [height, width] stands in for sides that the file leaves open.
@@ -45,7 +34,6 @@ export function inputType(
     if (value.case === 'dimValue' && value.value > 0n) return Number(value.value);
     const stated = imageSize?.[axis - firstSide];
     if (dims.length === 4 && stated !== undefined) return stated;
-    if (dims.length !== 4 || !PIXELS.has(dtype)) throw noImage(info, dtype);
     throw new UserError(
       'unsupported-input',
       `input "${info.name}" leaves its dimension ${axis} open; export the model with a fixed one`,

@@ -1,5 +1,6 @@
 import * as ort from './ort.js';
 import { labelsOf, taskOf, thresholdsIn } from '../artifacts/labelsMetadata.js';
+import { checkImageModel } from '../artifacts/imageModel.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
 import type { Task } from '../artifacts/task.js';
 import { statedFor } from '../artifacts/ownPixels.js';
@@ -12,7 +13,6 @@ import type { ModelProto } from '../onnx/onnx_pb.js';
 import { dtypeCode } from '../onnx/tensor.js';
 import { plainForm } from '../plain/plainForm.js';
 import { channelsOf, imageFeed, type ImageSize } from './imageFeed.js';
-import { checkImageModel } from './imageModel.js';
 
 /** Operators that leave numbers as they are, but for their shape or type. */
 const PASSING: ReadonlySet<string> = new Set(['Cast', 'Flatten', 'Identity', 'Reshape', 'Squeeze']);

@@ -57,14 +57,9 @@ describe('the input of a model file', () => {
   it.each<[readonly FileDim[], [number, number] | undefined, number]>([
     [['batch', 3, 'height', 'width'], undefined, 2],
     [['batch', 'channels', 8, 8], [8, 8], 1],
+    [['batch', 3, 'length'], [8, 8], 2],
   ])('of %j, with images of %j, is refused for its dimension %d', (dims, imageSize, axis) => {
     expect(() => graphOfModel(modelWith(dims), imageSize)).toThrow(`input "x" leaves its dimension ${axis} open`);
-  });
-
-  it('is no image where it has another number of dimensions, of which some are open', () => {
-    expect(() => graphOfModel(modelWith(['batch', 'length']), [8, 8])).toThrow(
-      'the model takes no images: its input "x" is float32 [batch, length]; take one of photos',
-    );
   });
 
   it('is a tensor of a type that ort-tl has', () => {

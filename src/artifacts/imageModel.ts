@@ -9,15 +9,11 @@ const PIXELS: ReadonlySet<number> = new Set([0, 1, 2, 10, 11, 16]);
  * Looks whether a model maps images to classes, as far as it says what it takes and gives: text, sound, boxes and masks are other things.
  * @throws UserError `unsupported-input` where it takes no image in colour or grey, `not-loadable` where it gives no row of scores.
  */
-export function checkImageModel({ graph }: ModelProto, name: string): void {
-  const constants = new Set(graph?.initializer.map((each) => each.name));
-  const input = graph?.input.find((each) => !constants.has(each.name));
-  if (input && !isImage(input))
-    throw new UserError(
-      'unsupported-input',
-      `${name} takes no images in colour or grey: its input "${input.name}" is ${shown(input)}; take a model of photos, [N, 3, H, W], [N, 1, H, W], or with the channels last`,
-    );
-  const outputs = graph?.output ?? [];
+export function checkImageModel(proto: ModelProto, name: string): void {
+  checkImageShape(proto, name);
+  const input = inputOf(proto);
+  if (input && !PIXELS.has(elementTypeOf(input))) throw noImage(input, name);
+  const outputs = proto.graph?.output ?? [];
   const [first] = outputs;
   const ranks = outputs.map((each) => dimsOf(each)?.length);
   if (first && ranks.every((rank) => rank !== undefined && rank !== 2))
@@ -27,12 +23,24 @@ export function checkImageModel({ graph }: ModelProto, name: string): void {
     );
 }
 
-function isImage(input: ValueInfoProto): boolean {
-  const dims = dimsOf(input);
+/** @throws UserError `unsupported-input` where what the model takes has not the shape of images in colour or grey. */
+export function checkImageShape(proto: ModelProto, name: string): void {
+  const input = inputOf(proto);
+  const dims = input && dimsOf(input);
   const couldBeColours = (dim: number | string | undefined) => typeof dim !== 'number' || dim === 3 || dim === 1;
-  return (
-    PIXELS.has(elementTypeOf(input)) &&
-    (!dims || (dims.length === 4 && (couldBeColours(dims[1]) || couldBeColours(dims[3]))))
+  const isImage = !dims || (dims.length === 4 && (couldBeColours(dims[1]) || couldBeColours(dims[3])));
+  if (input && !isImage) throw noImage(input, name);
+}
+
+function inputOf({ graph }: ModelProto): ValueInfoProto | undefined {
+  const constants = new Set(graph?.initializer.map((each) => each.name));
+  return graph?.input.find((each) => !constants.has(each.name));
+}
+
+function noImage(input: ValueInfoProto, name: string): UserError {
+  return new UserError(
+    'unsupported-input',
+    `${name} takes no images in colour or grey: its input "${input.name}" is ${shown(input)}; take a model of photos, [N, 3, H, W], [N, 1, H, W], or with the channels last`,
   );
 }
 
