@@ -1,6 +1,7 @@
 import { Builder } from '../graph/builder.js';
 import type { Graph, Value } from '../graph/graph.js';
 import { modelOfGraph } from '../graph/proto.js';
+import { selectEarly } from '../graph/selectEarly.js';
 import type { ModelFile } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import type { Tensor } from '../onnx/tensor.js';
@@ -53,6 +54,7 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
   const understood = understand(model, filled);
   const chosen = choose(understood, policy, filled);
   const { graph } = chosen.classifier;
+  selectEarly(graph);
   const { split, step } = withNearestPolicy(policy, chosen, (choice) => {
     const cut = splitGraph(chosen, choice, filled);
     return { split: cut, step: trainingGraph(graph, cut, filled) };

@@ -140,6 +140,11 @@ function tapProducts(g: Builder, large: Value, dSmall: Value, convolution: Convo
     return g.reshape(g.reduceSum(products, [0], false), [kernels, channels, ...axes.map(() => 1)]);
   }
   const area = images * places;
+  if (groups === 1 && areTiles(axes)) {
+    const dRows = g.reshape(swapped(g, dSmall), [kernels, area]);
+    const product = g.gemm(dRows, tiles(g, large, convolution), { transB: true });
+    return g.reshape(product, [kernels, channels, ...axes.map(({ kernel }) => kernel)]);
+  }
   // [C, N, …] puts what a matrix product sums over last.
   const [begins, ends] = [axes.map(({ begin }) => begin), axes.map(({ end }) => end)];
   const rows = swapped(g, padded(g, large, begins, ends));
@@ -157,6 +162,23 @@ function tapProducts(g: Builder, large: Value, dSmall: Value, convolution: Convo
     inGroup,
     ...axes.map(({ kernel }) => kernel),
   ]);
+}
+
+/** Whether the windows lie side by side and cover the large side, as the patches of a transformer do. */
+function areTiles(axes: readonly SpatialAxis[]): boolean {
+  return axes.every(
+    ({ largeSize, smallSize, kernel, stride, dilation, begin, end }) =>
+      kernel > 1 && stride === kernel && dilation === 1 && begin === 0 && end === 0 && largeSize === smallSize * kernel,
+  );
+}
+
+/** All windows of the large side, which are {@link areTiles tiles}: [C · taps, N · places], moved once. */
+function tiles(g: Builder, large: Value, { images, channels, axes }: Convolution): Value {
+  const parted = g.reshape(large, [images, channels, ...axes.flatMap(({ smallSize, kernel }) => [smallSize, kernel])]);
+  const places = axes.map((_, axis) => 2 + 2 * axis);
+  const turned = g.transpose(parted, [1, ...places.map((place) => place + 1), 0, ...places]);
+  const taps = elementCount(axes.map(({ kernel }) => kernel));
+  return g.reshape(turned, [channels * taps, images * elementCount(axes.map(({ smallSize }) => smallSize))]);
 }
 
 /**

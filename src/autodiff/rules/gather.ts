@@ -24,7 +24,7 @@ const inverse = (order: readonly number[]) => order.map((_, axis) => order.index
 
 /**
  * y = x at some indices of an axis  ⇒  dx = dy, added up at those indices. Indices that only change the order (a channel
- * shuffle) are undone by another Gather; others by a product with the constant matrix that selects them.
+ * shuffle) are undone by another Gather, a single one by zeros round it; others by a product with the constant matrix that selects them.
  */
 export const gather: GradientRule = {
   op: 'Gather',
@@ -38,6 +38,12 @@ export const gather: GradientRule = {
       if (indices.length === length && new Set(indices).size === length) {
         const inverse = indices.map((_, index) => indices.indexOf(index));
         return g.gather(flat, g.constant('inverse_order', intTensor([length], inverse)), axis);
+      }
+      const [index] = indices;
+      if (index !== undefined && indices.length === 1) {
+        const before = shape.map((_, each) => (each === axis ? index : 0));
+        const behind = shape.map((_, each) => (each === axis ? length - 1 - index : 0));
+        return g.pad(flat, [...before, ...behind]);
       }
       if (indices.length * length > LARGEST_SELECTION) return addedUp(g, flat, axis, length, indices);
       return transposedMaps(g, flat, [selection(axis, length, indices)]);

@@ -26,6 +26,8 @@ export const convolution: readonly Case[] = [
     strides: [2, 2],
     pads: [1, 1, 1, 1],
   }),
+  conv('3×3 side by side', [2, 2, 6, 9], [4, 2, 3, 3], { strides: [3, 3] }, true),
+  conv('2×3 side by side', [2, 3, 4, 6], [4, 3, 2, 3], { strides: [2, 3] }),
   conv('depthwise 3×3', [2, 4, 5, 5], [4, 1, 3, 3], { group: 4, pads: [1, 1, 1, 1] }, true),
   conv('depthwise 3×3, stride 2', [2, 3, 6, 6], [3, 1, 3, 3], { group: 3, strides: [2, 2], pads: [1, 1, 1, 1] }),
   conv('depthwise 5×5, stride 2, asymmetric pads', [2, 3, 8, 8], [3, 1, 5, 5], {
