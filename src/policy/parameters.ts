@@ -191,6 +191,9 @@ class ParameterSearch {
     const byNumbers = this.reasonByNumbers(value);
     if (byNumbers !== undefined) return byNumbers;
     if (soundsLearned(value.name)) return undefined;
+    // As the new exporter writes Swin's: regions of a map are numbered one by one, and compared.
+    if (node.op === 'ScatterND' && this.fixed.has(node) && isUniform(value))
+      return 'a mask that is filled part by part';
     if (node.op === 'Sin' || node.op === 'Cos') return 'frequencies of sines and cosines';
     if (PREPARING.has(node.op) && node.inputs.some((input) => input && this.pixels.has(input)))
       return 'the preparation of pixels';

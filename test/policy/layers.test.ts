@@ -546,3 +546,19 @@ describe('a model without the layers of a classifier', () => {
     expect(() => chooseLayers(parsePolicy('F1C1'), table, [])).toThrow(/the model has 2 and 0; choose F1C0 or full/);
   });
 });
+
+describe('a mask that the model fills part by part', () => {
+  it('has no parameters, whatever number fills a part', () => {
+    const { table } = network((g, x) => {
+      const at = g.constant('at', { dtype: 'int64', dims: [2, 1], data: BigInt64Array.of(1n, 3n) });
+      const part = g.constant('val_7', floatTensor([2, CHANNELS], new Float32Array(2 * CHANNELS).fill(3)));
+      const empty = g.constant('val_8', floatTensor([CHANNELS, CHANNELS], new Float32Array(CHANNELS ** 2)));
+      const mask = g.transpose(g.op('ScatterND', [empty, at, g.transpose(g.transpose(part, [1, 0]), [1, 0])]), [1, 0]);
+      return g.add(x, g.reshape(g.reduceMean(mask, [0], false), [1, CHANNELS, 1, 1]));
+    });
+    expect(table.buffers.map(({ value, reason }) => [value.name, reason]).sort()).toEqual([
+      ['val_7', 'a mask that is filled part by part'],
+      ['val_8', 'a mask that is filled part by part'],
+    ]);
+  });
+});

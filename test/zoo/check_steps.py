@@ -26,6 +26,11 @@ class Model:
         self.proto = onnx.load(path)
         self.opset = {o.domain: o.version for o in self.proto.opset_import}.get("", 0)
         self.constants = {i.name: tensor_of(i) for i in self.proto.graph.initializer}
+        # Exporters also leave parameters in Constant nodes.
+        for node in self.proto.graph.node:
+            for attribute in node.attribute if node.op_type == "Constant" else []:
+                if attribute.name == "value":
+                    self.constants[node.output[0]] = tensor_of(attribute.t)
         self.input = next(i.name for i in self.proto.graph.input if i.name not in self.constants)
         dims = next(i for i in self.proto.graph.input if i.name == self.input).type.tensor_type.shape.dim
         self.batch = dims[0].dim_value if dims[0].HasField("dim_value") else 0
@@ -33,6 +38,8 @@ class Model:
     def __call__(self, image, parameters):
         values = {"": None, **self.constants, **parameters, self.input: image}
         for node in self.proto.graph.node:
+            if node.op_type == "Constant" and node.output[0] in values:
+                continue
             attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
             inputs = [values[name] for name in node.input]
             rule = OPERATORS.get(node.op_type)
@@ -235,6 +242,16 @@ def scatter_nd(x, a, _):
     return data
 
 
+def gather_nd(x, a, _):
+    data, index, batch = x[0], x[1].long(), a.get("batch_dims", 0)
+    rows = data.reshape(-1, *data.shape[batch:])
+    picked = [
+        row[tuple(at[..., i] for i in range(at.shape[-1]))]
+        for row, at in zip(rows, index.reshape(-1, *index.shape[batch:]))
+    ]
+    return torch.stack(picked).reshape(*data.shape[:batch], *picked[0].shape)
+
+
 def constant(x, a, _):
     for key, value in a.items():
         if key == "value":
@@ -296,7 +313,7 @@ OPERATORS = {
     "Concat": lambda x, a, _: torch.cat(x, a["axis"]), "Constant": constant, "ConstantOfShape": constant_of_shape,
     "Conv": conv, "Cos": one(torch.cos), "CumSum": lambda x, a, _: x[0].cumsum(int(x[1])), "Div": divide, "Einsum": einsum, "Equal": two(torch.eq), "Erf": one(torch.erf),
     "Exp": one(torch.exp), "Expand": lambda x, a, _: x[0].expand(torch.broadcast_shapes(x[0].shape, ints(x[1]))),
-    "Flatten": flatten, "Floor": one(torch.floor), "Gather": gather, "Gelu": gelu, "Gemm": gemm,
+    "Flatten": flatten, "Floor": one(torch.floor), "Gather": gather, "GatherND": gather_nd, "Gelu": gelu, "Gemm": gemm,
     "GlobalAveragePool": lambda x, a, _: x[0].mean([2, 3], keepdim=True), "Greater": two(torch.gt), "GreaterOrEqual": two(torch.ge),
     "HardSigmoid": lambda x, a, _: (a.get("alpha", 0.2) * x[0] + a.get("beta", 0.5)).clamp(0, 1), "HardSwish": one(F.hardswish),
     "Identity": one(lambda x: x), "InstanceNormalization": instance_norm, "IsNaN": one(torch.isnan),

@@ -177,6 +177,7 @@ versions; \`torchscript\` and \`torch\` are the old and the new exporter of PyTo
 policies on twenty drawn pictures, ten epochs of two steps with LAMB (learning rate 2e-3, full 3e-4), in a process of its own with one thread. A cell tells how long
 compiling took, the training loss of the first and the last epoch, on how many of twenty validation pictures the exported model, in a
 plain session, gave the class of the evaluation that chose it, and the whole process's peak memory.
+[Files as packages ship them](real-files.md) are on a page of their own.
 
 Made by \`npm run zoo -- FOLDER\` on ${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), Node ${process.version}, onnxruntime-node ${versionOf('node_modules/onnxruntime-node/package.json')}, ort-tl
 ${versionOf('package.json')}, ${new Date().toISOString().slice(0, 10)}: ${counts.trained} trained, ${counts.refused} refused, ${counts.wrong} wrong.
