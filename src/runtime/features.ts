@@ -73,19 +73,20 @@ export class Donor {
   /** Computes `fetches`, the boundary of this run's policy, of the rows. @throws UserError `not-loadable`, `not-runnable`. */
   async run({ buffers, count }: DonorRows, fetches: Record<string, ort.Tensor>): Promise<void> {
     const feeds: Record<string, ort.Tensor> = {};
-    const computed = { ...fetches };
+    const kept = new Set<string>();
     this.layout.values.forEach(({ dtype, shape }, index) => {
       const [name, buffer] = [this.bridge.inputs[index], buffers[index]];
       if (name === undefined || !buffer) return;
       const data = buffer.subarray(0, count * elementCount(shape));
-      const same = computed[name]?.data;
+      const same = fetches[name]?.data;
       if (ArrayBuffer.isView(same)) {
         // This policy keeps it too, as it does the pixels.
         new Uint8Array(same.buffer, same.byteOffset, same.byteLength).set(bytesOf(data));
-        Reflect.deleteProperty(computed, name);
+        kept.add(name);
       }
       feeds[name] = new ort.Tensor(dtype, data, [count, ...shape]);
     });
+    const computed = Object.fromEntries(Object.entries(fetches).filter(([name]) => !kept.has(name)));
     // The other policy keeps all that this one does.
     if (Object.keys(computed).length === 0) return;
     const { path, options } = this.running;
