@@ -76,11 +76,11 @@ function tell(draft: Draft, normalizing: readonly NodeProto[], dropping: readonl
   const [norm] = normalizing;
   if (norm)
     draft.warnings.push(
-      `${shown(norm)}${others(normalizing)} was exported in training mode, with the statistics of each batch; it is trained with and exported in inference mode, with the statistics that it has kept, which gives other scores than the file does`,
+      `${shown(norm)}${others(normalizing)} was exported in training mode, with the statistics of each batch; it is taken in inference mode, with the statistics that it has kept, which gives other scores than the file does`,
     );
   const [dropout] = dropping;
   if (dropout)
     draft.warnings.push(
-      `${shown(dropout)}${others(dropping)} was exported in training mode, where it drops out at random; it is trained with and exported without dropping out`,
+      `${shown(dropout)}${others(dropping)} was exported in training mode, where it drops out at random; it is taken without dropping out`,
     );
 }

@@ -37,6 +37,9 @@ const CHANGES: readonly ((draft: Draft) => void)[] = [
   imageChannels,
 ];
 
+/** What is done to train a model: one that is run only is taken in whole numbers, and as ONNX Runtime has optimized it. */
+const FOR_TRAINING: ReadonlySet<(draft: Draft) => void> = new Set([refuseOtherFiles, dequantize]);
+
 const known = new WeakMap<ModelProto, Map<string | undefined, PlainForm>>();
 
 /**
@@ -58,10 +61,26 @@ export function plainForm(source: ModelProto, path: string, output?: string): Pl
   return form;
 }
 
+/**
+ * A source model that is run and not trained, in plain form but for its numbers: a quantized one computes in whole numbers, as its file says.
+ * @throws UserError as {@link plainForm} does.
+ */
+export function runnableForm(source: ModelProto, path: string, output?: string): PlainForm {
+  return changed(new Draft(source, path), output, (change) => !FOR_TRAINING.has(change));
+}
+
 function makePlain(source: ModelProto, path: string, output: string | undefined): PlainForm {
   refuseLarge(source, path);
-  const draft = new Draft(source, path);
-  for (const change of CHANGES) change(draft);
+  return changed(new Draft(source, path), output, () => true);
+}
+
+function changed(
+  draft: Draft,
+  output: string | undefined,
+  isDone: (change: (draft: Draft) => void) => boolean,
+): PlainForm {
+  const source = draft.model;
+  for (const change of CHANGES) if (isDone(change)) change(draft);
   oneResult(draft, output);
   rowOfScores(draft);
   giveWay(draft);
@@ -70,6 +89,6 @@ function makePlain(source: ModelProto, path: string, output: string | undefined)
   // Before this version of the format, constants that were added would have to be inputs.
   if (proto !== source && proto.irVersion < 4n) proto.irVersion = 4n;
   // In float32 weights may take more than they did.
-  refuseLarge(proto, path);
+  if (proto !== source) refuseLarge(proto, draft.path);
   return { proto, notes, warnings };
 }

@@ -1,17 +1,16 @@
 import * as ort from './ort.js';
 import { labelsOf, taskOf, thresholdsIn } from '../artifacts/labelsMetadata.js';
 import { checkImageModel } from '../artifacts/imageModel.js';
-import type { Preprocessing } from '../artifacts/manifest.js';
+import { METADATA, type Preprocessing } from '../artifacts/manifest.js';
 import type { Task } from '../artifacts/task.js';
 import { statedFor } from '../artifacts/ownPixels.js';
 import { exportedPreprocessing, sideOf, type StatedPreprocessing, USUAL_SIZE } from '../artifacts/preprocessing.js';
 import { UserError } from '../errors.js';
 import { machineErrorOf } from '../machineError.js';
 import type { Value } from '../graph/graph.js';
-import { encodeModel, readModel } from '../onnx/model.js';
-import type { ModelProto } from '../onnx/onnx_pb.js';
-import { dtypeCode } from '../onnx/tensor.js';
-import { plainForm } from '../plain/plainForm.js';
+import { encodeModel, metadataOf, readModel } from '../onnx/model.js';
+import type { ModelProto, ValueInfoProto } from '../onnx/onnx_pb.js';
+import { type PlainForm, runnableForm } from '../plain/plainForm.js';
 import { channelsOf, imageFeed, type ImageSize } from './imageFeed.js';
 
 /** Operators that leave numbers as they are, but for their shape or type. */
@@ -36,6 +35,8 @@ export interface LoadOptions extends KnownOfModel {
   readonly threads?: number;
   /** What messages call the model, and beside which files are looked for that tell of it. */
   readonly name: string;
+  /** What is to be told of how the model is taken. */
+  readonly warnings?: readonly string[];
 }
 
 interface Told {
@@ -63,15 +64,16 @@ export class ImageClassifier {
   ) {}
 
   /**
-   * Opens a model, of which what is not known is what the file says, or `config.json` beside it.
+   * Opens a model, of which what is not known is what the file says, or `config.json` beside it. What ort-tl has exported runs as it is, another
+   * in the form that a training would begin with.
    * @throws UserError `no-metadata` when nothing says what its classes are called, `not-loadable` when ONNX Runtime refuses it or it gives no
-   * classes, `unsupported-input` where it takes no images in colour or grey.
+   * classes, `unsupported-input` where it takes no images in colour or grey; as {@link runnableForm} does.
    */
   static async open(path: string, threads = 0, known: KnownOfModel = {}): Promise<ImageClassifier> {
     const { proto } = readModel(path);
-    if (!takesOtherImages(proto)) return ImageClassifier.load(proto, path, { ...known, threads, name: path });
-    const plain = plainForm(proto, path).proto;
-    return ImageClassifier.load(plain, encodeModel(plain), { ...known, threads, name: path });
+    const { proto: runnable, warnings } = formToRun({ proto, path }, known.labels);
+    const file = runnable === proto ? path : encodeModel(runnable);
+    return ImageClassifier.load(runnable, file, { ...known, threads, name: path, warnings });
   }
 
   get preprocessing(): Preprocessing {
@@ -103,7 +105,7 @@ export class ImageClassifier {
   static async load(
     proto: ModelProto,
     file: string | Uint8Array,
-    { threads = 0, name, labels: given, preprocessing: chosen }: LoadOptions,
+    { threads = 0, name, labels: given, preprocessing: chosen, warnings = [] }: LoadOptions,
   ): Promise<ImageClassifier> {
     const model = { proto, path: name };
     checkImageModel(proto, name);
@@ -132,7 +134,8 @@ export class ImageClassifier {
         );
       if (!input?.isTensor || !output)
         throw new UserError('not-loadable', `${name} does not map an image to ${labels.length} classes`);
-      const stated = exported ?? statedFor(model, { preprocessing: chosen }, imageTaken(input, model));
+      const said = exported ?? statedFor(model, { preprocessing: chosen }, imageTaken(input, model));
+      const stated = { ...said, warnings: [...warnings, ...said.warnings] };
       checkImages(input.shape, stated.preprocessing, name);
       const ends = { input, output: output.name };
       const ending = endingOf(proto, output.name);
@@ -236,15 +239,36 @@ function checkImages(shape: readonly (number | string)[], { height, width }: Pre
     );
 }
 
-/** Whether a model's image is one without a batch, or in numbers of floating point other than float32: its plain form takes another. */
-function takesOtherImages({ graph }: ModelProto): boolean {
-  const constants = new Set(graph?.initializer.map(({ name }) => name));
-  const type = graph?.input.find(({ name }) => !constants.has(name))?.type?.tensorType;
-  return type !== undefined && (OTHER_FLOATS.has(type.elemType) || type.shape?.dim.length === 3);
+/**
+ * A model as it is run. Of several outputs it is the one with as many scores as there are labels; where none has, what loads the model says
+ * what is wrong with it.
+ */
+function formToRun(
+  model: { readonly proto: ModelProto; readonly path: string },
+  given: readonly string[] | undefined,
+): Pick<PlainForm, 'proto' | 'warnings'> {
+  const { proto, path } = model;
+  const asItIs = { proto, warnings: [] };
+  if (metadataOf(proto).has(METADATA.preprocessing)) return asItIs;
+  const outputs = proto.graph?.output ?? [];
+  try {
+    const labels = outputs.length > 1 ? (given ?? labelsOf(model)) : [];
+    return runnableForm(proto, path, outputs.find((output) => isRowOf(labels.length, output))?.name);
+  } catch (thrown) {
+    if (thrown instanceof UserError && UNTOLD.has(thrown.code)) return asItIs;
+    throw thrown;
+  }
 }
 
-/** Those and bfloat16 (`TensorProto.DataType`). */
-const OTHER_FLOATS: ReadonlySet<number> = new Set([dtypeCode('float16'), dtypeCode('float64'), 16]);
+/** Codes for a model that does not tell which of its outputs has the scores. */
+const UNTOLD: ReadonlySet<string> = new Set(['no-metadata', 'several-outputs']);
+
+/** Whether an output is a row of `count` scores for each image, or a map of one place of them. */
+function isRowOf(count: number, { type }: ValueInfoProto): boolean {
+  const [, ...sizes] = type?.tensorType?.shape?.dim ?? [];
+  const axes = sizes.filter(({ value }) => value.case !== 'dimValue' || value.value !== 1n);
+  return axes.length === 1 && axes[0]?.value.case === 'dimValue' && axes[0].value.value === BigInt(count);
+}
 
 const logarithm = (share: number) => Math.log(Math.max(share, SMALLEST_SHARE));
 

@@ -2,11 +2,16 @@ import { create } from '@bufbuild/protobuf';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
+import { Value } from '../../src/graph/graph.js';
+import { protoOfValue } from '../../src/graph/proto.js';
 import { decodeModel, encodeModel, setMetadata } from '../../src/onnx/model.js';
 import { type ModelProto, type TensorShapeProto_Dimension, TensorShapeProtoSchema } from '../../src/onnx/onnx_pb.js';
+import { floatTensor, intTensor, protoOfTensor, tensor } from '../../src/onnx/tensor.js';
 import { ImageClassifier } from '../../src/runtime/classifier.js';
 import { SMALL_CNN } from '../models.js';
+import { changed, images, int, largestDifference, named, node, run, SIDE, soundModel } from '../plain/oddModels.js';
 
 const CLASSES = 20;
 const good = { width: 32, height: 32, resize: 'crop', mean: [0, 0, 0], std: [1, 1, 1] };
@@ -146,5 +151,81 @@ describe('an exported model', () => {
     await expect(opened).rejects.toMatchObject({ code });
     await expect(opened).rejects.toThrow(path);
     await expect(opened).rejects.toThrow(reason);
+  });
+});
+
+describe('a source model, which nothing has trained', () => {
+  const labels = names(5);
+  const image = images([2, 3, SIDE, SIDE]);
+  const known = { labels, preprocessing: 'none' };
+
+  async function scoresOf(proto: ModelProto): Promise<{ scores: number[]; warnings: readonly string[] }> {
+    const path = join(mkdtempSync(join(tmpdir(), 'ort-tl-')), 'odd.onnx');
+    writeFileSync(path, encodeModel(proto));
+    const classifier = await ImageClassifier.open(path, 1, known);
+    const pixels = Uint8Array.from({ length: 2 * SIDE * SIDE * 3 }, (_, at) => pixelAt(at));
+    const scores = [...(await classifier.run(pixels, 2))];
+    await classifier.close();
+    return { scores, warnings: classifier.stated.warnings };
+  }
+
+  /** The sound model's scores, by a plain session. */
+  const right = () => run(soundModel(), { image: new ort.Tensor('float32', planes(), image.dims) });
+  const pixelAt = (at: number) => (at * 7919) % 256;
+  const planes = () =>
+    Float32Array.from({ length: 2 * 3 * SIDE * SIDE }, (_, at) => {
+      const area = SIDE * SIDE;
+      const [photo, channel, place] = [Math.floor(at / (3 * area)), Math.floor(at / area) % 3, at % area];
+      return pixelAt((photo * area + place) * 3 + channel);
+    });
+
+  it('gives a row of scores of a map of one place', async () => {
+    const odd = changed(soundModel(), (graph) => {
+      graph.initializer.push(protoOfTensor('axes', intTensor([2], [2, 3])));
+      named(graph, 'fc').output = ['row'];
+      graph.node.push(node('Unsqueeze', ['row', 'axes'], ['logits']));
+      graph.output = [protoOfValue(new Value('logits', 'float32', [{ batch: 1 }, 5, 1, 1]), 'logits')];
+    });
+    const { scores } = await scoresOf(odd);
+    const expected = await right();
+    expect(largestDifference(scores, expected) / Math.max(...expected.map(Math.abs))).toBeLessThan(1e-5);
+  });
+
+  it('is taken in inference mode where it was exported in training mode, and that is told', async () => {
+    const odd = changed(soundModel(), (graph) => {
+      const norm = named(graph, 'bn');
+      norm.attribute.push(int('training_mode', 1));
+      norm.output = [norm.output[0] ?? '', 'mean', 'variance'];
+    });
+    const { scores, warnings } = await scoresOf(odd);
+    const expected = await right();
+    expect(largestDifference(scores, expected) / Math.max(...expected.map(Math.abs))).toBeLessThan(1e-5);
+    expect(warnings.join()).toMatch(/exported in training mode.*it is taken in inference mode/);
+  });
+
+  it('is asked for the output with as many scores as there are labels, among several', async () => {
+    const odd = changed(soundModel(), (graph) => {
+      const [features = ''] = named(graph, 'fc').input;
+      graph.node.push({ ...node('Relu', ['logits'], ['more']), name: 'behind' });
+      graph.output.unshift(protoOfValue(new Value(features, 'float32', [{ batch: 1 }, 6]), features));
+      graph.output.push(protoOfValue(new Value('more', 'float32', [{ batch: 1 }, 5]), 'more'));
+    });
+    const { scores } = await scoresOf(odd);
+    expect(largestDifference(scores, await right())).toBeLessThan(1e-3);
+  });
+
+  it('computes in whole numbers where it is quantized, as its file says', async () => {
+    const steps = (graph: Parameters<typeof named>[0]) => {
+      graph.initializer.push(
+        protoOfTensor('scale', floatTensor([], [64])),
+        protoOfTensor('zero', tensor('uint8', [], Uint8Array.of(128))),
+      );
+      named(graph, 'fc').output = ['exact'];
+      graph.node.push(node('QuantizeLinear', ['exact', 'scale', 'zero'], ['whole']));
+      graph.node.push(node('DequantizeLinear', ['whole', 'scale', 'zero'], ['logits']));
+    };
+    const { scores, warnings } = await scoresOf(changed(soundModel(), steps));
+    expect(scores.every((score) => score % 64 === 0)).toBe(true);
+    expect(warnings).toEqual([]);
   });
 });
