@@ -100,7 +100,7 @@ function folderFor(): { cwd: string; env: NodeJS.ProcessEnv } {
 const PREPARATIONS: Readonly<Record<string, (cwd: string) => Promise<void>>> = {
   'README.md': async (cwd) => {
     copyFileSync(SMALL_CNN, join(cwd, 'efficientnet_b0.onnx'));
-    await drawPictures(join(cwd, 'photos'), { set: 'demo', trainPerClass: 10, valPerClass: 5, seed: 1 });
+    await drawPictures(join(cwd, 'photos'), { set: 'demo', trainPerClass: 5, valPerClass: 2, seed: 1 });
     copyFileSync(join(cwd, 'photos', 'val', 'boat', '0000.jpg'), join(cwd, 'some.jpg'));
     copyFileSync(join(cwd, 'photos', 'val', 'cup', '0000.jpg'), join(cwd, 'other.png'));
   },
