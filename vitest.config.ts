@@ -2,6 +2,39 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** The files that take longest, the longest first, by a run on two cores. */
+const LONGEST = [
+  'docs/commands',
+  'train/resume',
+  'train/pytorch',
+  'train/train',
+  'cli/bench',
+  'export/inference',
+  'fuzz/fuzz',
+  'runtime/stepper',
+  'train/cache',
+  'recommend/recommendPolicy',
+  'vendor/vendor',
+  'cli/recommend',
+  'kill/kill',
+  'cli/photos',
+  'cli/disk',
+  'cli/terminal',
+  'cli/cli',
+].map((name) => `test/${name}.test.ts`);
+
+/** Begins with what takes longest, so that no worker is busy alone at the end: a clean checkout knows no times yet. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const at = LONGEST.findIndex((name) => moduleId.replaceAll('\\', '/').endsWith(`/${name}`));
+      return at < 0 ? LONGEST.length : at;
+    };
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b));
+  }
+}
 
 export default defineConfig({
   test: {
@@ -12,6 +45,7 @@ export default defineConfig({
     hookTimeout: 300_000,
     // Most tests run the command, which uses all cores for half of its time.
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     // No test writes into its user's cache, or reads what an earlier run left; those that open a session by themselves send nothing.
     env: { ORT_DISABLE_TELEMETRY: '1', ORT_TL_CACHE: mkdtempSync(join(tmpdir(), 'ort-tl-test-cache-')) },
   },
