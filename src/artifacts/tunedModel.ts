@@ -83,6 +83,8 @@ export function tunedModel(
   setOutputs(graph, manifest.classes.length);
   if (manifest.task === 'labels') endInSigmoid(graph);
   const { width, height, resize, cropShare, mean, std } = manifest.preprocessing;
+  // The source may be one of several labels, whatever this one is.
+  model.metadataProps = model.metadataProps.filter(({ key }) => key !== METADATA.task && key !== METADATA.thresholds);
   setMetadata(
     model,
     new Map([

@@ -17,6 +17,7 @@ import type { Value } from '../../src/graph/graph.js';
 import { modelOfGraph } from '../../src/graph/proto.js';
 import { writeFileAtomically } from '../../src/files.js';
 import { metadataOf, type ModelFile, readModel, writeModel } from '../../src/onnx/model.js';
+import { tunedModel } from '../../src/artifacts/tunedModel.js';
 import { floatTensor } from '../../src/onnx/tensor.js';
 import { Random } from '../../src/random.js';
 import { resultOf } from '../../src/resultOf.js';
@@ -161,6 +162,16 @@ describe('a training of several labels', () => {
     const { manifest } = compile(tuned, { policy: 'F1C0', task: 'labels', classes: ['cup', 'tree', 'new'] });
     expect(manifest.notes.join()).toMatch(/goes on from what the head knows of cup, tree; new: new/);
     expect(manifest).toMatchObject({ task: 'labels', targets: 'soft' });
+  });
+
+  it('leaves nothing that tells of labels in a model that goes on with classes', async () => {
+    const out = join(folder(), 'run');
+    await train({ out, epochs: 1, verify: 0 });
+    const tuned = readModel(join(out, 'model.onnx'));
+    const { manifest, state } = compile(tuned, { policy: 'F1C0', classes: ['a', 'b', 'c'] });
+    const metadata = metadataOf(tunedModel(tuned.proto, manifest, state));
+    expect(JSON.parse(metadata.get(METADATA.labels) ?? '')).toEqual(['a', 'b', 'c']);
+    expect([metadata.get(METADATA.task), metadata.get(METADATA.thresholds)]).toEqual([undefined, undefined]);
   });
 
   it('refuses what is of classes', async () => {
