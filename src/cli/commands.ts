@@ -76,6 +76,11 @@ export async function runCommand(words: readonly string[]): Promise<void> {
     .option('debug', { type: 'boolean', describe: 'show the stack trace of an error', global: true })
     .demandCommand(1, 'expected a command; see ort-tl --help')
     .strict()
+    .middleware((argv) => {
+      // What is no number is refused as what was typed.
+      for (const [name, value] of Object.entries(argv))
+        if (Number.isNaN(value)) argv[name] = typedAfter(name, parsed) ?? value;
+    }, true)
     .check((argv) => {
       const repeated = Object.entries(argv).find(
         ([name, value]) =>
@@ -106,4 +111,11 @@ export async function runCommand(words: readonly string[]): Promise<void> {
     const isOfYargs = thrown instanceof Error && thrown.name === 'YError';
     throw isOfYargs ? new UserError('bad-arguments', inOurWords(thrown.message, usage)) : thrown;
   }
+}
+
+/** The word that was given for a flag, by itself or behind `=`; a name in camel case is that of the same flag. */
+function typedAfter(name: string, words: readonly string[]): string | undefined {
+  const flag = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const at = words.indexOf(flag);
+  return at < 0 ? words.find((word) => word.startsWith(`${flag}=`))?.slice(flag.length + 1) : words[at + 1];
 }

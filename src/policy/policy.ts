@@ -39,6 +39,11 @@ export function parsePolicy(source: string): Policy {
   if (blocks && Number(blocks[1]) > 0) return { kind: 'blocks', count: Number(blocks[1]) };
   const lora = parseLora(name);
   if (lora) return lora;
+  if (name.startsWith('lora'))
+    throw new UserError(
+      'bad-policy',
+      `expected a policy such as lora:8, lora:8:16 with alpha, or lora:8@2 in the last two blocks, all of them numbers above 0 and the rank a whole one, got "${source}" (‹policy›)`,
+    );
   if (name.startsWith('layers:')) {
     const globs = source
       .slice('layers:'.length)

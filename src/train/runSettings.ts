@@ -21,7 +21,7 @@ export const loopSettings = settings({
   epochs: setting(wholeNumber(1).default(10), { help: 'passes over the photos' }),
   learningRate: setting(z.union([number(RATE, (rate) => rate > 0), z.literal('auto')], RATE).optional(), {
     flag: 'lr',
-    read: (text) => (text === 'auto' ? text : Number(text)),
+    read: (text) => (Number.isNaN(Number(text)) ? text : Number(text)),
     help: 'peak learning rate, or auto to look for it (default: by optimizer and policy)',
   }),
   schedule: setting(choice(scheduleNames).default('cosine'), {

@@ -297,7 +297,7 @@ describe('ort-tl', () => {
       [
         'a flag that takes a number',
         () => train('--epochs', 'ten'),
-        /expected a whole number from 1 up, got `NaN` \(--epochs\)/,
+        /expected a whole number from 1 up, got `ten` \(--epochs\)/,
       ],
       ['a size that the model does not take', () => train('--size', '64'), /takes images of 32×32 pixels.*--size/],
       ['an optimizer that is none', () => train('--optimizer', 'adagrad'), /adagrad/],
