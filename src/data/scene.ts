@@ -28,12 +28,7 @@ export function drawScene(shape: PictureShape, size: number, random: Random, nui
   const main2 = colour(random, random.integer(360), mainLightness);
 
   const definitions = [
-    gradient(
-      random,
-      'ground',
-      colour(random, hue, lightness - 0.1),
-      colour(random, hue + random.between(-60, 60), lightness + 0.1),
-    ),
+    groundGradient(random, hue, lightness, 0.1),
     gradient(random, 'figure', main, main2),
     roughness(random, 'rough-ground'),
     roughness(random, 'rough-figure'),
@@ -89,12 +84,18 @@ export function occluder(random: Random, size: number, paint: string): Markup {
   return markup`<rect x="${-size}" y="${at}" width="${3 * size}" height="${thick}" fill="${paint}" transform="rotate(${random.integer(180)} ${size / 2} ${size / 2})"/>`;
 }
 
-export function gradient(random: Random, id: string, from: string, to: string): Markup {
+function gradient(random: Random, id: string, from: string, to: string): Markup {
   const stops = markup`<stop stop-color="${from}"/><stop offset="1" stop-color="${to}"/>`;
   const [x, y] = [round(random.next()), round(random.next())];
   return random.next() < 0.6
     ? markup`<linearGradient id="${id}" x1="${x}" y1="${y}" x2="${1 - x}" y2="${1 - y}">${stops}</linearGradient>`
     : markup`<radialGradient id="${id}" cx="${x}" cy="${y}" r="${round(random.between(0.5, 1.2))}">${stops}</radialGradient>`;
+}
+
+/** The background's gradient, between two hues not far apart, darker and lighter by `by`. */
+export function groundGradient(random: Random, hue: number, lightness: number, by: number): Markup {
+  const darker = colour(random, hue, lightness - by);
+  return gradient(random, 'ground', darker, colour(random, hue + random.between(-60, 60), lightness + by));
 }
 
 /** A filter that makes a surface uneven, from clouds to grain, alike in x and y or drawn out like wood or water. */

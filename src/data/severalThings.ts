@@ -1,7 +1,7 @@
 import { markup } from '../markup.js';
 import type { Random } from '../random.js';
 import { type PictureShape, round } from './pictureShapes.js';
-import { colour, gradient, type Nuisance, occluder, roughness, scrap } from './scene.js';
+import { colour, groundGradient, type Nuisance, occluder, roughness, scrap } from './scene.js';
 
 /** Where things stand, as shares of a picture's sides. */
 const PLACES = [0.27, 0.73].flatMap((x) => [0.27, 0.73].map((y) => [x, y] as const));
@@ -32,15 +32,7 @@ export function drawSeveralThings(
 ): string {
   const lightness = random.between(0.15, 0.85);
   const hue = random.integer(360);
-  const definitions = [
-    gradient(
-      random,
-      'ground',
-      colour(random, hue, lightness - 0.08),
-      colour(random, hue + random.between(-60, 60), lightness + 0.08),
-    ),
-    roughness(random, 'rough-ground'),
-  ];
+  const definitions = [groundGradient(random, hue, lightness, 0.08), roughness(random, 'rough-ground')];
   const whole = markup`width="${size}" height="${size}"`;
   const ground = markup`<rect ${whole} fill="url(#ground)"${random.next() < 0.6 ? markup` filter="url(#rough-ground)"` : ''}/>`;
   const scraps = Array.from({ length: random.integer(nuisance.distractors + 1) }, () => scrap(random, size, lightness));

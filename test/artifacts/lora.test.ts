@@ -11,11 +11,12 @@ import { tunedModel } from '../../src/artifacts/tunedModel.js';
 import { Builder } from '../../src/graph/builder.js';
 import type { Value } from '../../src/graph/graph.js';
 import { modelOfGraph } from '../../src/graph/proto.js';
-import { encodeModel, type ModelFile, readModel } from '../../src/onnx/model.js';
+import { type ModelFile, readModel } from '../../src/onnx/model.js';
 import type { ModelProto } from '../../src/onnx/onnx_pb.js';
 import { elementCount, floats, floatTensor, type Tensor, tensorOfProto } from '../../src/onnx/tensor.js';
 import { Random } from '../../src/random.js';
 import { CompiledParts } from '../../src/runtime/compiledParts.js';
+import { CLASSES, draws, floatsOf, IMAGES, logitsOf, open, pixels, SIDE, spread } from './transformerImages.js';
 
 /** Made by `test/zoo/make_lora_fixtures.py` with PyTorch, of the models of `test/zoo/make_transformer_fixtures.py`. */
 const folder = fileURLToPath(new URL('../fixtures/transformers/', import.meta.url));
@@ -41,24 +42,6 @@ const fixture = z
   .parse(JSON.parse(readFileSync(`${folder}lora.json`, 'utf8')));
 const { rank, alpha, rate } = fixture;
 const POLICY = `lora:${rank}:${alpha}`;
-const [SIDE, IMAGES, CLASSES] = [32, 2, 10];
-
-/** Whole numbers below 2²⁰, by the generator that the script repeats. */
-function draws(count: number): number[] {
-  let state = 1;
-  return Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state >>> 12;
-  });
-}
-const spread = (count: number) => draws(count).map((value) => value / 2 ** 19 - 1);
-const pixels = Uint8Array.from(draws(IMAGES * SIDE * SIDE * 3), (value) => value % 256);
-
-const open = (model: ModelProto) => ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 });
-const floatsOf = (tensor: ort.Tensor | undefined): Float32Array => {
-  if (!(tensor?.data instanceof Float32Array)) throw new Error('no numbers');
-  return tensor.data;
-};
 
 const options = {
   classes: Array.from({ length: CLASSES }, (_, index) => `class ${index}`),
@@ -109,22 +92,6 @@ async function descend({ manifest, state, ...compiled }: Compiled, steps: readon
     if (steps.includes(step)) after.set(step, new Map(values));
   }
   return after;
-}
-
-/** The logits of a model in a plain session, one image at a time. */
-async function logitsOf(model: ModelProto): Promise<number[]> {
-  const session = await open(model);
-  const area = SIDE * SIDE;
-  const logits: number[] = [];
-  for (let image = 0; image < IMAGES; image++) {
-    const planes = Float32Array.from(
-      { length: 3 * area },
-      (_, at) => (pixels[image * 3 * area + (at % area) * 3 + Math.floor(at / area)] ?? NaN) / 255,
-    );
-    const results = await session.run({ input: new ort.Tensor('float32', planes, [1, 3, SIDE, SIDE]) });
-    logits.push(...floatsOf(results[session.outputNames[0] ?? '']));
-  }
-  return logits;
 }
 
 /** Holds a tensor's norm, and its product with drawn numbers, against PyTorch's. */

@@ -7,10 +7,10 @@ import { compile } from '../../src/artifacts/compile.js';
 import { NEXT } from '../../src/artifacts/manifest.js';
 import { classifierOf } from '../../src/artifacts/prepare.js';
 import { tunedModel } from '../../src/artifacts/tunedModel.js';
-import { encodeModel, type ModelFile, readModel } from '../../src/onnx/model.js';
-import type { ModelProto } from '../../src/onnx/onnx_pb.js';
+import { type ModelFile, readModel } from '../../src/onnx/model.js';
 import { floatTensor, type Tensor } from '../../src/onnx/tensor.js';
 import { findBlocks } from '../../src/policy/blocks.js';
+import { CLASSES, floatsOf, IMAGES, logitsOf, open, pixels, SIDE, spread } from './transformerImages.js';
 
 /** Made by `test/zoo/make_transformer_fixtures.py`, as are the logits and gradients of PyTorch. */
 const folder = fileURLToPath(new URL('../fixtures/transformers/', import.meta.url));
@@ -18,23 +18,6 @@ const numbers = z.array(z.number());
 const steps = z
   .record(z.string(), z.object({ logits: numbers, gradients: z.record(z.string(), numbers) }))
   .parse(JSON.parse(readFileSync(`${folder}steps.json`, 'utf8')));
-const [SIDE, IMAGES, CLASSES] = [32, 2, 10];
-
-/** Whole numbers below 2²⁰, by the generator that the script repeats. */
-function draws(count: number): number[] {
-  let state = 1;
-  return Array.from({ length: count }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state >>> 12;
-  });
-}
-const pixels = Uint8Array.from(draws(IMAGES * SIDE * SIDE * 3), (value) => value % 256);
-
-const open = (model: ModelProto) => ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 });
-const floatsOf = (tensor: ort.Tensor | undefined): Float32Array => {
-  if (!(tensor?.data instanceof Float32Array)) throw new Error('no numbers');
-  return tensor.data;
-};
 
 /** The parameters of the model's own head, so that training begins with what PyTorch has. */
 function ownHead(model: ModelFile): Map<string, Tensor> {
@@ -83,22 +66,6 @@ async function step(name: string, policy: string) {
   return { logits: [...floatsOf(results['logits'])], moved, tuned: tunedModel(model.proto, manifest, parameters) };
 }
 
-/** The logits of a model in a plain session, one image at a time. */
-async function logitsOf(model: ModelProto): Promise<number[]> {
-  const session = await open(model);
-  const area = SIDE * SIDE;
-  const logits: number[] = [];
-  for (let image = 0; image < IMAGES; image++) {
-    const planes = Float32Array.from(
-      { length: 3 * area },
-      (_, at) => (pixels[image * 3 * area + (at % area) * 3 + Math.floor(at / area)] ?? NaN) / 255,
-    );
-    const results = await session.run({ input: new ort.Tensor('float32', planes, [1, 3, SIDE, SIDE]) });
-    logits.push(...floatsOf(results[session.outputNames[0] ?? '']));
-  }
-  return logits;
-}
-
 const expectClose = (got: readonly number[], expected: readonly number[], within: number) => {
   expect(got).toHaveLength(expected.length);
   expected.forEach((value, index) => {
@@ -112,7 +79,7 @@ describe.each(Object.entries(steps))('%s', (name, { logits, gradients }) => {
     expectClose(taken.logits, logits, 1e-5);
     for (const [key, gradient] of taken.moved) {
       const [norm = NaN, along = NaN] = gradients[key] ?? [];
-      const direction = draws(gradient.length).map((value) => value / 2 ** 19 - 1);
+      const direction = spread(gradient.length);
       const got = gradient.reduce((sum, value, index) => sum + value * (direction[index] ?? NaN), 0);
       // A parameter of size one holds a difference to 1e-7.
       const slack = 1e-4 * norm + 3e-6;

@@ -11,12 +11,11 @@ and of the head's weight and bias the norm and the product with drawn numbers; t
 import json
 from pathlib import Path
 
-import numpy
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from make_transformers import settled, tiny
+from make_transformers import draws, settled, tiny
 
 MODELS = {
     "vit": ["vit-ts17-dynamic", "vit-ts17-batch1", "vit-dy18-dynamic", "vit-dy23-batch1"],
@@ -24,15 +23,6 @@ MODELS = {
     "clip": ["clip-ts17-dynamic"],
 }
 RANK, ALPHA, RATE, STEPS = 2, 4, 0.5, (1, 5)
-
-
-def draws(count):
-    """Whole numbers below 2^20 by the generator of make_gradients.py."""
-    state, numbers = 1, []
-    for _ in range(count):
-        state = (state * 1664525 + 1013904223) % 2**32
-        numbers.append(state >> 12)
-    return numpy.array(numbers)
 
 
 def spread(count):

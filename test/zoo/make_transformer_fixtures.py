@@ -12,13 +12,12 @@ import json
 import sys
 from pathlib import Path
 
-import numpy
 import onnx
 import torch
 import torch.nn.functional as F
 
 from check_steps import Model
-from make_transformers import settled, tiny
+from make_transformers import draws, settled, tiny
 
 CHOSEN = [
     "clip-ts17-dynamic",
@@ -34,15 +33,6 @@ CHOSEN = [
     "vit_torchvision-dy18-batch1",
     "vit_torchvision-ts17-dynamic",
 ]
-
-
-def draws(count):
-    """Whole numbers below 2^20 by the generator of make_gradients.py."""
-    state, numbers = 1, []
-    for _ in range(count):
-        state = (state * 1664525 + 1013904223) % 2**32
-        numbers.append(state >> 12)
-    return numpy.array(numbers)
 
 
 def stripped(model):

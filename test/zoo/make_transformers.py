@@ -11,6 +11,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy
 import torch
 from torch import nn
 
@@ -21,6 +22,15 @@ torch.backends.mha.set_fastpath_enabled(False)
 
 EXPORTERS = ("ts17", "dy18", "dy23")
 CLASSES = 10
+
+
+def draws(count):
+    """Whole numbers below 2^20 by the generator of make_gradients.py."""
+    state, numbers = 1, []
+    for _ in range(count):
+        state = (state * 1664525 + 1013904223) % 2**32
+        numbers.append(state >> 12)
+    return numpy.array(numbers)
 
 
 def timm_model(name, **options):
