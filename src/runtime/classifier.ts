@@ -67,7 +67,7 @@ export class ImageClassifier {
    * Opens a model, of which what is not known is what the file says, or `config.json` beside it. What ort-tl has exported runs as it is, another
    * in the form that a training would begin with.
    * @throws UserError `no-metadata` when nothing says what its classes are called, `not-loadable` when ONNX Runtime refuses it or it gives no
-   * classes, `unsupported-input` where it takes no images in colour or grey; as {@link runnableForm} does.
+   * classes, `unsupported-input` where it takes no images in colour or grey, `training-mode` where its result is drawn at random, `cyclic-graph`.
    */
   static async open(path: string, threads = 0, known: KnownOfModel = {}): Promise<ImageClassifier> {
     const { proto } = readModel(path);
