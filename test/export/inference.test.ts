@@ -288,7 +288,7 @@ describe.skipIf(!real.every(([, model, data]) => existsSync(model) && existsSync
       const model = readModel(path);
       const of = await learn(model, photos, 3);
       const options = { model, of, dataset: photos, verify: 200, threads: 0 };
-      const half = await exported({ ...options, verify: 50, precision: 'fp16' });
+      const half = await exported({ ...options, precision: 'fp16' });
       expect(half.parity.agreement).toBeGreaterThanOrEqual(0.98);
       const { parity } = await exported({ ...options, precision: 'int8', calibration: { photos: 64 } });
       // A point, and what 200 photos leave uncertain.
