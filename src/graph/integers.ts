@@ -1,5 +1,5 @@
-import { type DType, nearestNumber, type Tensor } from '../onnx/tensor.js';
-import type { Dim, Value } from './graph.js';
+import { type DType, intTensor, nearestNumber, type Tensor } from '../onnx/tensor.js';
+import { type Dim, Value } from './graph.js';
 
 /** Integers that are known while shapes are inferred: constants, and arithmetic on shapes. */
 export type Known = ReadonlyMap<Value, readonly Dim[]>;
@@ -19,4 +19,11 @@ export function integersOf(value: Value | undefined, known: Known): readonly Dim
 /** A constant's elements as numbers; the huge integers that mean "to the end" become the largest exact ones. */
 export function numbersOfConstant({ data }: Tensor): number[] {
   return Array.from(data, nearestNumber);
+}
+
+/** A constant list of integers, as shapes and axes are given. */
+export function constantInts(name: string, numbers: readonly number[]): Value {
+  const value = new Value(name, 'int64', [numbers.length]);
+  value.constant = intTensor([numbers.length], numbers);
+  return value;
 }

@@ -1,6 +1,6 @@
-import { intTensor } from '../onnx/tensor.js';
-import { isNumber, wrap } from './dims.js';
-import { type Dim, type Graph, int, Node, sameDim, type Shape, Value } from './graph.js';
+import { isNumber, product, wrap } from './dims.js';
+import { type Graph, int, Node, sameDim, type Shape, Value } from './graph.js';
+import { constantInts } from './integers.js';
 import { operatorOf } from './operators.js';
 
 /** One place along an axis of a value, which is all that is read of it. */
@@ -18,16 +18,13 @@ type Wanted = Selection | 'all';
  * nodes stay what they are, and their values get the length 1 along the axis.
  */
 export function selectEarly(graph: Graph): void {
-  const wanted = wantedOf(graph);
-  const narrow = (value: Value): Selection | undefined => {
-    const want = wanted.get(value);
-    return want && want !== 'all' && value.producer && selectsOfInputs(value.producer, want) ? want : undefined;
-  };
+  // Which values are narrowed is decided by shapes and inputs as they were.
+  const narrowed = narrowedOf(graph);
   const made = new Map<string, Value>();
   const nodes: Node[] = [];
   /** The place of `value` that a node reads, its axis kept, with length 1. */
   const selected = (value: Value, selection: Selection): Value => {
-    if (narrow(value)) return value;
+    if (narrowed.has(value)) return value;
     const { axis, index } = selection;
     const name = `${value.name}/place ${index} of axis ${axis}`;
     const have = made.get(name);
@@ -37,7 +34,7 @@ export function selectEarly(graph: Graph): void {
       new Node({
         op: 'Gather',
         name,
-        inputs: [value, integers(`${name}/index`, [index])],
+        inputs: [value, constantInts(`${name}/index`, [index])],
         outputs: [result],
         attributes: new Map([['axis', int(axis)]]),
       }),
@@ -45,17 +42,16 @@ export function selectEarly(graph: Graph): void {
     made.set(name, result);
     return result;
   };
-  // Which values are narrowed is decided by shapes as they were.
   const plans = graph.nodes.map((node) => {
     const [output] = node.outputs;
-    const selection = output && narrow(output);
+    const selection = output && narrowed.get(output);
     const own = selectionOf(node);
     return {
       node,
       output,
       selection,
       inputs: selection && selectsOfInputs(node, selection),
-      read: own && narrow(node.input(0)) ? own : undefined,
+      read: own && narrowed.has(node.input(0)) ? own : undefined,
     };
   });
   const shapes = new Map<Value, Shape>();
@@ -72,6 +68,14 @@ export function selectEarly(graph: Graph): void {
   }
   for (const [value, shape] of shapes) value.shape = shape;
   graph.nodes = nodes;
+}
+
+/** The values of which one place is computed, and which. */
+function narrowedOf(graph: Graph): Map<Value, Selection> {
+  const narrowed = new Map<Value, Selection>();
+  for (const [value, want] of wantedOf(graph))
+    if (want !== 'all' && value.producer && selectsOfInputs(value.producer, want)) narrowed.set(value, want);
+  return narrowed;
 }
 
 /** What is read of each value. A node's readers stand behind it, so that they have said it when its turn comes. */
@@ -95,7 +99,7 @@ function wantedOf(graph: Graph): Map<Value, Wanted> {
   return wanted;
 }
 
-/** The place that a Gather of one index, or a Slice of length 1, reads of its input. */
+/** The place that a Gather of one index reads of its input. */
 function selectionOf(node: Node): Selection | undefined {
   const shape = node.inputs[0]?.shape;
   const indices = node.inputs[1]?.constant;
@@ -103,7 +107,7 @@ function selectionOf(node: Node): Selection | undefined {
   const axis = wrap(node.int('axis', 0), shape.length);
   const length = shape[axis];
   const index = Number(indices.data[0]);
-  // The images are chosen by nobody.
+  // One of the images is nobody's to choose, and an axis of length 1 has nothing to leave out.
   if (!isNumber(length) || length < 2 || indices.dims.length > 1) return undefined;
   return { axis, index: index < 0 ? index + length : index };
 }
@@ -145,22 +149,19 @@ function stretched({ inputs }: Node, { axis, index }: Selection, shape: Shape): 
 
 /** The axis of `from` that a Reshape to `shape` keeps as its axis `axis`. */
 function sameAxis(from: Shape, shape: Shape, axis: number): number | undefined {
-  const behind = (dims: Shape, place: number) => productOf(dims.slice(place + 1));
-  const found = from.findIndex(
-    (dim, place) => sameDim(dim, shape[axis] ?? 0) && behind(from, place) === behind(shape, axis),
-  );
-  return found < 0 || !isNumber(from[found]) || from[found] === 1 ? undefined : found;
-}
-
-/** The product of dimensions as text; the batch's power is told. */
-function productOf(dims: Shape): string {
-  const factor = dims.reduce<number>((total, dim) => total * (isNumber(dim) ? dim : dim.batch), 1);
-  return `${factor} N^${dims.filter((dim: Dim) => !isNumber(dim)).length}`;
+  const length = shape[axis];
+  const behind = product(shape.slice(axis + 1));
+  if (!isNumber(length) || behind === undefined) return undefined;
+  const found = from.findIndex((dim, place) => {
+    const rest = dim === length ? product(from.slice(place + 1)) : undefined;
+    return rest !== undefined && sameDim(rest, behind);
+  });
+  return found < 0 ? undefined : found;
 }
 
 function narrowTarget(node: Node, output: Value, axis: number): Value {
   const dims = oneAlong(output.shape ?? [], axis).map((dim) => (isNumber(dim) ? dim : -1));
-  return integers(`${node.name}/narrow`, dims);
+  return constantInts(`${node.name}/narrow`, dims);
 }
 
 /** What stands in for a Gather of the only place that is left. */
@@ -170,14 +171,8 @@ function withoutAxis(node: Node, axis: number): Node {
   return node.with(
     keeps
       ? { op: 'Identity', inputs: [input], attributes: new Map() }
-      : { op: 'Squeeze', inputs: [input, integers(`${node.name}/axes`, [axis])], attributes: new Map() },
+      : { op: 'Squeeze', inputs: [input, constantInts(`${node.name}/axes`, [axis])], attributes: new Map() },
   );
 }
 
 const oneAlong = (shape: Shape, axis: number): Shape => shape.map((dim, place) => (place === axis ? 1 : dim));
-
-function integers(name: string, numbers: readonly number[]): Value {
-  const value = new Value(name, 'int64', [numbers.length]);
-  value.constant = intTensor([numbers.length], numbers);
-  return value;
-}

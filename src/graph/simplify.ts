@@ -1,10 +1,11 @@
 import { UserError } from '../errors.js';
-import { dtypeOfCode, intTensor } from '../onnx/tensor.js';
+import { dtypeOfCode } from '../onnx/tensor.js';
 import { wholeTensor } from '../onnx/float16.js';
 import { consumersOf, type Dim, type Graph, ints, isUniform, type Node, sameDim, Value } from './graph.js';
 import { ancestors } from './order.js';
 import { isNumber } from './dims.js';
 import { knownDims } from './infer.js';
+import { constantInts } from './integers.js';
 import { operatorOf } from './operators.js';
 import { stackImages } from './stacking/stackImages.js';
 import { straighten } from './strided.js';
@@ -143,12 +144,6 @@ function fixSizes(node: Node, known: ReadonlyMap<Value, readonly Dim[]>): void {
   if (!dims.every(isNumber) || node.inputs[1]?.constant?.data.length) return;
   node.inputs[3] = constantInts(`${sizes.name}/fixed/${node.name}`, dims);
   node.setAttribute('axes', ints(dims.map((_, axis) => axis + 1)));
-}
-
-function constantInts(name: string, numbers: readonly number[]): Value {
-  const value = new Value(name, 'int64', [numbers.length]);
-  value.constant = intTensor([numbers.length], numbers);
-  return value;
 }
 
 function reshapeTarget(dims: readonly Dim[]): number[] | undefined {

@@ -96,6 +96,15 @@ describe('selecting early', () => {
       'with the axis kept',
       (g, x) => g.op('Gather', [g.relu(x), g.constant('i', intTensor([1], [-2]))], { axis: int(1) }),
     ],
+    [
+      'where others need all of what a Reshape takes',
+      (g, x) => {
+        const y = g.relu(g.reshape(x, [-1, T, 2, C / 2]));
+        const third = g.op('Gather', [y, g.constant('third', intTensor([], [3]))], { axis: int(1) });
+        const mean = g.op('ReduceMean', [x, g.constant('axes', intTensor([1], [1]))], { keepdims: int(0) });
+        return g.add(g.reshape(third, [-1, C]), mean);
+      },
+    ],
     ['through a Reshape that parts the axis', (g, x) => token(g, g.reshape(g.relu(x), [-1, T * 2, 2]))],
     ['through a Transpose', (g, x) => token(g, g.op('Transpose', [g.relu(x)], { perm: ints([0, 2, 1]) }))],
     [
