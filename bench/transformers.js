@@ -32,40 +32,23 @@ const jsonOf = (command, args) =>
       .at(-1) ?? '',
   );
 
+/** @type {(name: string, policy: string) => readonly string[]} */
+const settingsOf = (name, policy) => ['--policy', policy, '--batch', String(BATCH.get(name)), '--steps', String(STEPS)];
+
 /** @type {(name: string, policy: string) => Measured} */
 function own(name, policy) {
   const script = join(import.meta.dirname, 'peers', 'ort-tl.js');
   const model = join(folder, `${name}-ts17-dynamic.onnx`);
-  const given = [
-    'steps',
-    '--model',
-    model,
-    '--policy',
-    policy,
-    '--batch',
-    String(BATCH.get(name)),
-    '--steps',
-    String(STEPS),
-  ];
-  const { stepMs, trainedStepMs, peakRssBytes } = ownSchema.parse(jsonOf(process.execPath, [script, ...given]));
+  const printed = jsonOf(process.execPath, [script, 'steps', '--model', model, ...settingsOf(name, policy)]);
+  const { stepMs, trainedStepMs, peakRssBytes } = ownSchema.parse(printed);
   return { step: stepMs.median, cached: trainedStepMs.median, peakMB: peakRssBytes / 1e6 };
 }
 
 let torch = '';
 /** @type {(name: string, policy: string, mode: string) => Measured} */
 function peer(name, policy, mode) {
-  const given = [
-    name,
-    '--policy',
-    policy,
-    '--batch',
-    String(BATCH.get(name)),
-    '--steps',
-    String(STEPS),
-    '--mode',
-    mode,
-  ];
-  const result = peerSchema.parse(jsonOf(python, [join(import.meta.dirname, 'transformers.py'), ...given]));
+  const script = join(import.meta.dirname, 'transformers.py');
+  const result = peerSchema.parse(jsonOf(python, [script, name, ...settingsOf(name, policy), '--mode', mode]));
   torch = result.torch;
   return { step: result.stepMs, peakMB: result.peakRssBytes / 1e6 };
 }

@@ -4,6 +4,7 @@
 //   node bench/peers/ort-tl.js train --model M --data D --policy P --epochs N --batch N
 //   node bench/peers/ort-tl.js profile --model M --data D --policy P --epochs N --batch N     (where a cached epoch's time goes)
 //   node bench/peers/ort-tl.js machine --model M --batches 16,32     (ONNX Runtime's own inference, and a large Gemm)
+//   node bench/peers/ort-tl.js compile --model M --policy P --batch N --out FOLDER     (what `steps` begins with)
 // print a line of JSON.
 import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -229,10 +230,10 @@ async function timed(steps, run) {
  */
 export async function measureSteps({ model, policy, batch, classes = 6, steps = 8, threads = 0, size }) {
   const folder = mkdtempSync(join(tmpdir(), 'ort-tl-peers-'));
-  const names = Array.from({ length: classes }, (_, index) => `class ${index}`);
-  // As a training on this machine compiles.
-  const blockSize = await probeBlockSize();
-  await writeArtifacts(compileFor(readModel(model), names, { policy, batch, size, blockSize }), folder);
+  // As a training does, in a process of its own, whose memory is given back.
+  const given = ['compile', '--model', model, '--policy', policy, '--batch', String(batch)];
+  const more = ['--classes', String(classes), '--out', folder, ...(size ? ['--size', String(size)] : [])];
+  await promisify(execFile)(process.execPath, [fileURLToPath(import.meta.url), ...given, ...more]);
   const stepper = await Stepper.create(loadArtifacts(folder), {
     slots: batch,
     threads: threads || availableParallelism(),
@@ -262,6 +263,17 @@ export async function measureSteps({ model, policy, batch, classes = 6, steps = 
     await stepper.close();
     rmSync(folder, { recursive: true });
   }
+}
+
+/**
+ * Writes artifacts to the folder `out`, with the layout that a training on this machine has.
+ * @param {{ model: string, policy: string, batch: number, classes: number, out: string, size?: number }} settings
+ */
+async function compileTo({ model, policy, batch, classes, out, size }) {
+  const names = Array.from({ length: classes }, (_, index) => `class ${index}`);
+  const blockSize = await probeBlockSize();
+  await writeArtifacts(compileFor(readModel(model), names, { policy, batch, size, blockSize }), out);
+  return { out };
 }
 
 /**
@@ -330,6 +342,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
       steps: { type: 'string', default: '8' },
       threads: { type: 'string', default: '0' },
       size: { type: 'string' },
+      out: { type: 'string', default: '' },
     },
   });
   const [batch, classes] = [Number(values.batch), Number(values.classes)];
@@ -339,6 +352,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   /** @type {Readonly<Record<string, () => Promise<unknown>>>} */
   const tasks = {
     machine: () => measureMachine({ model, batches: values.batches.split(',').map(Number), steps, threads, ...size }),
+    compile: () => compileTo({ model, policy, batch, classes, out: values.out, ...size }),
     steps: () => measureSteps({ model, policy, batch, classes, steps, threads, ...size }),
     train: () => measureTraining({ model, data: values.data, policy, epochs: Number(values.epochs), batch }),
     profile: () => measureProfile({ model, data: values.data, policy, epochs: Number(values.epochs), batch }),

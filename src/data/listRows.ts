@@ -177,6 +177,18 @@ export function headerOf(cells: readonly string[]): Columns | undefined {
   return { ...columns, split: undefined, perhapsSplit };
 }
 
+/** What csv-parse says by its code, with what to do. */
+const IN_OUR_WORDS: ReadonlyMap<string, string> = new Map([
+  [
+    'CSV_QUOTE_NOT_CLOSED',
+    'the list ends within quotation marks, which were opened here or before; close them, or leave them out',
+  ],
+  [
+    'INVALID_OPENING_QUOTE',
+    'a quotation mark stands within a name; put the whole name in quotation marks, and write that one twice',
+  ],
+]);
+
 export async function* rowsOf(list: string): AsyncGenerator<{ cells: string[]; line: number }> {
   const source = createReadStream(list);
   const text = textOf(source as AsyncIterable<Buffer>);
@@ -201,7 +213,7 @@ export async function* rowsOf(list: string): AsyncGenerator<{ cells: string[]; l
       if (!(cause instanceof CsvError)) throw cause;
       const line = typeof cause['lines'] === 'number' ? cause['lines'] : parser.info.lines;
       // The message quotes the list, which may be long.
-      throw badLine(list, line, cause.message.split(', value is')[0] ?? '');
+      throw badLine(list, line, IN_OUR_WORDS.get(cause.code) ?? cause.message.split(', value is')[0] ?? '');
     }
   } catch (cause) {
     if (cause instanceof UserError) throw cause;

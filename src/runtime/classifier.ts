@@ -64,16 +64,29 @@ export class ImageClassifier {
   ) {}
 
   /**
-   * Opens a model, of which what is not known is what the file says, or `config.json` beside it. What ort-tl has exported runs as it is, another
-   * in the form that a training would begin with.
+   * Opens a model, of which what is not known is what the file says, or `config.json` beside it. What ort-tl has exported runs as it is, where it
+   * can; another in the form that a training would begin with.
    * @throws UserError `no-metadata` when nothing says what its classes are called, `not-loadable` when ONNX Runtime refuses it or it gives no
    * classes, `unsupported-input` where it takes no images in colour or grey, `training-mode` where its result is drawn at random, `cyclic-graph`.
    */
   static async open(path: string, threads = 0, known: KnownOfModel = {}): Promise<ImageClassifier> {
     const { proto } = readModel(path);
-    const { proto: runnable, warnings } = formToRun({ proto, path }, known.labels);
-    const file = runnable === proto ? path : encodeModel(runnable);
-    return ImageClassifier.load(runnable, file, { ...known, threads, name: path, warnings });
+    const options = { ...known, threads, name: path };
+    const load = () => {
+      const { proto: runnable, warnings } = formToRun({ proto, path }, known.labels);
+      return ImageClassifier.load(runnable, runnable === proto ? path : encodeModel(runnable), {
+        ...options,
+        warnings,
+      });
+    };
+    if (!metadataOf(proto).has(METADATA.preprocessing)) return load();
+    try {
+      return await ImageClassifier.load(proto, path, options);
+    } catch (thrown) {
+      // Somebody has changed it since.
+      if (thrown instanceof UserError && CHANGED.has(thrown.code)) return load();
+      throw thrown;
+    }
   }
 
   get preprocessing(): Preprocessing {
@@ -249,7 +262,6 @@ function formToRun(
 ): Pick<PlainForm, 'proto' | 'warnings'> {
   const { proto, path } = model;
   const asItIs = { proto, warnings: [] };
-  if (metadataOf(proto).has(METADATA.preprocessing)) return asItIs;
   const outputs = proto.graph?.output ?? [];
   try {
     const labels = outputs.length > 1 ? (given ?? labelsOf(model)) : [];
@@ -262,6 +274,9 @@ function formToRun(
 
 /** Codes for a model that does not tell which of its outputs has the scores. */
 const UNTOLD: ReadonlySet<string> = new Set(['no-metadata', 'several-outputs']);
+
+/** Codes for an exported model that takes no images, or gives no scores, as what ort-tl exports does. */
+const CHANGED: ReadonlySet<string> = new Set(['not-loadable', 'unsupported-input']);
 
 /** Whether an output is a row of `count` scores for each image, or a map of one place of them. */
 function isRowOf(count: number, { type }: ValueInfoProto): boolean {

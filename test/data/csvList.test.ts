@@ -173,8 +173,16 @@ describe('openCsv', () => {
     ['a line with one column', ['photos/1.jpg,a', 'photos/2.jpg'], 'line 2: 1 columns where 2 were expected'],
     ['a line with too many', ['photos/1.jpg,a', 'photos/2.jpg,b,c'], 'line 2: 3 columns where 2 were expected'],
     ['an empty label', ['photos/1.jpg,a', 'photos/2.jpg,'], 'line 2: the label is empty'],
-    ['an open quote', ['photos/1.jpg,a', '"photos/2.jpg,b', 'photos/3.jpg,a'], 'line 3: Quote Not Closed'],
-    ['a stray quote', ['photos/1.jpg,a', 'pho"tos/2.jpg,b'], 'line 2: Invalid Opening Quote'],
+    [
+      'an open quote',
+      ['photos/1.jpg,a', '"photos/2.jpg,b', 'photos/3.jpg,a'],
+      'line 3: the list ends within quotation marks, which were opened here or before',
+    ],
+    [
+      'a stray quote',
+      ['photos/1.jpg,a', 'pho"tos/2.jpg,b'],
+      'line 2: a quotation mark stands within a name; put the whole name in quotation marks',
+    ],
     [
       'an unknown split',
       ['photos/1.jpg,a,train', 'photos/2.jpg,b,later'],

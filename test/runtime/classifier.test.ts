@@ -191,6 +191,25 @@ describe('a source model, which nothing has trained', () => {
     expect(largestDifference(scores, expected) / Math.max(...expected.map(Math.abs))).toBeLessThan(1e-5);
   });
 
+  it('runs too where somebody has changed what ort-tl exported', async () => {
+    const path = model({ labels: names(CLASSES), preprocessing: good }, (proto) => {
+      const { graph } = proto;
+      const [output] = graph?.output ?? [];
+      if (!graph || !output) throw new Error('the model has no output');
+      graph.initializer.push(protoOfTensor('axes', intTensor([2], [2, 3])));
+      graph.node.push(node('Unsqueeze', [output.name, 'axes'], ['map']));
+      graph.output = [protoOfValue(new Value('map', 'float32', [{ batch: 1 }, CLASSES, 1, 1]), 'map')];
+    });
+    const pixels = new Uint8Array(32 * 32 * 3).map((_, at) => (at * 37) % 256);
+    const own = await ImageClassifier.open(model({ labels: names(CLASSES), preprocessing: good }));
+    const changedSince = await ImageClassifier.open(path);
+    expect(largestDifference([...(await changedSince.run(pixels, 1))], [...(await own.run(pixels, 1))])).toBeLessThan(
+      1e-4,
+    );
+    await own.close();
+    await changedSince.close();
+  });
+
   it('is taken in inference mode where it was exported in training mode, and that is told', async () => {
     const odd = changed(soundModel(), (graph) => {
       const norm = named(graph, 'bn');
