@@ -15,6 +15,7 @@ export default defineConfig({
     'src/cli/main.ts',
     'src/runtime/worker.ts',
     'src/runtime/probe.ts',
+    'src/runtime/sessionWorker.ts',
     'src/train/compilerProcess.ts',
     'src/train/parentWatch.ts',
   ],

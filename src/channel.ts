@@ -4,7 +4,7 @@ import { type CarriedError, carried, revived } from './carriedError.js';
 import { machineErrorOf } from './machineError.js';
 
 /** What one thread or process does for another, by the names of its calls. */
-type Operations = Readonly<Record<string, (...args: never[]) => unknown>>;
+export type Operations = Readonly<Record<string, (...args: never[]) => unknown>>;
 
 /** What a call gives to whoever made it. */
 type Given<Operation extends Operations[string]> =

@@ -21,7 +21,7 @@ import { modelOfGraph } from '../../dist/graph/proto.js';
 import { encodeModel } from '../../dist/onnx/model.js';
 import { floatTensor } from '../../dist/onnx/tensor.js';
 import { probeBlockSize } from '../../dist/runtime/blockSize.js';
-import { Stepper } from '../../dist/runtime/stepper.js';
+import { Engine } from '../../dist/runtime/engine.js';
 import { compileFor } from './plan.js';
 
 /** @import { Epochs } from './result.js' */
@@ -234,33 +234,30 @@ export async function measureSteps({ model, policy, batch, classes = 6, steps = 
   const given = ['compile', '--model', model, '--policy', policy, '--batch', String(batch)];
   const more = ['--classes', String(classes), '--out', folder, ...(size ? ['--size', String(size)] : [])];
   await promisify(execFile)(process.execPath, [fileURLToPath(import.meta.url), ...given, ...more]);
-  const stepper = await Stepper.create(loadArtifacts(folder), {
-    slots: batch,
-    threads: threads || availableParallelism(),
-  });
+  // The frozen part is run on each batch anew.
+  const engine = await Engine.start(folder, { slots: batch, threads, images: batch * steps });
   try {
     const { preprocessing, cost } = loadArtifacts(folder).manifest;
-    const pixels = noise(
-      new Uint8Array(batch * preprocessing.height * preprocessing.width * 3),
-      (value) => value % 256,
+    const images = Array.from({ length: batch }, () =>
+      noise(new Uint8Array(preprocessing.height * preprocessing.width * 3), (value) => value % 256),
     );
     const labels = Array.from({ length: batch }, (_, index) => index % classes);
     const slots = Int32Array.from(labels.keys());
     let firstStep = 1;
-    const step = () => stepper.steps({ slots, learningRates: Float32Array.of(1e-4), firstStep: firstStep++ });
+    const step = () => engine.steps({ slots, learningRates: Float32Array.of(1e-4), firstStep: firstStep++ });
     const stepMs = await timed(steps, async () => {
-      await stepper.store(Int32Array.from(labels.keys()), labels, pixels);
+      await engine.store(slots, labels, images);
       await step();
     });
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;
     const forwardMs = await timed(steps, async () => {
-      await stepper.store(Int32Array.from(labels.keys()), labels, pixels);
-      await stepper.evaluate(slots);
+      await engine.store(slots, labels, images);
+      await engine.evaluate(slots);
     });
     const trainedStepMs = await timed(steps, step);
     return { batch, stepMs, forwardMs, trainedStepMs, peakRssBytes, cost };
   } finally {
-    await stepper.close();
+    await engine.close();
     rmSync(folder, { recursive: true });
   }
 }

@@ -1,92 +1,125 @@
-import { Worker } from 'node:worker_threads';
-import { Caller, threadLine } from '../channel.js';
-import { entryPoint } from '../entryPoint.js';
-import { machineErrorOf } from '../machineError.js';
+import { readManifest } from '../artifacts/load.js';
 import type { Tensor } from '../onnx/tensor.js';
-import type { EngineOperations } from './worker.js';
+import { type Chunk, FrozenRunner, joined } from './frozenRunner.js';
 import type { CachedRows } from './photoRows.js';
+import { buffersOf } from './sentTensor.js';
+import { type StartedWorker, startWorker } from './startWorker.js';
 import type { EvaluationResult, StepperOptions, StepPlan, StepResult } from './stepper.js';
+import type { EngineOperations } from './worker.js';
+
+export interface EngineOptions extends StepperOptions {
+  /** Images that the frozen part will be run on; default the slots. */
+  readonly images?: number;
+  /** What the sessions of the frozen part may take together, where that is limited. */
+  readonly memoryBytes?: number | undefined;
+}
 
 /**
- * A {@link Stepper} in a worker thread: ONNX Runtime's `run` blocks its thread, and decoding and display go on in this one.
- * Calls are carried out in the order in which they were made; once the worker has died, they are refused with the reason.
+ * A {@link Stepper} in a worker thread, and the frozen part in workers of its own: ONNX Runtime's `run` blocks its thread, and decoding and
+ * display go on in this one. Calls of the stepper are carried out in the order in which they were made; once the worker has died, they are
+ * refused with the reason.
  */
 export class Engine {
-  private readonly caller: Caller<EngineOperations>;
   /** One flag, seen by the worker between steps. */
   private readonly stopped = new Int32Array(new SharedArrayBuffer(4));
+  /** What the frozen part gave before is kept first, so that photos lie in the cache in the order in which they were given. */
+  private keeping: Promise<unknown> = Promise.resolve();
   private closed: Promise<void> | undefined;
 
   private constructor(
-    private readonly worker: Worker,
+    private readonly stepper: StartedWorker<EngineOperations>,
+    /** Absent when there is no frozen part. */
+    private readonly frozen: FrozenRunner | undefined,
     private readonly signal: AbortSignal | undefined,
   ) {
     if (signal?.aborted) this.stop();
     else signal?.addEventListener('abort', this.stop);
-    this.caller = new Caller(threadLine(worker));
-    const end = (reason: Error) => {
-      this.caller.end(reason);
-    };
-    worker.on('messageerror', end);
-    worker.on('error', end);
-    worker.on('exit', (code) => {
-      end(new Error(`the worker that trains ended with exit code ${code}`));
-    });
   }
 
   /**
    * Loads the artifacts in `folder`, verified, and opens their sessions. When `signal` fires, steps and evaluations end after what is
    * under way, with what they have until then, and no more photos are taken: whoever fired it reads no more.
    */
-  static async start(folder: string, options: StepperOptions, signal?: AbortSignal): Promise<Engine> {
-    const engine = new Engine(startWorker(), signal);
+  static async start(folder: string, given: EngineOptions, signal?: AbortSignal): Promise<Engine> {
+    const { memoryBytes, images = given.slots, ...options } = given;
+    const { threads, provider = 'cpu' } = options;
+    const frozen = FrozenRunner.of(folder, readManifest(folder), { threads, provider, images, memoryBytes });
+    const engine = new Engine(startWorker<EngineOperations>('worker', 'trains'), frozen, signal);
     try {
-      await engine.caller.call('open', [folder, options, engine.stopped]);
+      await engine.stepper.caller.call('open', [folder, options, engine.stopped]);
     } catch (thrown) {
       signal?.removeEventListener('abort', engine.stop);
-      await engine.worker.terminate();
+      await engine.stepper.worker.terminate();
       throw thrown;
     }
     return engine;
   }
 
-  /** See {@link Stepper.store}; `pixels` is handed over. */
+  /**
+   * Runs the frozen part on images, uint8 [H, W, 3] each, and keeps the results and labels in `slots`; where there are `keys`, also in the
+   * cache. Others may be stored meanwhile: the sessions of the frozen part never wait then.
+   */
   store(
     slots: Int32Array,
     labels: readonly number[],
-    pixels: Uint8Array<ArrayBuffer>,
+    images: readonly Uint8Array[],
     keys?: readonly string[],
   ): Promise<void> {
-    return this.caller.call('store', [slots, labels, pixels, keys], [pixels.buffer]);
+    if (Atomics.load(this.stopped, 0) === 1) return Promise.resolve();
+    const chunks = this.frozen?.run(images) ?? [{ first: 0, count: images.length, rows: [joined(images)] }];
+    const keep = async () => {
+      for (const chunk of chunks) await this.keep(slots, labels, await chunk, keys);
+    };
+    const kept = this.keeping.then(keep);
+    this.keeping = kept.catch(() => undefined);
+    return kept;
+  }
+
+  /** How many photos are to be under way so that no session of the frozen part waits. */
+  get photosAtOnce(): number {
+    return this.frozen?.imagesAtOnce ?? 1;
+  }
+
+  private keep(
+    slots: Int32Array,
+    labels: readonly number[],
+    { first, count, rows }: Chunk,
+    keys: readonly string[] | undefined,
+  ): Promise<void> {
+    const [from, to] = [first, first + count];
+    const args = [slots.slice(from, to), labels.slice(from, to), rows, keys?.slice(from, to)] as const;
+    return this.stepper.caller.call('keep', [...args], buffersOf(rows.map((data) => ({ data }))));
   }
 
   /** See {@link Stepper.recall}. */
   recall(slots: Int32Array, labels: readonly number[], keys: readonly string[]): Promise<number[]> {
-    return this.caller.call('recall', [slots, labels, keys]);
+    return this.stepper.caller.call('recall', [slots, labels, keys]);
   }
 
   cacheState(): Promise<CachedRows | undefined> {
-    return this.caller.call('cacheState', []);
+    return this.stepper.caller.call('cacheState', []);
   }
 
-  releaseFrozen(): Promise<void> {
-    return this.caller.call('releaseFrozen', []);
+  /** Gives back the memory of what fills slots: every photo's boundary is stored. */
+  async releaseFrozen(): Promise<void> {
+    await this.frozen?.release();
+    await this.stepper.caller.call('releaseFrozen', []);
   }
 
   steps(plan: StepPlan): Promise<StepResult> {
-    return this.caller.call('steps', [plan]);
+    return this.stepper.caller.call('steps', [plan]);
   }
 
   evaluate(slots: Int32Array): Promise<EvaluationResult> {
-    return this.caller.call('evaluate', [slots]);
+    return this.stepper.caller.call('evaluate', [slots]);
   }
 
   getState(): Promise<Map<string, Tensor>> {
-    return this.caller.call('getState', []);
+    return this.stepper.caller.call('getState', []);
   }
 
   setState(state: ReadonlyMap<string, Tensor>): Promise<void> {
-    return this.caller.call('setState', [state]);
+    return this.stepper.caller.call('setState', [state]);
   }
 
   /** Lets the steps under way end after the current one, and an evaluation after some images. */
@@ -101,22 +134,15 @@ export class Engine {
   }
 
   private async end(): Promise<void> {
+    const { caller, worker } = this.stepper;
     try {
-      await this.caller.call('close', []);
+      await this.frozen?.release();
+      await caller.call('close', []);
     } catch (thrown) {
       // A dead worker has given all back; why it died, its other calls tell.
-      if (!this.caller.ended) throw thrown;
+      if (!caller.ended) throw thrown;
     } finally {
-      await this.worker.terminate();
+      await worker.terminate();
     }
-  }
-}
-
-/** @throws MachineError where the system allows no further thread, or no files for one. */
-function startWorker(): Worker {
-  try {
-    return new Worker(entryPoint('worker'));
-  } catch (thrown) {
-    throw machineErrorOf(thrown) ?? thrown;
   }
 }

@@ -1,71 +1,134 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { FILES } from '../artifacts/artifactFiles.js';
-import { PIXELS, type Preprocessing } from '../artifacts/manifest.js';
-import { boundaryTensors } from './boundaryTensors.js';
-import { frozenBatch } from './frozenBatch.js';
-import * as ort from './ort.js';
-import { runPart } from './partSessions.js';
+import { type Manifest, PIXELS } from '../artifacts/manifest.js';
+import { memoryBytes } from '../memoryLimit.js';
+import { type CoreShares, imagesOfRun, MOST_IMAGES, shareCores } from './coreShares.js';
+import { sessionOptions } from './partSessions.js';
 import type { Provider } from './providers.js';
-import type { BoundaryValue, Row } from './slots.js';
+import { SessionPool } from './sessionPool.js';
+import type { Row } from './slots.js';
 
-export interface FrozenRunnerOptions {
+export interface FrozenOptions {
+  /** Cores to use in all; 0 for all that there are. */
   readonly threads: number;
   readonly provider: Provider;
-  /** The folder of the features, where it is remembered how many images a run likes best. */
-  readonly folder: string | undefined;
+  /** Images that are to be run, as far as is known. */
+  readonly images: number;
+  /** What its sessions may take, where that is limited. */
+  readonly memoryBytes?: number | undefined;
 }
 
-/** Runs the frozen part. Its session is open while it is needed: where the cache has every photo, it never is. */
-export class FrozenRunner {
-  private session: ort.InferenceSession | undefined;
-  /** Images of one run, once that is known. */
-  private batch: number | undefined;
+/** Some images' boundary. */
+export interface Chunk {
+  /** The place of its first image among those that were given. */
+  readonly first: number;
+  readonly count: number;
+  /** A part for each value of the boundary, `count` images one after another. */
+  readonly rows: Row[];
+}
 
-  constructor(
-    private readonly open: () => Promise<ort.InferenceSession>,
-    private readonly values: readonly BoundaryValue[],
-    private readonly preprocessing: Preprocessing,
-    private readonly options: FrozenRunnerOptions,
-  ) {}
+/** What a session takes of memory for each byte of its model: the weights, those that it has packed for its kernels, and what it computes. */
+const BYTES_PER_MODEL_BYTE = 4;
+/** What a session takes besides, in a worker of its own, as measured. */
+const BYTES_PER_SESSION = 4e7;
+/** Which share of the machine's memory sessions may take where nothing limits them. */
+const SHARE_OF_MEMORY = 0.25;
+
+/** Runs the frozen part. Its sessions are open while they are needed: where the cache has every photo, they never are. */
+export class FrozenRunner {
+  /** The file of the frozen part. */
+  private readonly path: string;
+  private readonly shares: CoreShares;
+  private pool: Promise<SessionPool> | undefined;
+
+  /** @param file of the frozen part, in the artifacts' `folder`. */
+  private constructor(
+    folder: string,
+    file: string,
+    private readonly manifest: Manifest,
+    private readonly options: FrozenOptions,
+  ) {
+    this.path = join(folder, file);
+    const { threads, provider, images, memoryBytes: most = SHARE_OF_MEMORY * memoryBytes() } = options;
+    const sessionBytes = BYTES_PER_SESSION + BYTES_PER_MODEL_BYTE * statSync(this.path).size;
+    this.shares =
+      provider === 'cpu' ? shareCores({ threads, images, sessionBytes, memoryBytes: most }) : { sessions: 1, threads };
+  }
+
+  /** The runner for artifacts; undefined where they have no frozen part. */
+  static of(folder: string, manifest: Manifest, options: FrozenOptions): FrozenRunner | undefined {
+    const file = [FILES.quantized, FILES.frozen].find((name) => manifest.files[name] !== undefined);
+    return file === undefined ? undefined : new FrozenRunner(folder, file, manifest, options);
+  }
+
+  /** How many images are to be under way so that no session waits. */
+  get imagesAtOnce(): number {
+    return SessionPool.runsAtOnce(this.shares.sessions) * this.imagesOfRun;
+  }
 
   /**
-   * Fills `buffers` with the boundary of `count` images, `pixels`, uint8 [count, H, W, 3].
-   * @throws UserError `not-loadable`, `not-runnable`.
+   * The boundary of images, uint8 [H, W, 3] each, in chunks, each of which is there as soon as it is computed.
+   * @throws UserError `not-loadable`, `not-runnable`, from each chunk.
    */
-  async run(pixels: Uint8Array, buffers: readonly Row[], count: number): Promise<void> {
-    const session = (this.session ??= await this.open());
-    const runOn = (first: number, size: number) => this.runOn(session, pixels, buffers, { first, size, count });
-    this.batch ??= await this.chooseBatch((size) => runOn(0, size), count);
-    for (let first = 0; first < count; first += this.batch) await runOn(first, Math.min(this.batch, count - first));
+  run(images: readonly Uint8Array[]): Promise<Chunk>[] {
+    const size = this.imagesOfRun;
+    const chunks: Promise<Chunk>[] = [];
+    for (let first = 0; first < images.length; first += size) {
+      const chunk = this.runChunk(images.slice(first, first + size), first);
+      // Whoever waits for it learns that it failed, which may be after another has.
+      chunk.catch(() => undefined);
+      chunks.push(chunk);
+    }
+    return chunks;
+  }
+
+  private get imagesOfRun(): number {
+    const { shares, manifest, options } = this;
+    // Another provider has cores enough for all of them.
+    return options.provider === 'cpu' ? imagesOfRun(manifest.cost.frozenMultiplyAdds, shares.threads) : MOST_IMAGES;
   }
 
   /** Gives back its memory. */
   async release(): Promise<void> {
-    const { session } = this;
-    this.session = undefined;
-    await session?.release();
+    const { pool } = this;
+    this.pool = undefined;
+    await (await pool?.catch(() => undefined))?.close();
   }
 
-  private chooseBatch(run: (size: number) => Promise<void>, count: number): number | Promise<number> {
-    const { threads, provider, folder } = this.options;
-    // Another provider has cores enough for all of them.
-    if (provider !== 'cpu') return count;
-    return frozenBatch({ run, count, folder, key: `${threads} threads`, threads });
-  }
-
-  private async runOn(
-    session: ort.InferenceSession,
-    pixels: Uint8Array,
-    buffers: readonly Row[],
-    { first, size, count }: { readonly first: number; readonly size: number; readonly count: number },
-  ): Promise<void> {
-    const { height, width } = this.preprocessing;
-    const imageBytes = height * width * 3;
-    const some = buffers.map((buffer) => buffer.subarray((first * buffer.length) / count));
-    const fetches = boundaryTensors(this.values, some, size);
+  private async runChunk(images: readonly Uint8Array[], first: number): Promise<Chunk> {
+    const { boundary, preprocessing } = this.manifest;
+    const { height, width } = preprocessing;
+    const count = images.length;
+    const pixels = joined(images);
+    const pool = await (this.pool ??= this.open());
     // The pixels may be a part of the boundary, and need no run.
-    Reflect.deleteProperty(fetches, PIXELS);
-    const images = pixels.subarray(first * imageBytes, (first + size) * imageBytes);
-    const feeds = { [PIXELS]: new ort.Tensor('uint8', images, [size, height, width, 3]) };
-    await runPart(FILES.frozen, session, { feeds, fetches });
+    const wanted = boundary.map(({ name }) => name).filter((name) => name !== PIXELS);
+    const own = wanted.length < boundary.length ? pixels.slice() : pixels;
+    const feed = { name: PIXELS, type: 'uint8', dims: [count, height, width, 3], data: pixels } as const;
+    const results = new Map((await pool.run([feed], wanted)).map(({ name, data }) => [name, data]));
+    return { first, count, rows: boundary.map(({ name }) => asRow(name === PIXELS ? own : results.get(name))) };
   }
+
+  private open(): Promise<SessionPool> {
+    const { sessions, threads } = this.shares;
+    return SessionPool.open({ name: this.path }, sessionOptions(threads, this.options.provider), sessions);
+  }
+}
+
+/** The bytes of all, one after another. */
+export function joined(images: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(images.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const image of images) {
+    all.set(image, at);
+    at += image.length;
+  }
+  return all;
+}
+
+/** @throws Error where a value of the boundary is of another type than those are. */
+function asRow(data: unknown): Row {
+  if (data instanceof Float32Array || data instanceof Uint16Array || data instanceof Uint8Array) return data;
+  throw new Error('the frozen part gives what is no boundary');
 }

@@ -33,18 +33,26 @@ export function imageFeed(
   const area = height * width;
   const data = type === 'uint8' ? new Uint8Array(batch * channels * area) : new Float32Array(batch * channels * area);
   const images = pixels.length / (3 * area);
-  for (let image = 0; image < images; image++) {
-    for (let pixel = 0; pixel < area; pixel++) {
-      for (let channel = 0; channel < channels; channel++) {
-        const from = (image * area + pixel) * 3;
+  for (let channel = 0; channel < channels; channel++) {
+    const numbers = type === 'uint8' ? undefined : numbersOf(mean[channel] ?? 0, std[channel] ?? 1);
+    for (let image = 0; image < images; image++) {
+      let at = isFirst ? (image * channels + channel) * area : image * area * channels + channel;
+      const stride = isFirst ? 1 : channels;
+      const end = (image + 1) * area * 3;
+      for (let from = image * area * 3; from < end; from += 3) {
         const level = channels === 1 ? grey(pixels, from) : (pixels[from + channel] ?? 0);
-        const at = isFirst ? (image * channels + channel) * area + pixel : (image * area + pixel) * channels + channel;
-        data[at] = type === 'uint8' ? level : (level / 255 - (mean[channel] ?? 0)) / (std[channel] ?? 1);
+        data[at] = numbers ? (numbers[level] ?? 0) : level;
+        at += stride;
       }
     }
   }
   const dims = isFirst ? [batch, channels, height, width] : [batch, height, width, channels];
   return data instanceof Uint8Array ? new ort.Tensor('uint8', data, dims) : new ort.Tensor('float32', data, dims);
+}
+
+/** What each level from 0 to 255 is normalised to. */
+function numbersOf(mean: number, std: number): Float32Array {
+  return Float32Array.from({ length: 256 }, (_, level) => (level / 255 - mean) / std);
 }
 
 /** Grey of the pixel whose red is at `from`, as Pillow makes it. */

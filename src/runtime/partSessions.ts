@@ -24,8 +24,12 @@ export function sessionOptions(threads: number, provider: Provider): SessionOpti
 }
 
 /** Opens the part that a file of `folder` holds. @throws UserError `not-loadable` when ONNX Runtime refuses it. */
-export async function openPart(folder: string, file: string, options: SessionOptions): Promise<ort.InferenceSession> {
-  const path = join(folder, file);
+export function openPart(folder: string, file: string, options: SessionOptions): Promise<ort.InferenceSession> {
+  return openFile(join(folder, file), options);
+}
+
+/** Opens the model that the file `path` holds. @throws UserError `not-loadable` when ONNX Runtime refuses it. */
+export async function openFile(path: string, options: SessionOptions): Promise<ort.InferenceSession> {
   return openBytes(readFileSync(path), path, options);
 }
 
@@ -52,14 +56,15 @@ export async function runPart(file: string, session: ort.InferenceSession, run: 
   }
 }
 
-/** Runs a part, and gives all of its results. @throws UserError `not-runnable` with ONNX Runtime's reason. */
+/** Runs a part, and gives its results, all or those `wanted`. @throws UserError `not-runnable` with ONNX Runtime's reason. */
 export async function runResults(
   file: string,
   session: ort.InferenceSession,
   feeds: Run['feeds'],
+  wanted: readonly string[] = session.outputNames,
 ): Promise<Record<string, ort.Tensor>> {
   try {
-    return await session.run(feeds);
+    return await session.run(feeds, wanted);
   } catch (thrown) {
     throw refusal('not-runnable', `failed while it ran ${file}`, thrown);
   }

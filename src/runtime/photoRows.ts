@@ -1,8 +1,6 @@
-import { PIXELS } from '../artifacts/manifest.js';
 import { UserError } from '../errors.js';
 import { boundaryTensors } from './boundaryTensors.js';
 import type { Features } from './features.js';
-import type { FrozenRunner } from './frozenRunner.js';
 import { bytesOf, type Row, Slots } from './slots.js';
 
 /** What a cache has for a run. */
@@ -22,8 +20,6 @@ export class PhotoRows {
 
   constructor(
     private readonly slots: Slots,
-    /** Absent when there is no frozen part. */
-    private readonly frozen: FrozenRunner | undefined,
     private readonly features: Features | undefined,
   ) {
     this.labels = new Int32Array(slots.count);
@@ -39,24 +35,6 @@ export class PhotoRows {
     const { store, donor } = this.features;
     const { folder, rowBytes, keys } = store;
     return { folder, rowBytes, keys: [...new Set([...keys, ...(donor?.store.keys ?? [])])], rows: keys.length };
-  }
-
-  /**
-   * Runs the frozen part on `pixels`, uint8 [count, H, W, 3], and keeps the results and labels in `slots`; where there are `keys`,
-   * also in the cache.
-   */
-  async store(
-    slots: Int32Array,
-    labels: readonly number[],
-    pixels: Uint8Array,
-    keys?: readonly string[],
-  ): Promise<void> {
-    const count = slots.length;
-    const buffers = this.slots.buffers(count);
-    const own = this.values.findIndex(({ name }) => name === PIXELS);
-    buffers[own]?.set(pixels);
-    await this.frozen?.run(pixels, buffers, count);
-    await this.keep(slots, labels, buffers, keys);
   }
 
   /**
@@ -106,11 +84,12 @@ export class PhotoRows {
     return wanted;
   }
 
-  private async keep(
+  /** Keeps the boundary of photos, `buffers`, and their labels in `slots`; where there are `keys`, also in the cache. */
+  async keep(
     slots: Int32Array,
     labels: readonly number[],
     buffers: readonly Row[],
-    keys: readonly string[] | undefined,
+    keys?: readonly string[],
   ): Promise<void> {
     for (const [n, slot] of slots.entries()) {
       const key = keys?.[n];
@@ -155,9 +134,8 @@ export class PhotoRows {
     }
   }
 
-  /** Gives back the memory of what fills slots: every photo's boundary is stored. */
+  /** Gives back the memory of what fills slots: every photo's boundary is there. */
   async releaseFrozen(): Promise<void> {
-    await this.frozen?.release();
     await this.features?.donor?.close();
   }
 }

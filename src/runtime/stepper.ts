@@ -9,7 +9,6 @@ import { argMax } from './argMax.js';
 import { probeBlockSize } from './blockSize.js';
 import { boundaryTensors } from './boundaryTensors.js';
 import { type CacheOptions, openFeatures } from './features.js';
-import { FrozenRunner } from './frozenRunner.js';
 import * as ort from './ort.js';
 import { openPart, runPart, sessionOptions } from './partSessions.js';
 import { type CachedRows, PhotoRows } from './photoRows.js';
@@ -116,9 +115,14 @@ export class Stepper {
     return this.rows.cacheState();
   }
 
-  /** See {@link PhotoRows.store}. */
-  store(slots: Int32Array, labels: readonly number[], pixels: Uint8Array, keys?: readonly string[]): Promise<void> {
-    return this.rows.store(slots, labels, pixels, keys);
+  /** See {@link PhotoRows.keep}. */
+  keep(
+    slots: Int32Array,
+    labels: readonly number[],
+    boundary: readonly Row[],
+    keys?: readonly string[],
+  ): Promise<void> {
+    return this.rows.keep(slots, labels, boundary, keys);
   }
 
   /** See {@link PhotoRows.recall}. */
@@ -313,8 +317,6 @@ async function openRows(
   { slots, threads, provider = 'cpu', cache }: StepperOptions,
   opened: Opened,
 ): Promise<PhotoRows> {
-  const { folder, manifest } = artifacts;
-  const { boundary, preprocessing, files } = manifest;
   const session = sessionOptions(threads, provider);
   const features = cache && (await openFeatures(artifacts, cache, provider, session));
   if (features)
@@ -322,12 +324,5 @@ async function openRows(
       await donor?.close();
       await store.close();
     });
-  const file = [FILES.quantized, FILES.frozen].find((name) => files[name] !== undefined);
-  const running = { threads, provider, folder: features?.store.folder };
-  const frozen =
-    file === undefined
-      ? undefined
-      : new FrozenRunner(() => openPart(folder, file, session), boundary, preprocessing, running);
-  if (frozen) opened.add(frozen, (runner) => runner.release());
-  return new PhotoRows(new Slots(boundary, slots, features?.store, cache?.inMemoryBytes), frozen, features);
+  return new PhotoRows(new Slots(artifacts.manifest.boundary, slots, features?.store, cache?.inMemoryBytes), features);
 }

@@ -3,6 +3,7 @@ import { loadArtifacts } from '../artifacts/load.js';
 import { answerCalls, HandedOver, threadLine } from '../channel.js';
 import type { Tensor } from '../onnx/tensor.js';
 import type { CachedRows } from './photoRows.js';
+import type { Row } from './slots.js';
 import { type EvaluationResult, Stepper, type StepperOptions, type StepPlan, type StepResult } from './stepper.js';
 
 const bufferOf = ({ data }: Tensor) => data.buffer;
@@ -22,12 +23,12 @@ const operations = {
     stopped = flag;
     stepper = await Stepper.create(loadArtifacts(folder), options);
   },
-  store: (
+  keep: (
     slots: Int32Array,
     labels: readonly number[],
-    pixels: Uint8Array,
+    boundary: readonly Row[],
     keys: readonly string[] | undefined,
-  ): Promise<void> => (isStopped() ? Promise.resolve() : open().store(slots, labels, pixels, keys)),
+  ): Promise<void> => (isStopped() ? Promise.resolve() : open().keep(slots, labels, boundary, keys)),
   recall: (slots: Int32Array, labels: readonly number[], keys: readonly string[]): Promise<number[]> =>
     isStopped() ? Promise.resolve([]) : open().recall(slots, labels, keys),
   cacheState: (): CachedRows | undefined => open().cacheState(),

@@ -17,8 +17,8 @@ import { Random } from '../random.js';
 import type { Engine } from '../runtime/engine.js';
 import type { TrainEvent } from './events.js';
 
-/** Photos of one run of the frozen part. */
-const FROZEN_BATCH = 16;
+/** Photos that are handed to the engine together; those that are mixed are mixed among each other. */
+const HANDED_OVER = 16;
 
 /** Photos in consecutive slots, and which random view of each; none for the photo as it is. */
 export interface Filling {
@@ -80,22 +80,24 @@ export async function* fillSlots(
 
   async function* fill(places: readonly number[], known: ReadonlySet<string> | undefined): AsyncGenerator<TrainEvent> {
     let waiting: Slotted[] = [];
-    let sent: Promise<void> = Promise.resolve();
-    // One batch is in the worker while the next is decoded.
+    /** Batches that are in the engine while the next is decoded. */
+    const sent: Promise<void>[] = [];
+    const mostSent = 1 + Math.ceil(engine.photosAtOnce / HANDED_OVER);
     const flush = async () => {
       const batch = waiting;
       waiting = [];
-      await sent;
-      sent = send(engine, filling, manifest, batch).then((lost) => {
+      if (sent.length >= mostSent) await sent.shift();
+      const sending = send(engine, filling, manifest, batch).then((lost) => {
         damaged.push(...lost);
       });
-      sent.catch(() => undefined);
+      sending.catch(() => undefined);
+      sent.push(sending);
     };
     const reader = new PhotoReader((photo) =>
       read(photo, filling, manifest, cached && (known ?? new Set()), duplicates),
     );
     const some = places.flatMap((place) => photos[place] ?? []);
-    for await (const each of reader.read(some, manifest.preprocessing, { concurrency: 2 * FROZEN_BATCH })) {
+    for await (const each of reader.read(some, manifest.preprocessing, { concurrency: 2 * HANDED_OVER })) {
       const { index, photo } = each;
       if ('error' in each) {
         const reason = each.error.message;
@@ -106,10 +108,10 @@ export async function* fillSlots(
       }
       checkStopped();
       const place = places[index] ?? 0;
-      if (waiting.length === FROZEN_BATCH) await flush();
+      if (waiting.length === HANDED_OVER) await flush();
       waiting.push({ index: place, photo, ...each.decoded });
       filled.push(firstSlot + place);
-      if (filled.length % FROZEN_BATCH === 0 || index === some.length - 1)
+      if (filled.length % HANDED_OVER === 0 || index === some.length - 1)
         yield {
           type: 'progress',
           phase: 'reading photos',
@@ -119,7 +121,7 @@ export async function* fillSlots(
         };
     }
     await flush();
-    await sent;
+    await Promise.all(sent);
   }
   yield* fill(filling.only ?? [...photos.keys()], cached);
   if (damaged.length > 0) {
@@ -175,27 +177,24 @@ async function send(
   if (decoded.length > 0) {
     const { height, width } = preprocessing;
     const imageBytes = height * width * 3;
-    let pixels = new Uint8Array(decoded.length * imageBytes);
-    decoded.forEach((photo, n) => {
-      if (photo.pixels) pixels.set(photo.pixels, n * imageBytes);
-    });
+    let images = decoded.flatMap(({ pixels }) => pixels ?? []);
     if (view && targets && mixesPhotos(view.augmentation)) {
       const count = decoded.length;
       const rows = targetRows(
         decoded.map(({ photo }) => photo),
         classes.length,
       );
-      const batch = { count, width, height, pixels, targets: rows };
+      const batch = { count, width, height, pixels: Buffer.concat(images), targets: rows };
       const slots = slotsOf(decoded);
       const random = new Random(view.seed).fork(`mix ${view.number} of slot ${slots[0] ?? 0}`);
       const mixed = mix(batch, view.augmentation, random);
-      pixels = new Uint8Array(mixed.pixels);
+      images = images.map((_, n) => mixed.pixels.subarray(n * imageBytes, (n + 1) * imageBytes));
       slots.forEach((slot, n) => {
         targets.set(mixed.targets.subarray(n * classes.length, (n + 1) * classes.length), slot * classes.length);
       });
     }
     const keys = keysOf(decoded);
-    await engine.store(slotsOf(decoded), labelsOf(decoded), pixels, keys.length > 0 ? keys : undefined);
+    await engine.store(slotsOf(decoded), labelsOf(decoded), images, keys.length > 0 ? keys : undefined);
   }
   if (remembered.length === 0) return [];
   const lost = await engine.recall(slotsOf(remembered), labelsOf(remembered), keysOf(remembered));

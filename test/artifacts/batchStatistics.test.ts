@@ -15,6 +15,7 @@ import { floats, floatTensor } from '../../src/onnx/tensor.js';
 import { optimizers } from '../../src/optim/optimizer.js';
 import { Stepper } from '../../src/runtime/stepper.js';
 import { SMALL_CNN, TINY_MBCONV, TINY_RESNET } from '../models.js';
+import { storePhotos } from '../storePhotos.js';
 
 const SIDE = 16;
 const PHOTOS = 6;
@@ -38,7 +39,8 @@ async function open(artifacts: Compiled): Promise<Stepper> {
   const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
   await writeArtifacts(artifacts, folder);
   const stepper = await Stepper.create(loadArtifacts(folder), { slots: PHOTOS, threads: 1 });
-  await stepper.store(Int32Array.of(0, 1, 2, 3, 4, 5), [0, 1, 2, 0, 1, 2], pixels.slice());
+  const slots = Int32Array.of(0, 1, 2, 3, 4, 5);
+  await storePhotos(stepper, folder, { slots, labels: [0, 1, 2, 0, 1, 2], pixels });
   return stepper;
 }
 

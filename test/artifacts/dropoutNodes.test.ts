@@ -13,6 +13,7 @@ import { encodeModel, readModel } from '../../src/onnx/model.js';
 import { Random } from '../../src/random.js';
 import { Stepper } from '../../src/runtime/stepper.js';
 import { SMALL_CNN } from '../models.js';
+import { storePhotos } from '../storePhotos.js';
 
 const [ROWS, COLUMNS, RATIO] = [64, 200, 0.2];
 
@@ -77,7 +78,7 @@ describe('dropout', () => {
     const pixels = Uint8Array.from({ length: 2 * 32 * 32 * 3 }, (_, index) => (index * 7919) % 251);
     const open = async () => {
       const stepper = await Stepper.create(loadArtifacts(folder), { slots: 2, threads: 1 });
-      await stepper.store(Int32Array.of(0, 1), [0, 1], pixels.slice());
+      await storePhotos(stepper, folder, { slots: Int32Array.of(0, 1), labels: [0, 1], pixels });
       return stepper;
     };
     const take = (stepper: Stepper, firstStep: number, count: number) =>

@@ -14,6 +14,7 @@ import { tunedModel } from '../../src/artifacts/tunedModel.js';
 import { encodeModel, type ModelFile, readModel } from '../../src/onnx/model.js';
 import { floats, floatTensor } from '../../src/onnx/tensor.js';
 import { Stepper } from '../../src/runtime/stepper.js';
+import { storePhotos } from '../storePhotos.js';
 
 /** Made by test/fixtures/parameters/make_parameters.py, with PyTorch's values. */
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/parameters/${name}`, import.meta.url));
@@ -55,7 +56,7 @@ async function stepped(model: ModelFile, compileOptions: CompileOptions, labels:
   const manifest = await writeArtifacts(compile(model, compileOptions), folder);
   const stepper = await Stepper.create(loadArtifacts(folder), { slots: BATCH, threads: 1 });
   const slots = Int32Array.from({ length: BATCH }, (_, index) => index);
-  await stepper.store(slots, [...labels], pixels());
+  await storePhotos(stepper, folder, { slots, labels: [...labels], pixels: pixels() });
   const before = (await stepper.evaluate(slots)).logits.slice();
   const { losses } = await stepper.steps({ slots, learningRates: Float32Array.of(rate), firstStep: 1 });
   const after = (await stepper.evaluate(slots)).logits.slice();

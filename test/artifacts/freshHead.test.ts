@@ -16,6 +16,7 @@ import { encodeModel, type ModelFile } from '../../src/onnx/model.js';
 import { elementCount, floatTensor } from '../../src/onnx/tensor.js';
 import { Random } from '../../src/random.js';
 import { Stepper } from '../../src/runtime/stepper.js';
+import { storePhotos } from '../storePhotos.js';
 
 const SIDE = 8;
 const random = new Random(3);
@@ -81,7 +82,7 @@ async function trained(model: ModelFile, compileOptions: CompileOptions) {
   const manifest = await writeArtifacts(compile(model, compileOptions), folder);
   const stepper = await Stepper.create(loadArtifacts(folder), { slots: 3, threads: 1 });
   const slots = Int32Array.of(0, 1, 2);
-  await stepper.store(slots, [0, 1, 2], pixels.slice());
+  await storePhotos(stepper, folder, { slots, labels: [0, 1, 2], pixels });
   const { losses } = await stepper.steps({
     slots: Int32Array.from({ length: 30 }, (_, index) => index % 3),
     learningRates: new Float32Array(10).fill(1e-2),

@@ -16,6 +16,7 @@ import { ModelProtoSchema, OperatorSetIdProtoSchema, ValueInfoProtoSchema } from
 import { floats, floatTensor, protoOfTensor, tensorOfProto } from '../../src/onnx/tensor.js';
 import { Stepper } from '../../src/runtime/stepper.js';
 import { SMALL_CNN } from '../models.js';
+import { storePhotos } from '../storePhotos.js';
 
 const SIDE = 32;
 const classes = ['a', 'b', 'c'];
@@ -99,7 +100,7 @@ async function trained(model: ModelFile, compileOptions: CompileOptions) {
   const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
   const manifest = await writeArtifacts(compile(model, compileOptions), folder);
   const stepper = await Stepper.create(loadArtifacts(folder), { slots: 3, threads: 1 });
-  await stepper.store(Int32Array.of(0, 1, 2), [0, 1, 2], pixels.slice());
+  await storePhotos(stepper, folder, { slots: Int32Array.of(0, 1, 2), labels: [0, 1, 2], pixels });
   const slots = Int32Array.from([0, 1, 2]);
   const { losses } = await stepper.steps({
     slots: Int32Array.from({ length: 36 }, (_, index) => index % 3),

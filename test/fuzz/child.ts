@@ -14,6 +14,7 @@ import { SMALL_CNN } from '../models.js';
 import { mutate } from './mutate.js';
 import { oddCase } from './odd/oddCase.js';
 import { tinyModel } from './tinyModel.js';
+import { storePhotos } from '../storePhotos.js';
 
 /** What is done to a sound model: bytes of it are changed, or it is written as only some exporters write it. */
 export type Kind = 'damaged' | 'odd';
@@ -74,7 +75,8 @@ async function takeStep(compiled: Compiled): Promise<void> {
   const stepper = await Stepper.create(loadArtifacts(artifacts), { slots: 2, threads: 1 });
   try {
     const { width, height } = compiled.manifest.preprocessing;
-    await stepper.store(Int32Array.of(0, 1), [0, 1], new Uint8Array(2 * width * height * 3).fill(100));
+    const pixels = new Uint8Array(2 * width * height * 3).fill(100);
+    await storePhotos(stepper, artifacts, { slots: Int32Array.of(0, 1), labels: [0, 1], pixels });
     await stepper.steps({ slots: Int32Array.of(0, 1), learningRates: Float32Array.of(0.01), firstStep: 1 });
     await stepper.evaluate(Int32Array.of(0, 1));
   } finally {

@@ -1,9 +1,9 @@
-import { mkdtempSync } from 'node:fs';
+import { cpSync, mkdtempSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { writeArtifacts } from '../../src/artifacts/artifactFiles.js';
+import { FILES, writeArtifacts } from '../../src/artifacts/artifactFiles.js';
 import { compile } from '../../src/artifacts/compile.js';
 import { readModel } from '../../src/onnx/model.js';
 import { Engine } from '../../src/runtime/engine.js';
@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
 const OPTIONS = { slots: 4, threads: 1 };
 /** The thread behind an engine, which dies by a hand of its own here. */
 function workerOf(engine: Engine): Worker {
-  const worker: unknown = Reflect.get(engine, 'worker');
+  const { worker } = Reflect.get(engine, 'stepper') as { readonly worker: unknown };
   if (!(worker instanceof Worker)) throw new Error('the engine has no worker');
   return worker;
 }
@@ -47,7 +47,10 @@ describe('an engine whose worker dies', () => {
   });
 
   it('hands on the code, the stack and the cause of an error', async () => {
-    const thrown: unknown = await Engine.start(join(folder, 'nowhere'), OPTIONS).catch((error: unknown) => error);
+    const damaged = mkdtempSync(join(tmpdir(), 'ort-tl-'));
+    cpSync(folder, damaged, { recursive: true });
+    truncateSync(join(damaged, FILES.evaluation), 100);
+    const thrown: unknown = await Engine.start(damaged, OPTIONS).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ name: 'UserError', code: 'bad-artifacts' });
     expect(thrown).toHaveProperty('stack', expect.stringContaining('dist/bin/'));
   });

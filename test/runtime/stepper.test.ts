@@ -14,6 +14,7 @@ import type { CacheOptions } from '../../src/runtime/features.js';
 import { type StepPlan, Stepper } from '../../src/runtime/stepper.js';
 import { Random } from '../../src/random.js';
 import { EFFICIENTNET_B0, SMALL_CNN, TINY_MBCONV } from '../models.js';
+import { type StoredPhotos, storePhotos } from '../storePhotos.js';
 
 const model = readModel(SMALL_CNN);
 const CLASSES = 3;
@@ -33,10 +34,16 @@ const filesIn = (folder: string) =>
     .filter((entry) => entry.isFile())
     .map((entry) => join(relative(folder, entry.parentPath), entry.name));
 
+/** Where the artifacts of steppers are. */
+const folders = new Map<Stepper, string>();
+
+const store = (stepper: Stepper, photos: StoredPhotos) => storePhotos(stepper, folders.get(stepper) ?? '', photos);
+
 /** A stepper on the small CNN that has stored all photos. */
 async function open(options: Partial<CompileOptions>, cache?: CacheOptions): Promise<Stepper> {
   const stepper = await create(options, cache);
-  await stepper.store(Int32Array.from(labels.keys()), labels, pixels, cache && labels.map((_, photo) => keyOf(photo)));
+  const keys = cache && labels.map((_, photo) => keyOf(photo));
+  await store(stepper, { slots: Int32Array.from(labels.keys()), labels, pixels, keys });
   return stepper;
 }
 
@@ -57,11 +64,13 @@ async function create(options: Partial<CompileOptions>, cache?: CacheOptions): P
     }),
   });
   await writeArtifacts(compiled, folder);
-  return Stepper.create(loadArtifacts(folder), {
+  const stepper = await Stepper.create(loadArtifacts(folder), {
     slots: PHOTOS,
     threads: 1,
     ...(cache ? { cache } : {}),
   });
+  folders.set(stepper, folder);
+  return stepper;
 }
 
 /** Three batches of eight; the last has five photos. */
@@ -339,30 +348,29 @@ describe('rows that stay on disk', () => {
     const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
     const cache = { folder, decoder: 'none', inMemoryBytes: 0 };
     const half = PHOTOS / 2;
-    const store = (stepper: Stepper, from: number) => {
+    const storeHalf = (stepper: Stepper, from: number) => {
       const own = [...labels.keys()].slice(from, from + half);
-      const some = pixels.slice(from * imageBytes, (from + half) * imageBytes);
-      return stepper.store(
-        Int32Array.from(own),
-        own.map((photo) => labels[photo] ?? 0),
-        some,
-        own.map(keyOf),
-      );
+      return store(stepper, {
+        slots: Int32Array.from(own),
+        labels: own.map((photo) => labels[photo] ?? 0),
+        pixels: pixels.slice(from * imageBytes, (from + half) * imageBytes),
+        keys: own.map(keyOf),
+      });
     };
     const before = await create(options, cache);
-    await store(before, 0);
+    await storeHalf(before, 0);
     await before.close();
     const kept = new Set(filesIn(folder));
     const stepper = await create(options, cache);
     const first = labels.slice(0, half);
     expect(await stepper.recall(Int32Array.from(first.keys()), first, [...first.keys()].map(keyOf))).toEqual([]);
-    await store(stepper, half);
+    await storeHalf(stepper, half);
     for (const name of filesIn(folder)) if (!kept.has(name)) rmSync(join(folder, name));
     const stopped = await stepper.steps(plan);
     expect(stopped.losses).toEqual(whole.losses.subarray(0, taken));
     expect(stopped.lost).toEqual([...labels.keys()].slice(half));
     expect((await stepper.evaluate(slots.subarray(0, 21))).lost).toEqual(stopped.lost);
-    await store(stepper, half);
+    await storeHalf(stepper, half);
     const { slots: all, learningRates } = plan;
     const rest = await stepper.steps({
       slots: all.subarray(8 * taken),
@@ -381,8 +389,8 @@ describe('rows that stay on disk', () => {
     const stepper = await open({}, { folder, decoder: 'none', inMemoryBytes: 0 });
     rmSync(folder, { recursive: true });
     expect((await stepper.steps(plan)).lost).toHaveLength(PHOTOS);
-    const image = pixels.slice(0, imageBytes);
-    await expect(stepper.store(Int32Array.of(0), [0], image, [keyOf(99)])).rejects.toMatchObject({ code: 'bad-cache' });
+    const changed = { slots: Int32Array.of(0), labels: [0], pixels: pixels.slice(0, imageBytes), keys: [keyOf(99)] };
+    await expect(store(stepper, changed)).rejects.toMatchObject({ code: 'bad-cache' });
     await stepper.close();
   });
 });

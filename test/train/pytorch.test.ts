@@ -14,6 +14,7 @@ import { optimizerSchema } from '../../src/optim/optimizer.js';
 import { probeBlockSize } from '../../src/runtime/blockSize.js';
 import { Stepper } from '../../src/runtime/stepper.js';
 import { EFFICIENTNET_B0, SMALL_CNN, TINY_RESNET } from '../models.js';
+import { storePhotos } from '../storePhotos.js';
 
 /** Made by test/fixtures/pytorch/make_steps.py. */
 const fixtures = fileURLToPath(new URL('../fixtures/pytorch', import.meta.url));
@@ -163,11 +164,11 @@ describe.each([
       const imageBytes = size * size * 3;
       for (let step = 0; step < losses.length; step++) {
         const labels = Array.from({ length: batch }, (_, image) => labelOf(fixture, step, image));
-        await stepper.store(
-          Int32Array.from(labels, (_, image) => step * batch + image),
+        await storePhotos(stepper, folder, {
+          slots: Int32Array.from(labels, (_, image) => step * batch + image),
           labels,
-          pixels.slice(step * batch * imageBytes, (step + 1) * batch * imageBytes),
-        );
+          pixels: pixels.slice(step * batch * imageBytes, (step + 1) * batch * imageBytes),
+        });
       }
       const result = await stepper.steps({
         slots: Int32Array.from({ length: batch * losses.length }, (_, slot) => slot),

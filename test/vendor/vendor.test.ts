@@ -19,6 +19,7 @@ import { optimizers } from '../../src/optim/optimizer.js';
 import { Random } from '../../src/random.js';
 import { Stepper } from '../../src/runtime/stepper.js';
 import { EFFICIENTNET_B0, SMALL_CNN, TINY_MBCONV, TINY_RESNET } from '../models.js';
+import { storePhotos } from '../storePhotos.js';
 
 const at = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 /** Python 3.11 with bench/peers/requirements-onnxruntime-training.txt. */
@@ -75,7 +76,7 @@ async function train(path: string, more: Partial<CompileOptions>, [command = '',
   const pixels = draw(imageBytes);
 
   const stepper = await Stepper.create(loadArtifacts(join(folder, 'ours')), { slots: PHOTOS, threads: 1 });
-  await stepper.store(Int32Array.from(labels.keys()), labels, pixels);
+  await storePhotos(stepper, join(folder, 'ours'), { slots: Int32Array.from(labels.keys()), labels, pixels });
   const slots = Int32Array.from(batches.flat());
   const plan = { slots, learningRates: new Float32Array(STEPS).fill(LEARNING_RATE), firstStep: 1 };
   const { losses } = await stepper.steps(plan);

@@ -1,0 +1,99 @@
+import type * as ort from './ort.js';
+import { buffersOf, type SentTensor } from './sentTensor.js';
+import type { SessionModel, SessionOperations } from './sessionWorker.js';
+import { type StartedWorker, startWorker } from './startWorker.js';
+
+/** Runs that a session may have at once: the one under way, and the next, so that it never waits for this thread. */
+const RUNS_AT_ONCE = 2;
+
+interface Member extends StartedWorker<SessionOperations> {
+  /** Its runs that are under way. */
+  runs: number;
+}
+
+interface Waiting {
+  readonly feeds: readonly SentTensor[];
+  readonly wanted: readonly string[];
+  readonly resolve: (results: Promise<SentTensor[]>) => void;
+}
+
+/**
+ * Sessions of one model, each in a worker of its own. A run is taken by the session that is free first, so that images, not the inside
+ * of an operator, are what cores share: threads of one session wait for each other at every operator.
+ */
+export class SessionPool {
+  /** Runs that no session has taken yet, the first of them first. */
+  private readonly waiting: Waiting[] = [];
+
+  private constructor(private readonly members: readonly Member[]) {}
+
+  /** Opens `count` sessions. @throws UserError `not-loadable`; MachineError where the system allows no further thread. */
+  static async open(
+    model: SessionModel,
+    options: ort.InferenceSession.SessionOptions,
+    count: number,
+  ): Promise<SessionPool> {
+    const members: Member[] = [];
+    const pool = new SessionPool(members);
+    try {
+      for (let n = 0; n < count; n++)
+        members.push({ ...startWorker<SessionOperations>('sessionWorker', 'runs a session'), runs: 0 });
+      await allEnded(members.map(({ caller }) => caller.call('open', [model, options])));
+      return pool;
+    } catch (thrown) {
+      await pool.close();
+      throw thrown;
+    }
+  }
+
+  /** Runs to have under way so that none of so many sessions waits. */
+  static runsAtOnce(sessions: number): number {
+    return RUNS_AT_ONCE * sessions;
+  }
+
+  /**
+   * Runs the model once: gives the outputs `wanted`, in this order. The buffers of `feeds` are handed over.
+   * @throws UserError `not-runnable`.
+   */
+  run(feeds: readonly SentTensor[], wanted: readonly string[]): Promise<SentTensor[]> {
+    return new Promise((resolve) => {
+      this.waiting.push({ feeds, wanted, resolve });
+      this.assign();
+    });
+  }
+
+  /** Gives back all that it took. Runs under way are refused. */
+  async close(): Promise<void> {
+    await Promise.all(
+      this.members.map(async ({ worker, caller }) => {
+        await caller.call('close', []).catch(() => undefined);
+        await worker.terminate();
+      }),
+    );
+  }
+
+  private assign(): void {
+    while (this.waiting.length > 0) {
+      const member = this.members.reduce((least, each) => (each.runs < least.runs ? each : least));
+      if (member.runs >= RUNS_AT_ONCE) return;
+      const next = this.waiting.shift();
+      if (next) next.resolve(this.runOn(member, next));
+    }
+  }
+
+  private async runOn(member: Member, { feeds, wanted }: Waiting): Promise<SentTensor[]> {
+    member.runs++;
+    try {
+      return await member.caller.call('run', [feeds, wanted], buffersOf(feeds));
+    } finally {
+      member.runs--;
+      this.assign();
+    }
+  }
+}
+
+/** Waits for all, also where one fails. @throws what the first that failed threw. */
+async function allEnded(promises: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(promises);
+  await Promise.all(promises);
+}
