@@ -4,6 +4,8 @@ import { createRequire } from 'node:module';
  * The file of what runs in a process or a thread of its own: a bundle in `dist/bin/` (see `rolldown.config.ts`), which this package finds
  * by its own name, from wherever this module was put.
  */
-export function entryPoint(name: 'compilerProcess' | 'main' | 'parentWatch' | 'probe' | 'sessionWorker' | 'worker'): string {
+export function entryPoint(
+  name: 'compilerProcess' | 'main' | 'parentWatch' | 'probe' | 'sessionWorker' | 'worker',
+): string {
   return createRequire(import.meta.url).resolve(`ort-tl/bin/${name}`);
 }

@@ -36,7 +36,7 @@ export type { PolicyReport, Recommendation, RecommendEvent, RecommendOptions } f
 
 // Use what was trained.
 export { ImageClassifier, type KnownOfModel, type LoadOptions } from './runtime/classifier.js';
-export { predict, type ScoredClass } from './train/predictPhoto.js';
+export { predict, predictAll, type ScoredClass } from './train/predictPhoto.js';
 export { evaluate, type EvaluateEvent, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { type Explanation, PhotoExplainer } from './train/photoExplainer.js';
 export { findPhotos, type FoundPhotos } from './data/findPhotos.js';

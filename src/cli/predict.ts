@@ -1,4 +1,4 @@
-import { ImageClassifier, predict, type ScoredClass, UserError } from '../internal.js';
+import { ImageClassifier, predictAll, type ScoredClass, UserError } from '../internal.js';
 import { csvLine, csvPath } from '../text.js';
 import { number, shared, wholeNumber } from './sharedFlags.js';
 import { findModel } from './sourceModel.js';
@@ -72,16 +72,19 @@ export const verb: Verb<Arguments> = {
     const key = isLabels ? 'labels' : 'classes';
     if (args.csv) terminal.result(csvLine(headingOf(args, classifier)));
     const results: Prediction[] = [];
-    for (const { name: file, content } of photos) {
-      let classes: ScoredClass[];
-      try {
-        classes = shown(await predict(classifier, content));
-      } catch (thrown) {
-        if (!(thrown instanceof UserError)) throw thrown;
-        results.push({ file, error: inFlags(thrown.text) });
-        terminal.warn(`ort-tl: ${thrown.text}`);
+    const names = photos.map(({ name }) => name);
+    const predicting = predictAll(
+      classifier,
+      photos.map(({ content }) => content),
+    );
+    for await (const outcome of predicting) {
+      const file = names[results.length] ?? '';
+      if (outcome instanceof UserError) {
+        results.push({ file, error: inFlags(outcome.text) });
+        terminal.warn(`ort-tl: ${outcome.text}`);
         continue;
       }
+      const classes = shown(outcome);
       results.push({ file, [key]: classes });
       if (args.csv)
         terminal.result(

@@ -3,7 +3,9 @@ import { decodePhoto, decodeWhole } from '../data/decode.js';
 import { PhotoReader } from '../data/photoReader.js';
 import { UserError } from '../errors.js';
 import { median } from '../bench/statistics.js';
+import { Opened } from '../opened.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
+import { underWay } from '../underWay.js';
 import { allFinite, notFinite } from '../finite.js';
 import { LogitComparison } from '../train/agreement.js';
 import { targetRows } from '../data/labels.js';
@@ -80,13 +82,20 @@ export async function* compareModels(
   const known: { readonly photo: Photo; readonly before: Float32Array; readonly after: Float32Array }[] = [];
   let count = 0;
   let first: Compared | undefined;
-  for await (const read of reader.read(photos, trained.preprocessing, { concurrency: AHEAD })) {
-    if ('error' in read) continue;
-    const { photo, decoded } = read;
+  const most = Math.max(await trained.expect(photos.length), await exported.expect(photos.length));
+  const reading = reader.read(photos, trained.preprocessing, { concurrency: most + AHEAD });
+  const comparing = underWay(reading, most, async (read) => {
+    if ('error' in read) return undefined;
+    const { prepared, given } = read.decoded;
+    const before = await trained.run(prepared, 1);
+    const after = await exported.run(given.pixels, 1, given);
+    return { photo: read.photo, decoded: read.decoded, before, after };
+  });
+  for await (const compared of comparing) {
+    if (!compared) continue;
+    const { photo, decoded, before, after } = compared;
     first ??= decoded;
-    const before = await trained.run(decoded.prepared, 1);
     if (!allFinite(before)) throw notFinite(`the trained model gives no numbers for ${photo.path}`);
-    const after = await exported.run(decoded.given.pixels, 1, decoded.given);
     comparison.add(before, after);
     if (photo.label >= 0) known.push({ photo, before, after });
     yield ++count;
@@ -96,11 +105,7 @@ export async function* compareModels(
       'no-photos',
       `none of ${photos.length} photos of ${source} that were to compare on can be read; mend or replace them`,
     );
-  const times: { trained: number[]; exported: number[] } = { trained: [], exported: [] };
-  for (let round = 0; round < ROUNDS; round++) {
-    times.trained.push(...(await trained.time(first.prepared, RUNS_A_ROUND)));
-    times.exported.push(...(await exported.time(first.given.pixels, RUNS_A_ROUND, first.given)));
-  }
+  const times = await timesOf(trained, exported, first);
   const { agreeing, largestDifference, scale, ok } = comparison.result(tolerance ?? Infinity);
   const agreement = agreeing / count;
   const resembles = largestDifference !== null && (comparison.likeness >= LEAST_AGREEMENT || count < FEWEST);
@@ -114,6 +119,27 @@ export async function* compareModels(
     ...(known.length > 0 ? worthOf(trained, known) : {}),
     latencyMs: { trained: median(times.trained), exported: median(times.exported) },
   };
+}
+
+/** Milliseconds of runs of both models on a photo, in turns. */
+async function timesOf(
+  trained: ImageClassifier,
+  exported: ImageClassifier,
+  { prepared, given }: Compared,
+): Promise<{ readonly trained: number[]; readonly exported: number[] }> {
+  const opened = new Opened();
+  try {
+    const before = opened.add(await trained.clock(prepared), (clock) => clock.close());
+    const after = opened.add(await exported.clock(given.pixels, given), (clock) => clock.close());
+    const times: { trained: number[]; exported: number[] } = { trained: [], exported: [] };
+    for (let round = 0; round < ROUNDS; round++) {
+      times.trained.push(...(await before.time(RUNS_A_ROUND)));
+      times.exported.push(...(await after.time(RUNS_A_ROUND)));
+    }
+    return times;
+  } finally {
+    await opened.close();
+  }
 }
 
 /** What both models are worth on photos whose class, or whose labels, are known. */

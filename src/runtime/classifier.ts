@@ -11,7 +11,9 @@ import type { Value } from '../graph/graph.js';
 import { encodeModel, metadataOf, readModel } from '../onnx/model.js';
 import type { ModelProto, ValueInfoProto } from '../onnx/onnx_pb.js';
 import { type PlainForm, runnableForm } from '../plain/plainForm.js';
-import { channelsOf, imageFeed, type ImageSize } from './imageFeed.js';
+import { channelsOf, type ImageFeed, imageFeed, type ImageSize } from './imageFeed.js';
+import { SharedModel } from './sharedModel.js';
+import type { SentTensor } from './sentTensor.js';
 
 /** Operators that leave numbers as they are, but for their shape or type. */
 const PASSING: ReadonlySet<string> = new Set(['Cast', 'Flatten', 'Identity', 'Reshape', 'Squeeze']);
@@ -31,12 +33,19 @@ export interface KnownOfModel {
 }
 
 export interface LoadOptions extends KnownOfModel {
-  /** 0: as many as ONNX Runtime likes. */
+  /** Cores to use in all; 0 for all that there are. */
   readonly threads?: number;
   /** What messages call the model, and beside which files are looked for that tell of it. */
   readonly name: string;
   /** What is to be told of how the model is taken. */
   readonly warnings?: readonly string[];
+}
+
+/** Measures how long runs of a model take. */
+export interface RunClock {
+  /** Milliseconds of each of so many runs. */
+  time(runs: number): Promise<number[]>;
+  close(): Promise<void>;
 }
 
 interface Told {
@@ -56,7 +65,7 @@ export class ImageClassifier {
     readonly stated: StatedPreprocessing,
     /** Whether a photo has one of the classes, or any number of them as labels, and from which probability on then each. */
     private readonly told: Told,
-    private readonly session: ort.InferenceSession,
+    private readonly model: SharedModel,
     private readonly ends: {
       readonly input: ort.InferenceSession.TensorValueMetadata;
       readonly output: string;
@@ -124,17 +133,9 @@ export class ImageClassifier {
     checkImageModel(proto, name);
     const labels = given ?? labelsOf(model);
     const exported = chosen === undefined ? exportedPreprocessing(model) : undefined;
-    const options = { ...ort.SESSION_OPTIONS, ...(threads > 0 ? { intraOpNumThreads: threads } : {}) };
-    let session: ort.InferenceSession;
-    try {
-      session = await ort.openSession(file, options);
-    } catch (thrown) {
-      if (thrown instanceof UserError) throw thrown;
-      const what = `ONNX Runtime cannot load ${name}: ${ort.reasonOf(thrown)}`;
-      throw machineErrorOf(thrown) ?? new UserError('not-loadable', what, { cause: thrown });
-    }
-    const [input] = session.inputMetadata;
-    const outputs = session.outputMetadata.flatMap((each) => (each.isTensor && each.shape.length === 2 ? each : []));
+    const shared = await SharedModel.open(proto, file, { threads, name });
+    const [input] = shared.ends.inputs;
+    const outputs = shared.ends.outputs.flatMap((each) => (each.isTensor && each.shape.length === 2 ? each : []));
     const output = outputs.find(({ shape }) => shape[1] === labels.length);
     const scores = outputs.flatMap(({ shape: [, count] }) => (typeof count === 'number' ? count : []));
     try {
@@ -154,9 +155,10 @@ export class ImageClassifier {
       const ending = endingOf(proto, output.name);
       const task = taskOf(model, ending === 'sigmoid');
       const thresholds = task === 'labels' ? thresholdsIn(model, labels.length) : undefined;
-      return new ImageClassifier(labels, stated, { task, thresholds, ending }, session, ends);
+      const told = { task, thresholds, ending };
+      return new ImageClassifier(labels, stated, told, shared, ends);
     } catch (thrown) {
-      await session.release();
+      await shared.close();
       throw thrown;
     }
   }
@@ -170,43 +172,65 @@ export class ImageClassifier {
     const [first] = this.ends.input.shape;
     // A model for so many images takes no fewer.
     const batch = typeof first === 'number' ? first : count;
-    const scores = new Float32Array(count * this.labels.length);
+    const width = this.labels.length;
+    const scores = new Float32Array(count * width);
+    const runs: Promise<void>[] = [];
     for (let done = 0; done < count; done += batch) {
-      const results = await this.session
-        .run({ [this.ends.input.name]: this.feed(pixels.subarray(done * each, (done + batch) * each), batch, size) }, [
-          this.ends.output,
-        ])
-        .catch((thrown: unknown) => {
-          const what = `ONNX Runtime failed while it ran the model: ${ort.reasonOf(thrown)}`;
-          throw machineErrorOf(thrown) ?? new UserError('not-runnable', what, { cause: thrown });
-        });
-      const rows = results[this.ends.output]?.data as Float32Array;
-      scores.set(rows.subarray(0, (count - done) * this.labels.length), done * this.labels.length);
+      const feed = this.feed(pixels.subarray(done * each, (done + batch) * each), batch, size);
+      runs.push(
+        this.runOn(feed).then((rows) => {
+          scores.set(rows.subarray(0, (count - done) * width), done * width);
+        }),
+      );
     }
+    await Promise.all(runs);
     if (this.ending === 'softmax') return scores.map(logarithm);
     return this.ending === 'sigmoid' ? scores.map(logOdds) : scores;
   }
 
-  /** Milliseconds of each of `runs` runs of the session on one image, or on as many as it takes; the first run is not among them. */
-  async time(pixels: Uint8Array, runs: number, size: ImageSize = this.preprocessing): Promise<number[]> {
-    const [first] = this.ends.input.shape;
-    const feeds = { [this.ends.input.name]: this.feed(pixels, typeof first === 'number' ? first : 1, size) };
-    await this.session.run(feeds, [this.ends.output]);
-    const times: number[] = [];
-    for (let run = 0; run < runs; run++) {
-      const began = performance.now();
-      await this.session.run(feeds, [this.ends.output]);
-      times.push(performance.now() - began);
-    }
-    return times;
+  /**
+   * Opens as many sessions as so many images are worth, which later runs share: images, not the inside of an operator, are what cores share.
+   * Gives how many images are to be under way so that no session waits. @throws UserError `not-loadable`.
+   */
+  expect(images: number): Promise<number> {
+    return this.model.expect(images);
   }
 
-  private feed(pixels: Uint8Array, batch: number, size: ImageSize): ort.Tensor {
-    return imageFeed(this.ends.input, this.preprocessing, pixels, batch, size);
+  /** A clock for runs on one image, or on as many as the model takes, in a session that has all threads. */
+  async clock(pixels: Uint8Array, size: ImageSize = this.preprocessing): Promise<RunClock> {
+    const [first] = this.ends.input.shape;
+    const feed = this.feed(pixels, typeof first === 'number' ? first : 1, size);
+    const alone = await this.model.openAlone();
+    const run = () => alone.run([{ ...feed, data: feed.data.slice() }], [this.ends.output]);
+    await run();
+    return {
+      time: async (runs) => {
+        const times: number[] = [];
+        for (let n = 0; n < runs; n++) {
+          const began = performance.now();
+          await run();
+          times.push(performance.now() - began);
+        }
+        return times;
+      },
+      close: () => alone.close(),
+    };
+  }
+
+  private async runOn(feed: SentTensor): Promise<Float32Array> {
+    const [result] = await this.model.run([feed], [this.ends.output]).catch((thrown: unknown) => {
+      const what = `ONNX Runtime failed while it ran the model: ${ort.reasonOf(thrown)}`;
+      throw machineErrorOf(thrown) ?? new UserError('not-runnable', what, { cause: thrown });
+    });
+    return result?.data as Float32Array;
+  }
+
+  private feed(pixels: Uint8Array, batch: number, size: ImageSize): ImageFeed {
+    return { name: this.ends.input.name, ...imageFeed(this.ends.input, this.preprocessing, pixels, batch, size) };
   }
 
   async close(): Promise<void> {
-    await this.session.release();
+    await this.model.close();
   }
 }
 

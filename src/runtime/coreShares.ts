@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 export interface CoreShares {
   /** Sessions of the model, each of which takes other images. */
   readonly sessions: number;
-  /** Threads of each session. */
+  /** Threads of each session; 0 for as many as ONNX Runtime likes. */
   readonly threads: number;
 }
 
@@ -26,8 +26,7 @@ const FEWEST_IMAGES = 64;
 export function shareCores({ threads, images, sessionBytes, memoryBytes }: Sharing): CoreShares {
   const cores = threads > 0 ? threads : availableParallelism();
   const most = Math.min(cores, Math.floor(images / FEWEST_IMAGES), Math.floor(memoryBytes / Math.max(1, sessionBytes)));
-  const sessions = Math.max(1, most);
-  return { sessions, threads: Math.max(1, Math.floor(cores / sessions)) };
+  return most > 1 ? { sessions: most, threads: Math.max(1, Math.floor(cores / most)) } : { sessions: 1, threads };
 }
 
 /** Below this a run costs more than what it computes. */
@@ -40,5 +39,5 @@ export const MOST_IMAGES = 16;
 /** Images of one run: as few as may be, since what is computed of one lies in the processor's caches. Their results are the same to the bit. */
 export function imagesOfRun(multiplyAdds: number, threads: number): number {
   const worthwhile = Math.ceil(LEAST_MULTIPLY_ADDS / Math.max(1, multiplyAdds));
-  return Math.min(MOST_IMAGES, Math.max(worthwhile, threads > 1 ? LEAST_FOR_THREADS : 1));
+  return Math.min(MOST_IMAGES, Math.max(worthwhile, threads === 1 ? 1 : LEAST_FOR_THREADS));
 }

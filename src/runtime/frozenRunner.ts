@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { FILES } from '../artifacts/artifactFiles.js';
 import { type Manifest, PIXELS } from '../artifacts/manifest.js';
-import { memoryBytes } from '../memoryLimit.js';
-import { type CoreShares, imagesOfRun, MOST_IMAGES, shareCores } from './coreShares.js';
-import { sessionOptions } from './partSessions.js';
+import { type CoreShares, imagesOfRun, MOST_IMAGES } from './coreShares.js';
+import { sharesFor } from './modelRunner.js';
+import { refusal, sessionOptions } from './partSessions.js';
 import type { Provider } from './providers.js';
 import { SessionPool } from './sessionPool.js';
 import type { Row } from './slots.js';
@@ -28,13 +28,6 @@ export interface Chunk {
   readonly rows: Row[];
 }
 
-/** What a session takes of memory for each byte of its model: the weights, those that it has packed for its kernels, and what it computes. */
-const BYTES_PER_MODEL_BYTE = 4;
-/** What a session takes besides, in a worker of its own, as measured. */
-const BYTES_PER_SESSION = 4e7;
-/** Which share of the machine's memory sessions may take where nothing limits them. */
-const SHARE_OF_MEMORY = 0.25;
-
 /** Runs the frozen part. Its sessions are open while they are needed: where the cache has every photo, they never are. */
 export class FrozenRunner {
   /** The file of the frozen part. */
@@ -50,10 +43,9 @@ export class FrozenRunner {
     private readonly options: FrozenOptions,
   ) {
     this.path = join(folder, file);
-    const { threads, provider, images, memoryBytes: most = SHARE_OF_MEMORY * memoryBytes() } = options;
-    const sessionBytes = BYTES_PER_SESSION + BYTES_PER_MODEL_BYTE * statSync(this.path).size;
+    const { threads, provider } = options;
     this.shares =
-      provider === 'cpu' ? shareCores({ threads, images, sessionBytes, memoryBytes: most }) : { sessions: 1, threads };
+      provider === 'cpu' ? sharesFor({ ...options, modelBytes: statSync(this.path).size }) : { sessions: 1, threads };
   }
 
   /** The runner for artifacts; undefined where they have no frozen part. */
@@ -106,13 +98,19 @@ export class FrozenRunner {
     const wanted = boundary.map(({ name }) => name).filter((name) => name !== PIXELS);
     const own = wanted.length < boundary.length ? pixels.slice() : pixels;
     const feed = { name: PIXELS, type: 'uint8', dims: [count, height, width, 3], data: pixels } as const;
-    const results = new Map((await pool.run([feed], wanted)).map(({ name, data }) => [name, data]));
+    const given = await pool.run([feed], wanted).catch((thrown: unknown) => {
+      throw refusal('not-runnable', `failed while it ran ${basename(this.path)}`, thrown);
+    });
+    const results = new Map(given.map(({ name, data }) => [name, data]));
     return { first, count, rows: boundary.map(({ name }) => asRow(name === PIXELS ? own : results.get(name))) };
   }
 
   private open(): Promise<SessionPool> {
     const { sessions, threads } = this.shares;
-    return SessionPool.open({ name: this.path }, sessionOptions(threads, this.options.provider), sessions);
+    const options = sessionOptions(threads, this.options.provider);
+    return SessionPool.open(this.path, options, sessions).catch((thrown: unknown) => {
+      throw refusal('not-loadable', `cannot load ${this.path}`, thrown);
+    });
   }
 }
 

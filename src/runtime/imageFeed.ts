@@ -1,10 +1,15 @@
-import * as ort from './ort.js';
 import { LUMA, LUMA_SHIFT, type Preprocessing } from '../artifacts/manifest.js';
+import type { SentTensor } from './sentTensor.js';
 
 /** What a model takes: bytes or numbers, and where their channels are. */
 export interface TakenImages {
   readonly type: string;
   readonly shape: readonly (number | string)[];
+}
+
+/** Images as a model takes them. */
+export interface ImageFeed extends SentTensor {
+  readonly data: Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
 }
 
 /** In pixels. */
@@ -28,7 +33,7 @@ export function imageFeed(
   pixels: Uint8Array,
   batch: number,
   { height, width }: ImageSize,
-): ort.Tensor {
+): Omit<ImageFeed, 'name'> {
   const { channels, isFirst } = channelsOf(shape) ?? { channels: 3, isFirst: false };
   const area = height * width;
   const data = type === 'uint8' ? new Uint8Array(batch * channels * area) : new Float32Array(batch * channels * area);
@@ -47,7 +52,7 @@ export function imageFeed(
     }
   }
   const dims = isFirst ? [batch, channels, height, width] : [batch, height, width, channels];
-  return data instanceof Uint8Array ? new ort.Tensor('uint8', data, dims) : new ort.Tensor('float32', data, dims);
+  return { type: data instanceof Uint8Array ? 'uint8' : 'float32', data, dims };
 }
 
 /** What each level from 0 to 255 is normalised to. */

@@ -24,12 +24,8 @@ export function sessionOptions(threads: number, provider: Provider): SessionOpti
 }
 
 /** Opens the part that a file of `folder` holds. @throws UserError `not-loadable` when ONNX Runtime refuses it. */
-export function openPart(folder: string, file: string, options: SessionOptions): Promise<ort.InferenceSession> {
-  return openFile(join(folder, file), options);
-}
-
-/** Opens the model that the file `path` holds. @throws UserError `not-loadable` when ONNX Runtime refuses it. */
-export async function openFile(path: string, options: SessionOptions): Promise<ort.InferenceSession> {
+export async function openPart(folder: string, file: string, options: SessionOptions): Promise<ort.InferenceSession> {
+  const path = join(folder, file);
   return openBytes(readFileSync(path), path, options);
 }
 
@@ -42,7 +38,6 @@ export async function openBytes(
   try {
     return await ort.openSession(bytes, withoutIndices(options, bytes, path));
   } catch (thrown) {
-    if (thrown instanceof UserError) throw thrown;
     throw refusal('not-loadable', `cannot load ${path}`, thrown);
   }
 }
@@ -56,22 +51,22 @@ export async function runPart(file: string, session: ort.InferenceSession, run: 
   }
 }
 
-/** Runs a part, and gives its results, all or those `wanted`. @throws UserError `not-runnable` with ONNX Runtime's reason. */
+/** Runs a part, and gives all of its results. @throws UserError `not-runnable` with ONNX Runtime's reason. */
 export async function runResults(
   file: string,
   session: ort.InferenceSession,
   feeds: Run['feeds'],
-  wanted: readonly string[] = session.outputNames,
 ): Promise<Record<string, ort.Tensor>> {
   try {
-    return await session.run(feeds, wanted);
+    return await session.run(feeds);
   } catch (thrown) {
     throw refusal('not-runnable', `failed while it ran ${file}`, thrown);
   }
 }
 
 /** What ONNX Runtime says against a part of the model, or that the machine has met a limit. The parts keep the nodes' names, so its reason leads to the source. */
-function refusal(code: string, what: string, thrown: unknown): Error {
+export function refusal(code: string, what: string, thrown: unknown): Error {
+  if (thrown instanceof UserError) return thrown;
   return (
     machineErrorOf(thrown) ??
     new UserError(

@@ -1,4 +1,5 @@
-import type * as ort from './ort.js';
+import { giveBack } from '../giveBack.js';
+import * as ort from './ort.js';
 
 /** A tensor on its way between threads. */
 export interface SentTensor {
@@ -14,4 +15,21 @@ export function buffersOf(tensors: readonly Pick<SentTensor, 'data'>[]): ArrayBu
     ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer ? data.buffer : [],
   );
   return [...new Set(buffers)];
+}
+
+/** Runs a session: gives the outputs `wanted`, in this order, and gives the memory of `feeds` back. @throws what ONNX Runtime throws. */
+export async function runSent(
+  session: ort.InferenceSession,
+  feeds: readonly SentTensor[],
+  wanted: readonly string[],
+): Promise<SentTensor[]> {
+  const inputs = Object.fromEntries(
+    feeds.map(({ name, type, data, dims }) => [name, new ort.Tensor(type, data, dims)]),
+  );
+  const results = await session.run(inputs, wanted);
+  giveBack(buffersOf(feeds));
+  return wanted.flatMap((name) => {
+    const result = results[name];
+    return result ? [{ name, type: result.type, dims: result.dims, data: result.data }] : [];
+  });
 }

@@ -1,6 +1,6 @@
 import type * as ort from './ort.js';
 import { buffersOf, type SentTensor } from './sentTensor.js';
-import type { SessionModel, SessionOperations } from './sessionWorker.js';
+import type { SessionEnds, SessionOperations } from './sessionWorker.js';
 import { type StartedWorker, startWorker } from './startWorker.js';
 
 /** Runs that a session may have at once: the one under way, and the next, so that it never waits for this thread. */
@@ -25,23 +25,30 @@ export class SessionPool {
   /** Runs that no session has taken yet, the first of them first. */
   private readonly waiting: Waiting[] = [];
 
-  private constructor(private readonly members: readonly Member[]) {}
+  private constructor(
+    private readonly members: readonly Member[],
+    readonly ends: SessionEnds,
+  ) {}
 
-  /** Opens `count` sessions. @throws UserError `not-loadable`; MachineError where the system allows no further thread. */
+  /**
+   * Opens `count` sessions of a model, a path or its bytes.
+   * @throws what ONNX Runtime throws; MachineError where the system allows no further thread.
+   */
   static async open(
-    model: SessionModel,
+    model: string | Uint8Array,
     options: ort.InferenceSession.SessionOptions,
     count: number,
   ): Promise<SessionPool> {
     const members: Member[] = [];
-    const pool = new SessionPool(members);
     try {
       for (let n = 0; n < count; n++)
         members.push({ ...startWorker<SessionOperations>('sessionWorker', 'runs a session'), runs: 0 });
-      await allEnded(members.map(({ caller }) => caller.call('open', [model, options])));
-      return pool;
+      const opening = members.map(({ caller }) => caller.call('open', [model, options]));
+      await Promise.allSettled(opening);
+      const [ends = { inputs: [], outputs: [] }] = await Promise.all(opening);
+      return new SessionPool(members, ends);
     } catch (thrown) {
-      await pool.close();
+      await closeAll(members);
       throw thrown;
     }
   }
@@ -53,7 +60,7 @@ export class SessionPool {
 
   /**
    * Runs the model once: gives the outputs `wanted`, in this order. The buffers of `feeds` are handed over.
-   * @throws UserError `not-runnable`.
+   * @throws what ONNX Runtime throws.
    */
   run(feeds: readonly SentTensor[], wanted: readonly string[]): Promise<SentTensor[]> {
     return new Promise((resolve) => {
@@ -62,14 +69,14 @@ export class SessionPool {
     });
   }
 
-  /** Gives back all that it took. Runs under way are refused. */
-  async close(): Promise<void> {
-    await Promise.all(
-      this.members.map(async ({ worker, caller }) => {
-        await caller.call('close', []).catch(() => undefined);
-        await worker.terminate();
-      }),
-    );
+  /** How many runs to have under way so that no session waits. */
+  get runsAtOnce(): number {
+    return SessionPool.runsAtOnce(this.members.length);
+  }
+
+  /** Gives back all that it took, after the runs that sessions have begun; others are refused. */
+  close(): Promise<void> {
+    return closeAll(this.members);
   }
 
   private assign(): void {
@@ -92,8 +99,12 @@ export class SessionPool {
   }
 }
 
-/** Waits for all, also where one fails. @throws what the first that failed threw. */
-async function allEnded(promises: readonly Promise<void>[]): Promise<void> {
-  await Promise.allSettled(promises);
-  await Promise.all(promises);
+async function closeAll(members: readonly Member[]): Promise<void> {
+  await Promise.all(
+    members.map(async ({ worker, caller }) => {
+      // A worker that is dead has given all back.
+      await caller.call('close', []).catch(() => undefined);
+      await worker.terminate();
+    }),
+  );
 }

@@ -1,6 +1,7 @@
 import type { Photo } from '../data/photo.js';
 import { PhotoReader, type UnreadablePhoto } from '../data/photoReader.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
+import { underWay } from '../underWay.js';
 
 export interface Classified {
   /** Place in the list of photos. */
@@ -18,11 +19,13 @@ export async function* classifyPhotos(
   classifier: ImageClassifier,
   photos: readonly Photo[],
 ): AsyncGenerator<Classified | UnreadablePhoto> {
-  const reading = PhotoReader.ofPixels().read(photos, classifier.preprocessing, { concurrency: AHEAD });
-  for await (const read of reading) {
-    if ('error' in read) yield read;
-    else yield { index: read.index, photo: read.photo, scores: await classifier.run(read.decoded, 1) };
-  }
+  const most = await classifier.expect(photos.length);
+  const reading = PhotoReader.ofPixels().read(photos, classifier.preprocessing, { concurrency: most + AHEAD });
+  yield* underWay(reading, most, async (read) => {
+    if ('error' in read) return read;
+    const { index, photo, decoded } = read;
+    return { index, photo, scores: await classifier.run(decoded, 1) };
+  });
 }
 
 /** Scores as shares that add up to 1. */

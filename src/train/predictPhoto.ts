@@ -1,8 +1,10 @@
 import type { Unlabelled } from '../data/photo.js';
 import { decodePixels } from '../data/decode.js';
+import { UserError } from '../errors.js';
 import { allFinite, notFinite } from '../finite.js';
 import type { ImageClassifier } from '../runtime/classifier.js';
 import { USUAL_THRESHOLD } from '../artifacts/task.js';
+import { underWay } from '../underWay.js';
 import { softmax } from './classify.js';
 import { sigmoid } from './labelMetrics.js';
 
@@ -37,4 +39,18 @@ export async function predict(
       ...(thresholds ? { threshold: thresholds[index] ?? USUAL_THRESHOLD } : {}),
     }))
     .sort((a, b) => b.probability - a.probability);
+}
+
+/** What {@link predict} gives of each of many photos, in their order, several of them at once; the error of one that it refuses. */
+export async function* predictAll(
+  classifier: ImageClassifier,
+  photos: readonly (string | Buffer | Unlabelled)[],
+): AsyncGenerator<ScoredClass[] | UserError> {
+  const most = await classifier.expect(photos.length);
+  yield* underWay(photos, most, (photo) =>
+    predict(classifier, photo).catch((thrown: unknown) => {
+      if (thrown instanceof UserError) return thrown;
+      throw thrown;
+    }),
+  );
 }

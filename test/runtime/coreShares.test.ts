@@ -18,7 +18,9 @@ describe('cores', () => {
   });
 
   it('are all taken where nothing else is said', () => {
-    expect(shareCores({ ...plenty, threads: 0 })).toEqual({ sessions: availableParallelism(), threads: 1 });
+    const cores = availableParallelism();
+    expect(shareCores({ ...plenty, threads: 0 })).toEqual({ sessions: cores, threads: cores > 1 ? 1 : 0 });
+    expect(shareCores({ ...plenty, threads: 0, images: 1 })).toEqual({ sessions: 1, threads: 0 });
   });
 });
 

@@ -1,0 +1,57 @@
+import { memoryBytes } from '../memoryLimit.js';
+import { type CoreShares, shareCores } from './coreShares.js';
+import * as ort from './ort.js';
+import { runSent, type SentTensor } from './sentTensor.js';
+import { SessionPool } from './sessionPool.js';
+import type { SessionEnds } from './sessionWorker.js';
+
+/** Runs a model, in one session of this thread or in several, each in a worker of its own. */
+export interface ModelRunner {
+  readonly ends: SessionEnds;
+  /** How many runs to have under way so that no session waits. */
+  readonly runsAtOnce: number;
+  /** Runs the model once: gives the outputs `wanted`, in this order. The memory of `feeds` is taken. @throws what ONNX Runtime throws. */
+  run(feeds: readonly SentTensor[], wanted: readonly string[]): Promise<SentTensor[]>;
+  close(): Promise<void>;
+}
+
+/** What a session takes of memory for each byte of its model: the weights, those that it has packed for its kernels, and what it computes. */
+const BYTES_PER_MODEL_BYTE = 4;
+/** What a session takes besides, in a worker of its own, as measured. */
+const BYTES_PER_SESSION = 4e7;
+/** Which share of the machine's memory sessions may take where nothing limits them. */
+const SHARE_OF_MEMORY = 0.25;
+
+export interface RunnerSharing {
+  /** Cores to use in all; 0 for all that there are. */
+  readonly threads: number;
+  /** Images that the model is to be run on, as far as is known. */
+  readonly images: number;
+  /** The size of the model's file. */
+  readonly modelBytes: number;
+  /** What all sessions together may take, where that is limited. */
+  readonly memoryBytes?: number | undefined;
+}
+
+/** How cores are shared among the sessions of a model. */
+export function sharesFor({ threads, images, modelBytes, memoryBytes: most }: RunnerSharing): CoreShares {
+  const sessionBytes = BYTES_PER_SESSION + BYTES_PER_MODEL_BYTE * modelBytes;
+  return shareCores({ threads, images, sessionBytes, memoryBytes: most ?? SHARE_OF_MEMORY * memoryBytes() });
+}
+
+/** Opens a model, a path or its bytes. @throws what ONNX Runtime throws. */
+export async function openRunner(
+  model: string | Uint8Array,
+  options: ort.InferenceSession.SessionOptions,
+  { sessions, threads }: CoreShares,
+): Promise<ModelRunner> {
+  const own = { ...options, ...(threads > 0 ? { intraOpNumThreads: threads } : {}) };
+  if (sessions > 1) return SessionPool.open(model, own, sessions);
+  const session = await ort.openSession(model, own);
+  return {
+    ends: { inputs: session.inputMetadata, outputs: session.outputMetadata },
+    runsAtOnce: 1,
+    run: (feeds, wanted) => runSent(session, feeds, wanted),
+    close: () => session.release(),
+  };
+}
