@@ -1,51 +1,16 @@
-import yargs from 'yargs';
 import { UserError } from '../errors.js';
+import { COMMANDS } from './commandList.js';
 import { inOurTerms } from './otherWords.js';
+import { ABOUT, COMPLETION, EXIT_CODES, overview } from './overview.js';
 import { packageVersion } from '../version.js';
-import { lazily, ownWords, STANDARD_INPUT, verbOf } from './verb.js';
+import { ownWords, STANDARD_INPUT, verbOf } from './verb.js';
 import { inOurWords } from './wording.js';
-
-/** In the order of the help. */
-const COMMANDS = [
-  lazily('train', 'train the chosen layers on a folder of photos', () => import('./train.js')),
-  lazily('data <path>', 'show what photos there are, and what is wrong with them', () => import('./data.js')),
-  lazily('recommend', 'find how many layers are worth training', () => import('./recommend.js')),
-  lazily('predict [photos..]', 'classify photos with an exported model', () => import('./predict.js')),
-  lazily('eval', 'measure an exported model on photos with known classes', () => import('./eval.js')),
-  lazily('explain [photos..]', 'show where in a photo an exported model saw a class', () => import('./explain.js')),
-  lazily('inspect [model]', 'show the layers of a model, and what a policy would cost', () => import('./inspect.js')),
-  lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')),
-  lazily('compare <runs..>', 'set runs side by side, over seeds', () => import('./compare.js')),
-  lazily('export <run>', 'write what a run has learned as a model, or as a delta', () => import('./export.js')),
-  lazily('apply', 'make a tuned model of a pretrained one and a delta', () => import('./apply.js')),
-  lazily(
-    'import-checkpoint <checkpoint>',
-    "export what ONNX Runtime's on-device training has learned",
-    () => import('./importCheckpoint.js'),
-  ),
-  lazily('cache <action> [names..]', 'list, remove or prune cached features of photos', () => import('./cache.js')),
-  lazily(
-    'models <action> [names..]',
-    'list, load, find or remove networks that have a name',
-    () => import('./models.js'),
-  ),
-  lazily('measure', 'run a command, and tell what it cost in time, memory and energy', () => import('./measure.js')),
-  lazily(
-    'bench <suite>',
-    'run a suite of trainings, and write a report of what each policy gives and costs',
-    () => import('./bench.js'),
-  ),
-  lazily(
-    'doctor',
-    'tell what this machine offers: versions, providers, threads, energy meters',
-    () => import('./doctor.js'),
-  ),
-  lazily('demo', 'train the embedded model on drawn pictures: no other file, no network', () => import('./demo.js')),
-];
 
 /** What may be given more than once. */
 const LISTS = ['photos', 'names', 'runs'];
 const BENCH_LISTS = ['model', 'data'];
+/** Characters of a line of help. */
+const WIDEST = 110;
 /** Flags that may stand without a value. */
 const BARE = ['head'];
 
@@ -58,6 +23,11 @@ export async function runCommand(words: readonly string[]): Promise<void> {
   // Verbs look there which flags were given.
   if (given.join('\0') !== words.join('\0')) process.argv.splice(2, Infinity, ...given);
   const own = ownWords(given);
+  const width = Math.min(WIDEST, process.stdout.columns || WIDEST);
+  if (given.length === 1 && (given[0] === '--help' || given[0] === '--version')) {
+    console.log(given[0] === '--help' ? overview(COMMANDS, width) : packageVersion);
+    return;
+  }
   const end = given.indexOf('--');
   // What stands behind the dashes is a command with flags of its own, which the verb reads by itself.
   const verb = verbOf(given);
@@ -68,11 +38,11 @@ export async function runCommand(words: readonly string[]): Promise<void> {
     // Yargs would lose a lone dash among several photos.
     return [word === '-' ? STANDARD_INPUT : word];
   });
-  const beginning = yargs(parsed)
-    .scriptName('ort-tl')
-    .usage('$0 <command>\n\nRetrains the last layers of a pretrained ONNX image classifier on your photos.');
+  // It takes longer to load than the overview to print.
+  const { default: yargs } = await import('yargs');
+  const beginning = yargs(parsed).scriptName('ort-tl').usage(`$0 <command>\n\n${ABOUT}`);
   const parser = COMMANDS.reduce((before, { addTo }) => addTo(before), beginning)
-    .completion('completion', 'print a script that completes commands and flags in bash or zsh')
+    .completion('completion', COMPLETION)
     .option('debug', { type: 'boolean', describe: 'show the stack trace of an error', global: true })
     .demandCommand(1, 'expected a command; see ort-tl --help')
     .strict()
@@ -97,9 +67,9 @@ export async function runCommand(words: readonly string[]): Promise<void> {
       return true;
     })
     .version(packageVersion)
-    .epilogue('Exit codes: 0 done, 1 failure, 2 an error that you can mend, 130 or 143 stopped.')
+    .epilogue(EXIT_CODES)
     // Yargs lays the help of every command out, asked for or not.
-    .wrap(own.includes('--help') ? Math.min(110, process.stdout.columns || 110) : null)
+    .wrap(own.includes('--help') ? width : null)
     .exitProcess(false)
     .fail((message: string | null, thrown: Error | undefined) => {
       throw thrown ?? new UserError('bad-arguments', inOurWords(message ?? 'the arguments do not fit', usage));

@@ -1,6 +1,5 @@
 import type { ArgumentsCamelCase, Argv } from 'yargs';
-import { z } from 'zod';
-import type { KnownVerb, VerbFlags } from './otherWords.js';
+import type { KnownVerb } from './otherWords.js';
 
 /** What stands for a lone `-`, standard input, among a verb's arguments. */
 export const STANDARD_INPUT = '/dev/stdin';
@@ -23,6 +22,8 @@ export interface Verb<Arguments> {
 
 /** A command of the command line. */
 export interface Command extends KnownVerb {
+  /** What it does, in a line. */
+  readonly describe: string;
   readonly addTo: (parser: Argv) => Argv;
 }
 
@@ -34,7 +35,11 @@ export function lazily<Arguments>(
 ): Command {
   return {
     usage,
-    flags: async () => flagsOfBuilder((await load()).verb.builder),
+    flags: async () => {
+      const [{ flagsOfBuilder }, { verb }] = await Promise.all([import('./builderFlags.js'), load()]);
+      return flagsOfBuilder(verb.builder);
+    },
+    describe,
     addTo: (parser) =>
       parser.command<Arguments>({
         command: usage,
@@ -44,26 +49,5 @@ export function lazily<Arguments>(
           await (await load()).verb.handler(args);
         },
       }),
-  };
-}
-
-/** What yargs keeps of the options that were added; its types do not know of it. */
-const OPTIONS = z.object({
-  key: z.record(z.string(), z.unknown()),
-  boolean: z.array(z.string()),
-  array: z.array(z.string()),
-});
-
-async function flagsOfBuilder<Arguments>(build: Verb<Arguments>['builder']): Promise<VerbFlags> {
-  const { default: yargs } = await import('yargs');
-  const parser = build(yargs([]));
-  const getOptions: unknown = Reflect.get(parser, 'getOptions');
-  const { key, boolean, array } = OPTIONS.parse(
-    typeof getOptions === 'function' ? Reflect.apply(getOptions, parser, []) : undefined,
-  );
-  return {
-    names: new Set([...Object.keys(key), 'debug']),
-    switches: new Set([...boolean, 'debug']),
-    lists: new Set(array),
   };
 }
