@@ -35,7 +35,7 @@ interface Arguments {
 }
 
 /** The command that this process runs. */
-const COMMAND = [process.execPath, entryPoint('main')];
+const COMMAND = [process.execPath, ...process.execArgv, entryPoint('main')];
 /** Suites that come with ort-tl. */
 const SHIPPED = ['quick', 'paper', 'scale'];
 

@@ -8,7 +8,7 @@ const words = (text: string) => text.split(/\s+/).join(' ');
 describe('the overview', () => {
   it('is what ort-tl shows without a command', () => {
     for (const word of ['--help', 'help', '-h'])
-      expect(cli(word)).toMatchObject({ status: 0, stdout: `${overview(COMMANDS, 110)}\n` });
+      expect(cli([word])).toMatchObject({ status: 0, stdout: `${overview(COMMANDS, 110)}\n` });
   });
 
   it.each([30, 50, 80, 110])('names each command and what it does, in lines of up to %i characters', (width) => {

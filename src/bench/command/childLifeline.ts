@@ -12,6 +12,6 @@ export function letLifelineBreak({ stdio }: ChildProcess, descriptor: number): v
 }
 
 /** The environment of a command; one that ends with us is told which descriptor its lifeline is. */
-export function envOf({ env = userEnvironment(), endsWithUs }: MeasureOptions, descriptor: number): NodeJS.ProcessEnv {
-  return endsWithUs ? { ...env, [LIFELINE]: String(descriptor) } : env;
+export function envOf({ env, endsWithUs }: MeasureOptions, descriptor: number): NodeJS.ProcessEnv {
+  return endsWithUs ? { ...(env ?? process.env), [LIFELINE]: String(descriptor) } : (env ?? userEnvironment());
 }
