@@ -1,9 +1,10 @@
 import { UserError } from '../errors.js';
 import { type Graph, int, ints, Node, showShape, Value } from '../graph/graph.js';
 import { inferGraph } from '../graph/infer.js';
+import { descendants } from '../graph/order.js';
+import { nearestNames } from '../nearestNames.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import { floatTensor } from '../onnx/tensor.js';
-import { nearestNames } from '../policy/glob.js';
 
 /** What makes a row for each image of a value: channels put first, places averaged, axes of length 1 left out. */
 type Step = 'channels-first' | 'tokens-last' | 'average' | 'flatten';
@@ -52,15 +53,39 @@ export function nodesOfHead(
   return { nodes, output, weight, bias };
 }
 
-/** The value that is called `name`, or that the node of that name gives. @throws UserError `bad-head` where there is none. */
-export function valueForHead(graph: Graph, name: string): Value {
-  const values = [...graph.inputs, ...graph.nodes.flatMap(({ outputs }) => outputs), ...graph.outputs];
-  const found =
-    values.find((value) => value?.name === name) ?? graph.nodes.find((node) => node.name === name)?.outputs[0];
-  if (found) return found;
-  const names = [...new Set(values.flatMap((value) => (value ? [value.name] : [])))];
-  const near = nearestNames(name, names, 3).map((each) => `"${each}"`);
-  throw new UserError('bad-head', `the model has no value called "${name}"; near it are ${near.join(', ')} (‹head›)`);
+/** The value that is called `name`, or that the node of that name gives; undefined where there is none. */
+export function valueForHead(graph: Graph, name: string): Value | undefined {
+  return (
+    valuesOf(graph).find((value) => value.name === name) ?? graph.nodes.find((node) => node.name === name)?.outputs[0]
+  );
+}
+
+const valuesOf = ({ inputs, nodes, outputs }: Graph): Value[] =>
+  [...inputs, ...nodes.flatMap((node) => node.outputs), ...outputs].filter((value) => value !== undefined);
+
+/** How many names a message tells of those that were perhaps meant. */
+const NEAR = 5;
+
+/**
+ * The error `bad-head` for a name that no value of the model has: it tells those near it that a head could be put on.
+ * @param settle finds the graph's shapes, as far as they can be found.
+ */
+export function noValueForHead(graph: Graph, name: string, settle: () => void): UserError {
+  // What is computed of the images' numbers, not of their shape alone.
+  const followed = graph.nodes.filter(({ op }) => op !== 'Shape' && op !== 'Size');
+  const { values } = descendants(followed, graph.inputs);
+  const named = valuesOf(graph).filter((value) => values.has(value) && !graph.inputs.includes(value));
+  try {
+    settle();
+  } catch (thrown) {
+    // A name that is wrong is told before a model that is.
+    if (!(thrown instanceof UserError)) throw thrown;
+  }
+  const isPlace = (value: Value) => stepsFor(value) && (value.shape?.length ?? 0) > 1;
+  const places = new Map(named.filter(isPlace).map((value) => [value.name, showShape(value.shape)]));
+  const near = nearestNames(name, [...places.keys()].reverse(), NEAR).map((each) => `"${each}" ${places.get(each) ?? ''}`);
+  const hint = near.length > 0 ? `; near it are ${near.join(', ')}` : '';
+  return new UserError('bad-head', `the model has no value called "${name}"${hint} (‹head›)`);
 }
 
 /** How many classes a fresh head tells apart before it is given those of the photos. */
@@ -72,6 +97,7 @@ const CLASSES = 2;
  */
 export function appendHead(graph: Graph, value: Value, source: ModelProto): { head: FreshHead; logits: Value } {
   const steps = stepsFor(value);
+  if (!steps) throw noFeatures(value);
   const name = freeName(source);
   const head: FreshHead = { name, on: value.name, steps };
   const { nodes, output, weight, bias } = nodesOfHead(head, value);
@@ -89,23 +115,26 @@ function give(value: Value, dims: readonly number[]): void {
   value.shape = dims;
 }
 
-function stepsFor({ name, shape, dtype }: Value): Step[] {
+/** What makes a row for each image of a value; undefined for one that is no features, map or tokens. */
+function stepsFor({ shape, dtype }: Value): Step[] | undefined {
   const [images, ...dims] = shape ?? [];
   const isWhole = dims.every((dim) => typeof dim === 'number');
   const isOfImages = typeof images === 'object' && images.batch === 1;
-  if (dtype === 'float32' && isWhole && isOfImages) {
-    if (dims.length === 1) return [];
-    if (dims.filter((dim) => dim !== 1).length <= 1) return ['flatten'];
-    if (dims.length === 2) return ['tokens-last', 'average', 'flatten'];
-    const [a, b, c] = dims;
-    const isLast = a === b && b !== c;
-    if (dims.length === 3) return isLast ? ['channels-first', 'average', 'flatten'] : ['average', 'flatten'];
-  }
-  throw new UserError(
+  if (dtype !== 'float32' || !isWhole || !isOfImages) return undefined;
+  if (dims.length === 1) return [];
+  if (dims.filter((dim) => dim !== 1).length <= 1) return ['flatten'];
+  if (dims.length === 2) return ['tokens-last', 'average', 'flatten'];
+  if (dims.length !== 3) return undefined;
+  const [a, b, c] = dims;
+  const isLast = a === b && b !== c;
+  return isLast ? ['channels-first', 'average', 'flatten'] : ['average', 'flatten'];
+}
+
+const noFeatures = ({ name, shape, dtype }: Value) =>
+  new UserError(
     'bad-head',
     `"${name}" is ${dtype ?? 'of an unknown type'} ${showShape(shape)}, and a head takes float32 features [N, D], a map [N, C, H, W] or tokens [N, T, D]; name another value (‹head›)`,
   );
-}
 
 function featuresOf({ shape }: Value, steps: readonly Step[]): number {
   const dims = (shape ?? []).slice(1).map(Number);

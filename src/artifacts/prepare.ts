@@ -13,7 +13,7 @@ import { findLayers, type LayerTable } from '../policy/layers.js';
 import { outputOf } from '../plain/oneResult.js';
 import { OWN_NAMES } from '../plain/ownNames.js';
 import { plainForm } from '../plain/plainForm.js';
-import { appendHead, type FreshHead, valueForHead } from './freshHead.js';
+import { appendHead, type FreshHead, noValueForHead, valueForHead } from './freshHead.js';
 import { imageLayout } from './imageLayout.js';
 import { checkImageShape } from './imageModel.js';
 import { LARGEST_SIDE, METADATA, MOST_PIXELS } from './manifest.js';
@@ -99,13 +99,13 @@ function understood(
   }
   const sourceOpset = graph.opset;
   canonicalize(graph);
-  graph.outputs = [head ? valueForHead(graph, head) : classifierOutput(graph, path)];
-  const batch = statedBatch(plain, image.name);
-  decomposeFused(graph, batch ?? 1);
-  simplify(graph, { batch });
-  foldIntegers(graph);
-  unrollStandardization(graph);
-  refuseFlattenedSoftmax(graph, sourceOpset);
+  const settle = () => {
+    settleShapes(graph, sourceOpset, statedBatch(plain, image.name));
+  };
+  const named = head ? valueForHead(graph, head) : undefined;
+  if (head && !named) throw noValueForHead(graph, head, settle);
+  graph.outputs = [named ?? classifierOutput(graph, path)];
+  settle();
   const { logits, ending, isClassifier, freshHead } = resultOfModel(graph, plain, head);
   graph.outputs = [logits];
   graph.nodes = ancestors(graph.nodes, graph.outputs);
@@ -134,6 +134,15 @@ function understood(
     'unsupported-input',
     `input "${image.name}" of ${path} has shape ${showShape(image.shape)}; ort-tl gives images in colour or grey, [N, 3, H, W], [N, 1, H, W], or with the channels last`,
   );
+}
+
+/** Takes a canonical graph, which was of operator set `from`, to where each of its values has its shape, for any number of images. */
+function settleShapes(graph: Graph, from: number, batch: number | undefined): void {
+  decomposeFused(graph, batch ?? 1);
+  simplify(graph, { batch });
+  foldIntegers(graph);
+  unrollStandardization(graph);
+  refuseFlattenedSoftmax(graph, from);
 }
 
 /** Gives other names to values within that are called as what ort-tl adds, as features are that the model also gives. */

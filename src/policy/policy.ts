@@ -1,6 +1,7 @@
 import { UserError } from '../errors.js';
+import { nearestNames } from '../nearestNames.js';
 import { type Block, describeBlock, layersFromBlock } from './blocks.js';
-import { matchesGlob, nearestNames } from './glob.js';
+import { matchesGlob } from './glob.js';
 import type { Layer } from './layer.js';
 import type { LayerChoice } from './layerChoice.js';
 import type { LayerTable } from './layers.js';

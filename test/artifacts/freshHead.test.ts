@@ -173,7 +173,26 @@ describe('a head on a value that is named', () => {
         modelWith((g, map) => norms(g, projected(g, map))),
         options('F1C0', 'poold'),
       ),
-    ).toThrow(/no value called "poold"; near it are "pooled"/);
+    ).toThrow(/no value called "poold"; near it are "pooled" \[N, 6\], /);
+  });
+
+  it('is refused with names of features alone: not of shapes, of what is made of a shape, nor of the image', () => {
+    const model = modelWith((g, map) => {
+      const shape = g.op('Shape', [map], {}, { outputName: 'nosuch_shape' });
+      const count = g.op('Gather', [shape, g.vector([0])], {}, { outputName: 'nosuch_count' });
+      const token = g.op(
+        'Expand',
+        [weight(g, 'token', [1, 6]), g.op('Concat', [count, g.vector([6])])],
+        {},
+        {
+          outputName: 'nosuch_token',
+        },
+      );
+      return g.op('Add', [pooled(g, map), token], {}, { outputName: 'nosuch_features' });
+    });
+    expect(() => compile(model, options('F1C0', 'nosuch'))).toThrow(
+      /^the model has no value called "nosuch"; near it are "result" \[N, 6\], "pooled" \[N, 6\], .* \(head\)$/,
+    );
   });
 
   it('is refused on what is no features', () => {
