@@ -15,7 +15,7 @@ import { OWN_NAMES } from '../plain/ownNames.js';
 import { plainForm } from '../plain/plainForm.js';
 import { appendHead, type FreshHead, noValueForHead, valueForHead } from './freshHead.js';
 import { imageLayout } from './imageLayout.js';
-import { checkImageShape } from './imageModel.js';
+import { checkImageShape } from '../plain/imageModel.js';
 import { LARGEST_SIDE, METADATA, MOST_PIXELS } from './manifest.js';
 import { USUAL_SIZE } from './preprocessing.js';
 import { type Separated, separateParameters } from './separateParameters.js';

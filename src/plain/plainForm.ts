@@ -4,6 +4,7 @@ import { dequantize } from './dequantize.js';
 import { Draft, type Told } from './draft.js';
 import { filledWeights } from './filledWeights.js';
 import { floatTypes } from './floatTypes.js';
+import { refuseNoImages } from './imageModel.js';
 import { imageChannels, unreadInputs, withBatch } from './imageInput.js';
 import { inferenceMode } from './inferenceMode.js';
 import { inlineBranches } from './inlineBranches.js';
@@ -22,6 +23,7 @@ export interface PlainForm extends Told {
 
 /** What makes a model plain, in this order: each change finds what those before it have left. */
 const CHANGES: readonly ((draft: Draft) => void)[] = [
+  refuseNoImages,
   inlineFunctions,
   refuseCycles,
   refuseOtherFiles,

@@ -18,9 +18,14 @@ export function noHead({ name, shape }: Value, heads: readonly Layer[], stray: V
     heads.length === 0
       ? 'the model does not end in a fully connected layer (Gemm, MatMul, Einsum, or a convolution that gives one place)'
       : `the model's result comes from ${namesOf(heads)} and also from "${stray?.name ?? '?'}", which is no fully connected layer`;
+  const places = shape?.slice(1).filter((dim) => dim !== 1) ?? [];
+  const what =
+    places.length > 1
+      ? 'tells of many places, as features, boxes and masks do, not of the image'
+      : 'is made of features';
   return new UserError(
     'no-classifier',
-    `${found}, so there is no head to replace: its result "${name}" ${showShape(shape)} is made of features; ${FRESH}`,
+    `${found}, so there is no head to replace: its result "${name}" ${showShape(shape)} ${what}; ${FRESH}`,
   );
 }
 

@@ -1,6 +1,6 @@
 import * as ort from './ort.js';
 import { labelsOf, taskOf, thresholdsIn } from '../artifacts/labelsMetadata.js';
-import { checkImageModel } from '../artifacts/imageModel.js';
+import { checkImageModel } from '../plain/imageModel.js';
 import { METADATA, type Preprocessing } from '../artifacts/manifest.js';
 import type { Task } from '../artifacts/task.js';
 import { statedFor } from '../artifacts/ownPixels.js';
@@ -297,7 +297,7 @@ function formToRun(
 }
 
 /** Codes for a model that does not tell which of its outputs has the scores. */
-const UNTOLD: ReadonlySet<string> = new Set(['no-metadata', 'several-outputs']);
+const UNTOLD: ReadonlySet<string> = new Set(['no-classifier', 'no-metadata', 'several-outputs']);
 
 /** Codes for an exported model that takes no images, or gives no scores, as what ort-tl exports does. */
 const CHANGED: ReadonlySet<string> = new Set(['not-loadable', 'unsupported-input']);

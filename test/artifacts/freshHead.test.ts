@@ -160,6 +160,26 @@ describe('a head on a value that is named', () => {
     logits.forEach((value, index) => expect(got[index]).toBeCloseTo(value, 4));
   });
 
+  it('stands on a value within a model of several results, of which none is of classes', async () => {
+    const model = modelWith((g, map) => {
+      g.output(
+        'mask',
+        g.op('Sigmoid', [g.op('Resize', [map, undefined, g.constant('twice', floatTensor([4], [1, 1, 2, 2]))])]),
+      );
+      return g.op('Neg', [map], {}, { outputName: 'boxes' });
+    });
+    expect(() => compile(model, options('F1C0'))).toThrow(/gives no classes/);
+    expect(() => compile(model, options('F1C0', 'feature'))).toThrow(/near it are "features" \[N, 6, 4, 4\], /);
+    const { manifest, logits, state } = await trained(model, options('F1C1', 'features'));
+    expect(manifest.notes.join()).toMatch(
+      /"features" within net.onnx is taken for its result, and of its outputs "mask", "result" are left out/,
+    );
+    const exported = tunedModel(model.proto, manifest, state);
+    expect(exported.graph?.output.map((each) => each.name)).toEqual(['head/logits']);
+    const got = await run(exported);
+    logits.forEach((value, index) => expect(got[index]).toBeCloseTo(value, 4));
+  });
+
   it('may have hidden layers before it', async () => {
     const model = modelWith(pooled);
     const { manifest, logits, state } = await trained(model, { ...options('F1C0', ''), hidden: [4] });

@@ -1,6 +1,8 @@
 import { UserError } from '../errors.js';
 import type { ModelProto, ValueInfoProto } from '../onnx/onnx_pb.js';
 import { dtypeName } from '../onnx/tensor.js';
+import type { Draft } from './draft.js';
+import { givenInputs } from './nodes.js';
 
 /** What pixels come as: float32, uint8, float16, float64 and bfloat16 (`TensorProto.DataType`); 0 where the file does not say it. */
 const PIXELS: ReadonlySet<number> = new Set([0, 1, 2, 10, 11, 16]);
@@ -12,7 +14,7 @@ const PIXELS: ReadonlySet<number> = new Set([0, 1, 2, 10, 11, 16]);
 export function checkImageModel(proto: ModelProto, name: string): void {
   checkImageShape(proto, name);
   const input = inputOf(proto);
-  if (input && !PIXELS.has(elementTypeOf(input))) throw noImage(input, name);
+  if (input && !PIXELS.has(elementTypeOf(input))) throw noImage([input], name);
   const outputs = proto.graph?.output ?? [];
   const [first] = outputs;
   const ranks = outputs.map((each) => dimsOf(each)?.length);
@@ -23,24 +25,43 @@ export function checkImageModel(proto: ModelProto, name: string): void {
     );
 }
 
+/** @throws UserError `unsupported-input` where nothing that a model takes has the shape of images: text and sound are other things. */
+export function refuseNoImages({ graph, path }: Draft): void {
+  const inputs = givenInputs(graph);
+  const isAlone = inputs.length === 1;
+  const isImage = (input: ValueInfoProto) => hasImageShape(input) || couldLackBatch(input, isAlone);
+  if (inputs.length > 0 && !inputs.some(isImage)) throw noImage(inputs, path);
+}
+
 /** @throws UserError `unsupported-input` where what the model takes has not the shape of images in colour or grey. */
 export function checkImageShape(proto: ModelProto, name: string): void {
   const input = inputOf(proto);
-  const dims = input && dimsOf(input);
+  if (input && !hasImageShape(input)) throw noImage([input], name);
+}
+
+function hasImageShape(input: ValueInfoProto): boolean {
+  const dims = dimsOf(input);
   const couldBeColours = (dim: number | string | undefined) => typeof dim !== 'number' || dim === 3 || dim === 1;
-  const isImage = !dims || (dims.length === 4 && (couldBeColours(dims[1]) || couldBeColours(dims[3])));
-  if (input && !isImage) throw noImage(input, name);
+  return !dims || (dims.length === 4 && (couldBeColours(dims[1]) || couldBeColours(dims[3])));
 }
 
-function inputOf({ graph }: ModelProto): ValueInfoProto | undefined {
-  const constants = new Set(graph?.initializer.map((each) => each.name));
-  return graph?.input.find((each) => !constants.has(each.name));
+/** Whether an input could be one image without a batch: beside others only where it states three colours, as a state of [1, N, D] does not. */
+function couldLackBatch(input: ValueInfoProto, isAlone: boolean): boolean {
+  const dims = dimsOf(input);
+  return dims?.length === 3 && (isAlone || dims[0] === 3 || dims[2] === 3);
 }
 
-function noImage(input: ValueInfoProto, name: string): UserError {
+const inputOf = ({ graph }: ModelProto): ValueInfoProto | undefined => graph && givenInputs(graph)[0];
+
+/** How many inputs a message tells of. */
+const MOST = 4;
+
+function noImage(inputs: readonly ValueInfoProto[], name: string): UserError {
+  const told = inputs.slice(0, MOST).map((input) => `"${input.name}" is ${shown(input)}`);
+  if (inputs.length > MOST) told.push(`and ${inputs.length - MOST} more`);
   return new UserError(
     'unsupported-input',
-    `${name} takes no images in colour or grey: its input "${input.name}" is ${shown(input)}; take a model of photos, [N, 3, H, W], [N, 1, H, W], or with the channels last`,
+    `${name} takes no images in colour or grey: its input ${told.join(', ')}; take a model of photos, [N, 3, H, W], [N, 1, H, W], or with the channels last`,
   );
 }
 
