@@ -14,12 +14,11 @@ import {
   constantsOf,
   dimsOf,
   givenInputs,
+  imageOf,
   intOf,
   intsOf,
   isOneOf,
-  nodesBefore,
   numbersOf,
-  passOn,
   producersOf,
   readersOf,
 } from './nodes.js';
@@ -61,62 +60,6 @@ export function unreadInputs(draft: Draft): void {
 
 /** `TensorProto.DataType`. */
 const BOOL = 9;
-
-/** The image, where a model takes nothing else. */
-function imageOf(graph: GraphProto): ValueInfoProto | undefined {
-  const inputs = givenInputs(graph);
-  return inputs.length === 1 ? inputs[0] : undefined;
-}
-
-/**
- * Gives a model that takes one image without a batch, [3, H, W] or [H, W, 3], and puts the batch before it by itself, a batch: its
- * Unsqueeze goes, and so does the Squeeze of the scores.
- */
-export function withBatch(draft: Draft): void {
-  const image = imageOf(draft.graph);
-  if (!image || dimsOf(image)?.length !== 3) return;
-  const addsBatch = (node: NodeProto, graph: GraphProto) =>
-    batchAxis(node, graph, 'Unsqueeze') || reshapesTo(node, graph, 4);
-  const outputs = draft.graph.output.map(({ name }) => name);
-  const needed = new Set(nodesBefore(draft.graph, outputs));
-  const readers = (readersOf(draft.graph).get(image.name) ?? []).filter((node) => needed.has(node));
-  if (readers.length === 0 || !readers.every((node) => addsBatch(node, draft.graph))) return;
-  const graph = draft.edit();
-  const producers = producersOf(graph);
-  const passing = new Map<NodeProto, string>();
-  for (const node of readersOf(graph).get(image.name) ?? []) if (addsBatch(node, graph)) passing.set(node, image.name);
-  for (const output of graph.output) {
-    const node = producers.get(output.name);
-    const dims = dimsOf(output);
-    if (node && (batchAxis(node, graph, 'Squeeze') || (reshapesTo(node, graph, 1) && dims?.length === 1)))
-      passing.set(node, node.input[0] ?? '');
-    else if (dims?.length !== 1) continue;
-    output.type?.tensorType?.shape?.dim.unshift(batchDim());
-  }
-  passOn(graph, passing);
-  const taken = graph.input.find(({ name }) => name === image.name);
-  taken?.type?.tensorType?.shape?.dim.unshift(batchDim());
-  graph.valueInfo = [];
-  draft.notes.push(`${draft.path} takes one image at a time, without a batch; it is given one`);
-}
-
-const batchDim = () => create(TensorShapeProto_DimensionSchema, { value: { case: 'dimParam', value: 'N' } });
-
-/** Whether a node puts an axis in the first place, or takes that out. */
-function batchAxis(node: NodeProto, graph: GraphProto, operator: string): boolean {
-  if (!isOneOf(node, operator)) return false;
-  const axes = intsOf(node, 'axes') ?? numbersOf(constantsOf(graph).get(node.input[1] ?? ''));
-  return axes === undefined
-    ? operator === 'Squeeze' && node.input[1] === undefined
-    : axes.length === 1 && axes[0] === 0;
-}
-
-/** Whether a node reshapes to so many dimensions: one image as a batch of 1, or scores as a list. */
-function reshapesTo(node: NodeProto, graph: GraphProto, rank: number): boolean {
-  if (!isOneOf(node, 'Reshape')) return false;
-  const target = numbersOf(constantsOf(graph).get(node.input[1] ?? ''));
-  return target?.length === rank && (rank === 1 || target[0] === 1 || target[0] === -1);
-}
 
 /**
  * States how many channels the image has where the file leaves that open: as many as the first convolution takes, in the place where

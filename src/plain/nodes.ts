@@ -80,6 +80,12 @@ export function givenInputs({ input, initializer }: GraphProto): ValueInfoProto[
   return input.filter(({ name }) => !constants.has(name));
 }
 
+/** The image, where a model takes nothing else. */
+export function imageOf(graph: GraphProto): ValueInfoProto | undefined {
+  const inputs = givenInputs(graph);
+  return inputs.length === 1 ? inputs[0] : undefined;
+}
+
 /** Has whoever reads a value read another; outputs of the graph keep their names. */
 export function replaceReads(graph: GraphProto, names: ReadonlyMap<string, string>): void {
   for (const node of graph.node) renameReads(node, (name) => resolved(names, name));

@@ -5,7 +5,7 @@ import { Draft, type Told } from './draft.js';
 import { filledWeights } from './filledWeights.js';
 import { floatTypes } from './floatTypes.js';
 import { refuseNoImages } from './imageModel.js';
-import { imageChannels, unreadInputs, withBatch } from './imageInput.js';
+import { imageChannels, unreadInputs } from './imageInput.js';
 import { inferenceMode } from './inferenceMode.js';
 import { inlineBranches } from './inlineBranches.js';
 import { inlineFunctions } from './inlineFunctions.js';
@@ -14,6 +14,7 @@ import { oneResult } from './oneResult.js';
 import { raiseGraphsWithin, raiseOldOpset } from './raiseOpset.js';
 import { rowOfScores } from './rowOfScores.js';
 import { refuseCycles, refuseOtherFiles, refuseRandom } from './refusals.js';
+import { withBatch } from './withBatch.js';
 
 /** A source model that means what its file does, without what few models have; and what was changed. */
 export interface PlainForm extends Told {

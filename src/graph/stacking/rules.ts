@@ -106,8 +106,10 @@ const reshape: StackingRule = (node, stack) => {
   const from = stack.shapeOf(node, node.input(0));
   const to = stack.shapeOf(node, node.output());
   const target = stack.constantOf(node, 1);
-  // A target that says nothing of the first axis holds for any number of images.
-  if (target[0] === -1 || (target[0] === 0 && from[0] === to[0] && node.int('allowzero', 0) === 0)) stack.keep(node);
+  // A target that says nothing of the first axis holds for any number of images; one that drops it joins them.
+  const drops = from.join() === [1, ...to].join();
+  const isOpen = target[0] === -1 || (target[0] === 0 && from[0] === to[0] && node.int('allowzero', 0) === 0);
+  if (isOpen && !drops) stack.keep(node);
   else stack.reshape(node);
 };
 

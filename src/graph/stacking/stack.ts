@@ -73,7 +73,10 @@ export class Stack {
     this.nodes.push(node.with({ inputs, outputs, attributes }));
     node.outputs.forEach((output, index) => {
       const result = outputs[index];
-      if (output && result) this.join(node, result, output);
+      if (!output || !result) return;
+      this.join(node, result, output);
+      // Who reads it apart need not take apart what was joined.
+      this.separated.set(output, result);
     });
   }
 
@@ -101,9 +104,13 @@ export class Stack {
 
   /** Writes `node`'s result from its first input, which lies the same in memory. */
   reshape(node: Node, from: Value = node.input(0)): void {
-    const target = this.ints([-1, ...this.shapeOf(node, node.output()).slice(1)]);
+    const shape = this.shapeOf(node, node.output());
+    const target = this.ints([-1, ...shape.slice(1)]);
     const name = node.op === 'Reshape' ? node.name : madeName(node.name);
-    this.nodes.push(new Node({ op: 'Reshape', name, inputs: [from, target], outputs: node.outputs.slice(0, 1) }));
+    // What stands apart already lies the same in memory, and keeps axes of their own for the images and for the rest.
+    const source = this.separated.get(from) ?? from;
+    if (this.shapeOf(node, from).join() === [1, ...shape].join()) this.separated.set(node.output(), from);
+    this.nodes.push(new Node({ op: 'Reshape', name, inputs: [source, target], outputs: node.outputs.slice(0, 1) }));
   }
 
   /** A value that is the same for all images once for each of them, apart: [N, ...shape]. */

@@ -136,10 +136,11 @@ function tensorOf(dtype: Value['dtype'], dims: readonly number[], numbers: reado
 
 /** A result of one image that is no row, [classes], as rows. */
 function inRows(graph: Graph, output: Value, stack: Stack, shape: readonly number[] | undefined): Value {
-  if (shape?.length !== 1 || !stack.isStacked(output)) return output;
-  const rows = new Value(`${output.name}/rows`, output.dtype);
-  const inputs = [output, stack.ints([-1, ...shape])];
-  graph.nodes.push(new Node({ op: 'Reshape', name: `${output.name}/stacked`, inputs, outputs: [rows] }));
+  const node = output.producer;
+  if (shape?.length !== 1 || !node || !stack.isStacked(output)) return output;
+  const before = stack.nodes.length;
+  const rows = stack.apart(node, output);
+  graph.nodes.push(...stack.nodes.slice(before));
   return rows;
 }
 
