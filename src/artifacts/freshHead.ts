@@ -83,7 +83,9 @@ export function noValueForHead(graph: Graph, name: string, settle: () => void): 
   }
   const isPlace = (value: Value) => stepsFor(value) && (value.shape?.length ?? 0) > 1;
   const places = new Map(named.filter(isPlace).map((value) => [value.name, showShape(value.shape)]));
-  const near = nearestNames(name, [...places.keys()].reverse(), NEAR).map((each) => `"${each}" ${places.get(each) ?? ''}`);
+  const near = nearestNames(name, [...places.keys()].reverse(), NEAR).map(
+    (each) => `"${each}" ${places.get(each) ?? ''}`,
+  );
   const hint = near.length > 0 ? `; near it are ${near.join(', ')}` : '';
   return new UserError('bad-head', `the model has no value called "${name}"${hint} (‹head›)`);
 }

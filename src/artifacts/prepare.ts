@@ -1,12 +1,9 @@
 import { UserError } from '../errors.js';
-import { canonicalize, refuseFlattenedSoftmax } from '../graph/canonical.js';
-import { decomposeFused } from '../graph/fused/decomposeFused.js';
+import { canonicalize } from '../graph/canonical.js';
 import { describe, type Graph, type Node, showShape, type Value } from '../graph/graph.js';
 import { ancestors } from '../graph/order.js';
-import { foldIntegers } from '../graph/foldIntegers.js';
 import { graphOfModel, statedBatch } from '../graph/proto.js';
-import { simplify } from '../graph/simplify.js';
-import { unrollStandardization } from '../graph/standardize.js';
+import { settle } from '../graph/settle.js';
 import { metadataOf, type ModelFile } from '../onnx/model.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import { findLayers, type LayerTable } from '../policy/layers.js';
@@ -99,13 +96,13 @@ function understood(
   }
   const sourceOpset = graph.opset;
   canonicalize(graph);
-  const settle = () => {
-    settleShapes(graph, sourceOpset, statedBatch(plain, image.name));
+  const settled = () => {
+    settle(graph, sourceOpset, statedBatch(plain, image.name));
   };
   const named = head ? valueForHead(graph, head) : undefined;
-  if (head && !named) throw noValueForHead(graph, head, settle);
+  if (head && !named) throw noValueForHead(graph, head, settled);
   graph.outputs = [named ?? classifierOutput(graph, path)];
-  settle();
+  settled();
   const { logits, ending, isClassifier, freshHead } = resultOfModel(graph, plain, head);
   graph.outputs = [logits];
   graph.nodes = ancestors(graph.nodes, graph.outputs);
@@ -134,15 +131,6 @@ function understood(
     'unsupported-input',
     `input "${image.name}" of ${path} has shape ${showShape(image.shape)}; ort-tl gives images in colour or grey, [N, 3, H, W], [N, 1, H, W], or with the channels last`,
   );
-}
-
-/** Takes a canonical graph, which was of operator set `from`, to where each of its values has its shape, for any number of images. */
-function settleShapes(graph: Graph, from: number, batch: number | undefined): void {
-  decomposeFused(graph, batch ?? 1);
-  simplify(graph, { batch });
-  foldIntegers(graph);
-  unrollStandardization(graph);
-  refuseFlattenedSoftmax(graph, from);
 }
 
 /** Gives other names to values within that are called as what ort-tl adds, as features are that the model also gives. */

@@ -1,8 +1,9 @@
 import { canonicalize } from '../graph/canonical.js';
 import type { Graph } from '../graph/graph.js';
 import { inferGraph } from '../graph/infer.js';
-import { graphOfModel, modelOfGraph } from '../graph/proto.js';
-import { simplify } from '../graph/simplify.js';
+import { graphOfModel, modelOfGraph, statedBatch } from '../graph/proto.js';
+import { selectEarly } from '../graph/selectEarly.js';
+import { settle } from '../graph/settle.js';
 import type { ModelProto } from '../onnx/onnx_pb.js';
 import type { CalibrationMethod } from './calibration.js';
 import { type CalibrationModel, calibrationModel } from './calibrationModel.js';
@@ -50,8 +51,10 @@ export function quantizeModel(
   imageSize: readonly [number, number],
 ): ModelProto {
   const graph = graphOfModel(model, imageSize);
+  const from = graph.opset;
   canonicalize(graph);
-  simplify(graph);
+  settle(graph, from, statedBatch(model, graph.inputs[0]?.name ?? ''));
+  selectEarly(graph);
   const { metadataProps } = model;
   return { ...modelOfGraph(quantize(foldNorms(graph), plan), model.graph?.name ?? ''), metadataProps };
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadArtifacts } from '../../src/artifacts/load.js';
 import type { Dataset } from '../../src/data/dataset.js';
@@ -90,6 +91,33 @@ describe('a training whose frozen part is computed in whole numbers', () => {
     const nothing = { code: 'nothing-to-quantize', message: expect.stringContaining('policy full') as string };
     await expect(train({ policy: 'full' })).rejects.toMatchObject(nothing);
     await expect(train({ provider: 'webgpu' })).rejects.toMatchObject({ code: 'bad-arguments' });
+  });
+
+  // Both read the class token alone of their last block; one states a batch of 1, and a class token of one image.
+  it.each(['vit_torchvision-ts17-dynamic', 'vit-ts17-batch1'])(
+    'exports of a transformer what was evaluated: %s',
+    async (name) => {
+      const path = fileURLToPath(new URL(`../fixtures/transformers/${name}.onnx`, import.meta.url));
+      for (const policy of ['F1C0', 'blocks:1']) {
+        const { summary } = await train({ model: readModel(path), policy, epochs: 1, preprocessing: 'unit' });
+        const { agreeing, photos, largestDifference } = summary.verified;
+        expect([agreeing, photos]).toEqual([36, 36]);
+        expect(largestDifference).toBeLessThan(1e-5);
+      }
+    },
+  );
+
+  it.each([
+    ['bias', 'has no operators that could be computed in whole numbers'],
+    ['lora:2', 'has no operators that could be computed in whole numbers'],
+    ['full', 'has no frozen part that could be computed in whole numbers'],
+  ])('is refused before it begins where %s trains a transformer from its first layer on', async (policy, reason) => {
+    const path = fileURLToPath(new URL('../fixtures/transformers/clip-ts17-dynamic.onnx', import.meta.url));
+    const out = join(folder(), 'run');
+    await expect(train({ model: readModel(path), policy, out })).rejects.toThrow(
+      new RegExp(`policy ${policy} ${reason}; leave out frozen int8`),
+    );
+    expect(existsSync(join(out, 'model.onnx'))).toBe(false);
   });
 });
 
