@@ -21,9 +21,7 @@ export async function storePhotos(
   try {
     const imageBytes = pixels.length / images;
     const each = Array.from(slots, (_, n) => pixels.subarray(n * imageBytes, (n + 1) * imageBytes));
-    const chunks = frozen
-      ? await Promise.all(frozen.run(each))
-      : [{ first: 0, count: images, rows: [pixels] }];
+    const chunks = frozen ? await Promise.all(frozen.run(each)) : [{ first: 0, count: images, rows: [pixels] }];
     for (const { first, count, rows } of chunks) {
       const end = first + count;
       await stepper.keep(slots.slice(first, end), labels.slice(first, end), rows, keys?.slice(first, end));
