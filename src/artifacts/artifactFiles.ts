@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { sha256, writeFilesAtomically } from '../files.js';
-import { encodeModel } from '../onnx/model.js';
+import { encodeParts } from '../onnx/encodeParts.js';
 import { encodeSafetensors } from '../onnx/safetensors.js';
 import type { Compiled } from './compile.js';
 import type { Manifest } from './manifest.js';
@@ -29,7 +29,7 @@ export async function writeArtifacts(compiled: Compiled, folder: string): Promis
     [FILES.evaluation, compiled.evaluation],
   ] as const;
   const contents: [string, Uint8Array[]][] = models.flatMap(([name, proto]) =>
-    proto ? [[name, [encodeModel(proto)]] satisfies [string, Uint8Array[]]] : [],
+    proto ? [[name, encodeParts(proto)] satisfies [string, Uint8Array[]]] : [],
   );
   contents.push([FILES.checkpoint, encodeSafetensors(compiled.state)]);
   const files = Object.fromEntries(contents.map(([name, parts]) => [name, sha256(...parts)]));

@@ -1,4 +1,3 @@
-import { clone } from '@bufbuild/protobuf';
 import { UserError } from '../errors.js';
 import { allFinite, notFinite } from '../finite.js';
 import { Node, Value } from '../graph/graph.js';
@@ -12,7 +11,8 @@ import { readsOf } from '../onnx/captured.js';
 import { SHAPING } from './prepare.js';
 import { USUAL_THRESHOLD } from './task.js';
 import { setMetadata } from '../onnx/model.js';
-import { type GraphProto, type ModelProto, ModelProtoSchema, type TensorShapeProto } from '../onnx/onnx_pb.js';
+import type { GraphProto, ModelProto, TensorShapeProto } from '../onnx/onnx_pb.js';
+import { copyOfModel } from '../onnx/sharing.js';
 import { dtypeCode, floatTensor, intTensor, protoOfTensor, type Tensor } from '../onnx/tensor.js';
 
 /** What a manifest says of what becomes of the source model. */
@@ -54,7 +54,7 @@ export function tunedModel(
   manifest: TunedManifest,
   parameters: ReadonlyMap<string, Tensor>,
 ): ModelProto {
-  const model = clone(ModelProtoSchema, plainForm(source, manifest.source.file, manifest.source.output).proto);
+  const model = copyOfModel(plainForm(source, manifest.source.file, manifest.source.output).proto);
   const { graph } = model;
   if (!graph) throw new Error('the model has no graph');
   // Before format version 4 every initializer is also an input, with its shape.

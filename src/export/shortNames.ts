@@ -1,4 +1,5 @@
 import type { ModelProto } from '../onnx/onnx_pb.js';
+import { sharing } from '../onnx/sharing.js';
 
 /** Operators that are there for the numbers' sake, and are called nothing. */
 const UNNAMED: ReadonlySet<string> = new Set(['Cast', 'DequantizeLinear', 'QuantizeLinear']);
@@ -27,5 +28,5 @@ export function shortenNames({ graph }: ModelProto): void {
     node.input = node.input.map(shortened);
     node.output = node.output.map(shortened);
   }
-  for (const initializer of graph.initializer) initializer.name = shortened(initializer.name);
+  graph.initializer = graph.initializer.map((tensor) => sharing(tensor, { name: shortened(tensor.name) }));
 }

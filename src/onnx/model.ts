@@ -1,7 +1,8 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary } from '@bufbuild/protobuf';
 import { readFileSync, statSync } from 'node:fs';
 import { messageOf, UserError } from '../errors.js';
 import { fileErrorCode, sha256, writeFileAtomically } from '../files.js';
+import { encodeParts } from './encodeParts.js';
 import { inlineExternalData } from './externalData.js';
 import { type ModelProto, ModelProtoSchema, StringStringEntryProtoSchema } from './onnx_pb.js';
 import { otherFormat } from './otherFormat.js';
@@ -105,14 +106,14 @@ export function opsetOf(proto: ModelProto): number {
 
 /** Encodes a model. */
 export function encodeModel(proto: ModelProto): Uint8Array {
-  return toBinary(ModelProtoSchema, proto);
+  return Buffer.concat(encodeParts(proto));
 }
 
-/** Writes a model atomically and gives the hash of its bytes. @throws UserError `write-failed`. */
+/** Writes a model atomically, without a copy of its weights, and gives the hash of its bytes. @throws UserError `write-failed`. */
 export async function writeModel(proto: ModelProto, path: string): Promise<string> {
-  const bytes = encodeModel(proto);
-  await writeFileAtomically(path, bytes);
-  return sha256(bytes);
+  const parts = encodeParts(proto);
+  await writeFileAtomically(path, ...parts);
+  return sha256(...parts);
 }
 
 /** A model's metadata properties. */

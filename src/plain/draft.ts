@@ -1,12 +1,7 @@
-import { clone, create } from '@bufbuild/protobuf';
-import {
-  type GraphProto,
-  type ModelProto,
-  ModelProtoSchema,
-  type NodeProto,
-  NodeProtoSchema,
-} from '../onnx/onnx_pb.js';
+import { create } from '@bufbuild/protobuf';
+import { type GraphProto, type ModelProto, type NodeProto, NodeProtoSchema } from '../onnx/onnx_pb.js';
 import type { TensorProto } from '../onnx/onnx_pb.js';
+import { copyOfModel } from '../onnx/sharing.js';
 
 /** What there is to say of what was changed. */
 export interface Told {
@@ -38,7 +33,7 @@ export class Draft {
 
   /** The graph, to be changed; what was looked at before may be another object. Its tensors are the source's: replace them. */
   edit(): GraphProto {
-    this.copy ??= copyOf(this.source);
+    this.copy ??= copyOfModel(this.source);
     return graphOf(this.copy);
   }
 
@@ -85,20 +80,6 @@ export function nodeOf(
 function graphOf({ graph }: ModelProto): GraphProto {
   if (!graph) throw new Error('the model has no graph');
   return graph;
-}
-
-/** A copy that shares the numbers of the initializers, which are most of a model. */
-function copyOf(source: ModelProto): ModelProto {
-  const graph = graphOf(source);
-  const copy = clone(ModelProtoSchema, sharing(source, { graph: sharing(graph, { initializer: [] }) }));
-  graphOf(copy).initializer = [...graph.initializer];
-  return copy;
-}
-
-/** A message of the same fields but for `changes`, and the same defaults behind them. */
-export function sharing<Message extends object>(message: Message, changes: Partial<Message>): Message {
-  const same = Object.create(Object.getPrototypeOf(message) as object) as Message;
-  return Object.assign(same, message, changes);
 }
 
 function* namesOf(graph: GraphProto): Generator<string> {

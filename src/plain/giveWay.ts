@@ -1,5 +1,6 @@
 import { renameReads } from '../onnx/captured.js';
-import { type Draft, sharing } from './draft.js';
+import { sharing } from '../onnx/sharing.js';
+import type { Draft } from './draft.js';
 import { OWN_NAMES } from './ownNames.js';
 
 /**

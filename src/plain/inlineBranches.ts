@@ -6,7 +6,8 @@ import { knownDims } from '../graph/infer.js';
 import { graphOfModel } from '../graph/proto.js';
 import { renameReads } from '../onnx/captured.js';
 import { type GraphProto, type NodeProto, NodeProtoSchema } from '../onnx/onnx_pb.js';
-import { type Draft, nodeOf, sharing } from './draft.js';
+import { sharing } from '../onnx/sharing.js';
+import { type Draft, nodeOf } from './draft.js';
 import { attributeOf, constantsOf, isOneOf, numbersOf, producersOf, shown } from './nodes.js';
 
 /** Sizes of images for which a branch must be the same one, where the model leaves the size open. */
