@@ -2,7 +2,7 @@ import { UserError } from '../errors.js';
 import type { ModelProto, ValueInfoProto } from '../onnx/onnx_pb.js';
 import { dtypeName } from '../onnx/tensor.js';
 import type { Draft } from './draft.js';
-import { givenInputs } from './nodes.js';
+import { givenInputs, readersOf } from './nodes.js';
 
 /** What pixels come as: float32, uint8, float16, float64 and bfloat16 (`TensorProto.DataType`); 0 where the file does not say it. */
 const PIXELS: ReadonlySet<number> = new Set([0, 1, 2, 10, 11, 16]);
@@ -28,7 +28,8 @@ export function checkImageModel(proto: ModelProto, name: string): void {
 /** @throws UserError `unsupported-input` where nothing that a model takes has the shape of images: text and sound are other things. */
 export function refuseNoImages({ graph, path }: Draft): void {
   const inputs = givenInputs(graph);
-  const isAlone = inputs.length === 1;
+  const readers = readersOf(graph);
+  const isAlone = inputs.filter(({ name }) => readers.has(name)).length === 1;
   const isImage = (input: ValueInfoProto) => hasImageShape(input) || couldLackBatch(input, isAlone);
   if (inputs.length > 0 && !inputs.some(isImage)) throw noImage(inputs, path);
 }

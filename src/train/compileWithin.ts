@@ -12,7 +12,7 @@ import { checkFunction } from './functionCheck.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
 
 /** What a process takes beside the training's tensors, as measured: Node.js, ONNX Runtime and sharp, models, rows in memory. */
-const OVERHEAD_BYTES = 297e6;
+export const OVERHEAD_BYTES = 297e6;
 /** What ONNX Runtime's arena holds for each byte that lies in it, as measured. */
 const ARENA = 1.12;
 /** Copies of parameters and moments on their way to a checkpoint, beside those that train. */

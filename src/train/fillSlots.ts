@@ -15,6 +15,7 @@ import { sha256 } from '../files.js';
 import { memoryBytes } from '../memoryLimit.js';
 import { Random } from '../random.js';
 import type { Engine } from '../runtime/engine.js';
+import { joined } from '../runtime/frozenRunner.js';
 import type { TrainEvent } from './events.js';
 
 /** Photos that are handed to the engine together; those that are mixed are mixed among each other. */
@@ -184,7 +185,7 @@ async function send(
         decoded.map(({ photo }) => photo),
         classes.length,
       );
-      const batch = { count, width, height, pixels: Buffer.concat(images), targets: rows };
+      const batch = { count, width, height, pixels: joined(images), targets: rows };
       const slots = slotsOf(decoded);
       const random = new Random(view.seed).fork(`mix ${view.number} of slot ${slots[0] ?? 0}`);
       const mixed = mix(batch, view.augmentation, random);

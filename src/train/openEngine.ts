@@ -4,6 +4,7 @@ import { decoderVersion } from '../data/decode.js';
 import { Engine } from '../runtime/engine.js';
 import type { CachedRows } from '../runtime/photoRows.js';
 import type { TrainEvent } from './events.js';
+import { OVERHEAD_BYTES } from './compileWithin.js';
 import { checkMemory } from './fillSlots.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
 import { checkStopped } from './preparation.js';
@@ -16,7 +17,7 @@ import { featuresReturn, slotsFor } from './views.js';
  */
 export async function openEngine(
   folder: RunFolder,
-  { dataset, cache: given, signal }: TrainOptions,
+  { dataset, cache: given, memoryBytes, signal }: TrainOptions,
   settings: Settings,
   manifest: Manifest,
 ): Promise<Engine> {
@@ -27,7 +28,16 @@ export async function openEngine(
   else await checkSpace(cache, 0);
   checkStopped(signal);
   const kept = cache === undefined ? {} : { cache: { folder: cache, decoder: decoderVersion } };
-  return Engine.start(folder.path('artifacts'), { slots, threads, provider, ...kept }, signal);
+  return Engine.start(
+    folder.path('artifacts'),
+    { slots, threads, provider, memoryBytes: forSessions(manifest, memoryBytes), ...kept },
+    signal,
+  );
+}
+
+/** What the sessions of the frozen part may take of a limit: what the training itself will not have taken by then. */
+function forSessions({ cost }: Manifest, memoryBytes: number | undefined): number | undefined {
+  return memoryBytes === undefined ? undefined : Math.max(0, memoryBytes - OVERHEAD_BYTES) + cost.trainingMemoryBytes;
 }
 
 /** What there is to tell of a cache before photos are read. @throws UserError `cache-full`. */

@@ -85,7 +85,7 @@ export const machineSettings = settings({
   ),
   threads: setting(wholeNumber(0, MOST_THREADS).default(0), {
     isIncidental,
-    help: 'threads of ONNX Runtime; 0: one for each core',
+    help: 'cores to use in all, shared among images where these are many; 0: all',
   }),
   provider: setting(choice([...providerNames, 'auto']).default('cpu'), {
     isIncidental,
