@@ -42,7 +42,7 @@ export interface LoadOptions extends KnownOfModel {
 }
 
 /** Measures how long runs of a model take. */
-export interface RunClock {
+export interface LatencyClock {
   /** Milliseconds of each of so many runs. */
   time(runs: number): Promise<number[]>;
   close(): Promise<void>;
@@ -197,7 +197,7 @@ export class ImageClassifier {
   }
 
   /** A clock for runs on one image, or on as many as the model takes, in a session that has all threads. */
-  async clock(pixels: Uint8Array, size: ImageSize = this.preprocessing): Promise<RunClock> {
+  async clock(pixels: Uint8Array, size: ImageSize = this.preprocessing): Promise<LatencyClock> {
     const [first] = this.ends.input.shape;
     const feed = this.feed(pixels, typeof first === 'number' ? first : 1, size);
     const alone = await this.model.openAlone();
