@@ -201,7 +201,7 @@ export class ImageClassifier {
     const [first] = this.ends.input.shape;
     const feed = this.feed(pixels, typeof first === 'number' ? first : 1, size);
     const alone = await this.model.openAlone();
-    const run = () => alone.run([{ ...feed, data: feed.data.slice() }], [this.ends.output]);
+    const run = () => alone.run([feed], [this.ends.output]);
     await run();
     return {
       time: async (runs) => {

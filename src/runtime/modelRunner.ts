@@ -10,7 +10,7 @@ export interface ModelRunner {
   readonly ends: SessionEnds;
   /** How many runs to have under way so that no session waits. */
   readonly runsAtOnce: number;
-  /** Runs the model once: gives the outputs `wanted`, in this order. The memory of `feeds` is taken. @throws what ONNX Runtime throws. */
+  /** Runs the model once: gives the outputs `wanted`, in this order. Another thread takes the memory of `feeds`. @throws what ONNX Runtime throws. */
   run(feeds: readonly SentTensor[], wanted: readonly string[]): Promise<SentTensor[]>;
   close(): Promise<void>;
 }

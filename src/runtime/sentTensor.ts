@@ -1,4 +1,3 @@
-import { giveBack } from '../giveBack.js';
 import * as ort from './ort.js';
 
 /** A tensor on its way between threads. */
@@ -17,7 +16,7 @@ export function buffersOf(tensors: readonly Pick<SentTensor, 'data'>[]): ArrayBu
   return [...new Set(buffers)];
 }
 
-/** Runs a session: gives the outputs `wanted`, in this order, and gives the memory of `feeds` back. @throws what ONNX Runtime throws. */
+/** Runs a session: gives the outputs `wanted`, in this order. @throws what ONNX Runtime throws. */
 export async function runSent(
   session: ort.InferenceSession,
   feeds: readonly SentTensor[],
@@ -27,7 +26,6 @@ export async function runSent(
     feeds.map(({ name, type, data, dims }) => [name, new ort.Tensor(type, data, dims)]),
   );
   const results = await session.run(inputs, wanted);
-  giveBack(buffersOf(feeds));
   return wanted.flatMap((name) => {
     const result = results[name];
     return result ? [{ name, type: result.type, dims: result.dims, data: result.data }] : [];

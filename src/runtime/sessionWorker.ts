@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { answerCalls, HandedOver, threadLine } from '../channel.js';
+import { giveBack } from '../giveBack.js';
 import * as ort from './ort.js';
 import { buffersOf, runSent, type SentTensor } from './sentTensor.js';
 
@@ -22,6 +23,7 @@ const operations = {
   run: async (feeds: readonly SentTensor[], wanted: readonly string[]): Promise<HandedOver<SentTensor[]>> => {
     if (!session) throw new Error('no session is open');
     const results = await runSent(session, feeds, wanted);
+    giveBack(buffersOf(feeds));
     return new HandedOver(results, buffersOf(results));
   },
   close: async (): Promise<void> => {

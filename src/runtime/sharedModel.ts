@@ -18,6 +18,8 @@ export interface SharedModelOptions {
 export class SharedModel {
   private constructor(
     private readonly open: (shares: CoreShares) => Promise<ModelRunner>,
+    /** One session, which has all threads. */
+    private readonly alone: CoreShares,
     private readonly sharesOf: (images: number) => CoreShares,
     private runner: ModelRunner,
   ) {}
@@ -35,7 +37,8 @@ export class SharedModel {
         throw machineErrorOf(thrown) ?? new UserError('not-loadable', what, { cause: thrown });
       });
     const sharesOf = (images: number) => sharesFor({ threads, images, modelBytes: weightBytes(proto) });
-    return new SharedModel(open, sharesOf, await open({ sessions: 1, threads }));
+    const alone = { sessions: 1, threads };
+    return new SharedModel(open, alone, sharesOf, await open(alone));
   }
 
   get ends(): SessionEnds {
@@ -64,7 +67,7 @@ export class SharedModel {
   /** A session that has all threads: this model's own where it is in one, which stays open, or another. */
   async openAlone(): Promise<ModelRunner> {
     const { runner } = this;
-    if (runner.runsAtOnce > 1) return this.open({ sessions: 1, threads: 0 });
+    if (runner.runsAtOnce > 1) return this.open(this.alone);
     return { ...runner, close: () => Promise.resolve() };
   }
 
