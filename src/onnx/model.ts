@@ -2,6 +2,7 @@ import { create, fromBinary } from '@bufbuild/protobuf';
 import { readFileSync, statSync } from 'node:fs';
 import { messageOf, UserError } from '../errors.js';
 import { fileErrorCode, sha256, writeFileAtomically } from '../files.js';
+import { joined } from '../joined.js';
 import { encodeParts } from './encodeParts.js';
 import { inlineExternalData } from './externalData.js';
 import { type ModelProto, ModelProtoSchema, StringStringEntryProtoSchema } from './onnx_pb.js';
@@ -106,7 +107,7 @@ export function opsetOf(proto: ModelProto): number {
 
 /** Encodes a model. */
 export function encodeModel(proto: ModelProto): Uint8Array {
-  return Buffer.concat(encodeParts(proto));
+  return joined(encodeParts(proto));
 }
 
 /** Writes a model atomically, without a copy of its weights, and gives the hash of its bytes. @throws UserError `write-failed`. */

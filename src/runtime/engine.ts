@@ -1,6 +1,7 @@
 import { readManifest } from '../artifacts/load.js';
+import { joined } from '../joined.js';
 import type { Tensor } from '../onnx/tensor.js';
-import { type Chunk, FrozenRunner, joined } from './frozenRunner.js';
+import { type Chunk, FrozenRunner } from './frozenRunner.js';
 import type { CachedRows } from './photoRows.js';
 import { buffersOf } from './sentTensor.js';
 import { type StartedWorker, startWorker } from './startWorker.js';

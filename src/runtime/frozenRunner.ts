@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { FILES } from '../artifacts/artifactFiles.js';
 import { type Manifest, PIXELS } from '../artifacts/manifest.js';
+import { joined } from '../joined.js';
 import { type CoreShares, imagesOfRun, MOST_IMAGES } from './coreShares.js';
 import { sharesFor } from './modelRunner.js';
 import { refusal, sessionOptions } from './partSessions.js';
@@ -112,17 +113,6 @@ export class FrozenRunner {
       throw refusal('not-loadable', `cannot load ${this.path}`, thrown);
     });
   }
-}
-
-/** The bytes of all, one after another. */
-export function joined(images: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(images.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const image of images) {
-    all.set(image, at);
-    at += image.length;
-  }
-  return all;
 }
 
 /** @throws Error where a value of the boundary is of another type than those are. */

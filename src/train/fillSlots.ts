@@ -12,10 +12,10 @@ import { PhotoReader } from '../data/photoReader.js';
 import type { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { sha256 } from '../files.js';
+import { joined } from '../joined.js';
 import { memoryBytes } from '../memoryLimit.js';
 import { Random } from '../random.js';
 import type { Engine } from '../runtime/engine.js';
-import { joined } from '../runtime/frozenRunner.js';
 import type { TrainEvent } from './events.js';
 
 /** Photos that are handed to the engine together; those that are mixed are mixed among each other. */
