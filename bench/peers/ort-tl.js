@@ -193,17 +193,20 @@ export async function helpOfTrain() {
   return (await promisify(execFile)(process.execPath, [CLI, 'train', '--help'], { encoding: 'utf8' })).stdout;
 }
 
-/** Whole processes of `ort-tl --help`. */
+/** Whole processes of `ort-tl --help`, and of Node.js that does nothing, in turns. */
 export async function measureHelp(times = 10) {
-  /** @type {number[]} */
-  const elapsed = [];
-  for (let time = 0; time <= times; time++) {
-    const began = performance.now();
-    await promisify(execFile)(process.execPath, [CLI, '--help']);
-    elapsed.push(performance.now() - began);
-  }
+  const run = promisify(execFile);
+  const commands = { help: [CLI, '--help'], node: ['-e', '0'] };
+  /** @type {Record<keyof typeof commands, number[]>} */
+  const elapsed = { help: [], node: [] };
+  for (let time = 0; time <= times; time++)
+    for (const name of /** @type {const} */ (['help', 'node'])) {
+      const began = performance.now();
+      await run(process.execPath, commands[name]);
+      elapsed[name].push(performance.now() - began);
+    }
   // The first one reads the files from the disk.
-  return { helpMs: spreadOf(elapsed.slice(1)) };
+  return { helpMs: spreadOf(elapsed.help.slice(1)), nodeMs: spreadOf(elapsed.node.slice(1)) };
 }
 
 /**

@@ -246,6 +246,13 @@ export function claimsOf(q) {
       unit: 'ms',
     },
   );
+  claim(
+    '`ort-tl --help`, against `node -e 0`',
+    1.6,
+    q.of('help', ({ helpMs, nodeMs }) => helpMs && nodeMs && helpMs.median / nodeMs.median),
+    ['help'],
+    { direction: 'at most' },
+  );
   return claims;
 }
 

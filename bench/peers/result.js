@@ -23,6 +23,7 @@ export const resultSchema = z.object({
   forwardMs: spread.optional(),
   trainedStepMs: spread.optional(),
   helpMs: spread.optional(),
+  nodeMs: spread.optional(),
   peakRssBytes: number,
   cost: z
     .object({ forwardMultiplyAdds: number, backwardMultiplyAdds: number })

@@ -77,6 +77,7 @@ it('writes a report that says what was not measured and why, without paths, and 
   const text = readFileSync(out, 'utf8');
   expect(text).toContain('| steps/F1C1-32/torch/eager | no Python with PyTorch (--python-torch) |');
   expect(text).toMatch(/\| `ort-tl --help`, whole process \| at most 150 ms \| [\d.]+ ms \|/);
+  expect(text).toMatch(/\| `ort-tl --help`, against `node -e 0` \| at most 1\.60× \| [\d.]+× \|/);
   expect(text).not.toContain(folder);
   // Only what failed is tried again.
   expect(run() - measured).toBe(1);
