@@ -63,19 +63,3 @@ async function setInMainThread(value: string): Promise<void> {
     session.disconnect();
   }
 }
-
-/**
- * Set by the first line of `cli/main.ts`, for glibc: pieces of memory of this size and more go back to the system when they are freed. Otherwise
- * what ended sessions took stays with the process: 70 of 430 MB of F1C1 on EfficientNet-B0.
- */
-const ALLOCATION = { name: 'MALLOC_MMAP_THRESHOLD_', value: '262144' } as const;
-
-/** The environment as the user has set it, for commands of his. */
-export function userEnvironment(): NodeJS.ProcessEnv {
-  const isOurs = process.env[ALLOCATION.name] === ALLOCATION.value;
-  return {
-    ...process.env,
-    ...(chosenByUser ? {} : { [TELEMETRY_VARIABLE]: undefined }),
-    ...(isOurs ? { [ALLOCATION.name]: undefined } : {}),
-  };
-}

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { LIFELINE } from '../../lifeline.js';
-import { userEnvironment } from '../../runtime/telemetry.js';
+import { userEnvironment } from '../../runtime/userEnvironment.js';
 import type { MeasureOptions } from './measurement.js';
 
 /** A pipe that nothing is written to, among the descriptors of a command that ends with us. Its end says that this process has ended. */
@@ -11,7 +11,7 @@ export function letLifelineBreak({ stdio }: ChildProcess, descriptor: number): v
   stdio[descriptor]?.on('error', () => undefined);
 }
 
-/** The environment of a command; one that ends with us is told which descriptor its lifeline is. */
+/** The environment of a command: a user's as he has set it; one of ours, which ends with us, has this process's and is told which descriptor its lifeline is. */
 export function envOf({ env, endsWithUs }: MeasureOptions, descriptor: number): NodeJS.ProcessEnv {
   return endsWithUs ? { ...(env ?? process.env), [LIFELINE]: String(descriptor) } : (env ?? userEnvironment());
 }
