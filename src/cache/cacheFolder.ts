@@ -27,7 +27,10 @@ export async function listCache(root: string): Promise<CacheEntry[]> {
     .sort((a, b) => b.lastUsed.getTime() - a.lastUsed.getTime() || (a.name < b.name ? -1 : 1));
 }
 
-/** What a store's folder holds: its rows, what tells of them, and what is being written of that. */
+/**
+ * What a store's folder holds: its rows, what tells of them, and what is being written of that. `frozen-batch.json` nobody writes any more; stores
+ * of before have it.
+ */
 const OURS = /^(?:[0-9a-z]+-[0-9a-f]{12}\.[a-z]+|(?:layout|frozen-batch)\.json)(?:\.[0-9a-f]{8}\.partial)?$/;
 
 /**

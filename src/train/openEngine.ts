@@ -9,7 +9,7 @@ import { checkMemory } from './fillSlots.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
 import { checkStopped } from './preparation.js';
 import type { RunFolder } from './runFolder.js';
-import { featuresReturn, slotsFor } from './views.js';
+import { featuresReturn, makesNewViews, slotsFor } from './views.js';
 
 /**
  * Opens the artifacts of a training, with a slot for each of its photos and their views.
@@ -23,6 +23,8 @@ export async function openEngine(
 ): Promise<Engine> {
   const slots = slotsFor(dataset, settings);
   const { threads, provider } = settings;
+  // New views in every epoch go through the frozen part again.
+  const images = makesNewViews(settings) ? slots * settings.epochs : slots;
   const cache = featuresReturn(settings) ? given : undefined;
   if (cache === undefined) checkMemory(manifest, slots);
   else await checkSpace(cache, 0);
@@ -30,7 +32,7 @@ export async function openEngine(
   const kept = cache === undefined ? {} : { cache: { folder: cache, decoder: decoderVersion } };
   return Engine.start(
     folder.path('artifacts'),
-    { slots, threads, provider, memoryBytes: forSessions(manifest, memoryBytes), ...kept },
+    { slots, images, threads, provider, memoryBytes: forSessions(manifest, memoryBytes), ...kept },
     signal,
   );
 }
