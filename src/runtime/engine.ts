@@ -16,13 +16,11 @@ export interface EngineOptions extends StepperOptions {
 }
 
 /**
- * A {@link Stepper} in a worker thread, and the frozen part in workers of its own: ONNX Runtime's `run` blocks its thread, and decoding and
- * display go on in this one. Calls of the stepper are carried out in the order in which they were made; once the worker has died, they are
+ * A {@link Stepper} in a worker thread, and the frozen part in the same, or, where several of its sessions share the cores, in workers of
+ * its own: ONNX Runtime's `run` blocks its thread, and decoding and display go on in this one. Calls of the stepper are carried out in the order in which they were made; once the worker has died, they are
  * refused with the reason.
  */
 export class Engine {
-  /** One flag, seen by the worker between steps. */
-  private readonly stopped = new Int32Array(new SharedArrayBuffer(4));
   /** What the frozen part gave before is kept first, so that photos lie in the cache in the order in which they were given. */
   private keeping: Promise<unknown> = Promise.resolve();
   private closed: Promise<void> | undefined;
@@ -31,6 +29,8 @@ export class Engine {
     private readonly stepper: StartedWorker<EngineOperations>,
     /** Absent when there is no frozen part. */
     private readonly frozen: FrozenRunner | undefined,
+    /** One flag, seen by the worker between steps. */
+    private readonly stopped: Int32Array<SharedArrayBuffer>,
     private readonly signal: AbortSignal | undefined,
   ) {
     if (signal?.aborted) this.stop();
@@ -44,16 +44,17 @@ export class Engine {
   static async start(folder: string, given: EngineOptions, signal?: AbortSignal): Promise<Engine> {
     const { memoryBytes, images = given.slots, ...options } = given;
     const { threads, provider = 'cpu' } = options;
-    const frozen = FrozenRunner.of(folder, readManifest(folder), { threads, provider, images, memoryBytes });
-    const engine = new Engine(startWorker<EngineOperations>('worker', 'trains'), frozen, signal);
+    const stepper = startWorker<EngineOperations>('worker', 'trains');
     try {
-      await engine.stepper.caller.call('open', [folder, options, engine.stopped]);
+      const host = stepper.caller;
+      const frozen = FrozenRunner.of(folder, readManifest(folder), { threads, provider, images, memoryBytes, host });
+      const stopped = new Int32Array(new SharedArrayBuffer(4));
+      await host.call('open', [folder, options, stopped]);
+      return new Engine(stepper, frozen, stopped, signal);
     } catch (thrown) {
-      signal?.removeEventListener('abort', engine.stop);
-      await engine.stepper.worker.terminate();
+      await stepper.worker.terminate();
       throw thrown;
     }
-    return engine;
   }
 
   /**

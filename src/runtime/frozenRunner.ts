@@ -2,11 +2,13 @@ import { statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { FILES } from '../artifacts/artifactFiles.js';
 import { type Manifest, PIXELS } from '../artifacts/manifest.js';
+import type { Caller } from '../channel.js';
 import { joined } from '../joined.js';
 import { type CoreShares, imagesOfRun, MOST_IMAGES } from './coreShares.js';
 import { sharesFor } from './modelRunner.js';
 import { refusal, sessionOptions } from './partSessions.js';
 import type { Provider } from './providers.js';
+import type { SessionOperations } from './sessionOperations.js';
 import { SessionPool } from './sessionPool.js';
 import type { Row } from './slots.js';
 
@@ -18,6 +20,8 @@ export interface FrozenOptions {
   readonly images: number;
   /** What its sessions may take, where that is limited. */
   readonly memoryBytes?: number | undefined;
+  /** The worker that runs it where one session is enough; without it, that has one of its own. */
+  readonly host?: Caller<SessionOperations>;
 }
 
 /** Some images' boundary. */
@@ -109,7 +113,7 @@ export class FrozenRunner {
   private open(): Promise<SessionPool> {
     const { sessions, threads } = this.shares;
     const options = sessionOptions(threads, this.options.provider);
-    return SessionPool.open(this.path, options, sessions).catch((thrown: unknown) => {
+    return SessionPool.open(this.path, options, sessions, this.options.host).catch((thrown: unknown) => {
       throw refusal('not-loadable', `cannot load ${this.path}`, thrown);
     });
   }

@@ -2,8 +2,8 @@ import { memoryBytes } from '../memoryLimit.js';
 import { type CoreShares, shareCores } from './coreShares.js';
 import * as ort from './ort.js';
 import { runSent, type SentTensor } from './sentTensor.js';
+import type { SessionEnds } from './sessionOperations.js';
 import { SessionPool } from './sessionPool.js';
-import type { SessionEnds } from './sessionWorker.js';
 
 /** Runs a model, in one session of this thread or in several, each in a worker of its own. */
 export interface ModelRunner {

@@ -1,12 +1,17 @@
+import type { Worker } from 'node:worker_threads';
+import type { Caller } from '../channel.js';
 import type * as ort from './ort.js';
 import { buffersOf, type SentTensor } from './sentTensor.js';
-import type { SessionEnds, SessionOperations } from './sessionWorker.js';
-import { type StartedWorker, startWorker } from './startWorker.js';
+import type { SessionEnds, SessionOperations } from './sessionOperations.js';
+import { startWorker } from './startWorker.js';
 
 /** Runs that a session may have at once: the one under way, and the next, so that it never waits for this thread. */
 const RUNS_AT_ONCE = 2;
 
-interface Member extends StartedWorker<SessionOperations> {
+interface Member {
+  readonly caller: Caller<SessionOperations>;
+  /** Absent where it is not the pool's own. */
+  readonly worker?: Worker;
   /** Its runs that are under way. */
   runs: number;
 }
@@ -18,7 +23,7 @@ interface Waiting {
 }
 
 /**
- * Sessions of one model, each in a worker of its own. A run is taken by the session that is free first, so that images, not the inside
+ * Sessions of one model, each in a worker. A run is taken by the session that is free first, so that images, not the inside
  * of an operator, are what cores share: threads of one session wait for each other at every operator.
  */
 export class SessionPool {
@@ -31,19 +36,21 @@ export class SessionPool {
   ) {}
 
   /**
-   * Opens `count` sessions of a model, a path or its bytes.
+   * Opens `count` sessions of a model, a path or its bytes, each in a worker of its own; where it is one alone, in `host` if there is one.
    * @throws what ONNX Runtime throws; MachineError where the system allows no further thread.
    */
   static async open(
     model: string | Uint8Array,
     options: ort.InferenceSession.SessionOptions,
     count: number,
+    host?: Caller<SessionOperations>,
   ): Promise<SessionPool> {
     const members: Member[] = [];
+    const own = count === 1 && host ? { caller: host } : undefined;
     try {
       for (let n = 0; n < count; n++)
-        members.push({ ...startWorker<SessionOperations>('sessionWorker', 'runs a session'), runs: 0 });
-      const opening = members.map(({ caller }) => caller.call('open', [model, options]));
+        members.push({ ...(own ?? startWorker<SessionOperations>('sessionWorker', 'runs a session')), runs: 0 });
+      const opening = members.map(({ caller }) => caller.call('openSession', [model, options]));
       await Promise.allSettled(opening);
       const [ends = { inputs: [], outputs: [] }] = await Promise.all(opening);
       return new SessionPool(members, ends);
@@ -91,7 +98,7 @@ export class SessionPool {
   private async runOn(member: Member, { feeds, wanted }: Waiting): Promise<SentTensor[]> {
     member.runs++;
     try {
-      return await member.caller.call('run', [feeds, wanted], buffersOf(feeds));
+      return await member.caller.call('runSession', [feeds, wanted], buffersOf(feeds));
     } finally {
       member.runs--;
       this.assign();
@@ -103,8 +110,8 @@ async function closeAll(members: readonly Member[]): Promise<void> {
   await Promise.all(
     members.map(async ({ worker, caller }) => {
       // A worker that is dead has given all back.
-      await caller.call('close', []).catch(() => undefined);
-      await worker.terminate();
+      await caller.call('closeSession', []).catch(() => undefined);
+      await worker?.terminate();
     }),
   );
 }

@@ -5,7 +5,7 @@ import type { CoreShares } from './coreShares.js';
 import { type ModelRunner, openRunner, sharesFor } from './modelRunner.js';
 import * as ort from './ort.js';
 import type { SentTensor } from './sentTensor.js';
-import type { SessionEnds } from './sessionWorker.js';
+import type { SessionEnds } from './sessionOperations.js';
 
 export interface SharedModelOptions {
   /** Cores to use in all; 0 for all that there are. */

@@ -3,6 +3,7 @@ import { loadArtifacts } from '../artifacts/load.js';
 import { answerCalls, HandedOver, threadLine } from '../channel.js';
 import type { Tensor } from '../onnx/tensor.js';
 import type { CachedRows } from './photoRows.js';
+import { sessionOperations } from './sessionOperations.js';
 import type { Row } from './slots.js';
 import { type EvaluationResult, Stepper, type StepperOptions, type StepPlan, type StepResult } from './stepper.js';
 
@@ -17,8 +18,9 @@ function open(): Stepper {
   return stepper;
 }
 
-/** What the worker does for {@link Engine}, by the names in its calls. */
+/** What the worker does for {@link Engine}, by the names in its calls: it runs the frozen part too, where one session does that. */
 const operations = {
+  ...sessionOperations(),
   open: async (folder: string, options: StepperOptions, flag: Int32Array<SharedArrayBuffer>): Promise<void> => {
     stopped = flag;
     stepper = await Stepper.create(loadArtifacts(folder), options);

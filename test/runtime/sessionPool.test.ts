@@ -11,7 +11,9 @@ import { Random } from '../../src/random.js';
 import { Engine } from '../../src/runtime/engine.js';
 import { sessionOptions } from '../../src/runtime/partSessions.js';
 import type { SentTensor } from '../../src/runtime/sentTensor.js';
+import type { SessionOperations } from '../../src/runtime/sessionOperations.js';
 import { SessionPool } from '../../src/runtime/sessionPool.js';
+import { startWorker } from '../../src/runtime/startWorker.js';
 import { SMALL_CNN } from '../models.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'ort-tl-'));
@@ -73,6 +75,25 @@ describe('a pool of sessions', () => {
     await expect(pool.run([feedOf(images[0] ?? new Uint8Array())], boundary)).rejects.toThrow(
       'the worker that runs a session',
     );
+  });
+
+  it('runs its only session in a worker that is given, which goes on when it is closed', async () => {
+    const { worker, caller } = startWorker<SessionOperations>('sessionWorker', 'is given');
+    const own = await open(1);
+    const [image = new Uint8Array()] = images;
+    const expected = hashOf(await own.run([feedOf(image)], boundary));
+    try {
+      for (let time = 0; time < 2; time++) {
+        const pool = await SessionPool.open(path, options, 1, caller);
+        expect(hashOf(await pool.run([feedOf(image)], boundary))).toBe(expected);
+        const begun = pool.run([feedOf(image)], boundary);
+        await pool.close();
+        expect(hashOf(await begun)).toBe(expected);
+        await expect(pool.run([feedOf(image)], boundary)).rejects.toThrow('no session is open');
+      }
+    } finally {
+      await worker.terminate();
+    }
   });
 
   it('is not opened where ONNX Runtime refuses the model', async () => {
