@@ -19,7 +19,10 @@ beforeAll(async () => {
   pictures = join(folder(), 'pictures');
   await drawPictures(pictures, { set: 'demo', trainPerClass: 3, valPerClass: 2, size: 32, seed: 1 });
 });
-afterAll(() => hub.stop());
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await hub.stop();
+});
 beforeEach(() => {
   work = folder();
   vi.stubEnv('HF_ENDPOINT', hub.endpoint);
