@@ -160,18 +160,11 @@ describe.each([
       initial.set(bias ?? '', floatTensor([classes], new Float32Array(classes)));
       stepper.setState(initial);
 
-      const pixels = drawPixels(fixture);
-      const imageBytes = size * size * 3;
-      for (let step = 0; step < losses.length; step++) {
-        const labels = Array.from({ length: batch }, (_, image) => labelOf(fixture, step, image));
-        await storePhotos(stepper, folder, {
-          slots: Int32Array.from(labels, (_, image) => step * batch + image),
-          labels,
-          pixels: pixels.slice(step * batch * imageBytes, (step + 1) * batch * imageBytes),
-        });
-      }
+      const slots = Int32Array.from({ length: batch * losses.length }, (_, slot) => slot);
+      const labels = Array.from(slots, (slot) => labelOf(fixture, Math.floor(slot / batch), slot % batch));
+      await storePhotos(stepper, folder, { slots, labels, pixels: drawPixels(fixture) });
       const result = await stepper.steps({
-        slots: Int32Array.from({ length: batch * losses.length }, (_, slot) => slot),
+        slots,
         learningRates: new Float32Array(losses.length).fill(fixture.learningRate),
         ...(fixture.targets === 'soft' ? { targets: drawTargets(fixture) } : {}),
         firstStep: 1,
