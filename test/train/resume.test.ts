@@ -75,6 +75,28 @@ async function drive(options: TrainOptions, isThere: (event: TrainEvent) => bool
   return { events, summary, wallMs: performance.now() - began };
 }
 
+/** A run of {@link few} that nobody stopped: it is only looked at. */
+let unbroken: Promise<string> | undefined;
+const wholeRun = (): Promise<string> =>
+  (unbroken ??= (async () => {
+    const out = folder();
+    await drive({ ...few(), out });
+    return out;
+  })());
+
+/** A run of {@link few} that was stopped when its first epoch had just ended: each time a copy of the same. */
+let stopped: Promise<string> | undefined;
+async function stoppedRun(): Promise<string> {
+  stopped ??= (async () => {
+    const out = folder();
+    await drive({ ...few(), out }, ({ type }) => type === 'epoch');
+    return out;
+  })();
+  const out = folder();
+  cpSync(await stopped, out, { recursive: true, preserveTimestamps: true });
+  return out;
+}
+
 const reachTraining = (event: TrainEvent) => event.type === 'progress' && event.phase === 'training';
 
 /** The figures of `results.csv` that are no times. */
@@ -108,7 +130,9 @@ const contentOf = (out: string) =>
 
 describe('a run that was killed', () => {
   it('ends, resumed, with the weights of one that was not, however often and whenever it was killed', async () => {
-    const flags = ['--model', SMALL_CNN, '--data', pictures, '--policy', 'F1C1', '--epochs', '4', '--threads', '2'];
+    const small = join(folder(), 'pictures');
+    await drawPictures(small, { set: 'demo', trainPerClass: 10, valPerClass: 3, size: 48, seed: 5 });
+    const flags = ['--model', SMALL_CNN, '--data', small, '--policy', 'F1C1', '--epochs', '4', '--threads', '2'];
     const augmented = ['--flip', '0.5', '--rotate', '10', '--schedule', 'plateau', '--ema', '0.9', '--quiet'];
     const run = (args: string[], killAfterMs?: number) =>
       new Promise<number | null>((resolve) => {
@@ -159,10 +183,10 @@ describe('a run that was interrupted', () => {
     const controller = new AbortController();
     const all = {
       model: readModel(SMALL_CNN),
-      dataset,
+      dataset: fewOf(dataset),
       policy: 'F1C1',
       epochs: 3,
-      batch: 4,
+      batch: 2,
       threads: 2,
       out: folder(),
     };
@@ -193,7 +217,7 @@ describe('a run that was interrupted', () => {
   ])('goes on in the middle of an epoch, to the same bits and the same figures: %s', async (_, options) => {
     const [whole, broken] = [folder(), folder()];
     const expected = await train({ ...options, out: whole });
-    expect(await train({ ...options, out: broken }, { epoch: 2, step: 60 })).toMatchObject({
+    expect(await train({ ...options, out: broken }, { epoch: 2, step: 30 })).toMatchObject({
       stopped: true,
       endedBy: 'interrupt',
       epochs: 1,
@@ -210,7 +234,7 @@ describe('a run that was interrupted', () => {
 
   it('mixes photos the same way again', async () => {
     const [whole, broken] = [folder(), folder()];
-    const mixed: Partial<TrainOptions> = { augmentation: { mixup: 0.4, cutmix: 1, flip: 0.5 }, epochs: 3, batch: 8 };
+    const mixed: Partial<TrainOptions> = { augmentation: { mixup: 0.4, cutmix: 1, flip: 0.5 }, dataset, batch: 8 };
     const expected = await train({ ...mixed, out: whole });
     expect(expected?.top1).toBeGreaterThan(2 / 6);
     expect(await train({ ...mixed, out: broken }, { epoch: 2, step: 100 })).toMatchObject({ stopped: true });
@@ -218,7 +242,7 @@ describe('a run that was interrupted', () => {
     expect(weights(broken, 'last')).toEqual(weights(whole, 'last'));
     // Mixed targets keep the loss above what the photos themselves would give.
     const plain = folder();
-    await train({ out: plain, epochs: 3, batch: 8 });
+    await train({ out: plain, dataset, batch: 8 });
     const lossOf = (out: string) =>
       Number(readFileSync(join(out, 'results.csv'), 'utf8').trim().split('\n').at(-1)?.split(',')[2]);
     expect(lossOf(whole)).toBeGreaterThan(lossOf(plain) + 0.1);
@@ -228,7 +252,8 @@ describe('a run that was interrupted', () => {
     const out = folder();
     await train({ out, epochs: 1 });
     await expect(train({ out, epochs: 2, resume: true })).rejects.toThrow(/its epochs was 1, and is now 2/);
-    const fewer = { ...dataset, train: dataset.train.slice(1) };
+    const all = fewOf(dataset);
+    const fewer = { ...all, train: all.train.slice(1) };
     await expect(train({ out, epochs: 1, dataset: fewer, resume: true })).rejects.toThrow(
       /its photos or their split are others/,
     );
@@ -248,8 +273,9 @@ describe('a run that was interrupted', () => {
     ['when an epoch had just ended', {}, ({ type }) => type === 'epoch'],
   ])('goes on to the same bits when it was stopped %s', async (_, options, isThere) => {
     const all = { ...few(), ...options };
-    const [whole, broken] = [folder(), folder()];
-    await drive({ ...all, out: whole });
+    const broken = folder();
+    let whole = await wholeRun();
+    if (options === augmented) await drive({ ...all, out: (whole = folder()) });
     const stopped = await drive({ ...all, out: broken }, isThere);
     expect(stopped.summary).toMatchObject({ stopped: true, endedBy: 'interrupt', epochs: 1, perClass: [] });
     // Its figures are those of the epoch that the model has the weights of.
@@ -263,16 +289,16 @@ describe('a run that was interrupted', () => {
   });
 
   it.each([
-    ['evaluated', 'evaluating', 512, ['evaluation', 'report', 'verification']],
-    ['verified', 'verifying', 16, ['verification']],
-  ])('makes up for the end of a run that was stopped while it %s the model', async (_, phase, done, leftOut) => {
     // More photos than are evaluated in one go.
+    ['evaluated', 'evaluating', 512, 50, ['evaluation', 'report', 'verification']],
+    ['verified', 'verifying', 16, 2, ['verification']],
+  ])('makes up for the end of a run that was stopped while it %s the model', async (_, phase, done, times, leftOut) => {
     const { val, ...rest } = few().dataset;
     const all = {
       ...few(),
       epochs: 1,
       verify: 24,
-      dataset: { ...rest, val: Array(50).fill(val).flat() as typeof val },
+      dataset: { ...rest, val: Array(times).fill(val).flat() as typeof val },
     };
     const [whole, broken] = [folder(), folder()];
     await drive({ ...all, out: whole });
@@ -306,7 +332,7 @@ describe('a run that was interrupted', () => {
 
   it('leaves everything as it is when it was stopped before it began', async () => {
     const out = folder();
-    await drive({ ...few(), out });
+    cpSync(await wholeRun(), out, { recursive: true });
     const before = contentOf(out);
     const signal = AbortSignal.abort();
     await expect(new Trainer({ ...few(), out, overwrite: true, signal }).run()).rejects.toMatchObject({
@@ -402,8 +428,7 @@ describe('a run whose time was up', () => {
 
 describe('a run that goes on', () => {
   it('elsewhere says what is another there, in its log and its summary too', async () => {
-    const out = folder();
-    await drive({ ...few(), out }, ({ type }) => type === 'epoch');
+    const out = await stoppedRun();
     const { events, summary } = await drive({ ...few(), out, threads: 1, resume: true });
     const changes = [{ name: 'threads', before: 2, now: 1 }];
     expect(events).toContainEqual({ type: 'resumed', epoch: 2, step: 0, changes });
@@ -412,8 +437,7 @@ describe('a run that goes on', () => {
   });
 
   it('elsewhere in its middle keeps that in mind when it goes on again', async () => {
-    const out = folder();
-    await drive({ ...few(), out }, ({ type }) => type === 'epoch');
+    const out = await stoppedRun();
     await drive({ ...few(), out, threads: 1, resume: true }, ({ type }) => type === 'epoch');
     const { events, summary } = await drive({ ...few(), out, threads: 1, resume: true });
     expect(events).toContainEqual({ type: 'resumed', epoch: 3, step: 0, changes: [] });
@@ -421,8 +445,7 @@ describe('a run that goes on', () => {
   });
 
   it('after another version has written its checkpoint, which told less, knows of the threads', async () => {
-    const out = folder();
-    await drive({ ...few(), out }, ({ type }) => type === 'epoch');
+    const out = await stoppedRun();
     const path = join(out, 'last', 'checkpoint.safetensors');
     const { tensors, metadata } = readSafetensors(path);
     const progress = JSON.parse(metadata['progress'] ?? '') as Record<string, unknown>;
@@ -433,8 +456,7 @@ describe('a run that goes on', () => {
   });
 
   it('after an earlier version, which did not have a setting, goes on where that is as it is by default', async () => {
-    const out = folder();
-    await drive({ ...few(), out }, ({ type }) => type === 'epoch');
+    const out = await stoppedRun();
     const path = join(out, 'last', 'checkpoint.safetensors');
     const { tensors, metadata } = readSafetensors(path);
     const progress = JSON.parse(metadata['progress'] ?? '') as { settings: Record<string, unknown> };
@@ -474,7 +496,7 @@ describe('a run that goes on', () => {
 
   it('exports again what was lost of its end', async () => {
     const out = folder();
-    await drive({ ...few(), out });
+    cpSync(await wholeRun(), out, { recursive: true });
     const model = readFileSync(join(out, 'model.onnx'));
     const table = readFileSync(join(out, 'results.csv'), 'utf8');
     // As if it was killed before they were written.
@@ -485,8 +507,7 @@ describe('a run that goes on', () => {
   });
 
   it('has the best weights of where it stands, also when it was killed while it wrote those of a later epoch', async () => {
-    const out = folder();
-    await drive({ ...few(), out }, ({ type }) => type === 'epoch');
+    const out = await stoppedRun();
     const best = join(out, 'best', 'checkpoint.safetensors');
     const [first, { tensors, metadata }] = [readFileSync(best), readSafetensors(best)];
     const next = join(out, 'best', 'next.safetensors');
@@ -501,18 +522,16 @@ describe('a run that goes on', () => {
   });
 
   it('takes the best weights that were written when it was killed before they took their place', async () => {
-    const [whole, out] = [folder(), folder()];
-    for (const each of [whole, out]) await drive({ ...few(), out: each }, ({ type }) => type === 'epoch');
+    const [whole, out] = [await wholeRun(), await stoppedRun()];
     const best = join(out, 'best', 'checkpoint.safetensors');
     renameSync(best, join(out, 'best', 'next.safetensors'));
-    for (const each of [whole, out]) await drive({ ...few(), out: each, resume: true });
+    await drive({ ...few(), out, resume: true });
     expectSame(out, whole);
   });
 
   it('logs each epoch once, in order, whatever of the log was written before it was killed', async () => {
-    const out = folder();
+    const out = await stoppedRun();
     const path = join(out, 'events.jsonl');
-    await drive({ ...few(), out }, ({ type }) => type === 'epoch');
     const lines = readFileSync(path, 'utf8').trim().split('\n');
     const epoch = lines.find((line) => line.includes('"type":"epoch"')) ?? '';
     // An epoch that was logged and not saved, and a line that was cut off.
