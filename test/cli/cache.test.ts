@@ -1,43 +1,42 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { drawPictures } from '../../src/data/pictures.js';
 import { SMALL_CNN } from '../models.js';
+import { cliHere, folder, main } from './cli.js';
 
-const main = fileURLToPath(new URL('../../dist/bin/main.js', import.meta.url));
-const folder = () => mkdtempSync(join(tmpdir(), 'ort-tl-'));
-const cli = (cache: string, ...args: string[]) =>
-  spawnSync(process.execPath, [main, ...args], {
+const train = (cache: string, ...args: string[]) =>
+  spawnSync(process.execPath, [main, 'train', ...args], {
     encoding: 'utf8',
     cwd: folder(),
     env: { ...process.env, ORT_TL_CACHE: cache },
   });
+afterEach(() => vi.unstubAllEnvs());
 
 it('keeps features unless told not to, says so, lists and removes them', async () => {
   const [cache, pictures] = [folder(), join(folder(), 'pictures')];
   await drawPictures(pictures, { set: 'demo', trainPerClass: 4, valPerClass: 2, size: 48, seed: 1 });
-  const train = ['train', '--model', SMALL_CNN, '--data', pictures, '--epochs', '1'];
+  const flags = ['--model', SMALL_CNN, '--data', pictures, '--epochs', '1'];
+  vi.stubEnv('ORT_TL_CACHE', cache);
   const lines = (text: string) => text.trim().split('\n');
 
-  expect(cli(cache, ...train, '--no-cache').stdout).not.toContain('features');
+  expect(train(cache, ...flags, '--no-cache').stdout).not.toContain('features');
   expect(readdirSync(cache)).toEqual([]);
-  expect(cli(cache, 'cache', 'ls').stdout).toBe(`${cache} holds no features\n`);
+  expect((await cliHere(['cache', 'ls'])).stdout).toBe(`${cache} holds no features\n`);
   // 36 photos of 128 × 8 × 8 numbers of four bytes.
-  expect(cli(cache, ...train).stdout).toContain(
+  expect(train(cache, ...flags).stdout).toContain(
     'features: 1.2 MB for 36 photos and views, of which 1.2 MB are to be written to',
   );
-  expect(cli(cache, ...train).stdout).toContain(`features: 1.2 MB for 36 photos and views, in ${cache}`);
+  expect(train(cache, ...flags).stdout).toContain(`features: 1.2 MB for 36 photos and views, in ${cache}`);
   const other = folder();
-  expect(cli(cache, ...train, '--cache', other, '--cache-dtype', 'float16').stdout).toContain(`written to ${other}`);
+  expect(train(cache, ...flags, '--cache', other, '--cache-dtype', 'float16').stdout).toContain(`written to ${other}`);
 
-  const listed = cli(cache, 'cache', 'ls', '--json');
+  const listed = await cliHere(['cache', 'ls', '--json']);
   const [entry] = JSON.parse(listed.stdout) as { name: string; rows: number; model: string; policy: string }[];
   expect(entry).toMatchObject({ rows: 36, model: 'small_cnn.onnx', policy: 'F1C1' });
-  expect(lines(cli(cache, 'cache', 'ls').stdout)).toHaveLength(3);
-  expect(cli(cache, 'cache', 'prune', '--older-than', '1h').stdout).toContain('removed 0 of 1');
+  expect(lines((await cliHere(['cache', 'ls'])).stdout)).toHaveLength(3);
+  expect((await cliHere(['cache', 'prune', '--older-than', '1h'])).stdout).toContain('removed 0 of 1');
   for (const args of [
     ['rm'],
     ['rm', 'nothing'],
@@ -46,13 +45,13 @@ it('keeps features unless told not to, says so, lists and removes them', async (
     ['prune', '--max-size', 'much'],
     ['wipe'],
   ]) {
-    const { status, stderr } = cli(cache, 'cache', ...args);
+    const { status, stderr } = await cliHere(['cache', ...args]);
     expect(status, args.join(' ')).toBe(2);
     expect(lines(stderr), args.join(' ')).toHaveLength(1);
   }
-  expect(cli(cache, 'cache', 'rm', entry?.name ?? '').stdout).toContain('removed 1 of 1');
+  expect((await cliHere(['cache', 'rm', entry?.name ?? ''])).stdout).toContain('removed 1 of 1');
   expect(readdirSync(cache)).toEqual([]);
-  expect(cli(cache, 'cache', 'prune', '--max-size', '0', '--cache', other).stdout).toContain('removed 1 of 1');
+  expect((await cliHere(['cache', 'prune', '--max-size', '0', '--cache', other])).stdout).toContain('removed 1 of 1');
   expect(existsSync(other)).toBe(true);
 });
 
@@ -60,7 +59,7 @@ it('names a cache folder that cannot be', async () => {
   const pictures = join(folder(), 'pictures');
   await drawPictures(pictures, { set: 'demo', trainPerClass: 4, valPerClass: 2, size: 48, seed: 1 });
   const below = join(SMALL_CNN, 'below');
-  const { status, stderr } = cli(below, 'train', '--model', SMALL_CNN, '--data', pictures);
+  const { status, stderr } = train(below, '--model', SMALL_CNN, '--data', pictures);
   expect(status).toBe(2);
   expect(stderr).toContain(`cannot use ${below} as the cache`);
   expect(stderr.trim().split('\n')).toHaveLength(1);

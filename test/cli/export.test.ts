@@ -38,13 +38,13 @@ const JSON_PARITY = z.object({
   latencyMs: z.object({ exported: z.number() }),
 });
 
-it('exports models that agree with the trained one, tells how they compare, and predicts with them', () => {
+it('exports models that agree with the trained one, tells how they compare, and predicts with them', async () => {
   const photo = join(at, 'pictures', 'val', 'boat', readdirSync(join(at, 'pictures', 'val', 'boat'))[0] ?? '');
-  const predicted = (model: string) =>
+  const predicted = async (model: string) =>
     z
       .array(z.object({ classes: z.array(z.object({ label: z.string(), probability: z.number() })) }))
-      .parse(JSON.parse(cli(['predict', '--model', model, photo, '--json']).stdout))[0]?.classes[0];
-  const trained = predicted(join(run, 'model.onnx'));
+      .parse(JSON.parse((await cliHere(['predict', '--model', model, photo, '--json'])).stdout))[0]?.classes[0];
+  const trained = await predicted(join(run, 'model.onnx'));
   for (const flags of [
     ['--precision', 'fp32'],
     ['--precision', 'fp16', '--softmax'],
@@ -52,12 +52,12 @@ it('exports models that agree with the trained one, tells how they compare, and 
     ['--preprocessing', 'baked', '--softmax', '--min-agreement', '90'],
   ]) {
     const out = join(at, 'some.onnx');
-    const ran = cli(['export', run, ...flags, '--out', out, '--json']);
+    const ran = await cliHere(['export', run, ...flags, '--out', out, '--json']);
     expect(ran, flags.join(' ')).toMatchObject({ status: 0, stderr: '' });
     const told = JSON_PARITY.parse(JSON.parse(ran.stdout));
     expect(told).toMatchObject({ out, photos: 18, bytes: { exported: readFileSync(out).byteLength } });
     expect(told.agreement, flags.join(' ')).toBeGreaterThan(0.85);
-    const now = predicted(out);
+    const now = await predicted(out);
     expect(now?.label).toBe(trained?.label);
     expect(now?.probability).toBeCloseTo(trained?.probability ?? NaN, 1);
   }
@@ -68,7 +68,7 @@ it('exports models that agree with the trained one, tells how they compare, and 
   expect(lines[0]).toMatch(/some\.ort: .* MB \(trained: .*\); agrees on 100\.0 % of 18 photos, .* ms a run/);
 });
 
-it('writes nothing and exits with 1 where the exported model agrees too seldom', () => {
+it('writes nothing and exits with 1 where the exported model agrees too seldom', async () => {
   const out = join(at, 'gated.onnx');
   // The ranges of one grey picture fit no other.
   const grey = join(at, 'grey');
@@ -82,19 +82,19 @@ it('writes nothing and exits with 1 where the exported model agrees too seldom',
   );
   expect(stdout).toBe('');
   expect(status).toBe(1);
-  const told = cli(['export', run, ...flags, '--json']);
+  const told = await cliHere(['export', run, ...flags, '--json']);
   expect(JSON_PARITY.parse(JSON.parse(told.stdout)).out).toBeNull();
   expect(readdirSync(at).filter((name) => name.startsWith('gated'))).toEqual([]);
 });
 
-it('exports a delta that makes the trained model again', () => {
+it('exports a delta that makes the trained model again', async () => {
   const [tuned, delta, again] = [
     join(run, 'model.onnx'),
     ...['tuned.delta', 'again.onnx'].map((name) => join(at, name)),
   ];
   if (!delta || !again) throw new Error('unreachable');
   expect(cli(['export', run, '--delta', '--out', delta])).toMatchObject({ status: 0, stderr: '' });
-  const applied = cli(['apply', '--base', base, '--delta', delta, '--out', again, '--json']);
+  const applied = await cliHere(['apply', '--base', base, '--delta', delta, '--out', again, '--json']);
   expect(JSON.parse(applied.stdout)).toMatchObject({ policy: 'F1C1', bytes: readFileSync(tuned).byteLength });
   expect(readFileSync(again).equals(readFileSync(tuned))).toBe(true);
   expect(readFileSync(delta).byteLength).toBeLessThan(readFileSync(tuned).byteLength / 3);
@@ -104,13 +104,16 @@ it('exports a delta that makes the trained model again', () => {
     expect(names).toEqual(expect.arrayContaining([...readSafetensors(path).tensors.keys()]));
 });
 
-it('exports from where the model is now, and from no other', () => {
+it('exports from where the model is now, and from no other', async () => {
   const moved = join(at, 'moved.onnx');
   renameSync(base, moved);
   const out = join(at, 'from-moved.onnx');
-  expectRefusal(cli(['export', run, '--out', out]), /no model at .*base\.onnx/);
+  expectRefusal(await cliHere(['export', run, '--out', out]), /no model at .*base\.onnx/);
   expect(cli(['export', run, '--model', moved, '--out', out]).status).toBe(0);
-  expectRefusal(cli(['export', run, '--model', out, '--out', join(at, 'none')]), /is not the model that was trained/);
+  expectRefusal(
+    await cliHere(['export', run, '--model', out, '--out', join(at, 'none')]),
+    /is not the model that was trained/,
+  );
   renameSync(moved, base);
   expect(readdirSync(at)).not.toContain('none');
 });

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { drawPictures } from '../../src/data/pictures.js';
 import { decodeModel, encodeModel, setMetadata } from '../../src/onnx/model.js';
 import { SMALL_CNN } from '../models.js';
-import { filesBelow, folder, main, type Outcome } from './cli.js';
+import { cliHere, filesBelow, folder, main, type Outcome } from './cli.js';
 
 /** Sets a window's title, clears the screen in two ways, writes over a line, turns text around, ends a line. */
 const EVIL = '\u001b]0;x\u0007\u001b[2J\u009b2J\r\u202egnp.\u2066\u2028\n';
@@ -24,15 +24,19 @@ function run(args: readonly string[], cwd = folder(), input = ''): Outcome {
   return spawnSync(process.execPath, [main, ...args], { encoding: 'utf8', cwd, env, input, timeout: 100_000 });
 }
 
-/** Runs a verb, and expects nothing raw on its outputs. */
-function runClean(args: readonly string[], status = 0, input = ''): Outcome {
-  const outcome = run(args, undefined, input);
+/** Expects nothing raw on a verb's outputs. */
+function expectClean(outcome: Outcome, args: readonly string[], status: number): Outcome {
   const what = `${args.join(' ').slice(0, 200)}\n${outcome.stderr}`;
   expect(outcome.status, what).toBe(status);
   expect(outcome.stdout, what).not.toMatch(RAW);
   expect(outcome.stderr, what).not.toMatch(RAW);
   return outcome;
 }
+/** Runs a verb as a process of its own. */
+const runClean = (args: readonly string[], status = 0, input = '') =>
+  expectClean(run(args, undefined, input), args, status);
+/** Runs a verb in this process. */
+const runHere = async (args: readonly string[], status = 0) => expectClean(await cliHere(args), args, status);
 
 /** Expects nothing raw in the files whose names match. */
 function expectCleanFiles(place: string, ending: RegExp): void {
@@ -90,12 +94,12 @@ beforeAll(async () => {
 });
 
 describe.runIf(posix)('names that would act on a terminal are shown by escapes', () => {
-  it('by inspect and compile', () => {
+  it('by inspect and compile', async () => {
     const { stdout } = runClean(['inspect', source, '--policy', 'F1C1']);
     expect(stdout).toContain('fc2\\x1b]0;x\\x07\\x1b[2J\\x9b2J\\r\\u202egnp.\\u2066\\u2028\\n');
-    const json = JSON.parse(runClean(['inspect', source, '--json']).stdout) as { layers: { name: string }[] };
+    const json = JSON.parse((await runHere(['inspect', source, '--json'])).stdout) as { layers: { name: string }[] };
     expect(json.layers.map(({ name }) => name)).toContain(`fc2${EVIL}`);
-    runClean([
+    await runHere([
       'compile',
       '--model',
       source,
@@ -107,23 +111,21 @@ describe.runIf(posix)('names that would act on a terminal are shown by escapes',
       join(folder(), EVIL),
     ]);
     runClean(['inspect', `${source}x`], 2);
-    runClean(['inspect', source, '--policy', `layers:${EVIL}`], 2);
+    await runHere(['inspect', source, '--policy', `layers:${EVIL}`], 2);
   });
 
-  it('by predict, in its lines, its CSV and its JSON, whose values are exact', () => {
+  it('by predict, in its lines, its CSV and its JSON, whose values are exact', async () => {
     const flags = ['predict', '--model', tuned];
     const bad = join(pictures, 'val', TURNED, `=${EVIL}bad.png`);
     const lines = runClean([...flags, photo, bad, '--top', '2'], 2);
     expect(lines.stdout.trimEnd().split('\n')).toHaveLength(1);
     expect(lines.stdout).toContain(`${EVIL_SHOWN}.png  =${EVIL_SHOWN}‹out›`);
     expect(lines.stderr.trimEnd().split('\n')).toHaveLength(1);
-    const csv = runClean([...flags, photo, '--csv'])
-      .stdout.trimEnd()
-      .split('\n');
+    const csv = (await runHere([...flags, photo, '--csv'])).stdout.trimEnd().split('\n');
     expect(csv).toHaveLength(2);
     // A label that a spreadsheet would compute.
     expect(csv[1]).toMatch(/\.png","'=\\x1b\]0;x/);
-    const [first] = JSON.parse(runClean([...flags, photo, '--json']).stdout) as {
+    const [first] = JSON.parse((await runHere([...flags, photo, '--json'])).stdout) as {
       file: string;
       classes: { label: string }[];
     }[];
@@ -133,14 +135,14 @@ describe.runIf(posix)('names that would act on a terminal are shown by escapes',
     runClean([...flags, '-'], 2, `${EVIL.replace('\n', '')}.jpg\n`);
   });
 
-  it('by explain, eval, doctor, measure, and where there is no such file, flag or class', () => {
+  it('by explain, eval, doctor, measure, and where there is no such file, flag or class', async () => {
     runClean(['explain', '--model', tuned, photo, '--out', join(folder(), EVIL)]);
-    runClean(['eval', '--model', tuned, '--data', pictures, '--max-bad', '1'], 2);
-    runClean(['predict', '--model', `${tuned}${EVIL}`, photo], 2);
+    await runHere(['eval', '--model', tuned, '--data', pictures, '--max-bad', '1'], 2);
+    await runHere(['predict', '--model', `${tuned}${EVIL}`, photo], 2);
     runClean(['predict', `--${EVIL}`], 2);
     runClean([EVIL], 2);
-    runClean(['train', '--config', `${EVIL}.yaml`, '--model', source, '--data', pictures], 2);
-    runClean(['bench', EVIL], 2);
+    await runHere(['train', '--config', `${EVIL}.yaml`, '--model', source, '--data', pictures], 2);
+    await runHere(['bench', EVIL], 2);
     const suite = join(folder(), `${EVIL}.yaml`);
     const [title, row] = [EVIL, `row${EVIL}`].map((text) => JSON.stringify(text));
     writeFileSync(
@@ -148,13 +150,15 @@ describe.runIf(posix)('names that would act on a terminal are shown by escapes',
       `title: ${title}\nmodels: { cnn: small_cnn }\ndata: { gone: ${title}, drawn: { drawn: { train: 8, val: 4, size: 32 } } }
 policies: [F1C0]\nrows: [{ model: cnn, data: gone, title: ${row} }, { model: cnn, data: drawn, title: ${row} }]\n`,
     );
-    expect(runClean(['bench', suite, '--dry-run', '--out', join(folder(), EVIL)]).stdout).toContain(`row${EVIL_SHOWN}`);
+    expect((await runHere(['bench', suite, '--dry-run', '--out', join(folder(), EVIL)])).stdout).toContain(
+      `row${EVIL_SHOWN}`,
+    );
     runClean(['measure', '--idle', '0', '--', EVIL], 127);
     runClean(['--get-yargs-completions', EVIL]);
     runClean(['predict', '--debug', '--model', `${tuned}${EVIL}`, photo], 2);
   });
 
-  it('by a training and what follows it, and in all that it writes', () => {
+  it('by a training and what follows it, and in all that it writes', async () => {
     const out = join(folder(), `run${EVIL}`);
     const cache = join(folder(), EVIL);
     const flags = ['--model', source, '--data', pictures, '--max-bad', '1', '--cache', cache];
@@ -166,22 +170,22 @@ policies: [F1C0]\nrows: [{ model: cnn, data: gone, title: ${row} }, { model: cnn
     const summary = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as { skipped: { path: string }[] };
     expect(summary.skipped.map(({ path }) => path)).toContain(join(pictures, 'val', TURNED, `=${EVIL}bad.png`));
     const model = join(out, 'model.onnx');
-    runClean(train, 2);
-    runClean(['predict', '--model', model, join(pictures, 'val', TURNED)], 2);
-    runClean(['explain', '--model', model, photo, '--out', join(folder(), EVIL)]);
+    await runHere(train, 2);
+    await runHere(['predict', '--model', model, join(pictures, 'val', TURNED)], 2);
+    await runHere(['explain', '--model', model, photo, '--out', join(folder(), EVIL)]);
     runClean(['eval', '--model', model, '--data', pictures, '--max-bad', '1']);
     const page = join(folder(), 'compared.html');
     const other = join(folder(), EVIL);
     cpSync(out, other, { recursive: true });
-    runClean(['compare', out, other, '--html', page]);
+    await runHere(['compare', out, other, '--html', page]);
     expect(readFileSync(page, 'utf8')).not.toMatch(RAW);
-    runClean(['cache', 'ls', '--cache', cache]);
-    runClean(['cache', 'rm', EVIL, '--cache', cache], 2);
+    await runHere(['cache', 'ls', '--cache', cache]);
+    await runHere(['cache', 'rm', EVIL, '--cache', cache], 2);
     const delta = join(folder(), `${EVIL}.delta`);
-    runClean(['export', out, '--delta', '--out', delta]);
-    runClean(['apply', '--base', source, '--delta', delta, '--out', join(folder(), EVIL)]);
+    await runHere(['export', out, '--delta', '--out', delta]);
+    await runHere(['apply', '--base', source, '--delta', delta, '--out', join(folder(), EVIL)]);
     runClean(['export', out, '--precision', 'fp16', '--out', join(folder(), `${EVIL}.onnx`)]);
-    runClean(['train', '--resume', `${out}${EVIL}`], 2);
-    runClean(['import-checkpoint', `${out}${EVIL}`, '--out', EVIL], 2);
+    await runHere(['train', '--resume', `${out}${EVIL}`], 2);
+    await runHere(['import-checkpoint', `${out}${EVIL}`, '--out', EVIL], 2);
   });
 });
