@@ -59,7 +59,7 @@ async function run(proto: ModelFile['proto']): Promise<Float32Array> {
     const [image, place, channel] = [Math.floor(index / (3 * area)), Math.floor(index / 3) % area, index % 3];
     input[(image * 3 + channel) * area + place] = value / 255;
   });
-  const session = await ort.InferenceSession.create(encodeModel(proto), { logSeverityLevel: 3 });
+  const session = await ort.InferenceSession.create(encodeModel(proto), { logSeverityLevel: 3, intraOpNumThreads: 1 });
   const results = await session.run({ input: new ort.Tensor('float32', input, [PHOTOS, 3, SIDE, SIDE]) });
   await session.release();
   return results['logits']?.data as Float32Array;

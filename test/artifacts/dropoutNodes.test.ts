@@ -23,7 +23,9 @@ async function masks(seed: number): Promise<(step: number) => Promise<Float32Arr
   const x = g.input('x', 'float32', [ROWS, COLUMNS]);
   const step = g.input('step', 'float32', []);
   g.output('y', dropout(g, x, RATIO, step, new Random(seed)));
-  const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'dropout')));
+  const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'dropout')), {
+    intraOpNumThreads: 1,
+  });
   return async (number) => {
     const ones = new ort.Tensor('float32', new Float32Array(ROWS * COLUMNS).fill(1), [ROWS, COLUMNS]);
     const { y } = await session.run({ x: ones, step: new ort.Tensor('float32', [number], []) });

@@ -66,7 +66,7 @@ async function stepped(model: ModelFile, compileOptions: CompileOptions, labels:
 }
 
 async function run(proto: ModelFile['proto']): Promise<Float32Array> {
-  const session = await ort.InferenceSession.create(encodeModel(proto));
+  const session = await ort.InferenceSession.create(encodeModel(proto), { intraOpNumThreads: 1 });
   const input = new Float32Array(BATCH * 3 * SIDE * SIDE);
   pixels().forEach((value, index) => {
     const [image, place, channel] = [Math.floor(index / 768), Math.floor((index % 768) / 3), index % 3];

@@ -95,7 +95,7 @@ async function trained(model: ModelFile, compileOptions: CompileOptions) {
 }
 
 async function run(proto: ModelFile['proto']): Promise<ArrayLike<number>> {
-  const session = await ort.InferenceSession.create(encodeModel(proto));
+  const session = await ort.InferenceSession.create(encodeModel(proto), { intraOpNumThreads: 1 });
   const area = SIDE * SIDE;
   const input = new Float32Array(pixels.length);
   pixels.forEach((value, index) => {

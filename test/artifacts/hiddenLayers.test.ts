@@ -114,7 +114,7 @@ async function trained(model: ModelFile, compileOptions: CompileOptions) {
 }
 
 async function run(proto: ModelFile['proto']): Promise<Float32Array> {
-  const session = await ort.InferenceSession.create(encodeModel(proto));
+  const session = await ort.InferenceSession.create(encodeModel(proto), { intraOpNumThreads: 1 });
   const input = new Float32Array(pixels.length);
   pixels.forEach((value, index) => {
     const [image, place, channel] = [Math.floor(index / 3072), Math.floor((index % 3072) / 3), index % 3];

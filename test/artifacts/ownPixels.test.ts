@@ -20,7 +20,7 @@ async function bothWays(proto: ModelProto, side: number, pixels: Uint8Array, pre
   for (const [name, tensor] of state)
     values.set(name, new ort.Tensor('float32', tensor.data as Float32Array, tensor.dims));
   for (const model of frozen ? [frozen, evaluation] : [evaluation]) {
-    const session = await ort.InferenceSession.create(encodeModel(model));
+    const session = await ort.InferenceSession.create(encodeModel(model), { intraOpNumThreads: 1 });
     const feeds = Object.fromEntries(session.inputNames.map((name) => [name, values.get(name) as ort.Tensor]));
     for (const [name, value] of Object.entries(await session.run(feeds))) values.set(name, value);
     await session.release();

@@ -61,7 +61,7 @@ describe('a model that stores its weights as float16', () => {
     const tuned = tunedModel(source.proto, manifest, state);
     expect(kinds(tuned)).toMatchObject({ 'conv.weight': 10, 'fc.weight': 1, 'fc.bias': 1 });
     expect(tuned.graph?.node.filter(({ opType }) => opType === 'Cast')).toHaveLength(1);
-    const session = await ort.InferenceSession.create(encodeModel(tuned));
+    const session = await ort.InferenceSession.create(encodeModel(tuned), { intraOpNumThreads: 1 });
     const { logits } = await session.run({ image: new ort.Tensor('float32', new Float32Array(192), [1, 3, 8, 8]) });
     expect(logits?.dims).toEqual([1, 3]);
     // It trains on as any model.
@@ -85,6 +85,6 @@ describe('a model that stores its weights as float16', () => {
     const tuned = tunedModel(source.proto, manifest, state);
     expect(manifest.parameters.map(({ name }) => name)).toContain('fc.weight/wide');
     expect(kinds(tuned)).toMatchObject({ 'fc.weight': 10, 'fc.weight/wide': 1 });
-    await (await ort.InferenceSession.create(encodeModel(tuned))).release();
+    await (await ort.InferenceSession.create(encodeModel(tuned), { intraOpNumThreads: 1 })).release();
   });
 });

@@ -21,7 +21,7 @@ export const spread = (count: number): number[] => draws(count).map((value) => v
 export const pixels = Uint8Array.from(draws(IMAGES * SIDE * SIDE * 3), (value) => value % 256);
 
 export const open = (model: ModelProto): Promise<ort.InferenceSession> =>
-  ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 });
+  ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3, intraOpNumThreads: 1 });
 
 export function floatsOf(tensor: ort.Tensor | undefined): Float32Array {
   if (!(tensor?.data instanceof Float32Array)) throw new Error('no numbers');

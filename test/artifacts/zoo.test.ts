@@ -28,7 +28,8 @@ const random = new Random(5);
 const pixels = Uint8Array.from({ length: BATCH * SIDE * SIDE * 3 }, () => random.integer(256));
 const labels = BigInt64Array.from({ length: BATCH }, (_, index) => BigInt(index % CLASSES));
 
-const open = (model: ModelProto) => ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 });
+const open = (model: ModelProto) =>
+  ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3, intraOpNumThreads: 1 });
 const ofOrt = ({ data, dims }: Tensor): ort.Tensor => new ort.Tensor('float32', data as Float32Array, dims);
 const numbers = (tensor: ort.Tensor | undefined) => Array.from((tensor?.data ?? []) as Float32Array);
 

@@ -55,7 +55,9 @@ async function results({ size, kernel, strides, dilations, pads, autoPad }: Case
   const gradients = differentiate(g, [...g.graph.nodes], loss, inputs);
   g.output('out', out);
   inputs.forEach((input) => g.output(`d${input.name}`, gradients.get(input) ?? input));
-  const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')));
+  const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')), {
+    intraOpNumThreads: 1,
+  });
   const feeds = Object.fromEntries(
     g.graph.inputs.map(({ name, shape }, seed) => [
       name,

@@ -60,6 +60,7 @@ export async function checkGradients({ shapes, build, from = -1, opset = 18 }: C
   });
   const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')), {
     logSeverityLevel: 3,
+    intraOpNumThreads: 1,
   });
   const run = (values: readonly Float32Array[]) =>
     session.run(

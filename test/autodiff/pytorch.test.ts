@@ -100,6 +100,7 @@ async function run(each: Case): Promise<ort.InferenceSession.ReturnType> {
   expect(ys.map(({ shape }) => shape)).toEqual(each.outputs.map(({ shape }) => shape));
   const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')), {
     logSeverityLevel: 3,
+    intraOpNumThreads: 1,
   });
   const results = await session.run(feeds);
   await session.release();

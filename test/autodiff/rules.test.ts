@@ -47,7 +47,9 @@ describe('a slope that changes at 0', () => {
     const loss = g.reduceSum(build(g, x), undefined, false);
     const dx = differentiate(g, [...g.graph.nodes], loss, [x]).get(x);
     if (dx) g.output('dx', dx);
-    const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')));
+    const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')), {
+      intraOpNumThreads: 1,
+    });
     const results = await session.run({ x: new ort.Tensor('float32', Float32Array.of(0, 0), [2]) });
     for (const slope of results['dx']?.data as Float32Array) expect(slope).toBeCloseTo(expected, 6);
     await session.release();
@@ -63,7 +65,9 @@ describe('Dropout', () => {
     const loss = g.reduceSum(g.mul(y, y), undefined, false);
     const dx = differentiate(g, [...g.graph.nodes], loss, [x]).get(x);
     if (dx) g.output('dx', dx);
-    const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')));
+    const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')), {
+      intraOpNumThreads: 1,
+    });
     const results = await session.run({ x: new ort.Tensor('float32', new Float32Array(64).fill(3), [64]) });
     const values = Array.from(results['y']?.data as Float32Array);
     expect(new Set(values)).toEqual(new Set([0, 4]));
@@ -81,7 +85,9 @@ describe('Dropout', () => {
     const loss = g.reduceSum(y, undefined, false);
     const dx = differentiate(g, [...g.graph.nodes], loss, [x]).get(x);
     if (dx) g.output('dx', dx);
-    const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')));
+    const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')), {
+      intraOpNumThreads: 1,
+    });
     const results = await session.run({ x: new ort.Tensor('float32', new Float32Array(64).fill(1), [64]) });
     expect(results['dx']?.data).toEqual(results['y']?.data);
     expect(new Set(results['dx']?.data as Float32Array)).toEqual(new Set([0, 2]));

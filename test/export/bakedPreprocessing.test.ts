@@ -29,7 +29,7 @@ async function prepared(
     nodes: [new Node({ op: 'Identity', name: 'whole', inputs: [image], outputs: [shown] })],
   };
   const proto = modelOfGraph(bakePreprocessing(graph, preprocessing, takes, 'photo'), 'test');
-  const session = await ort.InferenceSession.create(encodeModel(proto), { logSeverityLevel: 3 });
+  const session = await ort.InferenceSession.create(encodeModel(proto), { logSeverityLevel: 3, intraOpNumThreads: 1 });
   const area = width * height;
   const planes = new Float32Array(3 * area);
   for (let at = 0; at < area; at++)

@@ -21,7 +21,10 @@ async function run(
   graph: Graph,
   shapes: Readonly<Record<string, readonly number[]>>,
 ): Promise<Record<string, number[]>> {
-  const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(graph, 'test')), { logSeverityLevel: 3 });
+  const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(graph, 'test')), {
+    logSeverityLevel: 3,
+    intraOpNumThreads: 1,
+  });
   const feeds: Record<string, ort.Tensor> = {};
   for (const [name, dims] of Object.entries(shapes))
     feeds[name] = new ort.Tensor('float32', numbersFor(name, dims), dims);

@@ -31,7 +31,9 @@ async function run({ x, y, nodes }: ReturnType<typeof network>, rows: Rows): Pro
   const given = g.input('x', 'float32', [{ batch: 1 }, ...shape]);
   g.output('y', lower(g, nodes, new Map([[x, given]]), new Map(), rows)(y));
   expect(g.graph.nodes.some(({ op }) => op === 'Gemm')).toBe(isRows);
-  const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')));
+  const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')), {
+    intraOpNumThreads: 1,
+  });
   const maps = numbers([N, C, H, W]);
   const data = isRows
     ? Float32Array.from(maps, (_, at) => {

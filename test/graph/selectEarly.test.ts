@@ -25,7 +25,7 @@ function network(build: Build): Graph {
 }
 
 async function run(graph: Graph): Promise<number[]> {
-  const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(graph, 'test')));
+  const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(graph, 'test')), { intraOpNumThreads: 1 });
   const { y } = await session.run({ x: new ort.Tensor('float32', values([N, T, C], 1), [N, T, C]) });
   await session.release();
   return Array.from(y?.data as Float32Array);

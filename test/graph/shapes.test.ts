@@ -40,7 +40,9 @@ describe('a ConvTranspose that sizes its own output', () => {
     const g = new Builder(18);
     const [x, w] = [g.input('x', 'float32', [1, 2, 3, 4]), g.input('w', 'float32', [2, 2, 4, 3])];
     const y = g.output('y', g.op('ConvTranspose', [x, w], attributes));
-    const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')));
+    const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')), {
+      intraOpNumThreads: 1,
+    });
     const values = (dims: readonly number[]) =>
       new ort.Tensor(
         'float32',
@@ -128,7 +130,9 @@ describe('Upsample and the first Resize', () => {
         inferGraph(g.graph);
         expect(y.shape).toEqual([1, 1, Math.floor(5 * factor), Math.floor(5 * factor)]);
       }
-      const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')));
+      const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(g.graph, 'test')), {
+        intraOpNumThreads: 1,
+      });
       const result = await session.run({ x: new ort.Tensor('float32', values, [1, 1, 5, 5]) });
       await session.release();
       return result['y']?.data;

@@ -15,7 +15,10 @@ const size = (dims: readonly number[]) => dims.reduce((product, dim) => product 
 const constant = (g: Builder, ...dims: number[]) => g.constant('c', floatTensor(dims, draw(size(dims))));
 
 async function run(graph: Graph, feeds: Record<string, ort.Tensor>): Promise<{ dims: number[]; data: number[] }[]> {
-  const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(graph, 'test')), { logSeverityLevel: 3 });
+  const session = await ort.InferenceSession.create(encodeModel(modelOfGraph(graph, 'test')), {
+    logSeverityLevel: 3,
+    intraOpNumThreads: 1,
+  });
   const results = await session.run(feeds);
   await session.release();
   return graph.outputs.map(({ name }) => {

@@ -129,7 +129,7 @@ export function images(dims: number[], seed = 7): ort.Tensor {
 
 /** What ONNX Runtime computes: the numbers of the output `name`, else of the first. */
 export async function run(model: ModelProto, feeds: Record<string, ort.Tensor>, name?: string): Promise<number[]> {
-  const session = await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 });
+  const session = await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3, intraOpNumThreads: 1 });
   try {
     const output = name ?? session.outputNames[0] ?? '';
     const results = await session.run(feeds, [output]);
@@ -172,7 +172,10 @@ export async function differenceOfParts(
   for (const [name, tensor] of state)
     values.set(name, new ort.Tensor('float32', tensor.data as Float32Array, tensor.dims));
   const runAll = async (model: ModelProto) => {
-    const session = await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 });
+    const session = await ort.InferenceSession.create(encodeModel(model), {
+      logSeverityLevel: 3,
+      intraOpNumThreads: 1,
+    });
     const feeds = Object.fromEntries(session.inputNames.map((name) => [name, values.get(name) as ort.Tensor]));
     for (const [name, value] of Object.entries(await session.run(feeds))) values.set(name, value);
     await session.release();
@@ -180,7 +183,7 @@ export async function differenceOfParts(
   if (frozen) await runAll(frozen);
   await runAll(evaluation);
   const expected = Array.from((values.get('logits') as ort.Tensor).data as Float32Array);
-  const session = await ort.InferenceSession.create(encodeModel(tuned), { logSeverityLevel: 3 });
+  const session = await ort.InferenceSession.create(encodeModel(tuned), { logSeverityLevel: 3, intraOpNumThreads: 1 });
   const [input] = session.inputMetadata;
   if (!input?.isTensor) throw new Error('no image');
   const { mean, std } = manifest.preprocessing;

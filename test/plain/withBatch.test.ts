@@ -156,7 +156,7 @@ async function compared(source: ModelProto, policy: string) {
   for (const [name, { data, dims }] of state) values.set(name, new ort.Tensor('float32', data as Float32Array, dims));
   for (const part of [frozen, evaluation]) {
     if (!part) continue;
-    const session = await ort.InferenceSession.create(encodeModel(part), { logSeverityLevel: 3 });
+    const session = await ort.InferenceSession.create(encodeModel(part), { logSeverityLevel: 3, intraOpNumThreads: 1 });
     const feeds = Object.fromEntries(session.inputNames.map((name) => [name, values.get(name) as ort.Tensor]));
     for (const [name, value] of Object.entries(await session.run(feeds))) values.set(name, value);
     await session.release();

@@ -45,7 +45,7 @@ function convNet(): Graph {
 
 async function outputsOf(graph: Graph, outputs: readonly Value[], x: Float32Array, dims: readonly number[]) {
   const model = modelOfGraph({ ...graph, outputs: [...outputs] }, 'test');
-  const session = await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 });
+  const session = await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3, intraOpNumThreads: 1 });
   const [input] = session.inputNames;
   const results = await session.run({ [input ?? '']: new ort.Tensor('float32', x, dims) });
   await session.release();
