@@ -14,7 +14,7 @@ import { Records } from '../dist/bench/records.js';
 import { spreadOf } from '../dist/bench/statistics.js';
 import { markdownTable, significant } from '../dist/bench/table.js';
 import { drawChart } from '../dist/figures/chart.js';
-import { laterSeconds, measureTraining } from './peers/ort-tl.js';
+import { laterSeconds, measureTraining } from './peers/training.js';
 import { writePhotoList } from './peers/plan.js';
 import { reading } from './peers/result.js';
 
