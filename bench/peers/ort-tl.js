@@ -120,5 +120,12 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   };
   const task = tasks[positionals[0] ?? ''];
   if (!task) throw new Error(`expected one of ${Object.keys(tasks).join(', ')}`);
-  console.log(JSON.stringify(await task()));
+  try {
+    console.log(JSON.stringify(await task()));
+  } catch (thrown) {
+    // Whoever reads what went wrong takes the last line.
+    console.error(thrown);
+    console.error(thrown instanceof Error ? thrown.message : String(thrown));
+    process.exitCode = 1;
+  }
 }
