@@ -218,7 +218,8 @@ const command = `npm run bench:peers -- --model ${basename(model)} --data ${base
 )}${quick ? ' --quick' : ''}`;
 const text = `Made by \`${command}\` on ${availableParallelism()} cores (${machine}),
 ${Math.round(totalmem() / 1e9)} GB of memory, ${new Date().toISOString().slice(0, 10)}. ${versions.join(', ')}.`;
-if (isAnythingNew)
+// A run that was cut off has not said it.
+if (isAnythingNew || (!values['report-only'] && !records.result(ABOUT, setting)))
   records.add({ id: ABOUT, round: 1, setting, machine, at: new Date().toISOString(), result: { text } });
 const heading = `${train.length} photos to train with, ${val.length} to validate, ${classes.length} classes; ${epochs} epochs, batch 32, AdamW.
 Everything ran in a process of its own, one after another; a round has each once, PyTorch's slower modes (more than 15 % behind in the first) only
