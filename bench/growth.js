@@ -1,43 +1,30 @@
-// How ort-tl's cost grows with images, resolution, trained layers, batch and threads: a table and plots.
-//   npm run bench:growth -- [--model M] [--data D] [--rounds 3] [--only images,batch] [--out bench/results/growth.md] [--quick]
+// How ort-tl's cost grows with images, resolution, trained layers, batch, threads and cores: a table and plots.
+//   npm run bench:growth -- [--model M] [--data D] [--rounds 3] [--only images,batch] [--machine NOTE]
+//     [--out bench/results/growth.md] [--quick]
 // Without --model and --data, the embedded model and drawn pictures. What was measured lies beside the report (.jsonl) and is not
-// measured again; --fresh begins anew. Plots are written beside the report, growth-images.svg and so on.
+// measured again; --fresh begins anew on this machine. --machine says which kind of machine this is (its processor's name and widest vector
+// instructions, if it is left out): the same work of several kinds, in one file of records, stands side by side. Plots are written beside the report, growth-images.svg and so on.
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { z } from 'zod';
 import { drawPictures, inspect, openDataset, readModel, UserError } from 'ort-tl';
 import { Records } from '../dist/bench/records.js';
-import { spreadOf } from '../dist/bench/statistics.js';
 import { markdownTable, significant } from '../dist/bench/table.js';
-import { drawChart } from '../dist/figures/chart.js';
-import { laterSeconds, measureTraining } from './peers/ort-tl.js';
+import { axesOf, trainingsOf } from './growth/axes.js';
+import { drawGrowth } from './growth/chart.js';
+import { costsOf } from './growth/costs.js';
+import { measuredOf } from './growth/measured.js';
+import { byMachine, machineNote } from './machine.js';
 import { writePhotoList } from './peers/plan.js';
-import { reading } from './peers/result.js';
+import { stopping } from './peers/process.js';
+import { measureTraining } from './peers/training.js';
 
 /** @import { Spread } from '../dist/bench/statistics.js' */
-/** @import { ChartSpec } from '../dist/figures/chart.js' */
-/** @import { Quantity, Result } from './peers/result.js' */
-/** @typedef {{ policy?: string, share?: number, batch?: number, flags?: readonly string[] }} Settings */
-/**
- * One thing that is varied.
- * @typedef {object} Point
- * @property {string} id what the value is called in the records
- * @property {string | number} shown
- * @property {Settings} settings what a training gets for it
- */
-/**
- * @typedef {object} Axis
- * @property {string} name
- * @property {string} label
- * @property {readonly Point[]} points
- * @property {readonly string[]} policies empty where the policy is what is varied
- * @property {string} [empty] why there are no points
- */
-/** @typedef {{ value: string | number, policy: string, numbers: readonly { title: string, spread: Spread | undefined }[] }} Measured */
+/** @import { Axis } from './growth/axes.js' */
 
 const { values } = parseArgs({
   options: {
@@ -45,17 +32,22 @@ const { values } = parseArgs({
     data: { type: 'string' },
     rounds: { type: 'string' },
     policies: { type: 'string', default: 'F1C0,F1C1,F1C2,F1C3,full' },
+    machine: { type: 'string', default: machineNote() },
     only: { type: 'string' },
     out: { type: 'string', default: 'bench/results/growth.md' },
     quick: { type: 'boolean', default: false },
     fresh: { type: 'boolean', default: false },
   },
 });
-const { quick, model } = values;
+const { quick, model, machine } = values;
 const rounds = Number(values.rounds ?? (quick ? 1 : 3));
 const work = mkdtempSync(join(tmpdir(), 'ort-tl-growth-'));
 process.on('exit', () => rmSync(work, { recursive: true, force: true }));
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.on(signal, () => {
+    stopping.abort();
+    process.exit(130);
+  });
 
 const data = values.data ?? join(work, 'drawn pictures');
 if (values.data === undefined)
@@ -94,55 +86,8 @@ const takesSides = (() => {
   }
 })();
 
-/** @param {number} share */
-const ofImages = (share) => ({ id: String(share), shown: Math.round(share * train.length), settings: { share } });
-/** @param {number} size */
-const ofSize = (size) => ({ id: String(size), shown: size, settings: { flags: ['--size', String(size)] } });
-/** @param {string} policy */
-const ofPolicy = (policy) => ({ id: policy, shown: policy, settings: { policy } });
-/** @param {number} batch */
-const ofBatch = (batch) => ({ id: String(batch), shown: batch, settings: { batch } });
-/** @param {number} threads */
-const ofThreads = (threads) => ({
-  id: String(threads),
-  shown: threads,
-  settings: { flags: ['--threads', String(threads)] },
-});
-const sizes = quick ? [32, 64] : [96, 128, 160, 192, 224, 256];
-const threadCounts = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64].filter((count) => count <= cores);
-
-/** @type {readonly Axis[]} */
-const axes = [
-  {
-    name: 'images',
-    label: 'photos to train with',
-    points: (quick ? [usual / 2, usual] : [0.125, 0.25, 0.5, 1]).map(ofImages),
-    policies: ['F1C0', 'F1C1'],
-  },
-  {
-    name: 'resolution',
-    label: 'side in pixels',
-    points: takesSides ? sizes.map(ofSize) : [],
-    policies: ['F1C0', 'F1C1'],
-    empty: 'the model takes one size of image only',
-  },
-  { name: 'layers', label: 'policy', points: (quick ? policies.slice(0, 2) : policies).map(ofPolicy), policies: [] },
-  {
-    name: 'batch',
-    label: 'batch',
-    points: (quick ? [8, 16] : [4, 8, 16, 32, 64]).map(ofBatch),
-    policies: ['F1C1', 'full'],
-  },
-  { name: 'threads', label: 'threads', points: threadCounts.map(ofThreads), policies: ['F1C1', 'full'] },
-];
-/**
- * The trainings of an axis: each of its points with each of its policies.
- * @param {Axis} axis
- */
-const trainingsOf = ({ name, points, policies: alike }) =>
-  points.flatMap((point) =>
-    (alike.length > 0 ? alike : [point.id]).map((policy) => ({ point, policy, id: `${name}/${policy}/${point.id}` })),
-  );
+const choice = { quick, photos: train.length, usual, policies, takesSides };
+const axes = axesOf(choice, cores);
 
 const setting = [
   basename(model),
@@ -153,23 +98,24 @@ const setting = [
   .concat(quick ? 'quick' : [])
   .join(', ');
 mkdirSync(dirname(resolve(values.out)), { recursive: true });
-const records = Records.open(values.out.replace(/(\.md)?$/, '.jsonl'), { fresh: values.fresh });
+const everyone = Records.open(values.out.replace(/(\.md)?$/, '.jsonl'), {
+  fresh: (record) => values.fresh && record.machine === machine,
+});
+const records = everyone.ofMachine(machine);
 const only = values.only?.split(',');
-/**
- * A policy that trains every layer runs the whole network at each step: fewer photos do.
- * @param {string} policy
- */
-const shareFor = (policy) => (policy === 'full' ? usual / 4 : usual);
+/** A policy that trains every layer runs the whole network at each step: fewer photos do. */
+const SHARE_OF_FULL = 1 / 4;
 
 const began = Date.now();
 const chosen = axes.filter(({ name }) => !only || only.includes(name));
 for (let round = 1; round <= rounds; round++) {
   for (const { point, policy, id } of chosen.flatMap(trainingsOf)) {
-    const key = { id, round, setting };
+    const key = { id, round, setting, machine };
     if (records.isDone(key)) continue;
-    const { share = shareFor(policy), ...settings } = point.settings;
+    const { share = usual, ...settings } = point.settings;
     try {
-      const result = await measureTraining({ model, data: await listOf(share), epochs: 3, policy, ...settings });
+      const data = await listOf(policy === 'full' ? share * SHARE_OF_FULL : share);
+      const result = await measureTraining({ model, data, epochs: 3, policy, ...settings });
       records.add({ ...key, at: new Date().toISOString(), result });
       console.error(`round ${round}, ${((Date.now() - began) / 60_000).toFixed(1)} min: ${id}`);
     } catch (thrown) {
@@ -180,142 +126,65 @@ for (let round = 1; round <= rounds; round++) {
   }
 }
 
-/** @type {(seconds: number, result: Result) => number} */
-const perPhoto = (seconds, { trainPhotos }) => (1000 * seconds) / trainPhotos;
-/** @param {Result} result */
-const firstSeconds = ({ epochs }) => epochs[0]?.seconds ?? NaN;
-/** @type {Readonly<Record<string, Quantity>>} */
-const quantities = {
-  'first epoch, s': firstSeconds,
-  'a later epoch, s': ({ epochs }) => laterSeconds(epochs),
-  'first epoch, ms a photo': (result) => perPhoto(firstSeconds(result), result),
-  'a later epoch, ms a photo': (result) => perPhoto(laterSeconds(result.epochs), result),
-  'peak memory, MB': ({ peakRssBytes }) => peakRssBytes / 1e6,
+const machines = byMachine(everyone, setting, machine);
+/** @param {Spread | undefined} spread */
+const show = (spread) => {
+  if (!spread) return '';
+  const { median: middle, min, max, count } = spread;
+  return `${significant(middle)}${count > 1 ? ` (${significant(min)} to ${significant(max)})` : ''}`;
 };
+
 /**
- * Where the photos grow, an epoch's time does; elsewhere the time for one photo says more.
+ * The section of an axis, all machines in one table and one plot.
  * @param {Axis} axis
  */
-const quantitiesOf = ({ name }) =>
-  Object.entries(quantities).filter(
-    ([title]) => title.includes('memory') || title.endsWith(', s') === (name === 'images'),
-  );
+async function sectionOf(axis) {
+  const found = machines.map((each) => {
+    // Another machine has other numbers of cores.
+    const own = axesOf(choice, each.cores).find(({ name }) => name === axis.name) ?? axis;
+    const failed = trainingsOf(own).flatMap(({ point, policy, id }) => {
+      const error = each.records.error(id, each.setting);
+      return error ? [`- ${axis.label} ${point.id}, ${policy}: not measured: ${error}`] : [];
+    });
+    return { own, failed, measured: measuredOf(own, each) };
+  });
+  const measured = found.flatMap((each) => each.measured);
+  const failed = found.flatMap((each) => each.failed);
+  if (measured.length === 0)
+    return `## By ${axis.label}\n\n${failed.join('\n') || `Not measured: ${axis.empty ?? 'not run'}.`}\n`;
+  const file = values.out.replace(/(\.md)?$/, `-${axis.name}.svg`);
+  const longest = found.reduce((a, b) => (b.own.points.length > a.own.points.length ? b : a)).own;
+  writeFileSync(file, await drawGrowth(longest, measured));
+  const isVaried = axis.policies.length > 0;
+  const titles = [...new Set(measured.flatMap(({ numbers }) => numbers.map(({ title }) => title)))];
+  const rows = measured.map(({ value, policy, machine: where, numbers }) => [
+    String(value),
+    ...(isVaried ? [policy] : []),
+    ...(machines.length > 1 ? [where] : []),
+    ...titles.map((title) => show(numbers.find((each) => each.title === title)?.spread)),
+  ]);
+  const headings = [axis.label, ...(isVaried ? ['policy'] : []), ...(machines.length > 1 ? ['machine'] : [])];
+  return [
+    `## By ${axis.label}`,
+    ...(axis.note ? [`${axis.note} Perfect would be as many times as fast as the number says.`] : []),
+    `![${axis.label}](${basename(file)})`,
+    markdownTable([...headings, ...titles], rows),
+    ...(axis.name === 'layers'
+      ? [
+          costsOf(
+            model,
+            axis.points.map(({ id }) => id),
+          ),
+        ]
+      : []),
+    ...(failed.length ? [failed.join('\n')] : []),
+    '',
+  ].join('\n\n');
+}
 
 /** @type {string[]} */
 const sections = [];
-for (const axis of chosen) {
-  const trainings = trainingsOf(axis);
-  const measured = trainings.flatMap(({ point, policy, id }) => {
-    if (!records.result(id, setting)) return [];
-    const numbers = quantitiesOf(axis).map(([title, quantity]) => ({
-      title,
-      spread: spreadOf([...records.values(id, setting, reading(quantity)).values()]),
-    }));
-    return [{ value: point.shown, policy, numbers }];
-  });
-  const failed = trainings.flatMap(({ point, policy, id }) => {
-    const error = records.error(id, setting);
-    return error ? [`- ${axis.label} ${point.id}, ${policy}: not measured: ${error}`] : [];
-  });
-  if (measured.length === 0) {
-    sections.push(`## By ${axis.label}\n\n${failed.join('\n') || `Not measured: ${axis.empty ?? 'not run'}.`}\n`);
-    continue;
-  }
-  const file = values.out.replace(/(\.md)?$/, `-${axis.name}.svg`);
-  writeFileSync(file, await drawGrowth(axis, measured));
-  /** @param {Spread | undefined} spread */
-  const show = (spread) => {
-    if (!spread) return '';
-    const { median: middle, min, max, count } = spread;
-    return `${significant(middle)}${count > 1 ? ` (${significant(min)} to ${significant(max)})` : ''}`;
-  };
-  const titles = quantitiesOf(axis).map(([title]) => title);
-  const byPolicy = axis.policies.length === 0 ? [] : ['policy'];
-  const rows = measured.map(({ value, policy, numbers }) => [
-    String(value),
-    ...(byPolicy.length ? [policy] : []),
-    ...numbers.map(({ spread }) => show(spread)),
-  ]);
-  sections.push(
-    [
-      `## By ${axis.label}`,
-      `![${axis.label}](${basename(file)})`,
-      markdownTable([axis.label, ...byPolicy, ...titles], rows),
-      ...(axis.name === 'layers' ? [costsOf(axis.points.map(({ id }) => id))] : []),
-      ...(failed.length ? [failed.join('\n')] : []),
-    ].join('\n\n') + '\n',
-  );
-}
-
-/**
- * A table of what each policy costs by the compiler's own reckoning.
- * @param {readonly string[]} policies
- */
-function costsOf(policies) {
-  const rows = policies.flatMap((policy) => {
-    try {
-      const { parameters, policy: cost } = inspect(readModel(model), { policy, batch: 32 });
-      if (!cost) return [];
-      return [
-        [
-          policy,
-          significant((100 * cost.trainableParameters) / parameters),
-          significant(cost.boundaryBytes / 1e3),
-          significant((cost.forwardMultiplyAdds + cost.backwardMultiplyAdds) / 1e6),
-        ],
-      ];
-    } catch (thrown) {
-      if (thrown instanceof UserError) return [];
-      throw thrown;
-    }
-  });
-  return markdownTable(
-    ['policy', 'parameters trained, %', 'kept of a photo, kB', 'million multiply-adds a photo and step'],
-    rows,
-  );
-}
-
-/**
- * One panel for each quantity, a line for each policy; rounds as a band.
- * @param {Axis} axis
- * @param {readonly Measured[]} measured
- */
-function drawGrowth(axis, measured) {
-  const data = measured.flatMap(({ value, policy, numbers }) =>
-    numbers.map(({ title, spread }) => ({ value, policy, title, ...spread })),
-  );
-  const ordinal = axis.points.some(({ shown }) => typeof shown === 'string');
-  const several = new Set(measured.map(({ policy }) => policy)).size > 1 && !ordinal;
-  /** @typedef {Extract<ChartSpec, { hconcat: unknown }>['hconcat'][number]} Panel */
-  /** @type {(title: string) => Panel} */
-  const panel = (title) => ({
-    title: { text: title, anchor: 'start' },
-    width: 240,
-    height: 200,
-    transform: [{ filter: { field: 'title', equal: title } }],
-    encoding: {
-      x: {
-        field: 'value',
-        type: ordinal ? 'nominal' : 'quantitative',
-        title: axis.label,
-        sort: null,
-        ...(ordinal ? { axis: { labelAngle: 0 } } : { axis: { tickMinStep: 1 }, scale: { nice: false, zero: true } }),
-      },
-      ...(several ? { color: { field: 'policy', title: null, type: 'nominal', sort: null } } : {}),
-    },
-    layer: [
-      {
-        mark: ordinal ? { type: 'bar' } : { type: 'line', point: true },
-        encoding: { y: { field: 'median', type: 'quantitative', title: null, scale: { zero: true } } },
-      },
-      {
-        mark: { type: 'rule', strokeWidth: 1.5, ...(ordinal ? { color: '#888' } : {}) },
-        encoding: { y: { field: 'min', type: 'quantitative' }, y2: { field: 'max' } },
-      },
-    ],
-  });
-  return drawChart({ data: { values: data }, hconcat: quantitiesOf(axis).map(([title]) => panel(title)) });
-}
+for (const axis of chosen) sections.push(await sectionOf(axis));
 
 /** @param {string} name */
 const versionOf = (name) =>
@@ -337,11 +206,19 @@ writeFileSync(
   values.out,
   `# How the cost grows
 
-Made by \`npm run bench:growth -- ${flags.join(' ')}\` on ${cores} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${new Date().toISOString().slice(0, 10)}.
+Made by \`npm run bench:growth -- ${flags.join(' ')}\` on ${cores} cores (${machine}), ${new Date().toISOString().slice(0, 10)}.${
+    machines.length > 1
+      ? `
+Beside it: ${machines
+          .slice(1)
+          .map(({ heading }) => heading)
+          .join('; ')}.`
+      : ''
+  }
 ort-tl${commit}, Node ${process.version}, onnxruntime-node ${versionOf('onnxruntime-node')}. Each number comes from trainings of three epochs by
 \`ort-tl train\`, a process each: the first epoch has decoding and the frozen part, a later one only steps and the evaluation.
-Unless the photos grow, ${Math.round(usual * train.length)} of them train (a quarter of that with \`full\`), at batch 32. Median (smallest to largest) of the rounds.
+Unless the photos grow, ${Math.round(usual * train.length)} of them train (a quarter of that with \`full\`; for many cores, more), at batch 32. Median (smallest to largest) of the rounds.
 ${quick ? '**A quick check that everything works: its numbers say nothing.**\n' : ''}
-${sections.join('\n').trim()}\n`,
+${sections.map((section) => section.trim()).join('\n\n')}\n`,
 );
 console.error(`${values.out}: written after ${((Date.now() - began) / 60_000).toFixed(1)} min`);

@@ -93,6 +93,15 @@ def split(network, policy):
         frozen, trained = nn.Sequential(network.features, pool), nn.Sequential(linear)
     elif policy == "F1C1":
         frozen, trained = network.features[:8], nn.Sequential(network.features[8], pool, linear)
+    elif policy == "F1C3":
+        # From the last block's depthwise convolution on; the block's gate stays frozen, and has to be run in every step.
+        block = network.features[7][0].block
+        block[2].requires_grad_(False)
+        frozen = nn.Sequential(network.features[:7], block[:1])
+        trained = nn.Sequential(block[1:], network.features[8], pool, linear)
+    elif policy == "blocks:2":
+        frozen = nn.Sequential(network.features[:6], network.features[6][:3])
+        trained = nn.Sequential(network.features[6][3:], network.features[7:], pool, linear)
     elif policy == "full":
         frozen, trained = None, nn.Sequential(network.features, pool, linear)
     else:

@@ -17,6 +17,8 @@ export const resultSchema = z.object({
   /** Before the first epoch. */
   prepareS: z.number().optional(),
   processS: z.number().optional(),
+  /** Seconds that all of its cores together computed. */
+  cpuS: z.number().optional(),
   warmUpS: z.number().optional(),
   batch: number,
   stepMs: spread.optional(),
@@ -31,6 +33,12 @@ export const resultSchema = z.object({
   multiplyAddsPerSecond: number,
   /** By batch. */
   inferenceMs: z.record(z.string(), spread).default({}),
+  /** Of ONNX Runtime's own inference, in the best way. */
+  imagesPerSecond: number,
+  best: z.object({ sessions: number, threads: number, batch: number }).optional(),
+  /** That sharp alone decodes: in its own way, and without the last halving by the decoder. */
+  photosPerSecond: number,
+  exactPhotosPerSecond: number,
   /** The share of the training thread's time. */
   javascript: number,
   /** By what they are versions of. */

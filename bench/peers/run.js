@@ -1,22 +1,29 @@
 // Measures ort-tl and its peers at the same work, in interleaved rounds, and writes a report.
 //   npm run bench:peers -- --model M --data D [--python-torch P] [--python-ort P] [--rounds 3] [--only train/F1C1,machine] [--quick]
-// What was measured lies beside the report (.jsonl) and is not measured again; --fresh begins anew. --report-only measures nothing.
+//     [--machine NOTE]
+// What was measured lies beside the report (.jsonl) and is not measured again; --fresh begins anew on this machine. --report-only measures
+// nothing. --machine says which kind of machine this is (its processor's name and widest vector instructions, if it is left out): the same work
+// of several kinds, in one file of records, stands side by side in the report.
 // Python environments are made with
 //   python3 -m venv T && T/bin/pip install -r bench/peers/requirements-torch.txt
 //   python3.11 -m venv O && O/bin/pip install -r bench/peers/requirements-onnxruntime-training.txt
 // onnxruntime-web 1.19.2 (113 MB) and TensorFlow.js are installed into a temporary folder when their turn comes.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir, totalmem } from 'node:os';
+import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { z } from 'zod';
-import { openDataset } from 'ort-tl';
+import { openDataset, UserError } from 'ort-tl';
 import { Records } from '../../dist/bench/records.js';
-import { isWorthRepeating, measurementsOf, stopping } from './measurements.js';
+import { byMachine, machineNote } from '../machine.js';
+import { CACHED, isWorthMeasuring, measurementsOf } from './measurements.js';
 import { writePhotoList, writePlan } from './plan.js';
-import { report } from './report.js';
-import { resultSchema } from './result.js';
+import { stopping } from './process.js';
+import { ABOUT, report } from './report.js';
+import { reading, resultSchema } from './result.js';
+
+/** @import { Quantity } from './result.js' */
 
 const { values } = parseArgs({
   options: {
@@ -30,6 +37,7 @@ const { values } = parseArgs({
     steps: { type: 'string' },
     share: { type: 'string' },
     threads: { type: 'string', default: '0' },
+    machine: { type: 'string', default: machineNote() },
     only: { type: 'string' },
     out: { type: 'string', default: 'bench/results/peers.md' },
     quick: { type: 'boolean', default: false },
@@ -75,12 +83,16 @@ await writePhotoList(values.data, shares.few, lists.few);
 const plans = new Map();
 /** @type {(list: keyof typeof lists, policy: string, length: number) => Promise<void>} */
 const plan = async (list, policy, length) => {
-  const file = join(work, `${list}-${policy}.json`);
-  plans.set(`${list}/${policy}`, file);
-  await writePlan({ modelPath: model, list: lists[list], policy, batch: 32, epochs: length }, file);
+  const file = join(work, `${list}-${policy.replace(':', '-')}.json`);
+  try {
+    await writePlan({ modelPath: model, list: lists[list], policy, batch: 32, epochs: length }, file);
+    plans.set(`${list}/${policy}`, file);
+  } catch (thrown) {
+    // Not every model has blocks; what needs the plan says so in its turn.
+    if (!(thrown instanceof UserError)) throw thrown;
+  }
 };
-await plan('part', 'F1C0', epochs);
-await plan('part', 'F1C1', epochs);
+for (const policy of ['F1C0', ...CACHED]) await plan('part', policy, epochs);
 await plan('all', 'F1C1', epochs);
 await plan('few', 'full', 2);
 const { classes, train, val } = await openDataset(lists.all, { seed: 0 });
@@ -114,6 +126,7 @@ const all = measurementsOf({
   plans,
   epochs,
   steps,
+  quick,
   work,
   classes: classes.length,
   threads: Number(values.threads),
@@ -139,7 +152,13 @@ const setting = [
   .concat(`share ${share}`, `${steps} steps`, `${Number(values.threads) || availableParallelism()} threads`)
   .join(', ');
 mkdirSync(dirname(resolve(values.out)), { recursive: true });
-const records = Records.open(values.out.replace(/(\.md)?$/, '.jsonl'), { fresh: values.fresh });
+const { machine } = values;
+const everyone = Records.open(values.out.replace(/(\.md)?$/, '.jsonl'), {
+  fresh: (record) => values.fresh && record.machine === machine,
+});
+const records = everyone.ofMachine(machine);
+/** @type {(id: string, quantity: Quantity) => number | undefined} */
+const firstRound = (id, quantity) => records.values(id, setting, reading(quantity)).get(1);
 /** @param {string} text */
 const hide = (text) => text.replaceAll(work, 'WORK').replaceAll(/\/[^\s:'"]*\//g, '…/');
 
@@ -147,19 +166,22 @@ const hide = (text) => text.replaceAll(work, 'WORK').replaceAll(/\/[^\s:'"]*\//g
 const messageOf = (thrown) => (thrown instanceof Error ? thrown.message : String(thrown));
 
 const began = Date.now();
+let isAnythingNew = false;
 const minutes = () => ((Date.now() - began) / 60_000).toFixed(1);
 for (let round = 1; round <= rounds && !values['report-only']; round++) {
   for (const [index, each] of chosen.entries()) {
     const { id, once } = each;
     if (once && round > 1) continue;
-    const key = { id, round, setting };
+    const key = { id, round, setting, machine };
     if (records.isDone(key)) continue;
-    if (round > 1 && (records.error(id, setting) || !isWorthRepeating(each, all, records, setting))) continue;
+    if (round > 1 && records.error(id, setting)) continue;
+    if (!isWorthMeasuring(each, round, all, firstRound)) continue;
     process.stderr.write(`round ${round}, ${index + 1}/${chosen.length}, ${minutes()} min: ${id} … `);
     const from = performance.now();
     try {
       const result = await each.run();
       records.add({ ...key, at: new Date().toISOString(), result });
+      isAnythingNew = true;
       console.error(`${((performance.now() - from) / 1000).toFixed(0)} s`);
     } catch (thrown) {
       records.add({ ...key, at: new Date().toISOString(), error: hide(messageOf(thrown)) });
@@ -194,17 +216,14 @@ const flags = [`--rounds ${rounds}`, ...given('epochs'), ...given('steps'), ...g
 const command = `npm run bench:peers -- --model ${basename(model)} --data ${basename(resolve(values.data))} --python-torch … --python-ort … ${flags.join(
   ' ',
 )}${quick ? ' --quick' : ''}`;
-const heading = `Made by \`${command}\` on ${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'}),
-${Math.round(totalmem() / 1e9)} GB of memory, ${new Date().toISOString().slice(0, 10)}. ${versions.join(', ')}.
-${train.length} photos to train with, ${val.length} to validate, ${classes.length} classes; ${epochs} epochs, batch 32, AdamW.
+const text = `Made by \`${command}\` on ${availableParallelism()} cores (${machine}),
+${Math.round(totalmem() / 1e9)} GB of memory, ${new Date().toISOString().slice(0, 10)}. ${versions.join(', ')}.`;
+// A run that was cut off has not said it.
+if (isAnythingNew || (!values['report-only'] && !records.result(ABOUT, setting)))
+  records.add({ id: ABOUT, round: 1, setting, machine, at: new Date().toISOString(), result: { text } });
+const heading = `${train.length} photos to train with, ${val.length} to validate, ${classes.length} classes; ${epochs} epochs, batch 32, AdamW.
 Everything ran in a process of its own, one after another; a round has each once, PyTorch's slower modes (more than 15 % behind in the first) only
 in the first. ${quick ? '**A quick check that everything works: its numbers say nothing.**' : ''}`;
-const text = report(records, setting, {
-  heading,
-  epochs,
-  photos: train.length + val.length,
-  ids: all.map(({ id }) => id),
-  hide,
-});
-writeFileSync(values.out, text);
+const about = { heading, epochs, photos: train.length + val.length, ids: all.map(({ id }) => id), hide };
+writeFileSync(values.out, report(byMachine(everyone, setting, machine), about));
 console.error(`${values.out}: written after ${minutes()} min`);

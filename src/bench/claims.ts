@@ -1,8 +1,8 @@
 import { type ByRound, type Direction, shortfall, spreadOf } from './statistics.js';
 import { significant } from './table.js';
 
-/** What a number is counted in: `times` as fast, a `share` told in percent, milliseconds. */
-export type Unit = 'times' | 'share' | 'ms';
+/** What a number is counted in: `times` as fast, a `share` told in percent, milliseconds, bytes told in millions. */
+export type Unit = 'times' | 'share' | 'ms' | 'bytes';
 
 /** Something that a measurement is to show. */
 export interface Claim {
@@ -44,5 +44,7 @@ function show(value: number, unit: Unit): string {
       return `${significant(100 * value)} %`;
     case 'ms':
       return `${significant(value)} ms`;
+    case 'bytes':
+      return `${significant(value / 1e6)} MB`;
   }
 }

@@ -1,4 +1,14 @@
-import { appendFileSync, closeSync, existsSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { z } from 'zod';
 import { jsonText } from '../text.js';
 import { UserError } from '../errors.js';
@@ -12,6 +22,8 @@ const recordSchema = z.object({
   round: z.number().int().positive(),
   /** Equal for measurements that may be compared: the model, the photos and how many. */
   setting: z.string(),
+  /** The kind of machine, where measurements of several kinds lie in one file. */
+  machine: z.string().optional(),
   /** When it ended, ISO 8601. */
   at: z.string(),
   /** What the measuring process printed; absent where it failed. */
@@ -35,34 +47,42 @@ export function recordOf(line: string): MeasurementRecord | undefined {
 
 /** Measurements in a file of JSON lines, to which each is added as soon as it is made: a run that was cut off goes on. */
 export class Records {
-  private readonly all: MeasurementRecord[];
-
   private constructor(
     private readonly path: string,
-    all: readonly MeasurementRecord[],
-  ) {
-    this.all = [...all];
-  }
+    private readonly all: MeasurementRecord[],
+    private readonly isTold: (record: MeasurementRecord) => boolean = () => true,
+  ) {}
 
   /**
-   * @param options `fresh` throws away what is there.
+   * @param options `fresh` throws away what is there, or what it chooses of it.
    * @throws UserError `foreign-files` when that is not of records, `bad-suite` where it cannot be read.
    */
-  static open(path: string, { fresh = false } = {}): Records {
+  static open(
+    path: string,
+    { fresh = false }: { readonly fresh?: boolean | ((record: MeasurementRecord) => boolean) } = {},
+  ): Records {
     const found = existsSync(path) ? readRecords(path).split('\n') : [];
     const [first = '', ...others] = found.filter((line) => line !== '');
     // The very first one may have been cut off.
     const isBegun = others.length === 0 && first.startsWith(BEGINNING.slice(0, first.length));
     if (!isBegun && !found.some((line) => recordOf(line)))
       throw new UserError('foreign-files', `${path} holds no measurements of ort-tl; choose another file (‹out›)`);
-    if (fresh) rmSync(path, { force: true });
-    const lines = fresh ? [] : found;
-    const records = lines.flatMap((line) => recordOf(line) ?? []);
-    const kept = new Records(path, records);
-    const whole = lines.at(-1) ?? '';
+    const isThrownAway = typeof fresh === 'boolean' ? () => fresh : fresh;
+    const records = found.flatMap((line) => recordOf(line) ?? []);
+    const kept = records.filter((record) => !isThrownAway(record));
+    if (kept.length === 0 && fresh !== false) rmSync(path, { force: true });
+    else if (kept.length < records.length) {
+      writeFileSync(`${path}.new`, kept.map((record) => `${jsonText(record)}\n`).join(''));
+      renameSync(`${path}.new`, path);
+    }
     // What comes next must not continue a line that was cut off.
-    if (whole !== '') appendFileSync(path, '\n');
-    return kept;
+    else if (found.at(-1) !== undefined && found.at(-1) !== '') appendFileSync(path, '\n');
+    return new Records(path, kept);
+  }
+
+  /** Those of one kind of machine, and what is added to either; undefined for those that name none. */
+  ofMachine(machine: string | undefined): Records {
+    return new Records(this.path, this.all, (record) => record.machine === machine);
   }
 
   /** It is on the disk when this returns. @throws UserError `write-failed`. */
@@ -83,18 +103,18 @@ export class Records {
 
   /** The latest record of a measurement that succeeded, else the latest of all. */
   find({ id, round, setting }: Pick<MeasurementRecord, 'id' | 'round' | 'setting'>): MeasurementRecord | undefined {
-    const same = this.all.filter((each) => each.id === id && each.round === round && each.setting === setting);
+    const same = this.entries.filter((each) => each.id === id && each.round === round && each.setting === setting);
     return same.findLast(({ result }) => result !== undefined) ?? same.at(-1);
   }
 
   /** All of them, in the order in which they were made. */
   get entries(): readonly MeasurementRecord[] {
-    return this.all;
+    return this.all.filter(this.isTold);
   }
 
   /** Whether it was measured; what failed is tried again. */
   isDone({ id, round, setting }: Pick<MeasurementRecord, 'id' | 'round' | 'setting'>): boolean {
-    return this.all.some(
+    return this.entries.some(
       (each) => each.id === id && each.round === round && each.setting === setting && each.result !== undefined,
     );
   }
@@ -102,7 +122,7 @@ export class Records {
   /** What `read` finds in each round's latest result of `id`. */
   values(id: string, setting: string, read: (result: Record<string, unknown>) => number | undefined): ByRound {
     const found = new Map<number, number>();
-    for (const each of this.all) {
+    for (const each of this.entries) {
       if (each.id !== id || each.setting !== setting || !each.result) continue;
       const value = read(each.result);
       if (value !== undefined && Number.isFinite(value)) found.set(each.round, value);
@@ -112,13 +132,13 @@ export class Records {
 
   /** The latest result of `id`. */
   result(id: string, setting: string): Record<string, unknown> | undefined {
-    return this.all.findLast((each) => each.id === id && each.setting === setting && each.result)?.result;
+    return this.entries.findLast((each) => each.id === id && each.setting === setting && each.result)?.result;
   }
 
   /** Why the latest measurement of `id` failed; undefined where one succeeded, or none was tried. */
   error(id: string, setting: string): string | undefined {
     if (this.result(id, setting)) return undefined;
-    return this.all.findLast((each) => each.id === id && each.setting === setting)?.error;
+    return this.entries.findLast((each) => each.id === id && each.setting === setting)?.error;
   }
 }
 

@@ -35,3 +35,15 @@ it('says why something was not measured', () => {
   });
   expect(row).toEqual(['help', 'at most 150 ms', 'not measured: no Python with PyTorch (--python-torch)', '', '', '']);
 });
+
+it('tells bytes in millions', () => {
+  const measured = new Map([[1, 320e6]]);
+  expect(claimRow({ what: 'memory', wanted: 256e6, direction: 'at most', unit: 'bytes', measured })).toEqual([
+    'memory',
+    'at most 256 MB',
+    '320 MB',
+    'one round',
+    '25 %',
+    '',
+  ]);
+});

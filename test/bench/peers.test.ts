@@ -81,4 +81,21 @@ it('writes a report that says what was not measured and why, without paths, and 
   expect(text).not.toContain(folder);
   // Only what failed is tried again.
   expect(run() - measured).toBe(1);
+  // What another kind of machine has measured stands beside it.
+  expect(run('--machine', 'another machine', '--only', 'help') - measured).toBeGreaterThan(1);
+  const both = readFileSync(out, 'utf8');
+  expect(both).toMatch(/\| what \| wanted \| another machine, \d+ cores? \| each round \| short by \|.* cores? \|/);
+  expect(both).toContain('## On another machine');
+});
+
+it('measures how fast ONNX Runtime infers, by one session and by several', () => {
+  const inference = z
+    .object({
+      imagesPerSecond: z.number().positive(),
+      best: z.object({ sessions: z.number(), threads: z.number(), batch: z.number() }),
+      ways: z.array(z.object({ sessions: z.number(), imagesPerSecond: z.number().positive() })),
+    })
+    .parse(measure('inference', '--threads', '2', '--milliseconds', '20'));
+  expect(new Set(inference.ways.map(({ sessions }) => sessions))).toEqual(new Set([1, 2]));
+  expect(inference.imagesPerSecond).toBe(Math.max(...inference.ways.map(({ imagesPerSecond }) => imagesPerSecond)));
 });

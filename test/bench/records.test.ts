@@ -65,3 +65,35 @@ it('begins anew when asked to', () => {
   Records.open(path, { fresh: true }).add(record('steps', 2, { result: { ms: 6 } }));
   expect(readFileSync(path, 'utf8').trim().split('\n')).toHaveLength(1);
 });
+
+it('tells the records of each kind of machine apart, and those of before there were kinds', () => {
+  const all = Records.open(path);
+  all.add(record('steps', 1, { result: { ms: 5 } }));
+  all.add(record('steps', 1, { result: { ms: 7 }, machine: 'AVX2' }));
+  const narrow = all.ofMachine('AVX2');
+  narrow.add(record('steps', 2, { result: { ms: 8 }, machine: 'AVX2' }));
+
+  const after = Records.open(path);
+  expect(after.ofMachine('AVX2').values('steps', 'net.onnx, 10 epochs', milliseconds)).toEqual(
+    new Map([
+      [1, 7],
+      [2, 8],
+    ]),
+  );
+  expect(after.ofMachine(undefined).values('steps', 'net.onnx, 10 epochs', milliseconds)).toEqual(new Map([[1, 5]]));
+  expect(after.ofMachine('AVX-512').entries).toEqual([]);
+  expect(after.ofMachine('AVX-512').isDone(record('steps', 1))).toBe(false);
+});
+
+it('throws away what is chosen, and keeps the rest on the disk', () => {
+  const all = Records.open(path);
+  all.add(record('steps', 1, { result: { ms: 5 }, machine: 'AVX2' }));
+  all.add(record('steps', 1, { result: { ms: 6 } }));
+  appendFileSync(path, '{"id":"steps","rou');
+
+  const kept = Records.open(path, { fresh: ({ machine }) => machine === 'AVX2' });
+  kept.add(record('steps', 2, { result: { ms: 4 } }));
+  expect(Records.open(path).entries.map(({ result }) => result)).toEqual([{ ms: 6 }, { ms: 4 }]);
+  expect(Records.open(path, { fresh: ({ machine }) => machine === 'none' }).entries).toHaveLength(2);
+  expect(readFileSync(path, 'utf8').trim().split('\n')).toHaveLength(2);
+});
