@@ -47,7 +47,7 @@ function floorRule(folder) {
   if (folder === 'cli')
     patterns.push({
       regex:
-        '^\\.\\./(?!(internal|entryPoint|errors|files|flagNames|lifeline|machineError|memoryLimit|quantities|text|version)\\.js$)',
+        '^\\.\\./(?!(internal|entryPoint|errors|files|flagNames|lifeline|machineError|memoryLimit|quantities|text|threadPool|version)\\.js$)',
       message:
         'The CLI uses internal.js, which is the public API and little more; the others load without ONNX Runtime.',
     });

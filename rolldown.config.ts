@@ -10,20 +10,29 @@ const EXTERNAL = /^(?:onnxruntime-node|sharp)(?:$|\/)/;
 
 const PACKAGE = z.object({ name: z.string(), license: z.string() });
 
-export default defineConfig({
-  input: [
-    'src/cli/main.ts',
-    'src/runtime/worker.ts',
-    'src/runtime/probe.ts',
-    'src/runtime/sessionWorker.ts',
-    'src/train/compilerProcess.ts',
-    'src/train/parentWatch.ts',
-  ],
-  platform: 'node',
-  external: EXTERNAL,
-  plugins: [licences()],
-  output: { dir: 'dist/bin', format: 'esm', chunkFileNames: '[name]-[hash].js' },
-});
+export default defineConfig([
+  // What the command begins with.
+  {
+    input: 'src/cli/start.ts',
+    platform: 'node',
+    external: './main.js',
+    output: { dir: 'dist/bin', format: 'cjs', entryFileNames: '[name].cjs' },
+  },
+  {
+    input: [
+      'src/cli/main.ts',
+      'src/runtime/worker.ts',
+      'src/runtime/probe.ts',
+      'src/runtime/sessionWorker.ts',
+      'src/train/compilerProcess.ts',
+      'src/train/parentWatch.ts',
+    ],
+    platform: 'node',
+    external: EXTERNAL,
+    plugins: [licences()],
+    output: { dir: 'dist/bin', format: 'esm', chunkFileNames: '[name]-[hash].js' },
+  },
+]);
 
 /** Writes the licences of the packages whose code is in the bundle beside it. */
 function licences(): Plugin {

@@ -117,6 +117,7 @@ async function show(image: Sharp, photo: Size, { scaled, left, top, window }: Vi
     // The decoder drops what is left over when it divides a side; fast would let it divide twice as far (lovell/sharp#3526).
     .resize(across.length, down.length, { fit: 'fill', kernel: 'linear', fastShrinkOnLoad: false })
     .extract({ left: columns.first, top: rows.first, width: columns.count, height: rows.count })
+    .autoOrient()
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer();

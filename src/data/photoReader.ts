@@ -1,7 +1,11 @@
 import { UserError } from '../errors.js';
+import { poolSize } from '../threadPool.js';
 import type { Photo } from './photo.js';
 import { decodePhoto } from './decode.js';
 import type { Preprocessing } from '../artifacts/manifest.js';
+
+/** Photos that are being read while all threads decode others. */
+const READ_AHEAD = 2;
 
 export interface ReadOptions {
   /** How many photos may be decoding, or decoded and not yet taken. */
@@ -23,7 +27,10 @@ export interface UnreadablePhoto {
   readonly error: UserError;
 }
 
-/** Decodes many photos at once, in bounded memory. */
+/**
+ * Decodes many photos at once, in bounded memory: however many are ahead, only so many as keep all threads busy hold their files, of some MB
+ * each. While half of those ahead are ready, one at a time is decoded, which leaves the cores to whoever takes them.
+ */
 export class PhotoReader<Decoded = Uint8Array> {
   /** @param decode throws the `UserError` for which a photo cannot be read. */
   constructor(private readonly decode: (photo: Photo, preprocessing: Preprocessing) => Promise<Decoded>) {}
@@ -39,33 +46,47 @@ export class PhotoReader<Decoded = Uint8Array> {
     preprocessing: Preprocessing,
     { concurrency }: ReadOptions,
   ): AsyncGenerator<ReadPhoto<Decoded> | UnreadablePhoto> {
-    const start = (index: number, photo: Photo) => ({
-      index,
-      photo,
-      // Settled into a value: a rejection that waits for its turn would count as unhandled.
-      outcome: this.decode(photo, preprocessing).then(
-        (decoded) => ({ decoded }),
-        (error: unknown) => ({ error }),
-      ),
-    });
+    const most = Math.max(1, concurrency);
     const waiting = photos.entries();
+    let running = 0;
+    let isLeft = false;
+    const start = (index: number, photo: Photo) => {
+      running++;
+      // Settled into a value: a rejection that waits for its turn would count as unhandled.
+      const outcome = this.decode(photo, preprocessing)
+        .then(
+          (decoded) => ({ decoded }),
+          (error: unknown) => ({ error }),
+        )
+        .finally(() => {
+          running--;
+          startMore();
+        });
+      return { index, photo, outcome };
+    };
     const ahead: ReturnType<typeof start>[] = [];
+    const atOnce = () => (ahead.length - running >= most / 2 ? 1 : poolSize() + READ_AHEAD);
+    const startMore = () => {
+      while (!isLeft && ahead.length < most && running < atOnce()) {
+        const next = waiting.next();
+        if (next.done) return;
+        ahead.push(start(...next.value));
+      }
+    };
     try {
       while (true) {
-        while (ahead.length < Math.max(1, concurrency)) {
-          const next = waiting.next();
-          if (next.done) break;
-          ahead.push(start(...next.value));
-        }
-        const first = ahead.shift();
+        startMore();
+        const [first] = ahead;
         if (!first) return;
         const { index, photo } = first;
         const outcome = await first.outcome;
+        ahead.shift();
         if ('decoded' in outcome) yield { index, photo, decoded: outcome.decoded };
         else if (outcome.error instanceof UserError) yield { index, photo, error: outcome.error };
         else throw outcome.error;
       }
     } finally {
+      isLeft = true;
       await Promise.all(ahead.map(({ outcome }) => outcome));
     }
   }

@@ -6,6 +6,7 @@ import { fileErrorCode, makeFolder, writeFailed } from '../files.js';
 import { Random } from '../random.js';
 import { resultOf } from '../resultOf.js';
 import { temporaryBeside, type TemporaryFolder } from '../temporary.js';
+import { poolSize } from '../threadPool.js';
 import { drawScene, type Nuisance } from './scene.js';
 import { drawSeveralThings, drawThings } from './severalThings.js';
 import { demoShapes, pretrainShapes, type PictureShape } from './pictureShapes.js';
@@ -35,8 +36,6 @@ const MARKER = 'pictures.json';
 const LIST = 'labels.csv';
 /** To be raised whenever the same options would draw other pictures. */
 const DRAWING = 1;
-/** libuv's default number of threads, on which sharp runs. */
-const AT_ONCE = 4;
 
 const SETS: Record<PictureSet, { shapes: Readonly<Record<string, PictureShape>>; nuisance: Nuisance }> = {
   pretrain: { shapes: pretrainShapes, nuisance: { contrast: 0.2, occlusion: 0.12, distractors: 5 } },
@@ -91,7 +90,7 @@ export async function* drawingPictures(folder: string, options: PictureOptions):
           : drawScene(shapeCalled(shapes, name), size, random, nuisance);
       await writeFile(join(beside, path), await photograph(svg, random));
     });
-    for await (const done of atOnce(pictures, AT_ONCE)) yield { done, total };
+    for await (const done of atOnce(pictures, poolSize())) yield { done, total };
     if (set === 'scenes') await writeFile(join(beside, LIST), listOf(root, places));
     await writeFile(join(beside, MARKER), marker);
     // What was drawn before goes with the folder for what is needed for a while.

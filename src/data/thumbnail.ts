@@ -5,6 +5,6 @@ import { readPhoto } from './readPhoto.js';
 /** A small JPEG of a photo, its longer side `side` pixels. @throws UserError `unreadable-photo`. */
 export async function thumbnailOf(photo: Unlabelled, side: number): Promise<Buffer> {
   return withPhoto(await readPhoto(photo), photo.path, ({ image }) =>
-    image.resize(side, side, { fit: 'inside' }).jpeg({ quality: 80 }).toBuffer(),
+    image.resize(side, side, { fit: 'inside' }).autoOrient().jpeg({ quality: 80 }).toBuffer(),
   );
 }

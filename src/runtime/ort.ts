@@ -5,6 +5,7 @@ import type * as Runtime from 'onnxruntime-node';
 import { type MachineError, messageOf } from '../errors.js';
 import { machineError } from '../machineError.js';
 import { loadNative, nativeProblem } from '../nativeLibrary.js';
+import { poolSize } from '../threadPool.js';
 import { threadsLeft } from '../threadsLeft.js';
 
 export type * from 'onnxruntime-node';
@@ -46,8 +47,8 @@ export const SESSION_OPTIONS = {
   extra: { session: { force_spinning_stop: '1' } },
 } as const satisfies Runtime.InferenceSession.SessionOptions;
 
-/** Threads that others of this process may start meanwhile: libuv four, libvips as many. */
-const OTHER_THREADS = 8;
+/** Threads that others of this process may start meanwhile: libuv those of its pool, libvips as many. */
+const otherThreads = () => 2 * poolSize();
 
 /**
  * Opens a session, of a path or of a model's bytes, when ONNX Runtime's telemetry is off.
@@ -61,7 +62,7 @@ export async function openSession(
   await telemetryOff();
   const { InferenceSession } = loadRuntime();
   const threads = (options.intraOpNumThreads ?? 0) || availableParallelism();
-  const needed = threads - 1 + OTHER_THREADS;
+  const needed = threads - 1 + otherThreads();
   const left = threadsLeft();
   if (left < needed)
     throw machineError(

@@ -147,8 +147,9 @@ async function read(
   duplicates: Duplicates | undefined,
 ): Promise<Decoded> {
   const content = await readPhoto(photo);
-  duplicates?.add(photo, content);
   const hash = known || view ? contentHash(content) : '';
+  // Views are of photos that train alone, so that without a cache not all have a hash.
+  duplicates?.add(photo, content, known && hash);
   const key = view ? sha256(Buffer.from(JSON.stringify([hash, view]))) : hash;
   if (known?.has(key)) return { key };
   const pixels = view

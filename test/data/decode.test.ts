@@ -46,6 +46,15 @@ const near = (pixels: Uint8Array, at: number, expected: number[]) => {
   ).toBeLessThan(12);
 };
 
+/** A JPEG with an EXIF block that says nothing but its orientation. */
+function withOrientation(jpeg: Buffer, orientation: number): Buffer {
+  // A TIFF header, and a directory of one entry: tag 0x0112, a short, once.
+  const exif = Buffer.from('Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\0\0\0\0\0\0\0\0', 'latin1');
+  exif.writeUInt16LE(orientation, 24);
+  const marker = Buffer.from([0xff, 0xe1, 0, exif.length + 2]);
+  return Buffer.concat([jpeg.subarray(0, 2), marker, exif, jpeg.subarray(2)]);
+}
+
 describe('decodePixels', () => {
   it('gives rows of R, G, B', async () => {
     const values = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18];
@@ -174,6 +183,36 @@ describe('decodePixels', () => {
       [0, 127, 128 * 127, 128 * 128 - 1].forEach((at, corner) => near(cropped, at, corners[corner] ?? []));
     }
   });
+
+  // Of a large JPEG the decoder does a part of the shrinking, which shows in the pixels. Turned first, all of the photo would be unpacked.
+  it.each([2, 3, 4, 5, 6, 7, 8])(
+    'shrinks a large JPEG of orientation %d as it does an upright one',
+    async (orientation) => {
+      const create = { width: 800, height: 640, channels: 3, background: '#777' } as const;
+      const noise = sharp({ create: { ...create, noise: { type: 'gaussian', mean: 128, sigma: 60 } } });
+      const stored = await noise.jpeg({ quality: 90 }).toBuffer();
+      const [width, height] = orientation < 5 ? [50, 40] : [40, 50];
+      const upright = await decodePixels(stored, to(50, 40));
+      const turned = await decodePixels(withOrientation(stored, orientation), to(width, height));
+      // Where a pixel of the upright photo is stored (EXIF 2.32, Orientation).
+      const at = (x: number, y: number) => {
+        const places: Partial<Record<number, readonly [number, number]>> = {
+          2: [49 - x, y],
+          3: [49 - x, 39 - y],
+          4: [x, 39 - y],
+          5: [y, x],
+          6: [y, 39 - x],
+          7: [49 - y, 39 - x],
+          8: [49 - y, x],
+        };
+        const [column, row] = places[orientation] ?? [x, y];
+        return upright.subarray(3 * (50 * row + column), 3 * (50 * row + column) + 3);
+      };
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++)
+          expect([...turned.subarray(3 * (width * y + x), 3 * (width * y + x) + 3)]).toEqual([...at(x, y)]);
+    },
+  );
 
   it.each(['webp', 'avif', 'tiff', 'png'] as const)('shows the EXIF orientation of %s too', async (format) => {
     const turned = await (

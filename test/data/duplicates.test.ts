@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { Duplicates } from '../../src/data/duplicates.js';
+import { contentHash } from '../../src/data/readPhoto.js';
 
 const photo = (path: string, label: number) => ({ path, label });
 
@@ -45,4 +46,12 @@ it('tells pixels of one length apart', () => {
       [],
     ).counts,
   ).toEqual({ acrossSplits: 0, acrossClasses: 0, again: 1 });
+});
+
+it('tells files apart by the hash that is known of each', () => {
+  const duplicates = new Duplicates();
+  const photos = ['one', 'two', 'one'].map((content, at) => ({ content: Buffer.from(content), ...photo(`${at}`, 0) }));
+  // What the content says otherwise shows that it is not looked at.
+  for (const each of photos) duplicates.add(each, Buffer.from('same'), contentHash(each.content));
+  expect(duplicates.find(photos, []).counts).toEqual({ acrossSplits: 0, acrossClasses: 0, again: 1 });
 });

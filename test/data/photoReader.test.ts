@@ -8,6 +8,7 @@ import type { Photo } from '../../src/data/photo.js';
 import { PhotoReader } from '../../src/data/photoReader.js';
 import type { Preprocessing } from '../../src/artifacts/manifest.js';
 import { SkippedPhotos } from '../../src/data/skippedPhotos.js';
+import { poolSize } from '../../src/threadPool.js';
 
 const preprocessing: Preprocessing = { width: 1, height: 1, resize: 'squash', mean: [0, 0, 0], std: [1, 1, 1] };
 const photos: Photo[] = [];
@@ -65,6 +66,38 @@ describe('PhotoReader', () => {
       if (index < 5) await setTimeout(10);
     }
     expect([begun, most]).toEqual([20, 5]);
+  });
+
+  it('holds the files of no more photos than keep all threads busy, however many are ahead', async () => {
+    let [reading, most] = [0, 0];
+    const reader = new PhotoReader(async () => {
+      most = Math.max(most, ++reading);
+      await setTimeout(1);
+      reading--;
+      return new Uint8Array(3);
+    });
+    let count = 0;
+    for await (const { index } of reader.read(photos, preprocessing, { concurrency: 20 })) expect(index).toBe(count++);
+    expect([count, most]).toEqual([20, poolSize() + 2]);
+  });
+
+  it('decodes one photo at a time while half of those ahead are ready', async () => {
+    let [reading, decoded, taken] = [0, 0, 0];
+    const begunWhileReady: number[] = [];
+    const reader = new PhotoReader(async ({ label }) => {
+      reading++;
+      if (decoded - taken > 6) begunWhileReady.push(reading);
+      await setTimeout(1 + label);
+      reading--;
+      decoded++;
+      return new Uint8Array(3);
+    });
+    for await (const { index } of reader.read(photos, preprocessing, { concurrency: 12 })) {
+      taken = index + 1;
+      if (index === 0) await setTimeout(100);
+    }
+    expect(new Set(begunWhileReady)).toEqual(new Set([1]));
+    expect([decoded, taken]).toEqual([20, 20]);
   });
 
   it('starts no more photos, and leaves none running, once it is left', async () => {
