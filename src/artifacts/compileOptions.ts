@@ -31,6 +31,8 @@ interface Circumstances extends PreprocessingOptions {
    * convolutions are several times as fast in it. Default none: then every provider and machine runs the artifacts.
    */
   readonly blockSize?: 8 | 16;
+  /** Whether another provider than the CPU's is to run the artifacts, for which some gradients take other forms; default no. */
+  readonly isForGpu?: boolean;
   /** Trained parameters, and averages of BatchNormalizations that train on batches, to begin with in place of the model's. */
   readonly init?: ReadonlyMap<string, Tensor> | undefined;
   /** Whether the backward pass computes activations again in place of keeping them: less memory, more work; default no. */
@@ -39,7 +41,7 @@ interface Circumstances extends PreprocessingOptions {
 
 export interface CompileOptions extends Given<typeof shape>, Circumstances {}
 
-type Filled = 'microBatch' | 'targets' | 'recompute' | 'task';
+type Filled = 'microBatch' | 'targets' | 'recompute' | 'task' | 'isForGpu';
 /** Options with every default filled in. */
 export interface FilledOptions
   extends Settled<typeof shape>, Omit<Circumstances, Filled>, Required<Pick<Circumstances, Filled>> {}
@@ -58,6 +60,7 @@ export function filledOptions(options: CompileOptions): FilledOptions {
     // Of labels each image has a row.
     targets: task === 'labels' ? 'soft' : (options.targets ?? 'labels'),
     recompute: options.recompute ?? false,
+    isForGpu: options.isForGpu ?? false,
     ...(preprocessing === undefined ? {} : { preprocessing }),
     ...(resize === undefined ? {} : { resize }),
     ...(blockSize === undefined ? {} : { blockSize }),

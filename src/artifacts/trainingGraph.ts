@@ -41,7 +41,7 @@ export function trainingGraph(source: Graph, split: Split, options: FilledOption
   checkShapes(split);
   const { cut, kept, rows, parameters, averages } = split;
   const batch = options.microBatch;
-  const g = new Builder(source.opset, options.blockSize);
+  const g = new Builder(source.opset, options.blockSize, options.isForGpu);
   const given = boundaryInputs(g, kept, batch);
   const [output] = source.outputs;
   const classes = output?.shape?.[1];

@@ -2,6 +2,8 @@ import type { Builder } from '../graph/builder.js';
 import { convGeometry } from '../graph/convGeometry.js';
 import { concreteShape, type Node, type Value } from '../graph/graph.js';
 import { elementCount } from '../onnx/tensor.js';
+import { between, cropped, padded } from './padding.js';
+import { byPhases } from './phases.js';
 import { reversed } from './reversed.js';
 
 /**
@@ -77,8 +79,25 @@ export function largeGradient(g: Builder, dSmall: Value, weight: Value, convolut
     );
     return g.conv(dSmall, kernel, { dilations, pads: fullPads, group: groups });
   }
-  const outputPadding = axes.map((axis) => axis.largeSize + axis.begin + axis.end - reachOf(axis));
-  return g.convTranspose(dSmall, weight, { strides, dilations, pads, outputPadding, group: groups });
+  return g.isForGpu && groups > 1
+    ? byPhases(g, dSmall, transposedInGroups(g, weight, convolution), convolution)
+    : transposed(g, dSmall, weight, convolution);
+}
+
+/**
+ * The large side's gradient as a ConvTranspose. ONNX Runtime's CUDA provider leaves those whose pads before and after differ to the CPU:
+ * for a GPU both are the smaller one, and the rest is cut off.
+ */
+function transposed(g: Builder, dSmall: Value, weight: Value, { axes, groups }: Convolution): Value {
+  const even = axes.map((axis) => {
+    const least = Math.min(axis.begin, axis.end);
+    return g.isForGpu ? { ...axis, begin: least, end: least } : axis;
+  });
+  const starts = axes.map(({ begin }, axis) => begin - (even[axis]?.begin ?? 0));
+  const stops = axes.map(({ largeSize }, axis) => (starts[axis] ?? 0) + largeSize);
+  const outputPadding = even.map((axis, at) => Math.max(0, (stops[at] ?? 0) + axis.begin + axis.end - reachOf(axis)));
+  const dLarge = g.convTranspose(dSmall, weight, { ...listsOf(even), outputPadding, group: groups });
+  return between(g, dLarge, starts, stops);
 }
 
 /** Weights [K, C / groups, …] as [C, K / groups, …]. */
@@ -239,23 +258,6 @@ function listsOf(axes: readonly SpatialAxis[]) {
 /** How much of the padded large side the windows cover. */
 function reachOf({ smallSize, stride, dilation, kernel }: SpatialAxis): number {
   return (smallSize - 1) * stride + dilation * (kernel - 1) + 1;
-}
-
-/** The first `sizes` elements of the spatial axes. */
-function cropped(g: Builder, x: Value, sizes: readonly number[]): Value {
-  const have = concreteShape(x).slice(2);
-  if (have.every((size, axis) => size === sizes[axis])) return x;
-  return g.slice(
-    x,
-    sizes.map(() => 0),
-    sizes,
-    sizes.map((_, axis) => axis + 2),
-  );
-}
-
-/** Pads the spatial axes with zeros; a negative number cuts off. */
-function padded(g: Builder, x: Value, before: readonly number[], after: readonly number[]): Value {
-  return [...before, ...after].every((count) => count === 0) ? x : g.pad(x, [0, 0, ...before, 0, 0, ...after]);
 }
 
 /** The gradient of a bias: `dy` summed over all axes but the channels. */

@@ -37,10 +37,14 @@ export class Builder {
   /** The few numbers that nodes compute from shapes. */
   private readonly known = new Map<Value, readonly Dim[]>();
 
-  /** @param blockSize of the blocked layout, where depthwise convolutions shall be in it; see domains.ts. */
+  /**
+   * @param blockSize of the blocked layout, where depthwise convolutions shall be in it; see domains.ts.
+   * @param isForGpu whether a GPU's provider will run the graph: some gradients take forms that such providers have kernels for.
+   */
   constructor(
     opset: number,
     readonly blockSize?: number,
+    readonly isForGpu = false,
   ) {
     this.graph = { opset, inputs: [], outputs: [], nodes: [] };
   }

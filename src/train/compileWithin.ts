@@ -90,6 +90,7 @@ async function planWithin(
   const compilePlan = (microBatch: number, recompute: boolean) => ({
     compiled: compile(model, {
       ...(blockSize ? { blockSize } : {}),
+      isForGpu: settings.provider !== 'cpu',
       ...choices,
       init: begun,
       microBatch,

@@ -18,6 +18,8 @@ export interface Case {
   readonly from?: number;
   /** Of the graph; default 18. */
   readonly opset?: number;
+  /** Whether gradients take the forms that a GPU gets; default no. */
+  readonly isForGpu?: boolean;
 }
 
 type Build = (g: Builder, a: Value, b: Value, c: Value) => Value;
@@ -41,13 +43,13 @@ export function one(
 }
 
 /** Checks the gradients of a case's inputs against central finite differences, run by ONNX Runtime. */
-export async function checkGradients({ shapes, build, from = -1, opset = 18 }: Case): Promise<void> {
+export async function checkGradients({ shapes, build, from = -1, opset = 18, isForGpu }: Case): Promise<void> {
   const random = new Random(7);
   const draw = (count: number) => Float32Array.from({ length: count }, () => from + (1 - from) * random.next());
   const data = shapes.map((shape) => draw(elementCount(shape)));
 
   // loss = Σ y · r for random r, so that every element of y counts for itself.
-  const g = new Builder(opset);
+  const g = new Builder(opset, undefined, isForGpu);
   const inputs = shapes.map((shape, index) => g.input(`x${index}`, 'float32', shape));
   const y = build(g, inputs);
   const r = g.constant('r', floatTensor(concreteShape(y), draw(elementCount(concreteShape(y)))));

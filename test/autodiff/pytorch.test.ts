@@ -70,10 +70,18 @@ describe('results and gradients agree with PyTorch', () => {
   });
 });
 
+describe('gradients of convolutions for a GPU agree with PyTorch', () => {
+  const convolutions = cases.filter(({ op, domain }) => op === 'Conv' && domain === '');
+  it.each(convolutions.map((each) => [each.what, each] as const))('%s', async (_, each) => {
+    const results = await run(each, true);
+    each.gradients.forEach((values, index) => expectClose(`d${index}`, results[`d${index}`], values));
+  });
+});
+
 /** Runs a case's node and the gradients of Σ y · dy for the drawn inputs: outputs y0, y1, … and d0, d1, …. */
-async function run(each: Case): Promise<ort.InferenceSession.ReturnType> {
+async function run(each: Case, isForGpu = false): Promise<ort.InferenceSession.ReturnType> {
   const draw = drawing();
-  const g = new Builder(each.opset);
+  const g = new Builder(each.opset, undefined, isForGpu);
   const feeds: Record<string, ort.Tensor> = {};
   const inputs = each.inputs.map((input, index) => {
     if (!input) return undefined;
