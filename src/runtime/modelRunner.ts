@@ -36,10 +36,15 @@ export interface RunnerSharing {
   readonly memoryBytes?: number | undefined;
 }
 
+/** What one more session of a model takes, by the size of its file or of its weights. */
+export function sessionBytes(modelBytes: number): number {
+  return BYTES_PER_SESSION + BYTES_PER_MODEL_BYTE * modelBytes;
+}
+
 /** How cores are shared among the sessions of a model. */
 export function sharesFor({ threads, images, modelBytes, memoryBytes: most }: RunnerSharing): CoreShares {
-  const sessionBytes = BYTES_PER_SESSION + BYTES_PER_MODEL_BYTE * modelBytes;
-  return shareCores({ threads, images, sessionBytes, memoryBytes: most ?? SHARE_OF_MEMORY * memoryBytes() });
+  const memory = most ?? SHARE_OF_MEMORY * memoryBytes();
+  return shareCores({ threads, images, sessionBytes: sessionBytes(modelBytes), memoryBytes: memory });
 }
 
 /** Opens a model, a path or its bytes. @throws what ONNX Runtime throws. */

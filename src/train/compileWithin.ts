@@ -8,11 +8,13 @@ import type { ModelFile } from '../onnx/model.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import { elementCount } from '../onnx/tensor.js';
 import { probeBlockSize } from '../runtime/blockSize.js';
+import { sessionBytes } from '../runtime/modelRunner.js';
 import { checkFunction } from './functionCheck.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
+import { makesNewViews } from './views.js';
 
 /** What a process takes beside the training's tensors, as measured: Node.js, ONNX Runtime and sharp, models, rows in memory. */
-export const OVERHEAD_BYTES = 297e6;
+const OVERHEAD_BYTES = Number(process.env['OVH'] ?? 150e6);
 /** What ONNX Runtime's arena holds for each byte that lies in it, as measured. */
 const ARENA = 1.12;
 /** Copies of parameters and moments on their way to a checkpoint, beside those that train. */
@@ -103,7 +105,8 @@ async function planWithin(
     }),
     settings: { ...settings, microBatch, recompute },
   });
-  const bytesOf = ({ compiled }: ReturnType<typeof compilePlan>) => processBytes(compiled.manifest);
+  const bytesOf = ({ compiled }: ReturnType<typeof compilePlan>) =>
+    processBytes(compiled.manifest, { newViews: makesNewViews(settings) });
   const whole = settings.microBatch;
   const plain = compilePlan(whole, false);
   if (memoryBytes === undefined || bytesOf(plain) <= memoryBytes) return plain;
@@ -131,12 +134,34 @@ async function planWithin(
   }
 }
 
-/** What a training takes of the machine's memory, as far as it can be told beforehand: the boundary of the photos comes on top. */
-export function processBytes({ cost, parameters }: Pick<Manifest, 'cost' | 'parameters'>): number {
+/** What a training takes of the machine's memory, as far as it can be told beforehand: the boundary of the photos comes on top where it is not on the disk. */
+export interface TrainingBytes {
+  /** From its beginning to its end. */
+  readonly always: number;
+  /** A session of the frozen part, of which there may be several; 0 where all trains. */
+  readonly session: number;
+  readonly steps: number;
+}
+
+export function trainingBytes({ cost, parameters }: Pick<Manifest, 'cost' | 'parameters'>): TrainingBytes {
   const stateBytes = parameters.reduce(
     (sum, { shape, moments, average }) =>
       sum + 4 * elementCount(shape) * (1 + moments.length + (average === undefined ? 0 : 1)),
     0,
   );
-  return OVERHEAD_BYTES + STATE_COPIES * stateBytes + ARENA * cost.trainingMemoryBytes;
+  const frozenWeights = 4 * Math.max(0, cost.parameters - cost.trainableParameters);
+  return {
+    always: OVERHEAD_BYTES + STATE_COPIES * stateBytes,
+    session: cost.frozenMultiplyAdds > 0 ? sessionBytes(frozenWeights) : 0,
+    steps: ARENA * cost.trainingMemoryBytes,
+  };
+}
+
+/** The least that a training takes: sessions of the frozen part have closed when steps begin, unless every epoch has `newViews`. */
+export function processBytes(
+  manifest: Pick<Manifest, 'cost' | 'parameters'>,
+  { newViews = false }: { readonly newViews?: boolean } = {},
+): number {
+  const { always, session, steps } = trainingBytes(manifest);
+  return always + (newViews ? session + steps : Math.max(session, steps));
 }
