@@ -17,11 +17,11 @@ export interface ModelRunner {
 
 /**
  * What one more session takes, in a worker of its own: so much, and for each byte of its model its weights, those that it has packed for its
- * kernels, and what it computes. A second one of EfficientNet-B0 (17 MB) takes 80 MB, of MobileOne-S0 (8 MB) 50 MB; networks that compute
- * more of each weight take more.
+ * kernels, and what it computes. A second one of EfficientNet-B0 (17 MB) takes 30 to 60 MB, of MobileOne-S0 (8 MB) up to 50 MB; networks that
+ * compute more of each weight take more.
  */
-const BYTES_PER_SESSION = 4e7;
-const BYTES_PER_MODEL_BYTE = 4;
+const BYTES_PER_SESSION = 3.5e7;
+const BYTES_PER_MODEL_BYTE = 2;
 /** Which share of the machine's memory sessions may take where nothing limits them. */
 const SHARE_OF_MEMORY = 0.25;
 

@@ -14,7 +14,10 @@ import type { Settings, TrainOptions } from './trainOptions.js';
 import { makesNewViews } from './views.js';
 
 /** What a process takes beside the training's tensors, as measured: Node.js, ONNX Runtime and sharp, models, rows in memory. */
-const OVERHEAD_BYTES = Number(process.env['OVH'] ?? 150e6);
+const OVERHEAD_BYTES = 200e6;
+/** What the first session of the frozen part adds while photos are read, as measured: what it computes of an image, and copies of its weights. */
+const FIRST_SESSION_BYTES = 1.5e7;
+const WEIGHT_COPIES = 1.1;
 /** What ONNX Runtime's arena holds for each byte that lies in it, as measured. */
 const ARENA = 1.12;
 /** Copies of parameters and moments on their way to a checkpoint, beside those that train. */
@@ -138,7 +141,8 @@ async function planWithin(
 export interface TrainingBytes {
   /** From its beginning to its end. */
   readonly always: number;
-  /** A session of the frozen part, of which there may be several; 0 where all trains. */
+  /** The first session of the frozen part, and each further one; 0 where all trains. */
+  readonly firstSession: number;
   readonly session: number;
   readonly steps: number;
 }
@@ -149,10 +153,12 @@ export function trainingBytes({ cost, parameters }: Pick<Manifest, 'cost' | 'par
       sum + 4 * elementCount(shape) * (1 + moments.length + (average === undefined ? 0 : 1)),
     0,
   );
+  const hasFrozen = cost.frozenMultiplyAdds > 0;
   const frozenWeights = 4 * Math.max(0, cost.parameters - cost.trainableParameters);
   return {
     always: OVERHEAD_BYTES + STATE_COPIES * stateBytes,
-    session: cost.frozenMultiplyAdds > 0 ? sessionBytes(frozenWeights) : 0,
+    firstSession: hasFrozen ? FIRST_SESSION_BYTES + WEIGHT_COPIES * frozenWeights : 0,
+    session: hasFrozen ? sessionBytes(frozenWeights) : 0,
     steps: ARENA * cost.trainingMemoryBytes,
   };
 }
@@ -162,6 +168,6 @@ export function processBytes(
   manifest: Pick<Manifest, 'cost' | 'parameters'>,
   { newViews = false }: { readonly newViews?: boolean } = {},
 ): number {
-  const { always, session, steps } = trainingBytes(manifest);
-  return always + (newViews ? session + steps : Math.max(session, steps));
+  const { always, firstSession, steps } = trainingBytes(manifest);
+  return always + (newViews ? firstSession + steps : Math.max(firstSession, steps));
 }

@@ -96,7 +96,8 @@ class CompilerProcess {
     try {
       this.child = fork(entryPoint('compilerProcess'), [String(process.pid)], {
         serialization: 'advanced',
-        execArgv: [],
+        // Compiling leaves little garbage that is young: V8's 16 MB, three times, are not worth it.
+        execArgv: ['--max-semi-space-size=4'],
         // What Node.js prints before it gives up is no line for the terminal.
         stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
       });

@@ -25,11 +25,11 @@ export function memoryShares(
   manifest: Pick<Manifest, 'cost' | 'parameters'>,
   { slots, memoryBytes, isCached, newViews }: Sharing,
 ): MemoryShares {
-  const { always, session, steps } = trainingBytes(manifest);
+  const { always, firstSession, session, steps } = trainingBytes(manifest);
   const rows = isCached ? 0 : slots * manifest.cost.boundaryBytes;
-  const sessionsBytes = Math.max(session, memoryBytes - always - rows - (newViews ? steps : 0));
-  const sessions = session > 0 ? Math.max(1, Math.floor(sessionsBytes / session)) : 0;
+  const furtherBytes = Math.max(0, memoryBytes - always - firstSession - rows - (newViews ? steps : 0));
+  const further = session > 0 ? Math.floor(furtherBytes / session) : 0;
   // They stay while steps are taken, too.
-  const left = Math.min(sessionsBytes - sessions * session, memoryBytes - processBytes(manifest, { newViews }));
-  return { sessionsBytes, inMemoryBytes: Math.max(0, Math.min(IN_MEMORY_BYTES, left)) };
+  const left = Math.min(furtherBytes - further * session, memoryBytes - processBytes(manifest, { newViews }));
+  return { sessionsBytes: session * (1 + further), inMemoryBytes: Math.max(0, Math.min(IN_MEMORY_BYTES, left)) };
 }
