@@ -10,12 +10,11 @@ const WORTHWHILE_BYTES = 2 ** 16;
 
 /**
  * Gives back memory that nobody reads any more, which the garbage collector would do much later. Arrays over it are empty then,
- * unless it is little.
+ * unless it is less than `worthwhileBytes`.
  */
-export function giveBack(buffers: Iterable<ArrayBufferLike>): void {
-  const large = [...new Set(buffers)].filter(isLarge);
+export function giveBack(buffers: Iterable<ArrayBufferLike>, worthwhileBytes = WORTHWHILE_BYTES): void {
+  const large = [...new Set(buffers)].filter(
+    (buffer): buffer is ArrayBuffer => buffer instanceof ArrayBuffer && buffer.byteLength >= worthwhileBytes,
+  );
   if (large.length > 0) nowhere.postMessage(undefined, large);
 }
-
-const isLarge = (buffer: ArrayBufferLike): buffer is ArrayBuffer =>
-  buffer instanceof ArrayBuffer && buffer.byteLength >= WORTHWHILE_BYTES;

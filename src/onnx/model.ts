@@ -20,6 +20,36 @@ export interface ModelFile {
   readonly proto: ModelProto;
   /** Files beside it that it keeps tensors in, if it does. */
   readonly externalFiles?: readonly string[];
+  /** Lets go of `proto`, which is read again when it is next asked for. */
+  forget?(): void;
+}
+
+/** A model's file, of which what was read can be let go. */
+class ReadModel implements ModelFile {
+  private read: ModelProto | undefined;
+
+  constructor(
+    readonly path: string,
+    readonly sha256: string,
+    proto: ModelProto,
+  ) {
+    this.read = proto;
+  }
+
+  /** @throws UserError `bad-arguments` where the file has changed since, and as {@link readModel} does. */
+  get proto(): ModelProto {
+    return (this.read ??= this.readAgain());
+  }
+
+  forget(): void {
+    this.read = undefined;
+  }
+
+  private readAgain(): ModelProto {
+    const { proto, sha256 } = readModel(this.path);
+    if (sha256 === this.sha256) return proto;
+    throw new UserError('bad-arguments', `${this.path} has changed since it was read; put back what it was`);
+  }
 }
 
 /**
@@ -32,7 +62,9 @@ export function readModel(path: string, { trains = false }: { readonly trains?: 
   const proto = decodeModel(bytes, path);
   if (trains) refuseLarge(proto, path);
   const externalFiles = inlineExternalData(proto, path);
-  return { path, sha256: sha256(bytes), proto, ...(externalFiles.length > 0 ? { externalFiles } : {}) };
+  // Tensors in other files might have changed since, which no hash would tell.
+  if (externalFiles.length > 0) return { path, sha256: sha256(bytes), proto, externalFiles };
+  return new ReadModel(path, sha256(bytes), proto);
 }
 
 function readBytes(path: string): Uint8Array {

@@ -83,7 +83,8 @@ export class FrozenRunner {
   private get imagesOfRun(): number {
     const { shares, manifest, options } = this;
     // Another provider has cores enough for all of them.
-    return options.provider === 'cpu' ? imagesOfRun(manifest.cost.frozenMultiplyAdds, shares.threads) : MOST_IMAGES;
+    if (options.provider !== 'cpu') return MOST_IMAGES;
+    return imagesOfRun(manifest.cost.frozenMultiplyAdds, shares.threads, options.memoryBytes !== undefined);
   }
 
   /** Gives back its memory. */

@@ -17,11 +17,11 @@ export interface ModelRunner {
 
 /**
  * What one more session takes, in a worker of its own: so much, and for each byte of its model its weights, those that it has packed for its
- * kernels, and what it computes. A second one of EfficientNet-B0 (17 MB) takes 80 MB, of MobileOne-S0 (8 MB) 50 MB; networks that compute
- * more of each weight take more.
+ * kernels, and what it computes. A second one of EfficientNet-B0 (17 MB) takes 30 to 60 MB, of MobileOne-S0 (8 MB) up to 50 MB; networks that
+ * compute more of each weight take more.
  */
-const BYTES_PER_SESSION = 4e7;
-const BYTES_PER_MODEL_BYTE = 4;
+const BYTES_PER_SESSION = 3.5e7;
+const BYTES_PER_MODEL_BYTE = 2;
 /** Which share of the machine's memory sessions may take where nothing limits them. */
 const SHARE_OF_MEMORY = 0.25;
 
@@ -36,10 +36,15 @@ export interface RunnerSharing {
   readonly memoryBytes?: number | undefined;
 }
 
+/** What one more session of a model takes, by the size of its file or of its weights. */
+export function sessionBytes(modelBytes: number): number {
+  return BYTES_PER_SESSION + BYTES_PER_MODEL_BYTE * modelBytes;
+}
+
 /** How cores are shared among the sessions of a model. */
 export function sharesFor({ threads, images, modelBytes, memoryBytes: most }: RunnerSharing): CoreShares {
-  const sessionBytes = BYTES_PER_SESSION + BYTES_PER_MODEL_BYTE * modelBytes;
-  return shareCores({ threads, images, sessionBytes, memoryBytes: most ?? SHARE_OF_MEMORY * memoryBytes() });
+  const memory = most ?? SHARE_OF_MEMORY * memoryBytes();
+  return shareCores({ threads, images, sessionBytes: sessionBytes(modelBytes), memoryBytes: memory });
 }
 
 /** Opens a model, a path or its bytes. @throws what ONNX Runtime throws. */

@@ -13,7 +13,7 @@ export interface BoundaryValue {
 }
 
 /** Below this, all rows are kept in memory, be there a store or not: steps that are this short would wait for the disk. */
-const IN_MEMORY_BYTES = 64 * 2 ** 20;
+export const IN_MEMORY_BYTES = 64 * 2 ** 20;
 
 /** An array of `count` elements. float16 is handled as the bits it consists of. */
 export function newRow(dtype: BoundaryDType, count: number): Row {

@@ -1,11 +1,15 @@
 import { parentPort } from 'node:worker_threads';
 import { loadArtifacts } from '../artifacts/load.js';
 import { answerCalls, HandedOver, threadLine } from '../channel.js';
+import { giveBack } from '../giveBack.js';
 import type { Tensor } from '../onnx/tensor.js';
 import type { CachedRows } from './photoRows.js';
-import { sessionOperations } from './sessionOperations.js';
+import { buffersOf } from './sentTensor.js';
 import type { Row } from './slots.js';
 import { type EvaluationResult, Stepper, type StepperOptions, type StepPlan, type StepResult } from './stepper.js';
+
+/** Rows of photos add up, until the collector comes, also where each is small. */
+const LEAST_ROW_BYTES = 2 ** 12;
 
 const bufferOf = ({ data }: Tensor) => data.buffer;
 
@@ -25,12 +29,15 @@ const operations = {
     stopped = flag;
     stepper = await Stepper.create(loadArtifacts(folder), options);
   },
-  keep: (
+  keep: async (
     slots: Int32Array,
     labels: readonly number[],
     boundary: readonly Row[],
     keys: readonly string[] | undefined,
-  ): Promise<void> => (isStopped() ? Promise.resolve() : open().keep(slots, labels, boundary, keys)),
+  ): Promise<void> => {
+    if (!isStopped()) await open().keep(slots, labels, boundary, keys);
+    giveBack(buffersOf(boundary.map((data) => ({ data }))), LEAST_ROW_BYTES);
+  },
   recall: (slots: Int32Array, labels: readonly number[], keys: readonly string[]): Promise<number[]> =>
     isStopped() ? Promise.resolve([]) : open().recall(slots, labels, keys),
   cacheState: (): CachedRows | undefined => open().cacheState(),

@@ -8,11 +8,16 @@ import type { ModelFile } from '../onnx/model.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import { elementCount } from '../onnx/tensor.js';
 import { probeBlockSize } from '../runtime/blockSize.js';
+import { sessionBytes } from '../runtime/modelRunner.js';
 import { checkFunction } from './functionCheck.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
+import { makesNewViews } from './views.js';
 
 /** What a process takes beside the training's tensors, as measured: Node.js, ONNX Runtime and sharp, models, rows in memory. */
-export const OVERHEAD_BYTES = 297e6;
+const OVERHEAD_BYTES = 200e6;
+/** What the first session of the frozen part adds while photos are read, as measured: what it computes of an image, and copies of its weights. */
+const FIRST_SESSION_BYTES = 1.5e7;
+const WEIGHT_COPIES = 1.1;
 /** What ONNX Runtime's arena holds for each byte that lies in it, as measured. */
 const ARENA = 1.12;
 /** Copies of parameters and moments on their way to a checkpoint, beside those that train. */
@@ -104,7 +109,8 @@ async function planWithin(
     }),
     settings: { ...settings, microBatch, recompute },
   });
-  const bytesOf = ({ compiled }: ReturnType<typeof compilePlan>) => processBytes(compiled.manifest);
+  const bytesOf = ({ compiled }: ReturnType<typeof compilePlan>) =>
+    processBytes(compiled.manifest, { newViews: makesNewViews(settings) });
   const whole = settings.microBatch;
   const plain = compilePlan(whole, false);
   if (memoryBytes === undefined || bytesOf(plain) <= memoryBytes) return plain;
@@ -132,12 +138,37 @@ async function planWithin(
   }
 }
 
-/** What a training takes of the machine's memory, as far as it can be told beforehand: the boundary of the photos comes on top. */
-export function processBytes({ cost, parameters }: Pick<Manifest, 'cost' | 'parameters'>): number {
+/** What a training takes of the machine's memory, as far as it can be told beforehand: the boundary of the photos comes on top where it is not on the disk. */
+export interface TrainingBytes {
+  /** From its beginning to its end. */
+  readonly always: number;
+  /** The first session of the frozen part, and each further one; 0 where all trains. */
+  readonly firstSession: number;
+  readonly session: number;
+  readonly steps: number;
+}
+
+export function trainingBytes({ cost, parameters }: Pick<Manifest, 'cost' | 'parameters'>): TrainingBytes {
   const stateBytes = parameters.reduce(
     (sum, { shape, moments, average }) =>
       sum + 4 * elementCount(shape) * (1 + moments.length + (average === undefined ? 0 : 1)),
     0,
   );
-  return OVERHEAD_BYTES + STATE_COPIES * stateBytes + ARENA * cost.trainingMemoryBytes;
+  const hasFrozen = cost.frozenMultiplyAdds > 0;
+  const frozenWeights = 4 * Math.max(0, cost.parameters - cost.trainableParameters);
+  return {
+    always: OVERHEAD_BYTES + STATE_COPIES * stateBytes,
+    firstSession: hasFrozen ? FIRST_SESSION_BYTES + WEIGHT_COPIES * frozenWeights : 0,
+    session: hasFrozen ? sessionBytes(frozenWeights) : 0,
+    steps: ARENA * cost.trainingMemoryBytes,
+  };
+}
+
+/** The least that a training takes: sessions of the frozen part have closed when steps begin, unless every epoch has `newViews`. */
+export function processBytes(
+  manifest: Pick<Manifest, 'cost' | 'parameters'>,
+  { newViews = false }: { readonly newViews?: boolean } = {},
+): number {
+  const { always, firstSession, steps } = trainingBytes(manifest);
+  return always + (newViews ? firstSession + steps : Math.max(firstSession, steps));
 }

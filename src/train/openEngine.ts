@@ -4,8 +4,8 @@ import { decoderVersion } from '../data/decode.js';
 import { Engine } from '../runtime/engine.js';
 import type { CachedRows } from '../runtime/photoRows.js';
 import type { TrainEvent } from './events.js';
-import { OVERHEAD_BYTES } from './compileWithin.js';
 import { checkMemory } from './fillSlots.js';
+import { memoryShares } from './memoryShares.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
 import { checkStopped } from './preparation.js';
 import type { RunFolder } from './runFolder.js';
@@ -24,22 +24,22 @@ export async function openEngine(
   const slots = slotsFor(dataset, settings);
   const { threads, provider } = settings;
   // New views in every epoch go through the frozen part again.
-  const images = makesNewViews(settings) ? slots * settings.epochs : slots;
+  const newViews = makesNewViews(settings);
+  const images = newViews ? slots * settings.epochs : slots;
   const cache = featuresReturn(settings) ? given : undefined;
   if (cache === undefined) checkMemory(manifest, slots);
   else await checkSpace(cache, 0);
   checkStopped(signal);
-  const kept = cache === undefined ? {} : { cache: { folder: cache, decoder: decoderVersion } };
+  const isCached = cache !== undefined;
+  const shares =
+    memoryBytes === undefined ? undefined : memoryShares(manifest, { slots, memoryBytes, isCached, newViews });
+  const inMemory = shares && { inMemoryBytes: shares.inMemoryBytes };
+  const kept = isCached ? { cache: { folder: cache, decoder: decoderVersion, ...inMemory } } : {};
   return Engine.start(
     folder.path('artifacts'),
-    { slots, images, threads, provider, memoryBytes: forSessions(manifest, memoryBytes), ...kept },
+    { slots, images, threads, provider, memoryBytes: shares?.sessionsBytes, ...kept },
     signal,
   );
-}
-
-/** What the sessions of the frozen part may take of a limit: what the training itself will not have taken by then. */
-function forSessions({ cost }: Manifest, memoryBytes: number | undefined): number | undefined {
-  return memoryBytes === undefined ? undefined : Math.max(0, memoryBytes - OVERHEAD_BYTES) + cost.trainingMemoryBytes;
 }
 
 /** What there is to tell of a cache before photos are read. @throws UserError `cache-full`. */

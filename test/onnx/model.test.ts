@@ -25,6 +25,19 @@ function model(w: Parameters<typeof create<typeof TensorProtoSchema>>[1], opset 
 }
 
 describe('readModel', () => {
+  it('reads a model again that was let go of, and refuses another in its place', async () => {
+    const path = join(folder(), 'm.onnx');
+    await writeModel(model({ name: 'w', dims: [2n], dataType: 1, floatData: [1, 2] }), path);
+    const read = readModel(path);
+    const before = read.proto;
+    read.forget?.();
+    expect(read.proto).not.toBe(before);
+    expect(read.proto).toEqual(before);
+    read.forget?.();
+    await writeModel(model({ name: 'w', dims: [2n], dataType: 1, floatData: [1, 3] }), path);
+    expect(() => read.proto).toThrow(expect.objectContaining({ code: 'bad-arguments' }));
+  });
+
   it('reads what was written, metadata included', async () => {
     const path = join(folder(), 'm.onnx');
     const proto = model({ name: 'w', dims: [2n], dataType: 1, floatData: [1, 2] });

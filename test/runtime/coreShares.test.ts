@@ -33,4 +33,9 @@ describe('images of a run', () => {
   ])('are %s', (_, multiplyAdds, threads, images) => {
     expect(imagesOfRun(multiplyAdds, threads)).toBe(images);
   });
+
+  it('are no more for several threads where memory is limited', () => {
+    expect(imagesOfRun(400e6, 2, true)).toBe(1);
+    expect(imagesOfRun(10e6, 2, true)).toBe(4);
+  });
 });
