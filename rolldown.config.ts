@@ -24,6 +24,7 @@ export default defineConfig([
       'src/runtime/worker.ts',
       'src/runtime/probe.ts',
       'src/runtime/sessionWorker.ts',
+      'src/runtime/stepWorker.ts',
       'src/train/compilerProcess.ts',
       'src/train/parentWatch.ts',
     ],

@@ -20,7 +20,7 @@ const { values, positionals } = parseArgs({
     out: { type: 'string' },
   },
 });
-const cli = fileURLToPath(new URL('../dist/bin/main.js', import.meta.url));
+const cli = fileURLToPath(new URL('../dist/bin/start.cjs', import.meta.url));
 const seeds = values.seeds.split(',');
 /** @param {readonly number[]} numbers */
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN;

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
  * by its own name, from wherever this module was put.
  */
 export function entryPoint(
-  name: 'compilerProcess' | 'main' | 'parentWatch' | 'probe' | 'sessionWorker' | 'worker',
+  name: 'compilerProcess' | 'main' | 'parentWatch' | 'probe' | 'sessionWorker' | 'stepWorker' | 'worker',
 ): string {
   return createRequire(import.meta.url).resolve(`ort-tl/bin/${name}`);
 }

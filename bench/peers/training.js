@@ -24,7 +24,7 @@ import { stopping } from './process.js';
  * @property {(work: string) => readonly string[]} [nodeFlags]
  */
 
-export const CLI = fileURLToPath(new URL('../../dist/bin/main.js', import.meta.url));
+export const CLI = fileURLToPath(new URL('../../dist/bin/start.cjs', import.meta.url));
 
 /** A loss that is not finite is null in JSON. */
 const loss = z.number().nullable();

@@ -10,7 +10,6 @@ export const FILES = {
   frozen: 'frozen.onnx',
   quantized: 'frozen_int8.onnx',
   training: 'training_model.onnx',
-  update: 'update_model.onnx',
   evaluation: 'eval_model.onnx',
   checkpoint: 'checkpoint.safetensors',
   manifest: 'manifest.json',
@@ -25,7 +24,6 @@ export async function writeArtifacts(compiled: Compiled, folder: string): Promis
     [FILES.frozen, compiled.frozen],
     [FILES.quantized, compiled.quantized],
     [FILES.training, compiled.training],
-    [FILES.update, compiled.update],
     [FILES.evaluation, compiled.evaluation],
   ] as const;
   const contents: [string, Uint8Array[]][] = models.flatMap(([name, proto]) =>

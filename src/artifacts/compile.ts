@@ -1,4 +1,3 @@
-import { Builder } from '../graph/builder.js';
 import type { Graph, Value } from '../graph/graph.js';
 import { modelOfGraph } from '../graph/proto.js';
 import { selectEarly } from '../graph/selectEarly.js';
@@ -15,7 +14,6 @@ import type { Manifest } from './manifest.js';
 import { withNearestPolicy } from './nearestPolicy.js';
 import { type Split, splitGraph } from './splitGraph.js';
 import { type StepGraph, trainingGraph, trainingModel } from './trainingGraph.js';
-import { updateGraph } from './updateGraph.js';
 
 /** A compiled classifier, in memory. */
 export interface Compiled {
@@ -25,8 +23,6 @@ export interface Compiled {
   /** The same in whole numbers, where the manifest says so; then it is what runs. */
   readonly quantized?: ModelProto;
   readonly training: ModelProto;
-  /** Present when a batch takes several runs of `training`: the update of the parameters is a graph of its own then. */
-  readonly update: ModelProto | undefined;
   readonly evaluation: ModelProto;
   /** Initial parameters and moments by their names. */
   readonly state: ReadonlyMap<string, Tensor>;
@@ -60,16 +56,14 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
     return { split: cut, step: trainingGraph(graph, cut, filled) };
   });
   const emitted = emit(graph, split, step, filled);
-  const { update, state } = emitted;
-  const manifest = describeArtifacts({ model, policy, options: filled, chosen, split, step, update, state });
-  const compiled = { ...emitted, manifest, update: update && modelOfGraph(update, 'update') };
-  return { compiled, graph, parameters: split.parameters };
+  const { state } = emitted;
+  const manifest = describeArtifacts({ model, policy, options: filled, chosen, split, step, state });
+  return { compiled: { ...emitted, manifest }, graph, parameters: split.parameters };
 }
 
-/** Makes the models and the first state of a split graph, whose training graph is `step`; the update is a graph still. */
+/** Makes the models and the first state of a split graph, whose training graph is `step`. */
 function emit(graph: Graph, split: Split, step: StepGraph, options: FilledOptions) {
-  const { cut, kept, entries } = split;
-  const { batch, microBatch, blockSize } = options;
+  const { cut, kept } = split;
   const frozen = {
     opset: graph.opset,
     inputs: graph.inputs,
@@ -80,8 +74,7 @@ function emit(graph: Graph, split: Split, step: StepGraph, options: FilledOption
   return {
     frozen: cut.frozen.length === 0 ? undefined : modelOfGraph(frozen, 'frozen'),
     training: trainingModel(step, kept, options),
-    update: microBatch < batch ? updateGraph(new Builder(graph.opset, blockSize), entries, options) : undefined,
-    evaluation: modelOfGraph(evaluationGraph(graph, split, blockSize), 'evaluation'),
+    evaluation: modelOfGraph(evaluationGraph(graph, split, options.blockSize), 'evaluation'),
     state: initialState(split, options),
   };
 }

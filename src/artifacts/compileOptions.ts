@@ -24,6 +24,8 @@ interface Circumstances extends PreprocessingOptions {
    * batch's, exactly.
    */
   readonly microBatch?: number;
+  /** Sessions that take parts of a batch, of `microBatch` images each, side by side; default 1. */
+  readonly sessions?: number;
   /** `soft` takes a float32 row of probabilities for each image in place of its label; default `labels`. */
   readonly targets?: 'labels' | 'soft';
   /**
@@ -41,7 +43,7 @@ interface Circumstances extends PreprocessingOptions {
 
 export interface CompileOptions extends Given<typeof shape>, Circumstances {}
 
-type Filled = 'microBatch' | 'targets' | 'recompute' | 'task' | 'isForGpu';
+type Filled = 'microBatch' | 'sessions' | 'targets' | 'recompute' | 'task' | 'isForGpu';
 /** Options with every default filled in. */
 export interface FilledOptions
   extends Settled<typeof shape>, Omit<Circumstances, Filled>, Required<Pick<Circumstances, Filled>> {}
@@ -57,6 +59,7 @@ export function filledOptions(options: CompileOptions): FilledOptions {
     ...(labelShares ? { labelShares } : {}),
     classWeights: options.classWeights && weightsOf(options.classWeights, classes),
     microBatch: options.microBatch ?? settled.batch,
+    sessions: options.sessions ?? 1,
     // Of labels each image has a row.
     targets: task === 'labels' ? 'soft' : (options.targets ?? 'labels'),
     recompute: options.recompute ?? false,
@@ -76,7 +79,7 @@ function weightsOf(weights: readonly number[], classes: readonly string[]): read
 }
 
 function check(filled: FilledOptions): void {
-  const { task, classes, batch, microBatch, batchNorm, dropout } = filled;
+  const { task, classes, batch, microBatch, sessions, batchNorm, dropout } = filled;
   checkObjective(filled);
   if (classes.length < 1) throw new UserError('no-labels', 'a model needs one label or more, got none');
   if (task === 'classes' && classes.length < 2)
@@ -86,6 +89,8 @@ function check(filled: FilledOptions): void {
       'bad-arguments',
       `expected a micro-batch from 1 to the batch, ${batch}, got \`${microBatch}\` (‹accumulate›)`,
     );
+  if (sessions > Math.ceil(batch / microBatch))
+    throw new UserError('bad-arguments', `there are more sessions than parts of a batch: ${sessions}`);
   if (microBatch < batch && (batchNorm === 'batch' || dropout > 0))
     throw new UserError(
       'bad-arguments',

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { multiplyAdds, peakActivationBytes } from '../graph/cost.js';
 import { bytesOf } from '../graph/cut.js';
-import { bindShape, type Graph, type Node, type Value } from '../graph/graph.js';
+import { bindShape, type Node, type Value } from '../graph/graph.js';
 import { ancestors } from '../graph/order.js';
 import type { ModelFile } from '../onnx/model.js';
 import { outputOf } from '../plain/oneResult.js';
@@ -23,19 +23,18 @@ export interface Described {
   readonly chosen: Chosen;
   readonly split: Split;
   readonly step: StepGraph;
-  readonly update: Graph | undefined;
   readonly state: ReadonlyMap<string, Tensor>;
 }
 
 /** The manifest of artifacts, but for the digests of their files. @throws UserError `unknown-shape`, `unsupported-model`. */
 export function describeArtifacts(described: Described): Omit<Manifest, 'files'> {
   const { model, policy, options, chosen, split } = described;
-  const { batch, microBatch, classWeights, blockSize } = options;
+  const { batch, microBatch, sessions, classWeights, blockSize } = options;
   const { classifier, choice, fresh, layers, preprocessing, resized } = chosen;
   const { parameters, statistics, entries } = split;
   const output = outputOf(model.proto, options);
   return {
-    format: 1,
+    format: 2,
     target: 'ort-tl',
     version: packageVersion,
     source: {
@@ -56,6 +55,7 @@ export function describeArtifacts(described: Described): Omit<Manifest, 'files'>
     preprocessing,
     batch,
     ...(microBatch < batch ? { microBatch } : {}),
+    ...(sessions > 1 ? { sessions } : {}),
     ...(options.recompute ? { recomputes: true } : {}),
     targets: options.targets,
     labelSmoothing: options.labelSmoothing,
@@ -111,13 +111,15 @@ function boundaryOf({ kept }: Split): Manifest['boundary'] {
   });
 }
 
-function costOf({ chosen, options, split, step, update, state }: Described): Manifest['cost'] {
+function costOf({ chosen, options, split, step, state }: Described): Manifest['cost'] {
   const { cut, kept, parameters } = split;
-  const { microBatch } = options;
+  const { batch, microBatch, sessions } = options;
   const layers = [...chosen.classifier.layers.all, ...chosen.fresh.layers];
   const boundaryBytes = kept.reduce((total, { value }) => total + bytesOf(value), 0);
   const stateBytes = [...state.values()].reduce((total, { data }) => total + data.byteLength, 0);
-  const gradientBytes = update ? 4 * sizeOf(parameters) : 0;
+  // With a copy that ONNX Runtime's binding gives of every result, and sums over the parts of a batch; several sessions copy parameters too.
+  const copies = sessions > 1 ? 4 : microBatch < batch ? 3 : 2;
+  const gradientBytes = 4 * sizeOf(parameters) * copies * sessions;
   const forward = multiplyAddsOf(cut.trained);
   const forwardAndBackward = multiplyAddsOf(ancestors(step.nodes, [step.loss, ...step.gradients])) / microBatch;
   return {
@@ -128,9 +130,7 @@ function costOf({ chosen, options, split, step, update, state }: Described): Man
     forwardMultiplyAdds: forward,
     backwardMultiplyAdds: Math.max(0, Math.round(forwardAndBackward) - forward),
     trainingMemoryBytes:
-      (update ? stateBytes + gradientBytes : 2 * stateBytes) +
-      Math.max(...[step, update].map((each) => (each ? peakActivationBytes(each) : 0))) +
-      microBatch * boundaryBytes,
+      stateBytes + gradientBytes + sessions * (peakActivationBytes(step) + microBatch * boundaryBytes),
   };
 }
 

@@ -53,7 +53,8 @@ export const METADATA = {
 
 /** `manifest.json`: what the artifacts in its folder are. */
 export const manifestSchema = z.object({
-  format: z.literal(1),
+  /** Of format 1, which earlier versions compiled, the training graph also updates; it is read, and not trained with. */
+  format: z.union([z.literal(1), z.literal(2)]),
   /** Who trains with them: this package, or the vendor's on-device training runtime. */
   target: z.enum(['ort-tl', 'onnxruntime-training']).default('ort-tl'),
   version: z.string(),
@@ -91,6 +92,8 @@ export const manifestSchema = z.object({
   batch: z.number().int().positive(),
   /** Images a run of the training graph, which takes exactly so many; where it is absent, the batch. */
   microBatch: z.number().int().positive().optional(),
+  /** Sessions that take such runs side by side, each a part of the batch; where it is absent, one. */
+  sessions: z.number().int().positive().optional(),
   /** Whether the training graph computes activations again for the backward pass. */
   recomputes: z.boolean().optional(),
   /** What the training graph takes for each image: a label, or a row of probabilities. */
@@ -120,7 +123,7 @@ export const manifestSchema = z.object({
   layers: z.array(
     z.object({ kind: z.enum(['fc', 'conv', 'norm', 'other']), name: z.string(), parameters: z.array(z.string()) }),
   ),
-  /** In the order of the training graph: each is an input `name` and an output `name` + NEXT, and so is all that it has. */
+  /** In the order of the training graph, whose inputs they are. */
   parameters: z.array(
     z.object({
       name: z.string(),
@@ -128,7 +131,7 @@ export const manifestSchema = z.object({
       moments: z.array(z.string()),
       /** Its moving average: what is evaluated and exported in its place. */
       average: z.string().optional(),
-      /** Where a batch's gradients add up, when it takes several runs of the training graph. */
+      /** The training graph's output for its gradient. */
       gradient: z.string().optional(),
       learningRateMultiplier: z.number().default(1),
       /** Whether weight decay takes hold of it. */
@@ -193,6 +196,7 @@ export const manifestSchema = z.object({
 });
 
 export type Manifest = z.infer<typeof manifestSchema>;
+export type TrainedParameter = Manifest['parameters'][number];
 export type Preprocessing = z.infer<typeof preprocessingSchema>;
 
 /** Names of the tensors that last from step to step: the parameters, their moments and averages, statistics, and the loss's scale. */
@@ -208,7 +212,7 @@ export function stateNames({
   ];
 }
 
-/** What an updated parameter or moment is called as an output of the training graph. */
+/** What a running average of BatchNormalization becomes is called as an output of the training graph. */
 export const NEXT = '/next';
 /** Grey of red, green and blue as Pillow makes it (ITU-R 601): their sum with these weights, of 65,536, rounded. */
 export const LUMA = [19595, 38470, 7471] as const;

@@ -3,7 +3,8 @@ import type { Graph, Node, Value } from '../graph/graph.js';
 import { castToHalf } from '../graph/halfCasts.js';
 import { halfBits, halfNumber } from '../onnx/float16.js';
 import { floats } from '../onnx/tensor.js';
-import { LOSS_SCALING, NEXT } from './manifest.js';
+import { FIRST_LOSS_SCALE } from '../optim/lossScaling.js';
+import { LOSS_SCALING } from './manifest.js';
 
 /** What multiplies matrices, where float16 is worth it. */
 const MULTIPLYING: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul']);
@@ -44,32 +45,11 @@ function isExactInHalf({ constant }: Value): boolean {
   return constant?.dtype === 'float32' && floats(constant).every((number) => halfNumber(halfBits(number)) === number);
 }
 
-/** What the loss is multiplied by at first, and after how many steps without an overflow it doubles, as PyTorch's GradScaler has it. */
-const FIRST_SCALE = 2 ** 16;
-const GROWTH_STEPS = 2000;
-
 /** The state of loss scaling at first, by name: scalars. */
 export const firstLossScaling: ReadonlyMap<string, number> = new Map([
-  [LOSS_SCALING.scale, FIRST_SCALE],
+  [LOSS_SCALING.scale, FIRST_LOSS_SCALE],
   [LOSS_SCALING.steps, 0],
 ]);
 
 /** The input for what the loss is multiplied by, so that small gradients stay above what float16 holds (Micikevicius et al. 2018). */
 export const lossScaleInput = (g: Builder): Value => g.input(LOSS_SCALING.scale, 'float32', []);
-
-/**
- * Appends what becomes of the scale: halved where a gradient has overflowed, doubled after enough steps without.
- * @returns whether all gradients are finite, a bool scalar: a step in which they are not changes nothing else.
- */
-export function appendLossScaling(g: Builder, gradients: readonly Value[], scale = lossScaleInput(g)): Value {
-  // Times 0, what is finite is 0, and all else is NaN.
-  const zeros = gradients.map((gradient) => g.reduceSum(g.mul(gradient, g.scalar(0)), undefined, false));
-  const sum = zeros.length === 1 ? (zeros[0] ?? g.scalar(0)) : g.op('Sum', zeros);
-  const isFinite = g.equal(sum, g.scalar(0));
-  const steps = g.add(g.input(LOSS_SCALING.steps, 'float32', []), g.scalar(1));
-  const grows = g.equal(steps, g.scalar(GROWTH_STEPS));
-  const grown = g.where(grows, g.mul(scale, g.scalar(2)), scale);
-  g.output(LOSS_SCALING.scale + NEXT, g.where(isFinite, grown, g.mul(scale, g.scalar(0.5))));
-  g.output(LOSS_SCALING.steps + NEXT, g.where(isFinite, g.where(grows, g.scalar(0), steps), g.scalar(0)));
-  return isFinite;
-}

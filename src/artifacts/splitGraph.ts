@@ -7,7 +7,7 @@ import { normsOf, type Statistic, statisticsOf } from './batchStatistics.js';
 import { type Kept, keptBoundary } from './boundary.js';
 import { type Chosen, layersOf } from './chosen.js';
 import type { FilledOptions } from './compileOptions.js';
-import type { TrainedParameter } from './updateGraph.js';
+import type { TrainedParameter } from './manifest.js';
 
 /** How a policy parts the graph: what trains, where the cut is, and how what crosses it is laid out. */
 export interface Split {
@@ -55,7 +55,7 @@ export function splitGraph(chosen: Chosen, choice: LayerChoice, options: FilledO
 function entryOf(
   value: Value,
   multipliers: ReadonlyMap<string, number>,
-  { optimizer, averageDecay, batch, microBatch, decayAll }: FilledOptions,
+  { optimizer, averageDecay, decayAll }: FilledOptions,
 ): TrainedParameter {
   const { name } = value;
   return {
@@ -63,7 +63,7 @@ function entryOf(
     shape: bindShape(value.shape ?? [], 1),
     moments: updateRuleOf(optimizer).moments.map((moment) => `${name}/${moment}`),
     ...(averageDecay > 0 ? { average: `${name}/average` } : {}),
-    ...(microBatch < batch ? { gradient: `${name}/gradient` } : {}),
+    gradient: `${name}/gradient`,
     learningRateMultiplier: multipliers.get(name) ?? 1,
     decays: decayAll || isWeight(value),
   };

@@ -18,7 +18,6 @@ import { imageShape, unknownShape } from './imageShape.js';
 import { inMixedPrecision, lossScaleInput } from './mixedPrecision.js';
 import { NEXT, STEP_INPUTS, STEP_OUTPUTS } from './manifest.js';
 import type { Split } from './splitGraph.js';
-import { appendUpdate } from './updateGraph.js';
 
 export interface StepGraph extends Graph {
   readonly loss: Value;
@@ -33,8 +32,7 @@ type Rewrites = Map<Node, Rewrite>;
 const shapeOf = (value: Value): Shape => value.shape ?? [];
 
 /**
- * Forward, loss, backward and update: one run is one training step. Where a batch takes several runs, each adds its gradients
- * to those of the runs before it, and {@link updateGraph} does the rest.
+ * Forward, loss and backward: one run gives the gradients of a batch, or of a part of one.
  * @throws UserError `no-gradient-rule`, `unknown-shape`, `unsupported-model`.
  */
 export function trainingGraph(source: Graph, split: Split, options: FilledOptions): StepGraph {
@@ -57,7 +55,7 @@ export function trainingGraph(source: Graph, split: Split, options: FilledOption
 
   const rewrites: Rewrites = new Map();
   const moved = normalizingByBatch(g, split, shares, rewrites);
-  const step = droppingOut(g, split, options, rewrites);
+  droppingOut(g, split, options, rewrites);
   const logits = lower(g, cut.trained, given, rewrites, rows)(output);
   const network = new Set(g.graph.nodes);
   const lossOf = options.task === 'labels' ? binaryCrossEntropy : crossEntropy;
@@ -71,15 +69,13 @@ export function trainingGraph(source: Graph, split: Split, options: FilledOption
 
   g.output(STEP_OUTPUTS.loss, loss);
   g.output(STEP_OUTPUTS.logits, logits);
-  const values = trainable.map((parameter) => {
-    const gradient = lookUp(gradients, parameter);
-    return { parameter, gradient: lossScale ? g.div(gradient, lossScale) : gradient };
+  trainable.forEach((parameter, index) => {
+    g.output(split.entries[index]?.gradient ?? '', lookUp(gradients, parameter));
   });
-  if (options.microBatch < options.batch) addUpGradients(g, split, values);
-  else appendUpdate(g, split.entries, values, options, { step, lossScale });
   for (const [before, after] of moved) g.output(before.name + NEXT, after);
   for (const node of g.graph.nodes.slice(before)) exact.add(node);
-  const nodes = options.recompute ? recompute(g, forward, logits) : ancestors(g.graph.nodes, g.graph.outputs);
+  const needed = options.recompute ? recompute(g, forward, logits) : ancestors(g.graph.nodes, g.graph.outputs);
+  const nodes = inLayerOrder(needed, [...gradients.values()]);
   return { ...g.graph, nodes, loss, gradients: [...gradients.values()], exact };
 }
 
@@ -136,14 +132,14 @@ function normalizingByBatch(g: Builder, { norms }: Split, shares: Value, rewrite
   return moved;
 }
 
-/** Has a share of the inputs of some layers left out. Gives the input for the step, which decides which, where there are such layers. */
+/** Has a share of the inputs of some layers left out. An input for the step decides which. */
 function droppingOut(
   g: Builder,
   { dropped }: Split,
   { seed, dropout: ratio }: FilledOptions,
   rewrites: Rewrites,
-): Value | undefined {
-  if (dropped.length === 0) return undefined;
+): void {
+  if (dropped.length === 0) return;
   const step = g.input(STEP_INPUTS.step, 'float32', []);
   for (const layer of dropped) {
     const random = new Random(seed).fork(`dropout ${layer.name}`);
@@ -154,19 +150,19 @@ function droppingOut(
       return g.op(node.op, inputs, Object.fromEntries(node.attributes), { name: g.uniqueName(node.name) });
     });
   }
-  return step;
 }
 
-/** Adds the gradients of a part of a batch to those of the parts before it. */
-function addUpGradients(
-  g: Builder,
-  { entries }: Split,
-  values: readonly { readonly parameter: Value; readonly gradient: Value }[],
-): void {
-  values.forEach(({ parameter, gradient }, index) => {
-    const before = g.input(entries[index]?.gradient ?? '', 'float32', shapeOf(parameter));
-    g.output(before.name + NEXT, g.add(before, gradient));
-  });
+/**
+ * `nodes` with those that give `gradients`, and that no other reads, at the end, in this order: the last layer's last. ONNX Runtime begins with
+ * the last node, so that it is done with a layer, and frees what the forward pass left for it, before it goes on to the one before.
+ */
+function inLayerOrder(nodes: readonly Node[], gradients: readonly Value[]): Node[] {
+  const read = new Set(nodes.flatMap((node) => node.inputs));
+  const last = gradients.flatMap(({ producer }) =>
+    producer?.outputs.every((output) => !read.has(output)) ? producer : [],
+  );
+  const moved = new Set(last);
+  return [...nodes.filter((node) => !moved.has(node)), ...moved];
 }
 
 function lookUp(map: ReadonlyMap<Value, Value>, key: Value): Value {

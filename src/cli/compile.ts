@@ -117,9 +117,9 @@ export const verb: Verb<Arguments> = {
     if (args.data !== undefined) checkApart(out, args.data);
     checkArtifactsPlace(out, args.target, model);
     const compiled = isOwn ? compile(model, options) : compileOnDevice(model, options);
-    if ('update' in compiled) await checkFunction(model, compiled, 0);
+    if ('state' in compiled) await checkFunction(model, compiled, 0);
     const manifest = await whileLocked(out, 'compiling', () =>
-      'update' in compiled ? writeArtifacts(compiled, out) : writeOnDeviceArtifacts(compiled, out),
+      'state' in compiled ? writeArtifacts(compiled, out) : writeOnDeviceArtifacts(compiled, out),
     );
     const { cost } = manifest;
     terminal.print(

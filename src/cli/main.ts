@@ -1,4 +1,3 @@
-#!/usr/bin/env -S MALLOC_MMAP_THRESHOLD_=262144 node --max-semi-space-size=1
 import { inspect } from 'node:util';
 import { MachineError, messageOf, UserError } from '../errors.js';
 import { fileErrorCode, fileReason } from '../files.js';

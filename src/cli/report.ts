@@ -82,14 +82,16 @@ function reportEvent(terminal: Terminal, event: TrainEvent): void {
 }
 
 function reportCompiled(terminal: Terminal, { manifest, provider, threads, elapsedMs }: EventOf<'compiled'>): void {
-  const { policy, cost, batch, microBatch = batch, recomputes, notes, warnings } = manifest;
+  const { policy, cost, batch, microBatch = batch, sessions = 1, recomputes, notes, warnings } = manifest;
   const on = `${provider}${provider === 'cpu' ? ` with ${threads} threads` : ''}`;
   const share = showShare(cost.trainableParameters, cost.parameters);
   terminal.print(
     `policy ${policy}: ${showCount(cost.trainableParameters)} parameters train (${share}), boundary ${showBytes(cost.boundaryBytes)} an image; runs on ${on}; compiled in ${showDuration(elapsedMs)}`,
   );
   if (microBatch < batch)
-    terminal.print(`a step is run in ${Math.ceil(batch / microBatch)} parts of ${microBatch} images or fewer`);
+    terminal.print(
+      `a step is run in ${Math.ceil(batch / microBatch)} parts of ${microBatch} images or fewer${sessions > 1 ? `, ${sessions} side by side` : ''}`,
+    );
   if (recomputes) terminal.print('activations are computed again for the backward pass, not kept');
   for (const note of notes) terminal.print(note);
   for (const warning of warnings) terminal.warn(`warning: ${warning}`);

@@ -86,9 +86,8 @@ export class Duplicates {
  * and checksum. Among 100,000 photos two that differ are hardly ever taken for the same.
  */
 function fingerprintOf(content: PhotoContent, hash?: string): number {
-  const known = hash ?? ('pixels' in content ? contentHash(content) : undefined);
-  if (known !== undefined) return Number.parseInt(known.slice(0, 13), 16);
-  return (content.length % 2 ** 20) * 2 ** 32 + crc32(content);
+  if (hash === undefined && !('pixels' in content)) return (content.length % 2 ** 20) * 2 ** 32 + crc32(content);
+  return Number.parseInt((hash ?? contentHash(content)).slice(0, 13), 16);
 }
 
 const some = (pairs: readonly string[]) =>

@@ -33,7 +33,7 @@ const optimizerParts = {
   weightDecay: setting(z.number('a number').optional(), ofOptimizer('how fast weights shrink', 'weightDecay')),
 };
 
-/** What a training step minimizes and how it updates: all of it is compiled into the graphs. */
+/** What a training step minimizes, and how it updates. */
 export const stepSettings = settings({
   batch: setting(wholeNumber(1).default(32), { group, help: 'images a step' }),
   accumulate: setting(wholeNumber(1).default(1), {

@@ -5,7 +5,6 @@ export const STEP_INPUTS = {
   targets: 'targets',
   /** Each image's part in the mean loss. */
   shares: 'image_weights',
-  learningRate: 'learning_rate',
   step: 'step',
 } as const;
 export const STEP_OUTPUTS = { loss: 'loss', logits: 'logits' } as const;

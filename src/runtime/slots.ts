@@ -103,7 +103,7 @@ export class Slots {
 }
 
 /** Where one fails, the others may still write into their buffers, which the next rows are to be read into. */
-async function whenAllHaveEnded(reads: readonly Promise<void>[]): Promise<void> {
+export async function whenAllHaveEnded(reads: readonly Promise<unknown>[]): Promise<void> {
   await Promise.allSettled(reads);
   await Promise.all(reads);
 }

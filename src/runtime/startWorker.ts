@@ -11,7 +11,7 @@ export interface StartedWorker<Answered extends Operations> {
 
 /** Starts a worker thread. `task` is what it does, for messages. @throws MachineError where the system allows no further thread, or no files for one. */
 export function startWorker<Answered extends Operations>(
-  name: 'sessionWorker' | 'worker',
+  name: 'sessionWorker' | 'stepWorker' | 'worker',
   task: string,
 ): StartedWorker<Answered> {
   let worker: Worker;

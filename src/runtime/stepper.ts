@@ -2,20 +2,22 @@ import { type Artifacts } from '../artifacts/load.js';
 import { FILES } from '../artifacts/artifactFiles.js';
 import { type Manifest, STEP_OUTPUTS } from '../artifacts/manifest.js';
 import { UserError } from '../errors.js';
-import type { Tensor } from '../onnx/tensor.js';
+import { tensor, type Tensor } from '../onnx/tensor.js';
 import { Opened } from '../opened.js';
 import { meanShares } from '../optim/loss.js';
 import { argMax } from './argMax.js';
 import { probeBlockSize } from './blockSize.js';
 import { boundaryTensors } from './boundaryTensors.js';
-import { type CacheOptions, openFeatures } from './features.js';
+import type { CacheOptions } from './features.js';
+import { openRows } from './openRows.js';
 import * as ort from './ort.js';
 import { openPart, runPart, sessionOptions } from './partSessions.js';
-import { type CachedRows, PhotoRows } from './photoRows.js';
+import type { CachedRows, PhotoRows } from './photoRows.js';
 import type { Provider } from './providers.js';
-import { type Row, Slots } from './slots.js';
-import { StepBindings, type StepSessions } from './stepBindings.js';
-import { type Part, partsOf } from './stepParts.js';
+import { type Row, whenAllHaveEnded } from './slots.js';
+import { type Part, type Round, roundsOf } from './stepParts.js';
+import { StepTeam, type TeamPart } from './stepTeam.js';
+import { arrayOf, stateShapes } from './trainingMemory.js';
 
 export interface StepperOptions {
   /** Photos whose boundary can be kept at once. */
@@ -62,7 +64,8 @@ export interface EvaluationResult {
 const EVALUATION_BATCH = 64;
 const EVALUATION_BYTES = 2 ** 19;
 
-interface Sessions extends StepSessions {
+interface Sessions {
+  readonly team: StepTeam;
   readonly evaluation: ort.InferenceSession;
 }
 
@@ -73,9 +76,10 @@ interface Sessions extends StepSessions {
 export class Stepper {
   private readonly manifest: Manifest;
   private readonly provider: Provider;
-  private readonly bindings: StepBindings;
-  /** The boundary of the images of a run, and of the next one, which is read while that runs. */
+  /** The boundary of the images of a run in this thread, and of the next one, which is read while that runs. */
   private readonly buffers: readonly [Row[], Row[]];
+  /** Which of them is read into next. */
+  private turn: 0 | 1 = 0;
   /** What each image of a whole batch weighs in the loss. */
   private readonly batchShares: Float32Array;
 
@@ -92,13 +96,12 @@ export class Stepper {
     const { batch, microBatch = batch } = artifacts.manifest;
     this.batchShares = new Float32Array(batch);
     this.buffers = [rows.buffers(microBatch), rows.buffers(microBatch)];
-    this.bindings = new StepBindings(artifacts.manifest, sessions, this.buffers);
     this.setState(artifacts.state);
   }
 
   /** @throws UserError `not-loadable` when ONNX Runtime refuses a part of the model, such as an operator that it does not know. */
   static async create(artifacts: Artifacts, options: StepperOptions): Promise<Stepper> {
-    await checkProcessor(artifacts, options);
+    await checkRunnable(artifacts, options);
     const opened = new Opened();
     try {
       const sessions = await openSessions(artifacts, options, opened);
@@ -137,96 +140,97 @@ export class Stepper {
 
   /** Takes the steps of `plan`, until `isStopped`, its time is up, or a loss that is no number (the last one returned). */
   async steps(plan: StepPlan, isStopped: () => boolean = () => false): Promise<StepResult> {
-    const { bindings, sessions } = this;
+    const { team } = this.sessions;
     const { batch, microBatch = batch } = this.manifest;
     const losses = new Float32Array(plan.learningRates.length);
     const began = performance.now();
     const isLate = () => performance.now() - began > (plan.limitMs ?? Infinity);
-    const parts = partsOf(plan.slots, losses.length, batch, microBatch);
-    let buffer: 0 | 1 = 0;
-    let ready = parts[0] && this.rows.gather(parts[0].slots, this.buffers[buffer]);
+    const rounds = roundsOf(plan.slots, losses.length, { batch, microBatch, sessions: team.size });
+    let ready = this.gather(rounds[0]);
     let lost: readonly number[] | undefined;
     let [correct, images] = [0, 0];
-    let [correctBefore, imagesBefore] = [0, 0];
-    let loss = 0;
-    let runs = 0;
+    let step = { loss: 0, correct: 0, images: 0, sessions: 0 };
     let taken = 0;
-    for (const [index, part] of parts.entries()) {
-      if (runs === 0) {
+    for (const [index, round] of rounds.entries()) {
+      if (round.isFirst) {
         if (isStopped() || (taken > 0 && isLate())) break;
-        [correctBefore, imagesBefore] = [correct, images];
-        this.beginStep(plan, part.step);
+        step = { loss: 0, correct: 0, images: 0, sessions: round.parts.length };
+        this.weigh(plan, round.step);
       }
-      const labels = this.fillPart(plan, part);
-      lost = await this.rows.lostBy(ready);
-      if (lost) {
-        // The parts of a step that is not finished count for nothing: the next call begins it anew.
-        [correct, images] = [correctBefore, imagesBefore];
-        break;
+      // The parts of a step that is not finished count for nothing: the next call begins it anew.
+      lost = await this.rows.lostBy(ready?.reading);
+      if (lost) break;
+      const feeds = round.parts.map((part, n) => this.partFeeds(plan, round, part, ready?.rows[n] ?? []));
+      const results = await team.run(feeds, () => {
+        ready = this.gather(rounds[index + 1]);
+      });
+      for (const [n, { loss, logits }] of results.entries()) {
+        const { slots } = round.parts[n] ?? { slots: new Int32Array() };
+        step.loss += loss;
+        step.images += slots.reduce((count, slot) => count + (slot < 0 ? 0 : 1), 0);
+        step.correct += this.correctIn(slots, logits);
       }
-      const next = parts[index + 1];
-      const current = bindings.trainingRun(buffer);
-      buffer = buffer === 0 ? 1 : 0;
-      ready = next && this.rows.gather(next.slots, this.buffers[buffer]);
-      await runPart(FILES.training, sessions.training, current);
-      runs++;
-      loss += bindings.loss[0] ?? NaN;
-      images += part.slots.reduce((count, slot) => count + (slot < 0 ? 0 : 1), 0);
-      correct += this.correctIn(part, labels);
-      if (!part.isLast) continue;
-      if (sessions.update) await runPart(FILES.update, sessions.update, bindings.updateRun);
-      bindings.swap();
-      losses[part.step] = loss;
-      taken = part.step + 1;
-      if (!Number.isFinite(loss)) break;
-      loss = 0;
-      runs = 0;
+      if (!round.isLast) continue;
+      await team.step(plan.learningRates[round.step] ?? 0, plan.firstStep + round.step, step.sessions);
+      losses[round.step] = step.loss;
+      taken = round.step + 1;
+      [correct, images] = [correct + step.correct, images + step.images];
+      if (!Number.isFinite(step.loss)) break;
     }
     // What was read ahead for a step that is not taken, nobody needs.
-    await ready?.catch(() => undefined);
+    await ready?.reading?.catch(() => undefined);
     return { losses: losses.subarray(0, taken), correct, images, ...(lost ? { lost } : {}) };
   }
 
-  /** Sets what is the same for all parts of a step. */
-  private beginStep(plan: StepPlan, step: number): void {
-    const { batch, classWeights, targets } = this.manifest;
-    const whole = plan.slots.subarray(step * batch, (step + 1) * batch);
-    const labels = whole.map((slot) => this.rows.labelOf(slot));
-    meanShares(labels, targets === 'soft' ? undefined : classWeights, this.batchShares);
-    this.bindings.rate[0] = plan.learningRates[step] ?? 0;
-    this.bindings.step[0] = plan.firstStep + step;
-    if (this.sessions.update) this.bindings.clearGradients();
+  /** Begins to read the boundary of a round: the first part's into a buffer of this thread, others' into new ones, to be handed over. */
+  private gather(round: Round | undefined) {
+    if (!round) return undefined;
+    const { batch, microBatch = batch } = this.manifest;
+    this.turn = this.turn === 0 ? 1 : 0;
+    const rows = round.parts.map((_, n) => (n === 0 ? this.buffers[this.turn] : this.rows.buffers(microBatch)));
+    const readings = round.parts.flatMap(({ slots }, n) => this.rows.gather(slots, rows[n] ?? []) ?? []);
+    return { rows, reading: readings.length === 0 ? undefined : whenAllHaveEnded(readings) };
   }
 
-  /** Sets what a part's run takes beside the boundary, and gives the labels of its images. */
-  private fillPart(plan: StepPlan, { step, first, slots }: Part): Int32Array {
-    const { bindings } = this;
+  /** Sets what the images of a batch weigh. */
+  private weigh({ slots }: StepPlan, step: number): void {
+    const { batch, classWeights, targets } = this.manifest;
+    const labels = slots.subarray(step * batch, (step + 1) * batch).map((slot) => this.rows.labelOf(slot));
+    meanShares(labels, targets === 'soft' ? undefined : classWeights, this.batchShares);
+  }
+
+  private partFeeds(plan: StepPlan, { step, isFirst }: Round, { first, slots }: Part, rows: readonly Row[]): TeamPart {
     const { batch, microBatch = batch, targets } = this.manifest;
     const labels = slots.map((slot) => this.rows.labelOf(slot));
-    bindings.shares.fill(0);
-    bindings.shares.set(this.batchShares.subarray(first, first + microBatch));
-    labels.forEach((label, n) => (bindings.labels[n] = BigInt(Math.max(0, label))));
-    if (targets === 'soft')
-      this.fillTargets(plan.targets, step * batch + first, labels.subarray(0, Math.min(microBatch, batch - first)));
-    return labels;
+    const count = Math.min(microBatch, batch - first);
+    const shares = new Float32Array(microBatch);
+    shares.set(this.batchShares.subarray(first, first + count));
+    return {
+      rows,
+      labels,
+      shares,
+      targets: targets === 'soft' ? this.targetsOf(plan, step * batch + first, labels, count) : new Float32Array(),
+      step: plan.firstStep + step,
+      isFirst,
+    };
   }
 
-  /** Rows of `targets` from `first` on for as many images as there are `labels`; without `targets`, one-hot rows. */
-  private fillTargets(targets: Float32Array | undefined, first: number, labels: Int32Array): void {
-    const into = this.bindings.targets;
+  /** The plan's targets of `count` images from `first` on, or one-hot rows; zeros for what fills the part up. */
+  private targetsOf({ targets }: StepPlan, first: number, labels: Int32Array, count: number): Float32Array {
     const classes = this.manifest.classes.length;
-    into.fill(0);
-    if (targets) into.set(targets.subarray(first * classes, (first + labels.length) * classes));
-    else labels.forEach((label, n) => label >= 0 && (into[n * classes + label] = 1));
+    const rows = new Float32Array(labels.length * classes);
+    if (targets) rows.set(targets.subarray(first * classes, (first + count) * classes));
+    else labels.forEach((label, n) => label >= 0 && (rows[n * classes + label] = 1));
+    return rows;
   }
 
-  /** How many of a part's images the last run gave their class. */
-  private correctIn({ slots }: Part, labels: Int32Array): number {
+  /** How many of a part's images were given their class. */
+  private correctIn(slots: Int32Array, logits: Float32Array): number {
     const classes = this.manifest.classes.length;
     if (this.manifest.task === 'labels') return 0;
     let correct = 0;
     slots.forEach((slot, n) => {
-      if (slot >= 0 && argMax(this.bindings.logits, n * classes, classes) === labels[n]) correct++;
+      if (slot >= 0 && argMax(logits, n * classes, classes) === this.rows.labelOf(slot)) correct++;
     });
     return correct;
   }
@@ -235,7 +239,7 @@ export class Stepper {
   async evaluate(slots: Int32Array, isStopped: () => boolean = () => false): Promise<EvaluationResult> {
     const classes = this.manifest.classes.length;
     const logits = new Float32Array(slots.length * classes);
-    const feeds = this.bindings.evaluated();
+    const feeds = this.evaluated();
     const size = this.evaluationSize(slots.length);
     const batches: Int32Array[] = [];
     for (let first = 0; first < slots.length; first += size) batches.push(slots.subarray(first, first + size));
@@ -263,24 +267,51 @@ export class Stepper {
 
   /** Images of one run of the evaluation graph, where there are so many in all. */
   private evaluationSize(images: number): number {
-    const { batch, microBatch = batch, cost } = this.manifest;
+    const { batch, microBatch = batch, sessions = 1, cost } = this.manifest;
     // Another provider gets all parameters anew in each run, and CUDA's tries its algorithms for each number of images (a second
     // for EfficientNet-B0 on an H100): it takes as many as in training, which fit into its memory, and always as many.
     const fitting =
       this.provider === 'cpu' ? Math.floor(EVALUATION_BYTES / cost.boundaryBytes) : Math.min(microBatch, images);
     // Where a batch is taken in parts, memory is short.
-    const most = this.sessions.update ? Math.min(EVALUATION_BATCH, microBatch) : EVALUATION_BATCH;
+    const isShort = microBatch * sessions < batch;
+    const most = isShort ? Math.min(EVALUATION_BATCH, microBatch) : EVALUATION_BATCH;
     return Math.max(1, Math.min(most, fitting));
+  }
+
+  /** What the evaluation graph takes of the state: averages in place of parameters where those are kept. */
+  private evaluated(): Record<string, ort.Tensor> {
+    const { parameters, statistics } = this.manifest;
+    const { memory, size } = this.sessions.team;
+    const names: { name: string; shape: readonly number[]; average?: string | undefined }[] = [
+      ...parameters,
+      ...statistics,
+    ];
+    return Object.fromEntries(
+      names.map(({ name, shape, average = name }) => {
+        const values = arrayOf(memory.state, average);
+        // ONNX Runtime takes no memory that threads share.
+        return [name, new ort.Tensor('float32', size > 1 ? values.slice() : values, shape)];
+      }),
+    );
   }
 
   /** A copy of the parameters, moments and averages. */
   getState(): Map<string, Tensor> {
-    return this.bindings.getState();
+    const { state } = this.sessions.team.memory;
+    return new Map(
+      [...stateShapes(this.manifest)].map(([name, shape]) => [
+        name,
+        tensor('float32', shape, arrayOf(state, name).slice()),
+      ]),
+    );
   }
 
   /** Replaces parameters, moments and averages by those of the same names. */
   setState(state: ReadonlyMap<string, Tensor>): void {
-    this.bindings.setState(state);
+    for (const [name, values] of this.sessions.team.memory.state) {
+      const from = state.get(name);
+      if (from) values.set(from.data as Float32Array);
+    }
   }
 
   close(): Promise<void> {
@@ -288,9 +319,11 @@ export class Stepper {
   }
 }
 
-/** @throws UserError `bad-artifacts` where they are laid out for another processor. */
-async function checkProcessor({ manifest, folder }: Artifacts, { provider = 'cpu' }: StepperOptions): Promise<void> {
-  const { blockSize } = manifest;
+/** @throws UserError `bad-artifacts` where they are laid out for another processor, or of a version that had the update in its graph. */
+async function checkRunnable({ manifest, folder }: Artifacts, { provider = 'cpu' }: StepperOptions): Promise<void> {
+  const { blockSize, format } = manifest;
+  if (format !== 2)
+    throw new UserError('bad-artifacts', `the artifacts in ${folder} are of an earlier version; compile them again`);
   if (blockSize !== undefined && provider === 'cpu' && (await probeBlockSize()) !== blockSize)
     throw new UserError(
       'bad-artifacts',
@@ -299,30 +332,13 @@ async function checkProcessor({ manifest, folder }: Artifacts, { provider = 'cpu
 }
 
 async function openSessions(
-  { folder, manifest }: Artifacts,
+  artifacts: Artifacts,
   { threads, provider = 'cpu' }: StepperOptions,
   opened: Opened,
 ): Promise<Sessions> {
-  const open = async (file: string) =>
-    opened.add(await openPart(folder, file, sessionOptions(threads, provider)), (session) => session.release());
-  return {
-    training: await open(FILES.training),
-    update: manifest.files[FILES.update] === undefined ? undefined : await open(FILES.update),
-    evaluation: await open(FILES.evaluation),
-  };
-}
-
-async function openRows(
-  artifacts: Artifacts,
-  { slots, threads, provider = 'cpu', cache }: StepperOptions,
-  opened: Opened,
-): Promise<PhotoRows> {
-  const session = sessionOptions(threads, provider);
-  const features = cache && (await openFeatures(artifacts, cache, provider, session));
-  if (features)
-    opened.add(features, async ({ store, donor }) => {
-      await donor?.close();
-      await store.close();
-    });
-  return new PhotoRows(new Slots(artifacts.manifest.boundary, slots, features?.store, cache?.inMemoryBytes), features);
+  const { folder } = artifacts;
+  const team = opened.add(await StepTeam.open(artifacts, { threads, provider }), (each) => each.close());
+  const options = sessionOptions(threads, provider);
+  const evaluation = opened.add(await openPart(folder, FILES.evaluation, options), (session) => session.release());
+  return { team, evaluation };
 }

@@ -5,6 +5,7 @@ import { giveBack } from '../giveBack.js';
 import type { Tensor } from '../onnx/tensor.js';
 import type { CachedRows } from './photoRows.js';
 import { buffersOf } from './sentTensor.js';
+import { sessionOperations } from './sessionOperations.js';
 import type { Row } from './slots.js';
 import { type EvaluationResult, Stepper, type StepperOptions, type StepPlan, type StepResult } from './stepper.js';
 

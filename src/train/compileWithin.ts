@@ -10,6 +10,7 @@ import { elementCount } from '../onnx/tensor.js';
 import { probeBlockSize } from '../runtime/blockSize.js';
 import { sessionBytes } from '../runtime/modelRunner.js';
 import { checkFunction } from './functionCheck.js';
+import { type Parallel, stepSessions } from './stepSessions.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
 import { makesNewViews } from './views.js';
 
@@ -20,6 +21,13 @@ const FIRST_SESSION_BYTES = 1.5e7;
 const WEIGHT_COPIES = 1.1;
 /** What ONNX Runtime's arena holds for each byte that lies in it, as measured. */
 const ARENA = 1.12;
+/**
+ * Images of a part, at most, where sessions share a batch. EfficientNet-B0's `full` takes as long with parts of 8 as with parts of 4, which take half the
+ * memory, and a fifth longer with parts of 1.
+ */
+const MOST_IMAGES = 4;
+/** What one more session of the training graph takes beside its tensors, in a worker of its own. */
+const BYTES_PER_SESSION = 4e7;
 /** Copies of parameters and moments on their way to a checkpoint, beside those that train. */
 const STATE_COPIES = 2;
 
@@ -31,13 +39,16 @@ export interface Planning {
   readonly classWeights?: readonly number[];
   /** Of labels: the share of photos to train with that have each, as the weights make it. */
   readonly labelShares?: readonly number[];
+  /** What cores share in a step. */
+  readonly parallel: Parallel;
   /** A safetensors file of parameters to begin with. */
   readonly init?: string;
   /** The most bytes that the process may take, where it is to be fitted into them. */
   readonly memoryBytes?: number;
 }
 
-export function planningOf({ dataset, init, memoryBytes, resume }: TrainOptions, settings: Settings): Planning {
+export function planningOf(options: TrainOptions, settings: Settings): Planning {
+  const { dataset, init, memoryBytes, resume, parallel = 'auto' } = options;
   const { task, classWeights: weights } = settings;
   const { classes, train } = dataset;
   const balanced = task === 'labels' ? balancedLabelWeights : balancedClassWeights;
@@ -45,6 +56,7 @@ export function planningOf({ dataset, init, memoryBytes, resume }: TrainOptions,
   return {
     settings,
     classes,
+    parallel,
     ...(classWeights === 'equal' ? {} : { classWeights }),
     ...(task === 'labels' ? { labelShares: sharesOf(dataset, classWeights) } : {}),
     // A run that goes on has learned more since.
@@ -85,20 +97,21 @@ interface Plan {
 
 async function planWithin(
   model: ModelFile,
-  { settings, classes, classWeights, labelShares, init, memoryBytes }: Planning,
+  { settings, classes, classWeights, labelShares, parallel, init, memoryBytes }: Planning,
 ): Promise<Plan> {
   const { classWeights: asked, preprocessing, size, ...choices } = settings;
   const begun = init === undefined ? undefined : readSafetensors(init).tensors;
   // The provider's own layout, where it has one: what is compiled here is run here.
   const isBlocked = settings.provider === 'cpu' && settings.precision === 'fp32';
   const blockSize = isBlocked ? await probeBlockSize() : undefined;
-  const compilePlan = (microBatch: number, recompute: boolean) => ({
+  const compilePlan = (microBatch: number, recompute: boolean, sessions = 1) => ({
     compiled: compile(model, {
       ...(blockSize ? { blockSize } : {}),
       isForGpu: settings.provider !== 'cpu',
       ...choices,
       init: begun,
       microBatch,
+      sessions,
       recompute,
       classes,
       ...(mixesPhotos(settings.augmentation) ? { targets: 'soft' as const } : {}),
@@ -107,12 +120,18 @@ async function planWithin(
       ...(size ? { size } : {}),
       ...(preprocessing ? { preprocessing } : {}),
     }),
-    settings: { ...settings, microBatch, recompute },
+    settings: { ...settings, microBatch, sessions, recompute },
   });
   const bytesOf = ({ compiled }: ReturnType<typeof compilePlan>) =>
     processBytes(compiled.manifest, { newViews: makesNewViews(settings) });
   const whole = settings.microBatch;
   const plain = compilePlan(whole, false);
+  const sharing = stepSessions(plain.compiled.manifest, settings, parallel);
+  if (sharing > 1) {
+    const images = Math.min(Math.ceil(whole / sharing), MOST_IMAGES);
+    const shared = compilePlan(images, false, Math.min(sharing, Math.ceil(whole / images)));
+    if (memoryBytes === undefined || bytesOf(shared) <= memoryBytes) return shared;
+  }
   if (memoryBytes === undefined || bytesOf(plain) <= memoryBytes) return plain;
   const recomputing = compilePlan(whole, true);
   if (bytesOf(recomputing) <= memoryBytes) return recomputing;
@@ -148,7 +167,11 @@ export interface TrainingBytes {
   readonly steps: number;
 }
 
-export function trainingBytes({ cost, parameters }: Pick<Manifest, 'cost' | 'parameters'>): TrainingBytes {
+export function trainingBytes({
+  cost,
+  parameters,
+  sessions = 1,
+}: Pick<Manifest, 'cost' | 'parameters' | 'sessions'>): TrainingBytes {
   const stateBytes = parameters.reduce(
     (sum, { shape, moments, average }) =>
       sum + 4 * elementCount(shape) * (1 + moments.length + (average === undefined ? 0 : 1)),
@@ -160,13 +183,13 @@ export function trainingBytes({ cost, parameters }: Pick<Manifest, 'cost' | 'par
     always: OVERHEAD_BYTES + STATE_COPIES * stateBytes,
     firstSession: hasFrozen ? FIRST_SESSION_BYTES + WEIGHT_COPIES * frozenWeights : 0,
     session: hasFrozen ? sessionBytes(frozenWeights) : 0,
-    steps: ARENA * cost.trainingMemoryBytes,
+    steps: ARENA * cost.trainingMemoryBytes + (sessions - 1) * BYTES_PER_SESSION,
   };
 }
 
 /** The least that a training takes: sessions of the frozen part have closed when steps begin, unless every epoch has `newViews`. */
 export function processBytes(
-  manifest: Pick<Manifest, 'cost' | 'parameters'>,
+  manifest: Pick<Manifest, 'cost' | 'parameters' | 'sessions'>,
   { newViews = false }: { readonly newViews?: boolean } = {},
 ): number {
   const { always, firstSession, steps } = trainingBytes(manifest);

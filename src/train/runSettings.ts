@@ -87,6 +87,10 @@ export const machineSettings = settings({
     isIncidental,
     help: 'cores to use in all, shared among images where these are many; 0: all',
   }),
+  parallel: setting(choice(['auto', 'images', 'operators']).default('auto'), {
+    isIncidental,
+    help: 'what cores share in a step: the images of a batch, each core a part, or the inside of operators; auto: images where a step computes much for each parameter that it trains',
+  }),
   provider: setting(choice([...providerNames, 'auto']).default('cpu'), {
     isIncidental,
     help: 'what ONNX Runtime runs on; auto: CUDA where it runs, else the CPU',

@@ -51,7 +51,8 @@ export interface TrainOptions extends Omit<Given<typeof trainSettings>, 'provide
 }
 
 /** What does not decide the result, and what a run that goes on has behind it. */
-type Incidental = 'init' | 'accumulate' | 'memoryBytes' | 'timeLimitMs' | 'cache' | 'verify' | 'tensorboard';
+type Incidental =
+  'init' | 'accumulate' | 'parallel' | 'memoryBytes' | 'timeLimitMs' | 'cache' | 'verify' | 'tensorboard';
 
 /** What decides a training's result, with every default filled in; a run is resumed with equal settings only. */
 export interface Settings extends Omit<
@@ -65,6 +66,8 @@ export interface Settings extends Omit<
   readonly classWeights: 'equal' | 'balanced' | readonly number[];
   readonly provider: Provider;
   readonly microBatch: number;
+  /** Sessions that take such parts of a batch side by side. */
+  readonly sessions: number;
   /** Whether the backward pass computes activations again in place of keeping them. */
   readonly recompute: boolean;
 }
@@ -101,7 +104,7 @@ export function settingsOf(options: TrainOptions): Settings {
   const { task: own = 'classes', classes, train } = options.dataset;
   const settled = settle(trainSettings, options);
   checkTogether(settled);
-  const { init, accumulate, memoryBytes, timeLimitMs, cache, verify, tensorboard, ...rest } = settled;
+  const { init, accumulate, parallel, memoryBytes, timeLimitMs, cache, verify, tensorboard, ...rest } = settled;
   const { classWeights: weights, optimizer, threads } = rest;
   // A batch that the photos cannot fill would be nothing but padding.
   const batch = Math.min(rest.batch, train.length);
@@ -111,6 +114,7 @@ export function settingsOf(options: TrainOptions): Settings {
     metric: metricFor(own, rest.metric),
     batch,
     microBatch: Math.min(Math.ceil(rest.batch / accumulate), batch),
+    sessions: 1,
     recompute: false,
     learningRate: rest.learningRate ?? defaultLearningRate(optimizer, rest.policy),
     classWeights: weights === 'balanced' ? weights : (weightsOfClasses(weights, classes) ?? 'equal'),

@@ -5,7 +5,13 @@ import { packageVersion } from '../version.js';
 import type { Settings } from './trainOptions.js';
 
 /** Settings that say where and how a training runs, and not what it learns: a run may go on with others. */
-export const PLACE_SETTINGS = ['threads', 'provider', 'microBatch', 'recompute'] as const satisfies (keyof Settings)[];
+export const PLACE_SETTINGS = [
+  'threads',
+  'provider',
+  'microBatch',
+  'sessions',
+  'recompute',
+] as const satisfies (keyof Settings)[];
 
 /** What decides how a training's numbers are rounded, beside what it learns. */
 export type TrainingPlace = Readonly<Record<string, string | number | boolean>>;

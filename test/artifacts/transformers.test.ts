@@ -4,7 +4,7 @@ import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { compile } from '../../src/artifacts/compile.js';
-import { NEXT } from '../../src/artifacts/manifest.js';
+import { stateAfter } from '../stateAfter.js';
 import { classifierOf } from '../../src/artifacts/prepare.js';
 import { tunedModel } from '../../src/artifacts/tunedModel.js';
 import { type ModelFile, readModel } from '../../src/onnx/model.js';
@@ -50,13 +50,13 @@ async function step(name: string, policy: string) {
     ...state,
     labels: new ort.Tensor('int64', BigInt64Array.from([1n, 2n]), [IMAGES]),
     image_weights: new ort.Tensor('float32', new Float32Array(IMAGES).fill(1 / IMAGES), [IMAGES]),
-    learning_rate: new ort.Tensor('float32', [1], []),
     ...(training.inputNames.includes('step') ? { step: new ort.Tensor('float32', [1], []) } : {}),
   });
+  const later = stateAfter(manifest, compiled.state, results, { learningRate: 1, step: 1 });
   const moved = new Map(
     manifest.parameters.map(({ name: key }) => {
       const before = floatsOf(state[key]);
-      const after = floatsOf(results[key + NEXT]);
+      const after = later.get(key)?.data as Float32Array;
       return [key, before.map((value, index) => value - (after[index] ?? NaN))] as const;
     }),
   );

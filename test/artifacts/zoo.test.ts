@@ -4,12 +4,13 @@ import * as ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { compile, type Compiled } from '../../src/artifacts/compile.js';
 import type { CompileOptions } from '../../src/artifacts/compileOptions.js';
-import { NEXT, type Preprocessing } from '../../src/artifacts/manifest.js';
+import type { Preprocessing } from '../../src/artifacts/manifest.js';
 import { tunedModel } from '../../src/artifacts/tunedModel.js';
 import { encodeModel, readModel } from '../../src/onnx/model.js';
 import type { ModelProto } from '../../src/onnx/onnx_pb.js';
 import type { Tensor } from '../../src/onnx/tensor.js';
 import { Random } from '../../src/random.js';
+import { stateAfter } from '../stateAfter.js';
 
 /** Made by `test/zoo/make-models.py --tiny`; see tiny_models.py there for what is odd about each. */
 const folder = fileURLToPath(new URL('../fixtures/zoo/', import.meta.url));
@@ -42,33 +43,24 @@ async function trainOn(compiled: Compiled) {
     manifest.boundary.map(({ name }) => [name, (boundary as Record<string, ort.Tensor>)[name] ?? image.pixels]),
   );
   const training = await open(compiled.training);
-  let state: Record<string, ort.Tensor> = Object.fromEntries(
-    [...compiled.state].map(([name, each]) => [name, ofOrt(each)]),
-  );
+  let state: ReadonlyMap<string, Tensor> = compiled.state;
   const losses: number[] = [];
   for (let step = 1; step <= 12; step++) {
     const results = await training.run({
       ...given,
-      ...state,
+      ...Object.fromEntries([...state].map(([name, each]) => [name, ofOrt(each)])),
       labels: new ort.Tensor('int64', labels, [BATCH]),
       image_weights: new ort.Tensor('float32', new Float32Array(BATCH).fill(1), [BATCH]),
-      learning_rate: new ort.Tensor('float32', [0.01], []),
-      step: new ort.Tensor('float32', [step], []),
+      ...(training.inputNames.includes('step') ? { step: new ort.Tensor('float32', [step], []) } : {}),
     });
     losses.push(...numbers(results['loss']));
-    state = Object.fromEntries(Object.entries(state).map(([name, each]) => [name, results[name + NEXT] ?? each]));
+    state = stateAfter(manifest, state, results, { learningRate: 0.01, step });
   }
-  const learned = Object.fromEntries(
-    [...manifest.parameters, ...manifest.statistics].map(({ name }) => [name, state[name]]),
-  );
+  const names = [...manifest.parameters, ...manifest.statistics].map(({ name }) => name);
+  const parameters = new Map([...state].filter(([name]) => names.includes(name)));
   const evaluation = await open(compiled.evaluation);
-  const { logits } = await evaluation.run({ ...given, ...learned } as Record<string, ort.Tensor>);
-  const parameters = new Map(
-    Object.entries(learned).map(([name, each]): [string, Tensor] => [
-      name,
-      { dtype: 'float32', dims: each?.dims ?? [], data: Float32Array.from(numbers(each)) },
-    ]),
-  );
+  const learned = Object.fromEntries([...parameters].map(([name, each]) => [name, ofOrt(each)]));
+  const { logits } = await evaluation.run({ ...given, ...learned });
   return { losses, parameters, logits: numbers(logits) };
 }
 

@@ -14,7 +14,7 @@ const OFFLINE = /ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREA
 
 it.skipIf(process.platform === 'win32')('is built with a command that can be run, again and again', async () => {
   // npx makes it executable when it links it for the first time, and never again.
-  expect((await stat(join(repository, 'dist', 'bin', 'main.js'))).mode & 0o111).toBe(0o111);
+  expect((await stat(join(repository, 'dist', 'bin', 'start.cjs'))).mode & 0o111).toBe(0o111);
 });
 
 it('is set up from the npm registry alone, whatever version npm has', async () => {

@@ -155,6 +155,41 @@ describe('gradient accumulation', () => {
   });
 });
 
+describe('sessions side by side', () => {
+  it.each<[string, Partial<CompileOptions>]>([
+    ['adamw', { optimizer: { ...optimizers.adamw, epsilon: 1e-3 } }],
+    ['lamb with clipping', { optimizer: { ...optimizers.lamb, epsilon: 1e-3 }, clipNorm: 0.3 }],
+    ['averages', { averageDecay: 0.9, policy: 'full', optimizer: optimizers.sgd }],
+    ['soft targets', { optimizer: optimizers.rmsprop, targets: 'soft', policy: 'F1C0' }],
+  ])('give the large batch, and the same bits each time: %s', async (_, options) => {
+    const whole = await after(options);
+    // The last batch has five photos: of four sessions one has no part of it.
+    for (const [sessions, microBatch] of [
+      [2, 4],
+      [4, 2],
+      [3, 1],
+    ] as const) {
+      const parts = await after({ ...options, microBatch, sessions });
+      const what = `${sessions} sessions of ${microBatch}`;
+      expect(distance(whole.losses, parts.losses), `losses of ${what}`).toBeLessThan(1e-5);
+      expect(parts, what).toMatchObject({ correct: whole.correct, images: 21 });
+      expect(distance(whole.logits, parts.logits), `logits of ${what}`).toBeLessThan(1e-5);
+      for (const [name, value] of whole.state)
+        expect(distance(value, parts.state.get(name) ?? []), `${name} of ${what}`).toBeLessThan(1e-5);
+      if (sessions !== 4) continue;
+      const again = await after({ ...options, microBatch, sessions });
+      expect(bitsOf(again.state)).toEqual(bitsOf(parts.state));
+      expect(again.losses).toEqual(parts.losses);
+    }
+  });
+
+  it('are refused where the parts are not for several', () => {
+    expect(() => compile(model, { policy: 'F1C0', classes: ['a', 'b'], batch: 8, sessions: 2 })).toThrow(
+      /more sessions than parts/,
+    );
+  });
+});
+
 describe('activations that are computed again', () => {
   it.each([8, 3])('give the same steps, in runs of %i images', async (microBatch) => {
     const options = { policy: 'full', optimizer: optimizers.sgd, microBatch };

@@ -116,7 +116,14 @@ describe('train, on drawn pictures', () => {
   });
 
   it('runs a batch in parts where the memory asks for it, to the same result, and says what it cannot do', async () => {
-    const options = { policy: 'full', batch: 64, epochs: 2, optimizer: optimizers.sgd, verify: 0 };
+    const options = {
+      policy: 'full',
+      batch: 64,
+      epochs: 2,
+      optimizer: optimizers.sgd,
+      verify: 0,
+      parallel: 'operators',
+    } as const;
     const whole = await run(options);
     const parts = await run({ ...options, memoryBytes: 253e6 });
     const manifestOf = ({ out }: { out: string }) => loadArtifacts(join(out, 'artifacts')).manifest;

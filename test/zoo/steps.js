@@ -6,7 +6,6 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { compile } from '../../dist/artifacts/compile.js';
-import { NEXT } from '../../dist/artifacts/manifest.js';
 import { tunedModel } from '../../dist/artifacts/tunedModel.js';
 import { encodeModel, readModel } from '../../dist/onnx/model.js';
 import { Random } from '../../dist/random.js';
@@ -78,15 +77,17 @@ async function step(path, policy, place) {
     ...state,
     labels: new ort.Tensor('int64', BigInt64Array.from(labels, BigInt), [BATCH]),
     image_weights: new ort.Tensor('float32', new Float32Array(BATCH).fill(1 / BATCH), [BATCH]),
-    learning_rate: new ort.Tensor('float32', [LEARNING_RATE], []),
     ...(training.inputNames.includes('step') ? { step: new ort.Tensor('float32', [1], []) } : {}),
   });
   const names = manifest.parameters.map(({ name }) => name);
   const after = new Map(
-    names.map((name) => {
-      const next = results[name + NEXT];
-      if (!(next?.data instanceof Float32Array)) throw new Error(`no ${name}`);
-      return [name, { dtype: /** @type {const} */ ('float32'), dims: next.dims, data: Float32Array.from(next.data) }];
+    manifest.parameters.map(({ name, gradient = '' }) => {
+      const [before, slope] = [state[name], results[gradient]];
+      if (!(before?.data instanceof Float32Array) || !(slope?.data instanceof Float32Array))
+        throw new Error(`no ${name}`);
+      const slopes = slope.data;
+      const data = before.data.map((value, index) => value - LEARNING_RATE * (slopes[index] ?? NaN));
+      return [name, { dtype: /** @type {const} */ ('float32'), dims: before.dims, data }];
     }),
   );
   mkdirSync(place, { recursive: true });

@@ -1,13 +1,11 @@
 import { z } from 'zod';
-import type { Builder } from '../../graph/builder.js';
-import type { Value } from '../../graph/graph.js';
+import type { Kernels } from '../kernels/kernels.js';
 import {
-  decayedGradient,
   decayRate,
-  decaySum,
   epsilon,
   moment,
   optimizerKind,
+  type Schedule,
   type UpdateInputs,
   type UpdateRule,
   weightDecay,
@@ -31,40 +29,54 @@ export const ADAM_MOMENTS = ['firstMoment', 'secondMoment'] as const;
 function rule(settings: Adam): UpdateRule {
   return {
     moments: ADAM_MOMENTS,
-    prepare: (g, { learningRate, step }) => {
-      const { scale, quotientOf } = adamDirection(g, step, settings);
-      const rate = g.mul(learningRate, scale);
-      return (inputs) => {
-        const gradient = decayedGradient(g, inputs, settings.weightDecay);
-        const { quotient, moments } = quotientOf({ ...inputs, gradient });
-        return { parameter: g.sub(inputs.parameter, g.mul(quotient, rate)), moments };
-      };
+    update: (kernels, inputs, { learningRate, step }) => {
+      const direction = adamDirection(step, settings);
+      const decay = inputs.decays ? settings.weightDecay : 0;
+      adamPass(kernels, inputs, direction, { decay, keep: 1, rate: learningRate * direction.scale });
     },
   };
 }
 
+/** What Adam's direction takes at a step, the same for all elements. */
+export interface AdamDirection {
+  readonly beta1: number;
+  readonly beta2: number;
+  /** m̂/(√v̂ + ε) = M/(√V + offset) · scale. */
+  readonly offset: number;
+  readonly scale: number;
+}
+
 /**
- * m̂/(√v̂ + ε) as the product of a scalar `scale`, the same for all parameters, and a tensor `quotient`. A pass over a tensor
- * costs, a scalar does not; so the moments are kept as plain sums, M = m/(1 − β₁) and V = v/(1 − β₂), and all else is in
- * scalars: with c = √((1 − β₂)/(1 − β₂ᵗ)), m̂/(√v̂ + ε) = M/(√V + ε/c) · (1 − β₁)/((1 − β₁ᵗ)·c).
+ * m̂/(√v̂ + ε) with the moments as plain sums, M = m/(1 − β₁) and V = v/(1 − β₂), and all else in two numbers:
+ * with c = √((1 − β₂)/(1 − β₂ᵗ)) it is M/(√V + ε/c) · (1 − β₁)/((1 − β₁ᵗ)·c).
  */
 export function adamDirection(
-  g: Builder,
-  step: Value,
+  step: Schedule['step'],
   { beta1, beta2, epsilon }: Pick<Adam, 'beta1' | 'beta2' | 'epsilon'>,
-): { scale: Value; quotientOf: (inputs: UpdateInputs) => { quotient: Value; moments: Value[] } } {
-  const unbias = (beta: number) => g.sub(g.scalar(1), g.pow(g.scalar(beta), step));
-  const c = g.sqrt(g.div(g.scalar(1 - beta2), unbias(beta2)));
-  const offset = g.div(g.scalar(epsilon), c);
-  return {
-    scale: g.div(g.scalar(1 - beta1), g.mul(unbias(beta1), c)),
-    quotientOf: (inputs) => {
-      const { gradient } = inputs;
-      const first = decaySum(g, beta1, moment(inputs, 0), gradient);
-      const second = decaySum(g, beta2, moment(inputs, 1), g.mul(gradient, gradient));
-      return { quotient: g.div(first, g.add(g.sqrt(second), offset)), moments: [first, second] };
-    },
-  };
+): AdamDirection {
+  const c = Math.sqrt((1 - beta2) / (1 - beta2 ** step));
+  return { beta1, beta2, offset: epsilon / c, scale: (1 - beta1) / ((1 - beta1 ** step) * c) };
+}
+
+interface AdamPass {
+  /** What of the parameter is added to the gradient. */
+  readonly decay: number;
+  /** What of the parameter stays. */
+  readonly keep: number;
+  /** The learning rate times the direction's scale. */
+  readonly rate: number;
+}
+
+/** Moves the moments, and p ← keep·p − rate·M/(√V + offset). */
+export function adamPass(
+  kernels: Kernels,
+  inputs: UpdateInputs,
+  { beta1, beta2, offset }: AdamDirection,
+  pass: AdamPass,
+): void {
+  const { parameter, gradient, scale } = inputs;
+  const arrays = { parameter, gradient, first: moment(inputs, 0), second: moment(inputs, 1) };
+  kernels.call('adam', arrays, { scale, ...pass, beta1, beta2, offset });
 }
 
 export const adam = optimizerKind(adamSettings, 1e-3, rule);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { decayedGradient, norm, optimizerKind, ratioOrOne, type UpdateRule, weightDecay } from './updateRule.js';
-import { descend, sgdSettings } from './sgd.js';
 import { numberAbove } from '../../settings.js';
+import { descend, sgdSettings } from './sgd.js';
+import { optimizerKind, ratioOrOne, sumOfSquares, type UpdateRule, weightDecay } from './updateRule.js';
 
 /**
  * SGD by g' = (g + λ·p) · κ·‖p‖/(‖g‖ + λ·‖p‖): each parameter moves by a share κ of its length (You et al. 2017). Those
@@ -18,17 +18,18 @@ export type Lars = z.infer<typeof larsSettings>;
 /** Keeps a vanishing gradient from a division by zero; timm's. */
 const EPSILON = 1e-8;
 
-function rule(settings: Lars): UpdateRule {
-  const { momentum, weightDecay, trust } = settings;
+function rule({ momentum, nesterov, weightDecay, trust }: Lars): UpdateRule {
   return {
     moments: momentum > 0 ? ['momentum'] : [],
-    prepare: (g, schedule) => (inputs) => {
-      const { parameter, gradient, decays } = inputs;
-      if (!decays) return descend(g, schedule, inputs, gradient, settings);
-      const [length, slope] = [norm(g, parameter), norm(g, gradient)];
-      const scale = g.add(g.add(slope, g.mul(length, g.scalar(weightDecay))), g.scalar(EPSILON));
-      const ratio = ratioOrOne(g, length, slope, g.div(g.mul(length, g.scalar(trust)), scale));
-      return descend(g, schedule, inputs, g.mul(decayedGradient(g, inputs, weightDecay), ratio), settings);
+    update: (kernels, inputs, { learningRate }) => {
+      const { parameter, gradient, scale, decays } = inputs;
+      if (!decays) {
+        descend(kernels, inputs, { decay: 0, learningRate, momentum, nesterov, ratio: 1 });
+        return;
+      }
+      const [length, slope] = [Math.sqrt(sumOfSquares(parameter)), Math.sqrt(sumOfSquares(gradient, scale))];
+      const ratio = ratioOrOne(length, slope, (length * trust) / (slope + length * weightDecay + EPSILON));
+      descend(kernels, inputs, { decay: weightDecay, learningRate, momentum, nesterov, ratio });
     },
   };
 }

@@ -1,14 +1,5 @@
 import { z } from 'zod';
-import {
-  decayedGradient,
-  decayRate,
-  decaySum,
-  epsilon,
-  moment,
-  optimizerKind,
-  type UpdateRule,
-  weightDecay,
-} from './updateRule.js';
+import { decayRate, epsilon, moment, optimizerKind, type UpdateRule, weightDecay } from './updateRule.js';
 
 /**
  * v ← α·v + (1 − α)·g²,  p ← p − η·g/(√v + ε), or with momentum  m ← μ·m + g/(√v + ε),  p ← p − η·m  (Tieleman and Hinton
@@ -25,21 +16,17 @@ const rmspropSettings = z.strictObject({
 export type RmsProp = z.infer<typeof rmspropSettings>;
 
 function rule({ smoothing, epsilon, momentum, weightDecay }: RmsProp): UpdateRule {
-  // V = v/(1 − α) is kept, as in Adam: the factor goes into scalars, a pass less over the tensors.
-  const scale = Math.sqrt(1 - smoothing);
+  // V = v/(1 − α) is kept, as in Adam, and m without the same factor.
+  const factor = Math.sqrt(1 - smoothing);
+  const offset = epsilon / factor;
   return {
     moments: momentum > 0 ? ['squares', 'momentum'] : ['squares'],
-    prepare: (g, { learningRate }) => {
-      const rate = g.mul(learningRate, g.scalar(1 / scale));
-      return (inputs) => {
-        const { parameter } = inputs;
-        const gradient = decayedGradient(g, inputs, weightDecay);
-        const squares = decaySum(g, smoothing, moment(inputs, 0), g.mul(gradient, gradient));
-        const quotient = g.div(gradient, g.add(g.sqrt(squares), g.scalar(epsilon / scale)));
-        if (momentum === 0) return { parameter: g.sub(parameter, g.mul(quotient, rate)), moments: [squares] };
-        const velocity = decaySum(g, momentum, moment(inputs, 1), quotient);
-        return { parameter: g.sub(parameter, g.mul(velocity, rate)), moments: [squares, velocity] };
-      };
+    update: (kernels, inputs, { learningRate }) => {
+      const { parameter, gradient, scale, decays } = inputs;
+      const scalars = { scale, decay: decays ? weightDecay : 0, rate: learningRate / factor, smoothing, offset };
+      const arrays = { parameter, gradient, squares: moment(inputs, 0) };
+      if (momentum === 0) kernels.call('rmsprop', arrays, scalars);
+      else kernels.call('rmspropMomentum', { ...arrays, velocity: moment(inputs, 1) }, { ...scalars, momentum });
     },
   };
 }

@@ -1,17 +1,6 @@
 import { z } from 'zod';
-import type { Builder } from '../../graph/builder.js';
-import type { Value } from '../../graph/graph.js';
-import {
-  decayedGradient,
-  decayRate,
-  decaySum,
-  moment,
-  optimizerKind,
-  type Schedule,
-  type UpdateInputs,
-  type UpdateRule,
-  weightDecay,
-} from './updateRule.js';
+import type { Kernels } from '../kernels/kernels.js';
+import { decayRate, moment, optimizerKind, type UpdateInputs, type UpdateRule, weightDecay } from './updateRule.js';
 
 /**
  * m ← μ·m + g,  p ← p − η·m;  Nesterov's:  p ← p − η·(g + μ·m). Decay is added to the gradient. As in PyTorch
@@ -28,24 +17,35 @@ export type Sgd = z.infer<typeof sgdSettings>;
 function rule({ momentum, nesterov, weightDecay }: Sgd): UpdateRule {
   return {
     moments: momentum > 0 ? ['momentum'] : [],
-    prepare: (g, schedule) => (inputs) =>
-      descend(g, schedule, inputs, decayedGradient(g, inputs, weightDecay), { momentum, nesterov }),
+    update: (kernels, inputs, { learningRate }) => {
+      const decay = inputs.decays ? weightDecay : 0;
+      descend(kernels, inputs, { decay, learningRate, momentum, nesterov, ratio: 1 });
+    },
   };
 }
 
-/** The update by `gradient` as it is, decay included. */
+export interface Descent extends Pick<Sgd, 'momentum' | 'nesterov'> {
+  readonly learningRate: number;
+  /** What of the parameter is added to the gradient. */
+  readonly decay: number;
+  /** What the gradient, decay included, is multiplied by. */
+  readonly ratio: number;
+}
+
+/** The update by the gradient with its decay. */
 export function descend(
-  g: Builder,
-  { learningRate }: Schedule,
+  kernels: Kernels,
   inputs: UpdateInputs,
-  gradient: Value,
-  { momentum, nesterov }: Pick<Sgd, 'momentum' | 'nesterov'>,
-): { parameter: Value; moments: Value[] } {
-  const { parameter } = inputs;
-  if (momentum === 0) return { parameter: g.sub(parameter, g.mul(gradient, learningRate)), moments: [] };
-  const velocity = decaySum(g, momentum, moment(inputs, 0), gradient);
-  const direction = nesterov ? decaySum(g, momentum, velocity, gradient) : velocity;
-  return { parameter: g.sub(parameter, g.mul(direction, learningRate)), moments: [velocity] };
+  { learningRate, decay, ratio, momentum, nesterov }: Descent,
+): void {
+  const { parameter, gradient } = inputs;
+  const scalars = { scale: inputs.scale * ratio, decay: decay * ratio, rate: learningRate };
+  if (momentum === 0) {
+    kernels.call('descend', { parameter, gradient }, scalars);
+    return;
+  }
+  const ahead = nesterov ? { ahead: momentum, own: 1 } : { ahead: 1, own: 0 };
+  kernels.call('momentum', { parameter, gradient, velocity: moment(inputs, 0) }, { ...scalars, momentum, ...ahead });
 }
 
 export const sgd = optimizerKind(sgdSettings, 0.01, rule);

@@ -1,38 +1,33 @@
 import type { z } from 'zod';
-import type { Builder } from '../../graph/builder.js';
-import type { Value } from '../../graph/graph.js';
+import type { Kernels } from '../kernels/kernels.js';
 import { numberAbove, numberBelow, numberFrom } from '../../settings.js';
 
-/** What parameters share at a step. */
+/** What goes for a parameter at a step. */
 export interface Schedule {
-  /** float32 scalar, the multiplier of these parameters included. */
-  readonly learningRate: Value;
-  /** float32 scalar, 1 at the first step. */
-  readonly step: Value;
+  /** The multiplier of the parameter included. */
+  readonly learningRate: number;
+  /** 1 at the first step. */
+  readonly step: number;
 }
 
-/** One parameter at one step. */
+/** One parameter at one step. All of its arrays have the same length, and lie in the memory of the kernels. */
 export interface UpdateInputs {
-  readonly parameter: Value;
-  /** The gradient has the parameter's shape. */
-  readonly gradient: Value;
-  /** The moments in the order of {@link UpdateRule.moments}; each has the parameter's shape. */
-  readonly moments: readonly Value[];
+  readonly parameter: Float32Array;
+  /** Times `scale` it is the gradient. */
+  readonly gradient: Float32Array;
+  readonly scale: number;
+  /** In the order of {@link UpdateRule.moments}. */
+  readonly moments: readonly Float32Array[];
   /** Whether weight decay, and the trust ratio of LAMB and LARS, take hold of this parameter. */
   readonly decays: boolean;
 }
 
-interface Updated {
-  readonly parameter: Value;
-  readonly moments: readonly Value[];
-}
-
 /** An optimizer with its settings. */
 export interface UpdateRule {
-  /** The tensors that it keeps for a parameter: each of its shape, and zero at first. */
+  /** What it keeps for a parameter: arrays of its length, zero at first. */
   readonly moments: readonly string[];
-  /** Appends what parameters share; what this gives appends the update of one. */
-  readonly prepare: (g: Builder, schedule: Schedule) => (inputs: UpdateInputs) => Updated;
+  /** Updates a parameter and its moments in place, in one pass over memory, or two where it needs a norm. */
+  readonly update: (kernels: Kernels, inputs: UpdateInputs, schedule: Schedule) => void;
 }
 
 /** What an optimizer is: all that the rest of the program knows of it. */
@@ -40,7 +35,7 @@ export interface OptimizerKind<Settings extends z.ZodType> {
   readonly settings: Settings;
   /** A peak learning rate for some ten epochs on a few layers. */
   readonly usualLearningRate: number;
-  /** What it appends to a training graph. @throws ZodError for settings of another optimizer. */
+  /** How it updates. @throws ZodError for settings of another optimizer. */
   readonly ruleFor: (settings: unknown) => UpdateRule;
 }
 
@@ -59,29 +54,18 @@ export const weightDecay = numberFrom(0);
 export const epsilon = numberAbove(0);
 
 /** Moment `index` of `inputs`. */
-export function moment({ moments }: UpdateInputs, index: number): Value {
+export function moment({ moments }: UpdateInputs, index: number): Float32Array {
   const value = moments[index];
   if (!value) throw new Error(`an optimizer lacks its moment ${index}`);
   return value;
 }
 
-/** gradient + weight decay · parameter, where that decays: the decay of all optimizers but AdamW and LAMB. */
-export function decayedGradient(
-  g: Builder,
-  { parameter, gradient, decays }: Pick<UpdateInputs, 'parameter' | 'gradient' | 'decays'>,
-  weightDecay: number,
-): Value {
-  return decays && weightDecay > 0 ? g.add(gradient, g.mul(parameter, g.scalar(weightDecay))) : gradient;
+/** Σ(scale·x)² */
+export function sumOfSquares(x: Float32Array, scale = 1): number {
+  let sum = 0;
+  for (const value of x) sum += value * value;
+  return sum * scale * scale;
 }
 
-/** rate · x + y */
-export const decaySum = (g: Builder, rate: number, x: Value, y: Value): Value => g.add(g.mul(x, g.scalar(rate)), y);
-
-/** √Σx², a scalar. */
-export const norm = (g: Builder, x: Value): Value => g.sqrt(g.reduceSumSquare(x));
-
-/** a/b where both scalars are above zero, else 1. */
-export function ratioOrOne(g: Builder, a: Value, b: Value, ratio = g.div(a, b)): Value {
-  const zero = g.scalar(0);
-  return g.where(g.and(g.greater(a, zero), g.greater(b, zero)), ratio, g.scalar(1));
-}
+/** `ratio` where both of these numbers are above zero, else 1. */
+export const ratioOrOne = (a: number, b: number, ratio: number): number => (a > 0 && b > 0 ? ratio : 1);

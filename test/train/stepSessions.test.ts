@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import type { Manifest } from '../../src/artifacts/manifest.js';
+import { stepSessions } from '../../src/train/stepSessions.js';
+import type { Settings } from '../../src/train/trainOptions.js';
+
+const costOf = (multiplyAdds: number, trainableParameters: number) => ({
+  cost: {
+    forwardMultiplyAdds: multiplyAdds / 3,
+    backwardMultiplyAdds: (multiplyAdds * 2) / 3,
+    trainableParameters,
+  } as Manifest['cost'],
+});
+const settings = {
+  provider: 'cpu',
+  batchNorm: 'frozen',
+  dropout: 0,
+  threads: 4,
+  batch: 16,
+  microBatch: 16,
+} as Settings;
+/** As EfficientNet-B0's `full` and F1C1 are. */
+const [full, last] = [costOf(1.26e9, 4e6), costOf(4e7, 4.2e5)];
+
+describe('sessions of a step', () => {
+  it('are as many as cores where a step computes much for each parameter, and one elsewhere', () => {
+    expect(stepSessions(full, settings, 'auto')).toBe(4);
+    expect(stepSessions(full, { ...settings, threads: 1 }, 'auto')).toBe(1);
+    expect(stepSessions(last, settings, 'auto')).toBe(1);
+    expect(stepSessions(costOf(1e6, 10), settings, 'auto')).toBe(1);
+  });
+
+  it('are what is asked for, and no more than images', () => {
+    expect(stepSessions(last, settings, 'images')).toBe(4);
+    expect(stepSessions(full, settings, 'operators')).toBe(1);
+    expect(stepSessions(full, { ...settings, microBatch: 3 }, 'images')).toBe(3);
+  });
+
+  it.each([
+    [{ provider: 'webgpu' }, /webgpu takes a batch whole/],
+    [{ batchNorm: 'batch' }, /other statistics/],
+    [{ dropout: 0.1 }, /drops out by itself/],
+  ] as const)('are one where a batch must stay together: %o', (more, reason) => {
+    const own = { ...settings, ...more };
+    expect(stepSessions(full, own, 'auto')).toBe(1);
+    expect(() => stepSessions(full, own, 'images')).toThrow(reason);
+  });
+});
