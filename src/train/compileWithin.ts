@@ -4,13 +4,14 @@ import { mixesPhotos } from '../data/augment/augmentation.js';
 import { balancedClassWeights, balancedLabelWeights } from '../data/classBalance.js';
 import { labelCounts } from '../data/labels.js';
 import { UserError } from '../errors.js';
+import { memoryBytes as machineBytes } from '../memoryLimit.js';
 import type { ModelFile } from '../onnx/model.js';
 import { readSafetensors } from '../onnx/safetensors.js';
 import { elementCount } from '../onnx/tensor.js';
 import { probeBlockSize } from '../runtime/blockSize.js';
 import { sessionBytes } from '../runtime/modelRunner.js';
 import { checkFunction } from './functionCheck.js';
-import { type Parallel, stepSessions } from './stepSessions.js';
+import { BYTES_PER_SESSION, imagesOfPart, type Parallel, stepSessions } from './stepSessions.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
 import { makesNewViews } from './views.js';
 
@@ -21,13 +22,8 @@ const FIRST_SESSION_BYTES = 1.5e7;
 const WEIGHT_COPIES = 1.1;
 /** What ONNX Runtime's arena holds for each byte that lies in it, as measured. */
 const ARENA = 1.12;
-/**
- * Images of a part, at most, where sessions share a batch. EfficientNet-B0's `full` takes as long with parts of 8 as with parts of 4, which take half the
- * memory, and a fifth longer with parts of 1.
- */
-const MOST_IMAGES = 4;
-/** What one more session of the training graph takes beside its tensors, in a worker of its own. */
-const BYTES_PER_SESSION = 4e7;
+/** Which share of the machine's memory the sessions of a step may take where nothing limits them. */
+const SHARE_OF_MEMORY = 0.5;
 /** Copies of parameters and moments on their way to a checkpoint, beside those that train. */
 const STATE_COPIES = 2;
 
@@ -126,9 +122,10 @@ async function planWithin(
     processBytes(compiled.manifest, { newViews: makesNewViews(settings) });
   const whole = settings.microBatch;
   const plain = compilePlan(whole, false);
-  const sharing = stepSessions(plain.compiled.manifest, settings, parallel);
+  const roomBytes = memoryBytes ?? SHARE_OF_MEMORY * machineBytes();
+  const sharing = stepSessions(plain.compiled.manifest, settings, { parallel, roomBytes });
   if (sharing > 1) {
-    const images = Math.min(Math.ceil(whole / sharing), MOST_IMAGES);
+    const images = imagesOfPart(whole, sharing);
     const shared = compilePlan(images, false, Math.min(sharing, Math.ceil(whole / images)));
     if (memoryBytes === undefined || bytesOf(shared) <= memoryBytes) return shared;
   }
