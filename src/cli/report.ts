@@ -129,7 +129,18 @@ function reportEpoch(terminal: Terminal, { result, epochs }: EventOf<'epoch'>): 
 }
 
 function reportSummary(terminal: Terminal, summary: Summary): void {
-  const { bestEpoch, elapsedMs, peakRssBytes, skipped, endedBy, metric, part, leftOut, frozen } = summary;
+  const {
+    bestEpoch,
+    elapsedMs,
+    peakRssBytes,
+    memoryLimitBytes = Infinity,
+    skipped,
+    endedBy,
+    metric,
+    part,
+    leftOut,
+    frozen,
+  } = summary;
   if (endedBy === 'patience') terminal.print(`stopped early: ${metric} has not improved since epoch ${bestEpoch}`);
   if (endedBy === 'time-limit') terminal.print('stopped: the time is up');
   if (skipped.length > 0)
@@ -139,6 +150,10 @@ function reportSummary(terminal: Terminal, summary: Summary): void {
     `${headlineIn(summary).title} ${showPercent(scoreOf(summary))} ${at}, in ${showDuration(elapsedMs)}, with ${showBytes(peakRssBytes)} of memory at most`,
     'bold',
   );
+  if (peakRssBytes > memoryLimitBytes)
+    terminal.warn(
+      `warning: ${showBytes(peakRssBytes)} are more than the ${showBytes(memoryLimitBytes)} that were allowed, which what a training takes is reckoned for, not held to (--memory)`,
+    );
   reportVerified(terminal, summary);
   if (leftOut.length > 0) terminal.warn(`left out, since it was stopped: ${leftOut.join(', ')}`);
   if (frozen) reportFrozen(terminal, frozen);

@@ -16,7 +16,7 @@ import type { Settings, TrainOptions } from './trainOptions.js';
 import { makesNewViews } from './views.js';
 
 /** What a process takes beside the training's tensors, as measured: Node.js, ONNX Runtime and sharp, models, rows in memory. */
-const OVERHEAD_BYTES = 200e6;
+const OVERHEAD_BYTES = 230e6;
 /** What the first session of the frozen part adds while photos are read, as measured: what it computes of an image, and copies of its weights. */
 const FIRST_SESSION_BYTES = 1.5e7;
 const WEIGHT_COPIES = 1.1;

@@ -179,6 +179,7 @@ function summaryOf(
     perClass,
     elapsedMs: clock.elapsedMs,
     peakRssBytes: process.resourceUsage().maxRSS * 1024,
+    ...(options.memoryBytes === undefined ? {} : { memoryLimitBytes: options.memoryBytes }),
     model: models.path,
     classes: options.dataset.classes,
     trainPhotos: slots.trainPhotos,

@@ -97,6 +97,8 @@ export interface Summary {
   /** Time of all the run's parts. */
   readonly elapsedMs: number;
   readonly peakRssBytes: number;
+  /** The most that it was to take, where that was told. */
+  readonly memoryLimitBytes?: number;
   /** Path of the tuned model. */
   readonly model: string;
   readonly classes: readonly string[];

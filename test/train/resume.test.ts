@@ -474,7 +474,7 @@ describe('a run that goes on', () => {
     const out = folder();
     const all = { ...few(), policy: 'full' };
     await drive({ ...all, out }, ({ type }) => type === 'epoch');
-    const { summary } = await drive({ ...all, out, memoryBytes: 233e6, resume: true });
+    const { summary } = await drive({ ...all, out, memoryBytes: 263e6, resume: true });
     expect(summary?.moves[0]?.changes.map(({ name }) => name)).toContain('microBatch');
   });
 

@@ -125,14 +125,14 @@ describe('train, on drawn pictures', () => {
       parallel: 'operators',
     } as const;
     const whole = await run(options);
-    const parts = await run({ ...options, memoryBytes: 253e6 });
+    const parts = await run({ ...options, memoryBytes: 283e6 });
     const manifestOf = ({ out }: { out: string }) => loadArtifacts(join(out, 'artifacts')).manifest;
     const { microBatch = 64, cost } = manifestOf(parts);
     expect(microBatch).toBeLessThan(64);
     expect(cost.trainingMemoryBytes).toBeLessThan(35e6);
     expect(manifestOf(whole).cost.trainingMemoryBytes).toBeGreaterThan(35e6);
     expect(parts.summary.metrics.loss).toBeCloseTo(whole.summary.metrics.loss, 4);
-    await expect(run({ ...options, memoryBytes: 209e6 })).rejects.toMatchObject({ code: 'too-little-memory' });
+    await expect(run({ ...options, memoryBytes: 239e6 })).rejects.toMatchObject({ code: 'too-little-memory' });
   });
 
   it('waits as long as it is told for a lower loss before it takes a tenth of the learning rate', async () => {
