@@ -152,7 +152,7 @@ function reportSummary(terminal: Terminal, summary: Summary): void {
   );
   if (peakRssBytes > memoryLimitBytes)
     terminal.warn(
-      `warning: ${showBytes(peakRssBytes)} are more than the ${showBytes(memoryLimitBytes)} that were allowed, which what a training takes is reckoned for, not held to (--memory)`,
+      `warning: it took ${showBytes(peakRssBytes)}, more than the ${showBytes(memoryLimitBytes)} allowed: a training is planned for a limit, not stopped at it; leave it as much room, or state a smaller one (--memory)`,
     );
   reportVerified(terminal, summary);
   if (leftOut.length > 0) terminal.warn(`left out, since it was stopped: ${leftOut.join(', ')}`);
