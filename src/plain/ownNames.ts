@@ -1,4 +1,4 @@
-/** Names of the other inputs and outputs of the training graph and the update graph. */
+/** Names of the other inputs and outputs of the training graph. */
 export const STEP_INPUTS = {
   labels: 'labels',
   /** In place of labels, where targets are soft. */
