@@ -15,16 +15,18 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { loadArtifacts, readModel, writeArtifacts } from 'ort-tl';
-import { probeBlockSize } from '../../dist/runtime/blockSize.js';
 import { Engine } from '../../dist/runtime/engine.js';
 import { providerCalled } from '../../dist/runtime/providers.js';
+import { compileWithin, planningOf } from '../../dist/train/compileWithin.js';
+import { settingsOf } from '../../dist/train/trainOptions.js';
 import { measureInference } from './inference.js';
 import { measureMachine } from './limits.js';
 import { measureDecoding } from './photos.js';
-import { compileFor } from './plan.js';
 import { measureProfile } from './profile.js';
 import { noise, timed } from './timed.js';
 import { measureTraining } from './training.js';
+
+/** @import { TrainOptions } from '../../dist/train/trainOptions.js' */
 
 /**
  * Steps on a batch of noise, with the frozen part inside and without it.
@@ -43,6 +45,8 @@ export async function measureSteps(settings) {
     folder,
     '--provider',
     provider,
+    '--threads',
+    String(threads),
     ...(size ? ['--size', String(size)] : []),
   ];
   await promisify(execFile)(process.execPath, [fileURLToPath(import.meta.url), ...given, ...more]);
@@ -75,13 +79,29 @@ export async function measureSteps(settings) {
 }
 
 /**
- * Writes artifacts to the folder `out`, with the layout that a training on this machine has.
- * @param {{ model: string, policy: string, batch: number, classes: number, out: string, provider: string, size?: number }} settings
+ * Writes artifacts to the folder `out`, with the layout and the sessions that a training on this machine has.
+ * @param {{ model: string, policy: string, batch: number, classes: number, threads: number, out: string, provider: string, size?: number }} settings
  */
-async function compileTo({ model, policy, batch, classes, out, provider, size }) {
-  const names = Array.from({ length: classes }, (_, index) => `class ${index}`);
-  const blockSize = provider === 'cpu' ? await probeBlockSize() : undefined;
-  await writeArtifacts(compileFor(readModel(model), names, { policy, batch, size, blockSize }), out);
+async function compileTo({ model: path, policy, batch, classes: count, threads, out, provider: name, size }) {
+  const provider = await providerCalled(name);
+  const classes = Array.from({ length: count }, (_, index) => `class ${index}`);
+  const train = Array.from({ length: batch }, (_, index) => ({ path: '', label: index % count }));
+  const model = readModel(path);
+  const dataset = { classes, train, val: [], folder: '' };
+  /** @type {TrainOptions} */
+  const options = {
+    model,
+    dataset,
+    policy,
+    batch,
+    threads,
+    provider,
+    out,
+    preprocessing: 'torchvision',
+    ...(size ? { size } : {}),
+  };
+  const { compiled } = await compileWithin(model, planningOf(options, settingsOf(options)));
+  await writeArtifacts(compiled, out);
   return { out };
 }
 
@@ -111,7 +131,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   /** @type {Readonly<Record<string, () => Promise<unknown>>>} */
   const tasks = {
     machine: () => measureMachine({ model, batches: values.batches.split(',').map(Number), steps, threads, ...size }),
-    compile: () => compileTo({ model, policy, batch, classes, out: values.out, provider, ...size }),
+    compile: () => compileTo({ model, policy, batch, classes, threads, out: values.out, provider, ...size }),
     steps: () => measureSteps({ model, policy, batch, classes, steps, threads, provider, ...size }),
     inference: () => measureInference({ model, threads, milliseconds: Number(values.milliseconds), ...size }),
     decoding: () => measureDecoding({ data, threads, ...size }),

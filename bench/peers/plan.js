@@ -38,9 +38,9 @@ export async function writePhotoList(data, share, file) {
  * Compiles as `ort-tl train` would with the same seed.
  * @param {ReturnType<typeof readModel>} model
  * @param {readonly string[]} classes
- * @param {Partial<Pick<CompileOptions, 'seed' | 'size' | 'optimizer'>> & { policy: CompileOptions['policy'], batch: number, blockSize?: CompileOptions['blockSize'] | undefined }} options
+ * @param {Partial<Pick<CompileOptions, 'seed' | 'size' | 'optimizer'>> & { policy: CompileOptions['policy'], batch: number }} options
  */
-export function compileFor(model, classes, { policy, batch, seed = 0, size, optimizer, blockSize }) {
+export function compileFor(model, classes, { policy, batch, seed = 0, size, optimizer }) {
   return compile(model, {
     policy,
     classes,
@@ -48,7 +48,6 @@ export function compileFor(model, classes, { policy, batch, seed = 0, size, opti
     seed,
     ...(optimizer ? { optimizer } : {}),
     ...(size ? { size } : {}),
-    ...(blockSize ? { blockSize } : {}),
     preprocessing: 'torchvision',
   });
 }

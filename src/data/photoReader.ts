@@ -29,7 +29,7 @@ export interface UnreadablePhoto {
 
 /**
  * Decodes many photos at once, in bounded memory: however many are ahead, only so many as keep all threads busy hold their files, of some MB
- * each. While half of those ahead are ready, one at a time is decoded, which leaves the cores to whoever takes them.
+ * each.
  */
 export class PhotoReader<Decoded = Uint8Array> {
   /** @param decode throws the `UserError` for which a photo cannot be read. */
@@ -65,9 +65,9 @@ export class PhotoReader<Decoded = Uint8Array> {
       return { index, photo, outcome };
     };
     const ahead: ReturnType<typeof start>[] = [];
-    const atOnce = () => (ahead.length - running >= most / 2 ? 1 : poolSize() + READ_AHEAD);
+    const atOnce = poolSize() + READ_AHEAD;
     const startMore = () => {
-      while (!isLeft && ahead.length < most && running < atOnce()) {
+      while (!isLeft && ahead.length < most && running < atOnce) {
         const next = waiting.next();
         if (next.done) return;
         ahead.push(start(...next.value));

@@ -81,25 +81,6 @@ describe('PhotoReader', () => {
     expect([count, most]).toEqual([20, poolSize() + 2]);
   });
 
-  it('decodes one photo at a time while half of those ahead are ready', async () => {
-    let [reading, decoded, taken] = [0, 0, 0];
-    const begunWhileReady: number[] = [];
-    const reader = new PhotoReader(async ({ label }) => {
-      reading++;
-      if (decoded - taken > 6) begunWhileReady.push(reading);
-      await setTimeout(1 + label);
-      reading--;
-      decoded++;
-      return new Uint8Array(3);
-    });
-    for await (const { index } of reader.read(photos, preprocessing, { concurrency: 12 })) {
-      taken = index + 1;
-      if (index === 0) await setTimeout(100);
-    }
-    expect(new Set(begunWhileReady)).toEqual(new Set([1]));
-    expect([decoded, taken]).toEqual([20, 20]);
-  });
-
   it('starts no more photos, and leaves none running, once it is left', async () => {
     let begun = 0;
     let ended = 0;
