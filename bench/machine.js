@@ -6,6 +6,8 @@ import { availableParallelism, cpus } from 'node:os';
 
 /** Vector instructions by what Linux calls them, the widest first. */
 const VECTORS = /** @type {const} */ ([
+  // Tiles of bfloat16, which PyTorch multiplies by and ONNX Runtime does not.
+  ['amx_bf16', 'AVX-512 and AMX'],
   ['avx512f', 'AVX-512'],
   ['avx2', 'AVX2'],
   ['avx', 'AVX'],

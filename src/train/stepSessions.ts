@@ -5,11 +5,12 @@ import type { Settings } from './trainOptions.js';
 export type Parallel = 'auto' | 'images' | 'operators';
 
 /**
- * From so many multiply-adds of a step for each trained parameter, and in all, sessions of one thread are faster than the threads of one:
- * below, what passes between them takes longer than threads wait for each other. On two cores with EfficientNet-B0 and a batch of 16,
- * `full` (5,000) takes 0.9 of the time, 0.7 beside a busy process; `blocks:2` (2,000) 1.1.
+ * From so many multiply-adds of an image for each trained parameter, and of a step in all, sessions of one thread are faster than the threads
+ * of one: below, what passes between them with each part, gradients above all, takes longer than threads wait for each other. On two cores with
+ * EfficientNet-B0, `full` (317) takes 0.9 of the time with a batch of 16, 0.7 beside a busy process; `blocks:2` (123) takes 1.1 with 16,
+ * 1.25 with 32.
  */
-const LEAST_PER_PARAMETER = 3000;
+const LEAST_PER_PARAMETER = 200;
 const LEAST_IN_ALL = 2e9;
 /**
  * Images of a part, at most. EfficientNet-B0's `full` takes as long with parts of 8 as with parts of 4, which take half the memory, and a
@@ -44,8 +45,8 @@ export function stepSessions(
   if (parallel === 'images' && obstacle !== undefined)
     throw new UserError('bad-arguments', `${obstacle}; leave out ‹parallel› images`);
   if (parallel === 'operators' || obstacle !== undefined) return 1;
-  const multiplyAdds = batch * (cost.forwardMultiplyAdds + cost.backwardMultiplyAdds);
-  const isWorthwhile = multiplyAdds >= Math.max(LEAST_IN_ALL, LEAST_PER_PARAMETER * cost.trainableParameters);
+  const ofImage = cost.forwardMultiplyAdds + cost.backwardMultiplyAdds;
+  const isWorthwhile = batch * ofImage >= LEAST_IN_ALL && ofImage >= LEAST_PER_PARAMETER * cost.trainableParameters;
   if (parallel === 'auto' && !isWorthwhile) return 1;
   const bytesPerImage = cost.trainingMemoryBytes / microBatch;
   let sessions = Math.min(threads, microBatch);
