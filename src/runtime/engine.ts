@@ -4,6 +4,7 @@ import type { Tensor } from '../onnx/tensor.js';
 import { type Chunk, FrozenRunner } from './frozenRunner.js';
 import type { CachedRows } from './photoRows.js';
 import { buffersOf } from './sentTensor.js';
+import type { Row } from './slots.js';
 import { type StartedWorker, startWorker } from './startWorker.js';
 import type { EvaluationResult, StepperOptions, StepPlan, StepResult } from './stepper.js';
 import type { EngineOperations } from './worker.js';
@@ -27,8 +28,9 @@ export class Engine {
 
   private constructor(
     private readonly stepper: StartedWorker<EngineOperations>,
-    /** Absent when there is no frozen part. */
-    private readonly frozen: FrozenRunner | undefined,
+    /** Makes what runs the frozen part on so many images; nothing where there is no frozen part. */
+    private readonly runnerFor: (images: number) => FrozenRunner | undefined,
+    private frozen: FrozenRunner | undefined,
     /** One flag, seen by the worker between steps. */
     private readonly stopped: Int32Array<SharedArrayBuffer>,
     private readonly signal: AbortSignal | undefined,
@@ -47,14 +49,47 @@ export class Engine {
     const stepper = startWorker<EngineOperations>('worker', 'trains');
     try {
       const host = stepper.caller;
-      const frozen = FrozenRunner.of(folder, readManifest(folder), { threads, provider, images, memoryBytes, host });
+      const manifest = readManifest(folder);
+      const runnerFor = (count: number) =>
+        FrozenRunner.of(folder, manifest, { threads, provider, images: count, memoryBytes, host });
       const stopped = new Int32Array(new SharedArrayBuffer(4));
+      const frozen = runnerFor(images);
       await host.call('open', [folder, options, stopped]);
-      return new Engine(stepper, frozen, stopped, signal);
+      return new Engine(stepper, runnerFor, frozen, stopped, signal);
     } catch (thrown) {
       await stepper.worker.terminate();
       throw thrown;
     }
+  }
+
+  /**
+   * Goes on with other artifacts, in `folder`, that have the same frozen part: what is kept of photos stays, the state is theirs.
+   * @throws UserError as {@link start} does; then it goes on with those that it had.
+   */
+  exchange(folder: string): Promise<void> {
+    return this.stepper.caller.call('exchange', [folder]);
+  }
+
+  /** Makes room for so many slots, and has as many sessions run the frozen part as so many photos are worth. */
+  async grow(slots: number): Promise<void> {
+    await this.stepper.caller.call('grow', [slots]);
+    const { frozen } = this;
+    const larger = this.runnerFor(slots);
+    if (!frozen || !larger || larger.imagesAtOnce <= frozen.imagesAtOnce) return;
+    this.frozen = larger;
+    await frozen.retire();
+  }
+
+  /** Lets go of what is in slots, so that other photos can be kept there. */
+  forget(slots: Int32Array): Promise<void> {
+    return this.stepper.caller.call('forget', [slots]);
+  }
+
+  /** What the frozen part gives of one image, uint8 [H, W, 3]: a part for each value of the boundary. Nothing is kept of it. */
+  async boundaryOf(image: Uint8Array): Promise<readonly Row[]> {
+    if (this.closed) throw new Error('the engine is closed');
+    const [chunk] = this.frozen?.run([image]) ?? [];
+    return chunk ? (await chunk).rows : [joined([image])];
   }
 
   /**
@@ -68,6 +103,7 @@ export class Engine {
     keys?: readonly string[],
   ): Promise<void> {
     if (Atomics.load(this.stopped, 0) === 1) return Promise.resolve();
+    if (this.closed) return Promise.reject(new Error('the engine is closed'));
     const chunks = this.frozen?.run(images) ?? [{ first: 0, count: images.length, rows: [joined(images)] }];
     const keep = async () => {
       for (const chunk of chunks) await this.keep(slots, labels, await chunk, keys);

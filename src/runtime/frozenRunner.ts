@@ -39,6 +39,8 @@ export class FrozenRunner {
   private readonly path: string;
   private readonly shares: CoreShares;
   private pool: Promise<SessionPool> | undefined;
+  /** Chunks that are not there yet. */
+  private readonly underWay = new Set<Promise<Chunk>>();
 
   /** @param file of the frozen part, in the artifacts' `folder`. */
   private constructor(
@@ -74,7 +76,8 @@ export class FrozenRunner {
     for (let first = 0; first < images.length; first += size) {
       const chunk = this.runChunk(images.slice(first, first + size), first);
       // Whoever waits for it learns that it failed, which may be after another has.
-      chunk.catch(() => undefined);
+      this.underWay.add(chunk);
+      chunk.catch(() => undefined).finally(() => this.underWay.delete(chunk));
       chunks.push(chunk);
     }
     return chunks;
@@ -85,6 +88,12 @@ export class FrozenRunner {
     // Another provider has cores enough for all of them.
     if (options.provider !== 'cpu') return MOST_IMAGES;
     return imagesOfRun(manifest.cost.frozenMultiplyAdds, shares.threads, options.memoryBytes !== undefined);
+  }
+
+  /** Gives back its memory once all that was asked of it is there. */
+  async retire(): Promise<void> {
+    await Promise.allSettled(this.underWay);
+    await this.release();
   }
 
   /** Gives back its memory. */

@@ -16,7 +16,7 @@ export interface CachedRows {
 
 /** What is kept of photos by slot: their boundary, in memory or in the cache, and their labels. */
 export class PhotoRows {
-  private readonly labels: Int32Array;
+  private labels: Int32Array;
 
   constructor(
     private readonly slots: Slots,
@@ -132,6 +132,19 @@ export class PhotoRows {
       if (lost.length === 0) throw thrown;
       return lost;
     }
+  }
+
+  /** Makes room for so many slots; what is in those that are there stays. */
+  grow(slots: number): void {
+    const { labels } = this;
+    this.labels = new Int32Array(slots);
+    this.labels.set(labels);
+    this.slots.grow(slots);
+  }
+
+  /** Lets go of what is in slots, so that other photos can be kept there. */
+  forget(slots: Int32Array): void {
+    this.slots.forget(slots);
   }
 
   /** Gives back the memory of what fills slots: every photo's boundary is there. */

@@ -25,7 +25,7 @@ export function newRow(dtype: BoundaryDType, count: number): Row {
 export class Slots {
   private readonly sizes: readonly number[];
   /** Absent where the rows stay on disk. */
-  private readonly rows: readonly Row[] | undefined;
+  private rows: readonly Row[] | undefined;
   private readonly places: (RowPlace | undefined)[] = [];
 
   constructor(
@@ -39,6 +39,20 @@ export class Slots {
     this.rows = inMemory
       ? values.map(({ dtype }, index) => newRow(dtype, (this.sizes[index] ?? 0) * count))
       : undefined;
+  }
+
+  /** Makes room for `count` slots; what is in those that are there stays where it is, in memory or on the disk. */
+  grow(count: number): void {
+    this.rows = this.rows?.map((row, index) => {
+      const larger = newRow(this.values[index]?.dtype ?? 'float32', (this.sizes[index] ?? 0) * count);
+      larger.set(row);
+      return larger;
+    });
+  }
+
+  /** Lets go of what is in `slots`: they are as they were before anything was put there. */
+  forget(slots: Int32Array): void {
+    for (const slot of slots) this.places[slot] = undefined;
   }
 
   /** Buffers for the rows of `count` photos. */

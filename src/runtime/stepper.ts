@@ -1,22 +1,23 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Artifacts } from '../artifacts/load.js';
 import { FILES } from '../artifacts/artifactFiles.js';
 import { type Manifest, STEP_OUTPUTS } from '../artifacts/manifest.js';
-import { UserError } from '../errors.js';
 import { tensor, type Tensor } from '../onnx/tensor.js';
 import { Opened } from '../opened.js';
 import { meanShares } from '../optim/loss.js';
 import { argMax } from './argMax.js';
-import { probeBlockSize } from './blockSize.js';
 import { boundaryTensors } from './boundaryTensors.js';
+import { evaluationSize } from './evaluationSize.js';
 import type { CacheOptions } from './features.js';
 import { openRows } from './openRows.js';
 import * as ort from './ort.js';
-import { openPart, runPart, sessionOptions } from './partSessions.js';
+import { runPart } from './partSessions.js';
 import type { CachedRows, PhotoRows } from './photoRows.js';
 import type { Provider } from './providers.js';
 import { type Row, whenAllHaveEnded } from './slots.js';
 import { type Part, type Round, roundsOf } from './stepParts.js';
-import { StepTeam, type TeamPart } from './stepTeam.js';
+import { openStepperSessions, type StepperSessions } from './stepperSessions.js';
+import type { TeamPart } from './stepTeam.js';
 import { arrayOf, stateShapes } from './trainingMemory.js';
 
 export interface StepperOptions {
@@ -34,6 +35,8 @@ export interface StepperOptions {
 export interface StepPlan {
   /** The slot of every image, a batch after another; -1 fills up a batch and has no influence. */
   readonly slots: Int32Array;
+  /** The class of each image, −1 for what fills up a batch; where this is left out, the one that its photo was stored with. */
+  readonly labels?: Int32Array;
   readonly learningRates: Float32Array;
   /** [slots, classes], where targets are soft: probabilities in place of the labels, or 1 for each of several; one-hot where this is left out. */
   readonly targets?: Float32Array;
@@ -60,13 +63,14 @@ export interface EvaluationResult {
   readonly lost?: readonly number[];
 }
 
-/** Images a run of the evaluation graph, at most, and bytes of their boundary: a whole network on many images takes much memory. */
-const EVALUATION_BATCH = 64;
-const EVALUATION_BYTES = 2 ** 19;
-
-interface Sessions {
-  readonly team: StepTeam;
-  readonly evaluation: ort.InferenceSession;
+/** What belongs to the artifacts that are loaded. */
+interface Loaded {
+  readonly manifest: Manifest;
+  readonly sessions: StepperSessions;
+  /** The boundary of the images of a run in this thread, and of the next one, which is read while that runs. */
+  readonly buffers: readonly [Row[], Row[]];
+  /** What each image of a whole batch weighs in the loss. */
+  readonly batchShares: Float32Array;
 }
 
 /**
@@ -74,43 +78,53 @@ interface Sessions {
  * for the worker round it.
  */
 export class Stepper {
-  private readonly manifest: Manifest;
   private readonly provider: Provider;
-  /** The boundary of the images of a run in this thread, and of the next one, which is read while that runs. */
-  private readonly buffers: readonly [Row[], Row[]];
-  /** Which of them is read into next. */
+  /** Which of the buffers is read into next. */
   private turn: 0 | 1 = 0;
-  /** What each image of a whole batch weighs in the loss. */
-  private readonly batchShares: Float32Array;
+  private loaded: Loaded;
 
   private constructor(
     artifacts: Artifacts,
-    { provider = 'cpu' }: StepperOptions,
-    private readonly sessions: Sessions,
-    private readonly rows: PhotoRows,
-    /** All that was opened for it. */
+    private readonly options: StepperOptions,
+    sessions: StepperSessions,
+    /** What is kept of photos. */
+    readonly rows: PhotoRows,
+    /** All that was opened for it beside the sessions. */
     private readonly opened: Opened,
   ) {
-    this.manifest = artifacts.manifest;
-    this.provider = provider;
-    const { batch, microBatch = batch } = artifacts.manifest;
-    this.batchShares = new Float32Array(batch);
-    this.buffers = [rows.buffers(microBatch), rows.buffers(microBatch)];
+    this.provider = options.provider ?? 'cpu';
+    this.loaded = loadedOf(artifacts, sessions, rows);
     this.setState(artifacts.state);
   }
 
   /** @throws UserError `not-loadable` when ONNX Runtime refuses a part of the model, such as an operator that it does not know. */
   static async create(artifacts: Artifacts, options: StepperOptions): Promise<Stepper> {
-    await checkRunnable(artifacts, options);
+    const { threads, provider = 'cpu' } = options;
+    const sessions = await openStepperSessions(artifacts, { threads, provider });
     const opened = new Opened();
     try {
-      const sessions = await openSessions(artifacts, options, opened);
       const rows = await openRows(artifacts, options, opened);
       return new Stepper(artifacts, options, sessions, rows, opened);
     } catch (thrown) {
       await opened.close();
+      await sessions.close();
       throw thrown;
     }
+  }
+
+  /**
+   * Goes on with other artifacts that have the same boundary, such as those for other classes: what is kept of photos stays.
+   * @throws UserError as {@link create} does; it goes on with those that it had then.
+   */
+  async exchange(artifacts: Artifacts): Promise<void> {
+    if (!isDeepStrictEqual(artifacts.manifest.boundary, this.manifest.boundary))
+      throw new Error('the artifacts have another boundary');
+    const { threads } = this.options;
+    const before = this.sessions;
+    const sessions = await openStepperSessions(artifacts, { threads, provider: this.provider });
+    this.loaded = loadedOf(artifacts, sessions, this.rows);
+    this.setState(artifacts.state);
+    await before.close();
   }
 
   /** See {@link PhotoRows.cacheState}. */
@@ -165,10 +179,10 @@ export class Stepper {
         ready = this.gather(rounds[index + 1]);
       });
       for (const [n, { loss, logits }] of results.entries()) {
-        const { slots } = round.parts[n] ?? { slots: new Int32Array() };
+        const { labels } = feeds[n] ?? { labels: new Int32Array() };
         step.loss += loss;
-        step.images += slots.reduce((count, slot) => count + (slot < 0 ? 0 : 1), 0);
-        step.correct += this.correctIn(slots, logits);
+        step.images += labels.reduce((count, label) => count + (label < 0 ? 0 : 1), 0);
+        step.correct += this.correctIn(labels, logits);
       }
       if (!round.isLast) continue;
       await team.step(plan.learningRates[round.step] ?? 0, plan.firstStep + round.step, step.sessions);
@@ -187,24 +201,30 @@ export class Stepper {
     if (!round) return undefined;
     const { batch, microBatch = batch } = this.manifest;
     this.turn = this.turn === 0 ? 1 : 0;
-    const rows = round.parts.map((_, n) => (n === 0 ? this.buffers[this.turn] : this.rows.buffers(microBatch)));
+    const { buffers } = this.loaded;
+    const rows = round.parts.map((_, n) => (n === 0 ? buffers[this.turn] : this.rows.buffers(microBatch)));
     const readings = round.parts.flatMap(({ slots }, n) => this.rows.gather(slots, rows[n] ?? []) ?? []);
     return { rows, reading: readings.length === 0 ? undefined : whenAllHaveEnded(readings) };
   }
 
   /** Sets what the images of a batch weigh. */
-  private weigh({ slots }: StepPlan, step: number): void {
+  private weigh(plan: StepPlan, step: number): void {
     const { batch, classWeights, targets } = this.manifest;
-    const labels = slots.subarray(step * batch, (step + 1) * batch).map((slot) => this.rows.labelOf(slot));
-    meanShares(labels, targets === 'soft' ? undefined : classWeights, this.batchShares);
+    const labels = this.labelsOf(plan, step * batch, plan.slots.subarray(step * batch, (step + 1) * batch));
+    meanShares(labels, targets === 'soft' ? undefined : classWeights, this.loaded.batchShares);
+  }
+
+  /** The classes of the images in `slots`, which are those of the plan from `first` on and what fills them up. */
+  private labelsOf({ labels }: StepPlan, first: number, slots: Int32Array): Int32Array {
+    return slots.map((slot, n) => (labels && slot >= 0 ? (labels[first + n] ?? -1) : this.rows.labelOf(slot)));
   }
 
   private partFeeds(plan: StepPlan, { step, isFirst }: Round, { first, slots }: Part, rows: readonly Row[]): TeamPart {
     const { batch, microBatch = batch, targets } = this.manifest;
-    const labels = slots.map((slot) => this.rows.labelOf(slot));
+    const labels = this.labelsOf(plan, step * batch + first, slots);
     const count = Math.min(microBatch, batch - first);
     const shares = new Float32Array(microBatch);
-    shares.set(this.batchShares.subarray(first, first + count));
+    shares.set(this.loaded.batchShares.subarray(first, first + count));
     return {
       rows,
       labels,
@@ -225,12 +245,12 @@ export class Stepper {
   }
 
   /** How many of a part's images were given their class. */
-  private correctIn(slots: Int32Array, logits: Float32Array): number {
+  private correctIn(labels: Int32Array, logits: Float32Array): number {
     const classes = this.manifest.classes.length;
     if (this.manifest.task === 'labels') return 0;
     let correct = 0;
-    slots.forEach((slot, n) => {
-      if (slot >= 0 && argMax(logits, n * classes, classes) === this.rows.labelOf(slot)) correct++;
+    labels.forEach((label, n) => {
+      if (label >= 0 && argMax(logits, n * classes, classes) === label) correct++;
     });
     return correct;
   }
@@ -240,7 +260,7 @@ export class Stepper {
     const classes = this.manifest.classes.length;
     const logits = new Float32Array(slots.length * classes);
     const feeds = this.evaluated();
-    const size = this.evaluationSize(slots.length);
+    const size = evaluationSize(this.manifest, this.provider, slots.length);
     const batches: Int32Array[] = [];
     for (let first = 0; first < slots.length; first += size) batches.push(slots.subarray(first, first + size));
     const buffers = [this.rows.buffers(size), this.rows.buffers(size)];
@@ -263,19 +283,6 @@ export class Stepper {
       logits.set(results.subarray(0, length * classes), index * size * classes);
     }
     return { logits };
-  }
-
-  /** Images of one run of the evaluation graph, where there are so many in all. */
-  private evaluationSize(images: number): number {
-    const { batch, microBatch = batch, sessions = 1, cost } = this.manifest;
-    // Another provider gets all parameters anew in each run, and CUDA's tries its algorithms for each number of images (a second
-    // for EfficientNet-B0 on an H100): it takes as many as in training, which fit into its memory, and always as many.
-    const fitting =
-      this.provider === 'cpu' ? Math.floor(EVALUATION_BYTES / cost.boundaryBytes) : Math.min(microBatch, images);
-    // Where a batch is taken in parts, memory is short.
-    const isShort = microBatch * sessions < batch;
-    const most = isShort ? Math.min(EVALUATION_BATCH, microBatch) : EVALUATION_BATCH;
-    return Math.max(1, Math.min(most, fitting));
   }
 
   /** What the evaluation graph takes of the state: averages in place of parameters where those are kept. */
@@ -314,31 +321,25 @@ export class Stepper {
     }
   }
 
-  close(): Promise<void> {
-    return this.opened.close();
+  async close(): Promise<void> {
+    try {
+      await this.opened.close();
+    } finally {
+      await this.sessions.close();
+    }
+  }
+
+  private get manifest(): Manifest {
+    return this.loaded.manifest;
+  }
+
+  private get sessions(): StepperSessions {
+    return this.loaded.sessions;
   }
 }
 
-/** @throws UserError `bad-artifacts` where they are laid out for another processor, or of a version that had the update in its graph. */
-async function checkRunnable({ manifest, folder }: Artifacts, { provider = 'cpu' }: StepperOptions): Promise<void> {
-  const { blockSize, format } = manifest;
-  if (format !== 2)
-    throw new UserError('bad-artifacts', `the artifacts in ${folder} are of an earlier version; compile them again`);
-  if (blockSize !== undefined && provider === 'cpu' && (await probeBlockSize()) !== blockSize)
-    throw new UserError(
-      'bad-artifacts',
-      `the artifacts in ${folder} are laid out for another processor; compile them again on this one`,
-    );
-}
-
-async function openSessions(
-  artifacts: Artifacts,
-  { threads, provider = 'cpu' }: StepperOptions,
-  opened: Opened,
-): Promise<Sessions> {
-  const { folder } = artifacts;
-  const team = opened.add(await StepTeam.open(artifacts, { threads, provider }), (each) => each.close());
-  const options = sessionOptions(threads, provider);
-  const evaluation = opened.add(await openPart(folder, FILES.evaluation, options), (session) => session.release());
-  return { team, evaluation };
+function loadedOf({ manifest }: Artifacts, sessions: StepperSessions, rows: PhotoRows): Loaded {
+  const { batch, microBatch = batch } = manifest;
+  const buffers: Loaded['buffers'] = [rows.buffers(microBatch), rows.buffers(microBatch)];
+  return { manifest, sessions, buffers, batchShares: new Float32Array(batch) };
 }

@@ -30,6 +30,14 @@ const operations = {
     stopped = flag;
     stepper = await Stepper.create(loadArtifacts(folder), options);
   },
+  /** Goes on with the artifacts in another folder, or with others in the same. */
+  exchange: (folder: string): Promise<void> => open().exchange(loadArtifacts(folder)),
+  grow: (slots: number): void => {
+    open().rows.grow(slots);
+  },
+  forget: (slots: Int32Array): void => {
+    open().rows.forget(slots);
+  },
   keep: async (
     slots: Int32Array,
     labels: readonly number[],

@@ -41,6 +41,8 @@ export interface Planning {
   readonly init?: string;
   /** The most bytes that the process may take, where it is to be fitted into them. */
   readonly memoryBytes?: number;
+  /** Whether the same was held against the source model before, for other classes. */
+  readonly isChecked?: boolean;
 }
 
 export function planningOf(options: TrainOptions, settings: Settings): Planning {
@@ -72,12 +74,12 @@ function sharesOf({ classes, train }: TrainOptions['dataset'], weights: 'equal' 
 
 /**
  * Compiles for whole batches, or for what the memory allows: first activations are computed again, then runs are made of fewer images.
- * Then holds what was compiled against the source model.
+ * Then holds what was compiled against the source model, unless that was done.
  * @throws UserError `too-little-memory`, `other-function`, and what `compile` throws.
  */
 export async function compileWithin(model: ModelFile, planning: Planning): Promise<Plan> {
   const { compiled, settings } = await planWithin(model, planning);
-  await checkFunction(model, compiled, settings.threads);
+  if (!planning.isChecked) await checkFunction(model, compiled, settings.threads);
   if (settings.precision === 'mixed' && settings.provider === 'cpu') compiled.manifest.warnings.push(ON_CPU);
   return { compiled, settings };
 }

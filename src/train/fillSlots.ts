@@ -17,9 +17,8 @@ import { memoryBytes } from '../memoryLimit.js';
 import { Random } from '../random.js';
 import type { Engine } from '../runtime/engine.js';
 import type { TrainEvent } from './events.js';
-
-/** Photos that are handed to the engine together; those that are mixed are mixed among each other. */
-const HANDED_OVER = 16;
+import { HANDED_OVER, HandingOver } from './handingOver.js';
+import { intoSlots } from './intoSlots.js';
 
 /** Photos in consecutive slots, and which random view of each; none for the photo as it is. */
 export interface Filling {
@@ -80,20 +79,10 @@ export async function* fillSlots(
   const damaged: number[] = [];
 
   async function* fill(places: readonly number[], known: ReadonlySet<string> | undefined): AsyncGenerator<TrainEvent> {
-    let waiting: Slotted[] = [];
-    /** Batches that are in the engine while the next is decoded. */
-    const sent: Promise<void>[] = [];
     const mostSent = 1 + Math.ceil(engine.photosAtOnce / HANDED_OVER);
-    const flush = async () => {
-      const batch = waiting;
-      waiting = [];
-      if (sent.length >= mostSent) await sent.shift();
-      const sending = send(engine, filling, manifest, batch).then((lost) => {
-        damaged.push(...lost);
-      });
-      sending.catch(() => undefined);
-      sent.push(sending);
-    };
+    const handing = new HandingOver<Slotted>(mostSent, async (batch) => {
+      damaged.push(...(await send(engine, filling, manifest, batch)));
+    });
     const reader = new PhotoReader((photo) =>
       read(photo, filling, manifest, cached && (known ?? new Set()), duplicates),
     );
@@ -109,8 +98,7 @@ export async function* fillSlots(
       }
       checkStopped();
       const place = places[index] ?? 0;
-      if (waiting.length === HANDED_OVER) await flush();
-      waiting.push({ index: place, photo, ...each.decoded });
+      await handing.add({ index: place, photo, ...each.decoded });
       filled.push(firstSlot + place);
       if (filled.length % HANDED_OVER === 0 || index === some.length - 1)
         yield {
@@ -121,8 +109,7 @@ export async function* fillSlots(
           total: photos.length,
         };
     }
-    await flush();
-    await Promise.all(sent);
+    await handing.end();
   }
   yield* fill(filling.only ?? [...photos.keys()], cached);
   if (damaged.length > 0) {
@@ -167,40 +154,44 @@ async function read(
 /** Hands photos to the engine. Gives the places of those whose rows in the cache are damaged. */
 async function send(
   engine: Engine,
+  filling: Filling,
+  manifest: Manifest,
+  photos: readonly Slotted[],
+): Promise<number[]> {
+  const mixed = mixedPixels(filling, manifest, photos);
+  const arriving = photos.map((each) => ({
+    slot: filling.firstSlot + each.index,
+    label: each.photo.label,
+    pixels: mixed.get(each) ?? each.pixels,
+    key: each.key,
+  }));
+  const lost = await intoSlots(engine, arriving);
+  return lost.flatMap((n) => photos[n]?.index ?? []);
+}
+
+/** The pixels of photos that are mixed among each other, whose targets it sets; none where the view mixes none. */
+function mixedPixels(
   { firstSlot, view, targets }: Filling,
   { preprocessing, classes }: Manifest,
   photos: readonly Slotted[],
-): Promise<number[]> {
+): Map<Slotted, Uint8Array> {
   const decoded = photos.filter(({ pixels }) => pixels);
-  const remembered = photos.filter(({ pixels }) => !pixels);
-  const slotsOf = (some: readonly Slotted[]) => Int32Array.from(some, ({ index }) => firstSlot + index);
-  const labelsOf = (some: readonly Slotted[]) => some.map(({ photo }) => photo.label);
-  const keysOf = (some: readonly Slotted[]) => some.flatMap(({ key }) => key ?? []);
-  if (decoded.length > 0) {
-    const { height, width } = preprocessing;
-    const imageBytes = height * width * 3;
-    let images = decoded.flatMap(({ pixels }) => pixels ?? []);
-    if (view && targets && mixesPhotos(view.augmentation)) {
-      const count = decoded.length;
-      const rows = targetRows(
-        decoded.map(({ photo }) => photo),
-        classes.length,
-      );
-      const batch = { count, width, height, pixels: joined(images), targets: rows };
-      const slots = slotsOf(decoded);
-      const random = new Random(view.seed).fork(`mix ${view.number} of slot ${slots[0] ?? 0}`);
-      const mixed = mix(batch, view.augmentation, random);
-      images = images.map((_, n) => mixed.pixels.subarray(n * imageBytes, (n + 1) * imageBytes));
-      slots.forEach((slot, n) => {
-        targets.set(mixed.targets.subarray(n * classes.length, (n + 1) * classes.length), slot * classes.length);
-      });
-    }
-    const keys = keysOf(decoded);
-    await engine.store(slotsOf(decoded), labelsOf(decoded), images, keys.length > 0 ? keys : undefined);
-  }
-  if (remembered.length === 0) return [];
-  const lost = await engine.recall(slotsOf(remembered), labelsOf(remembered), keysOf(remembered));
-  return lost.flatMap((n) => remembered[n]?.index ?? []);
+  if (!view || !targets || !mixesPhotos(view.augmentation) || decoded.length === 0) return new Map();
+  const { height, width } = preprocessing;
+  const imageBytes = height * width * 3;
+  const pixels = joined(decoded.flatMap((each) => each.pixels ?? []));
+  const rows = targetRows(
+    decoded.map(({ photo }) => photo),
+    classes.length,
+  );
+  const batch = { count: decoded.length, width, height, pixels, targets: rows };
+  const slots = decoded.map(({ index }) => firstSlot + index);
+  const random = new Random(view.seed).fork(`mix ${view.number} of slot ${slots[0] ?? 0}`);
+  const mixed = mix(batch, view.augmentation, random);
+  slots.forEach((slot, n) => {
+    targets.set(mixed.targets.subarray(n * classes.length, (n + 1) * classes.length), slot * classes.length);
+  });
+  return new Map(decoded.map((each, n) => [each, mixed.pixels.subarray(n * imageBytes, (n + 1) * imageBytes)]));
 }
 
 /** Share of the memory of the machine, or of its container, that the photos' boundary may take. */

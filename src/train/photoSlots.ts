@@ -1,6 +1,5 @@
 import type { Manifest } from '../artifacts/manifest.js';
 import { mixesPhotos } from '../data/augment/augmentation.js';
-import { balancedOrder } from '../data/classBalance.js';
 import type { Dataset } from '../data/dataset.js';
 import { Duplicates } from '../data/duplicates.js';
 import { totalOf } from '../data/leftOut.js';
@@ -11,6 +10,7 @@ import { SkippedPhotos } from '../data/skippedPhotos.js';
 import { UserError } from '../errors.js';
 import { Random } from '../random.js';
 import type { Engine } from '../runtime/engine.js';
+import { orderOfEpoch } from './epochOrder.js';
 import type { PhotoAccount, TrainEvent } from './events.js';
 import { type Filling, fillSlots, type FillOptions } from './fillSlots.js';
 import type { Settings } from './trainOptions.js';
@@ -132,20 +132,8 @@ export class PhotoSlots {
 
   /** Slots of an epoch's steps, a batch after another, filled up with −1. */
   orderOf(epoch: number): Int32Array {
-    const { seed, batch, sampling } = this.settings;
-    const random = new Random(seed).fork(`epoch ${epoch}`);
-    const readable = [...(this.filledTrain[makesNewViews(this.settings) ? 0 : (epoch - 1) % this.views] ?? [])];
-    const order =
-      sampling === 'balanced'
-        ? balancedOrder(
-            readable.map((slot) => this.labels[slot] ?? []),
-            readable.length,
-            random,
-          ).map((place) => readable[place] ?? 0)
-        : random.shuffle(readable);
-    const slots = new Int32Array(this.stepsPerEpoch * batch).fill(-1);
-    slots.set(order);
-    return slots;
+    const view = makesNewViews(this.settings) ? 0 : (epoch - 1) % this.views;
+    return orderOfEpoch(this.filledTrain[view] ?? [], (slot) => this.labels[slot] ?? [], epoch, this.settings);
   }
 
   /** Targets of a plan's slots, where photos are mixed or have any number of labels. */

@@ -20,14 +20,14 @@ export interface ScoredClass {
   readonly threshold?: number;
 }
 
+/** What gives the scores of a photo's pixels. */
+type PhotoScorer = Pick<ImageClassifier, 'labels' | 'preprocessing' | 'run' | 'thresholds'>;
+
 /**
  * The classes, or the labels, of one photo (a path, the bytes of its file, or a photo that was found), all of them, the likeliest first.
  * @throws UserError `unreadable-photo`, `not-finite` where the model gives no numbers.
  */
-export async function predict(
-  classifier: ImageClassifier,
-  photo: string | Buffer | Unlabelled,
-): Promise<ScoredClass[]> {
+export async function predict(classifier: PhotoScorer, photo: string | Buffer | Unlabelled): Promise<ScoredClass[]> {
   const scores = await classifier.run(await decodePixels(photo, classifier.preprocessing), 1);
   if (!allFinite(scores)) throw notFinite(`the model gives no numbers for ${nameOf(photo)}`);
   const { thresholds } = classifier;

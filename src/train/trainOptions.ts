@@ -100,7 +100,7 @@ function checkTogether(settled: Settled<typeof trainSettings>): void {
 }
 
 /** @throws UserError for a setting that is wrong, and for settings that do not go together. */
-export function settingsOf(options: TrainOptions): Settings {
+export function settingsOf(options: Omit<TrainOptions, 'out'>): Settings {
   const { task: own = 'classes', classes, train } = options.dataset;
   const settled = settle(trainSettings, options);
   checkTogether(settled);

@@ -1,8 +1,9 @@
 import { UserError } from '../errors.js';
 import { allFinite } from '../finite.js';
-import { Plateau, shareOfPeak } from '../optim/schedule.js';
+import { Plateau } from '../optim/schedule.js';
 import type { StepResult } from '../runtime/stepper.js';
 import { diverged, finiteState, notANumber } from './divergence.js';
+import { ratesOfEpoch } from './epochRates.js';
 import type { EndedBy, EpochResult, TrainEvent } from './events.js';
 import { type AnyMetrics, metricCalled, summed, thresholdsOf } from './headline.js';
 import { isBetterEpoch, type Measured } from './metrics.js';
@@ -149,15 +150,8 @@ export class TrainingLoop {
   }
 
   private learningRatesOf(epoch: number): Float32Array {
-    const { schedule, epochs, warmupEpochs } = this.run.settings;
-    const { stepsPerEpoch } = this.run.slots;
-    const { learningRate } = this.run.keeper.progress;
-    const total = epochs * stepsPerEpoch;
-    const warmup = Math.round(warmupEpochs * stepsPerEpoch);
-    return Float32Array.from({ length: stepsPerEpoch }, (_, index) => {
-      const step = (epoch - 1) * stepsPerEpoch + index;
-      return learningRate * this.plateau.factor * shareOfPeak(schedule, { step, total, warmup });
-    });
+    const { settings, slots, keeper } = this.run;
+    return ratesOfEpoch(epoch, slots.stepsPerEpoch, keeper.progress.learningRate * this.plateau.factor, settings);
   }
 
   /** Evaluates, and keeps what an epoch leaves behind, which is written now or with the next ones. */

@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { FILES, writeArtifacts } from '../../src/artifacts/artifactFiles.js';
 import { compile } from '../../src/artifacts/compile.js';
 import { readModel } from '../../src/onnx/model.js';
+import { Random } from '../../src/random.js';
 import { Engine } from '../../src/runtime/engine.js';
 import { SMALL_CNN } from '../models.js';
 
@@ -53,5 +54,71 @@ describe('an engine whose worker dies', () => {
     const thrown: unknown = await Engine.start(damaged, OPTIONS).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ name: 'UserError', code: 'bad-artifacts' });
     expect(thrown).toHaveProperty('stack', expect.stringContaining('dist/bin/'));
+  });
+});
+
+describe('an engine that stays open', () => {
+  const random = new Random(3);
+  const photos = Array.from({ length: 2 }, () => Uint8Array.from({ length: 32 * 32 * 3 }, () => random.integer(256)));
+  const both = Int32Array.of(0, 1);
+
+  async function artifacts(policy: string, classes: readonly string[]): Promise<string> {
+    const at = mkdtempSync(join(tmpdir(), 'ort-tl-'));
+    await writeArtifacts(compile(readModel(SMALL_CNN), { policy, classes: [...classes], batch: 2 }), at);
+    return at;
+  }
+
+  async function withEngine<Result>(at: string, labels: readonly number[], use: (engine: Engine) => Promise<Result>) {
+    const engine = await Engine.start(at, { slots: 2, threads: 1 });
+    try {
+      await engine.store(both, labels, photos);
+      return await use(engine);
+    } finally {
+      await engine.close();
+    }
+  }
+
+  it('keeps photos when it goes on with artifacts for other classes, and refuses those that cut elsewhere', async () => {
+    const [two, three] = [await artifacts('F1C0', ['a', 'b']), await artifacts('F1C0', ['a', 'b', 'c'])];
+    const expected = await withEngine(three, [0, 1], (engine) => engine.evaluate(both));
+    await withEngine(two, [0, 1], async (engine) => {
+      await engine.exchange(three);
+      expect(await engine.evaluate(both)).toEqual(expected);
+      await expect(engine.exchange(await artifacts('F1C1', ['a', 'b']))).rejects.toThrow('another boundary');
+      expect(await engine.evaluate(both)).toEqual(expected);
+    });
+  });
+
+  it('makes room for more photos, and keeps those that it has', async () => {
+    await withEngine(await artifacts('F1C0', ['a', 'b']), [0, 1], async (engine) => {
+      const before = await engine.evaluate(both);
+      await engine.grow(200);
+      await engine.store(Int32Array.of(199), [0], photos.slice(0, 1));
+      expect(await engine.evaluate(both)).toEqual(before);
+      expect(await engine.evaluate(Int32Array.of(199, 1))).toEqual(before);
+    });
+  });
+
+  it('takes the classes that a plan names in place of those that photos were stored with', async () => {
+    const at = await artifacts('F1C0', ['a', 'b']);
+    const plan = { slots: both, learningRates: Float32Array.of(0.1), firstStep: 1 };
+    const stateAfter = (labels: readonly number[], named?: Int32Array) =>
+      withEngine(at, labels, async (engine) => {
+        await engine.steps({ ...plan, ...(named ? { labels: named } : {}) });
+        return engine.getState();
+      });
+    const expected = await stateAfter([0, 1]);
+    expect(await stateAfter([1, 1], Int32Array.of(0, 1))).toEqual(expected);
+    expect(await stateAfter([1, 1])).not.toEqual(expected);
+  });
+
+  it('gives what the frozen part makes of a photo, until it is closed', async () => {
+    const engine = await withEngine(await artifacts('F1C0', ['a', 'b']), [0, 1], async (open) => {
+      const [photo = new Uint8Array()] = photos;
+      const [row] = await open.boundaryOf(photo);
+      expect(row?.length).toBeGreaterThan(1);
+      return open;
+    });
+    await expect(engine.boundaryOf(new Uint8Array(32 * 32 * 3))).rejects.toThrow('closed');
   });
 });

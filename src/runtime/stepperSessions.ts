@@ -1,0 +1,45 @@
+import { FILES } from '../artifacts/artifactFiles.js';
+import type { Artifacts } from '../artifacts/load.js';
+import { UserError } from '../errors.js';
+import { Opened } from '../opened.js';
+import { probeBlockSize } from './blockSize.js';
+import type * as ort from './ort.js';
+import { openPart, sessionOptions } from './partSessions.js';
+import { StepTeam, type TeamOptions } from './stepTeam.js';
+
+/** The sessions that train and evaluate artifacts. */
+export interface StepperSessions {
+  readonly team: StepTeam;
+  readonly evaluation: ort.InferenceSession;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the sessions of artifacts.
+ * @throws UserError `bad-artifacts` where they are laid out for another processor, or of a version that had the update in its graph,
+ * `not-loadable` when ONNX Runtime refuses a part of the model.
+ */
+export async function openStepperSessions(artifacts: Artifacts, options: TeamOptions): Promise<StepperSessions> {
+  await checkRunnable(artifacts, options);
+  const opened = new Opened();
+  try {
+    const team = opened.add(await StepTeam.open(artifacts, options), (each) => each.close());
+    const part = sessionOptions(options.threads, options.provider);
+    const evaluation = opened.add(await openPart(artifacts.folder, FILES.evaluation, part), (each) => each.release());
+    return { team, evaluation, close: () => opened.close() };
+  } catch (thrown) {
+    await opened.close();
+    throw thrown;
+  }
+}
+
+async function checkRunnable({ manifest, folder }: Artifacts, { provider }: TeamOptions): Promise<void> {
+  const { blockSize, format } = manifest;
+  if (format !== 2)
+    throw new UserError('bad-artifacts', `the artifacts in ${folder} are of an earlier version; compile them again`);
+  if (blockSize !== undefined && provider === 'cpu' && (await probeBlockSize()) !== blockSize)
+    throw new UserError(
+      'bad-artifacts',
+      `the artifacts in ${folder} are laid out for another processor; compile them again on this one`,
+    );
+}
