@@ -46,7 +46,7 @@ import { beginningOfRun } from './runArguments.js';
 import type { Verb } from './verb.js';
 
 /** Flags that have a meaning for a delta. */
-const OF_DELTAS: ReadonlySet<string> = new Set(['debug', 'delta', 'json', 'model', 'out', 'quiet']);
+const OF_DELTAS: ReadonlySet<string> = new Set(['debug', 'delta', 'events', 'json', 'model', 'out', 'quiet']);
 
 export const verb: Verb<Arguments> = {
   builder: (yargs) =>
@@ -56,6 +56,7 @@ export const verb: Verb<Arguments> = {
       .options(COMPARISON_FLAGS)
       .options(PLACE_FLAGS)
       .option('json', shared.json)
+      .option('events', shared.events)
       .option('quiet', shared.quiet)
       .example('$0 export runs/first --out tuned.onnx', 'the best epoch as a model, float32')
       .example(
@@ -133,6 +134,7 @@ async function writeUnlessRefused(
   if (refused !== undefined) {
     terminal.warn(`ort-tl: ${refused}; nothing is written`);
     terminal.json({ out: null, ...told });
+    terminal.event({ type: 'done', out: null, ...told });
     process.exitCode = 1;
     return;
   }
@@ -147,7 +149,9 @@ async function writeUnlessRefused(
     await whileLocked(args.out, 'exporting a page', () => writeFilesAtomically(files));
   } else await writeFileAtomically(args.out, exported.bytes);
   terminal.result(`${args.out}: ${comparisonOf(parity)}`);
-  terminal.json({ out: args.out, base: learned.manifest.source, ...told });
+  const written = { out: args.out, base: learned.manifest.source, ...told };
+  terminal.json(written);
+  terminal.event({ type: 'done', ...written });
 }
 
 /** @throws UserError `bad-arguments` for flags that say how a model is to be, beside one that asks for no model. */
@@ -194,6 +198,7 @@ async function report(
   options: ExportOptions,
 ): Promise<ExportedModel> {
   return resultOf(exportModel(source, learned, options), ({ phase, done, total }) => {
+    terminal.event({ type: 'progress', phase, done, total });
     terminal.progress(phase, done, total);
   });
 }
@@ -233,5 +238,7 @@ async function writeDelta(terminal: Terminal, args: Arguments, source: ModelFile
   terminal.print(
     `${args.out}: ${showBytes(bytes)}; ort-tl apply makes the tuned model of it and of ${learned.manifest.source.file}`,
   );
-  terminal.json({ out: args.out, bytes, delta: true, base: learned.manifest.source });
+  const written = { out: args.out, bytes, delta: true, base: learned.manifest.source };
+  terminal.json(written);
+  terminal.event({ type: 'done', ...written });
 }

@@ -32,6 +32,7 @@ export interface Arguments {
   model: string | undefined;
   out: string;
   json: boolean;
+  events: boolean;
   quiet: boolean;
 }
 

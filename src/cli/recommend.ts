@@ -32,6 +32,7 @@ interface Arguments {
   time: string | undefined;
   policies: string | undefined;
   json: boolean;
+  events: boolean;
   quiet: boolean;
 }
 
@@ -44,6 +45,7 @@ const OWN: Readonly<Record<string, boolean>> = {
   tolerance: true,
   effort: true,
   json: false,
+  events: false,
   quiet: false,
   debug: false,
 };
@@ -83,6 +85,7 @@ export const verb: Verb<Arguments> = {
       { 'val-fraction': '; those are not looked at here' },
     )
       .option('json', shared.json)
+      .option('events', shared.events)
       .option('quiet', shared.quiet)
       .example('$0 recommend --model efficientnet_b0.onnx --data photos/', 'how many layers are worth training')
       .example('$0 recommend --model net.onnx --data photos/ --time 10m --memory 512MB', 'the best within limits')
@@ -137,8 +140,10 @@ export async function meterFor(watts: number | undefined): Promise<{ meter?: Met
 /** Finds a policy, shows how it goes, and the table that it was chosen from. */
 export async function reportRecommendation(terminal: Terminal, options: RecommendOptions): Promise<Recommendation> {
   const recommendation = await resultOf(recommend(options), (event) => {
+    terminal.event(event);
     showEvent(terminal, event);
   });
+  terminal.event({ type: 'done', recommendation });
   showRecommendation(terminal, recommendation);
   return recommendation;
 }

@@ -30,6 +30,7 @@ export async function reportTraining(
   if (imbalance && !trainer.balances) terminal.print(imbalanceLine(imbalance));
   return trainer.run(async (event) => {
     await onEvent(event);
+    terminal.event(event);
     reportEvent(terminal, event);
   });
 }

@@ -33,6 +33,11 @@ export const shared = {
     requiresArg: true,
   },
   json: { type: 'boolean', default: false, describe: 'print the result as JSON' },
+  events: {
+    type: 'boolean',
+    default: false,
+    describe: 'print what happens, progress and the result, as lines of JSON',
+  },
   quiet: { type: 'boolean', default: false, describe: 'print nothing but the result' },
 } as const;
 

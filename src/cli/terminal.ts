@@ -1,3 +1,4 @@
+import { UserError } from '../errors.js';
 import { jsonText, visible } from '../text.js';
 import { inFlags } from './wording.js';
 
@@ -6,18 +7,30 @@ const FIRST_PLAIN_MS = 2000;
 const PLAIN_EVERY_MS = 10_000;
 const REWRITE_EVERY_MS = 100;
 
+interface TerminalOptions {
+  readonly quiet?: boolean | undefined;
+  readonly json?: boolean | undefined;
+  readonly events?: boolean | undefined;
+}
+
 /**
- * What a verb writes: results to standard output, progress to standard error, nothing but JSON with `--json`. What a line says may come
- * from outside, so it is made visible here, before our own colours.
+ * What a verb writes: results to standard output, progress to standard error, nothing but JSON with `--json` and `--events`. What a line
+ * says may come from outside, so it is made visible here, before our own colours.
  */
 export class Terminal {
   private lastProgress = -Infinity;
   /** When each kind of progress was first told of, and how far it was then. */
   private readonly began = new Map<string, { readonly at: number; readonly done: number }>();
 
-  constructor(
-    private readonly options: { readonly quiet?: boolean | undefined; readonly json?: boolean | undefined } = {},
-  ) {}
+  /** @throws UserError `bad-arguments` where the result is to be one document and lines at once. */
+  constructor(private readonly options: TerminalOptions = {}) {
+    if (options.json && options.events) throw new UserError('bad-arguments', 'expected --json or --events, not both');
+  }
+
+  /** Whether a program reads standard output. */
+  private get isRead(): boolean {
+    return this.options.json === true || this.options.events === true;
+  }
 
   /** A line on the way to the result; not with `--quiet`. */
   print(line = ''): void {
@@ -42,7 +55,7 @@ export class Terminal {
 
   /** A line of a result that stands beside what a command prints. */
   beside(line: string): void {
-    if (this.options.json) return;
+    if (this.isRead) return;
     closeLine();
     process.stderr.write(`${visible(line)}\n`);
   }
@@ -52,15 +65,20 @@ export class Terminal {
     if (this.options.json) process.stdout.write(`${jsonText(value, 2)}\n`);
   }
 
+  /** What happens as a line of JSON, with `--events`. */
+  event(event: object): void {
+    if (this.options.events) process.stdout.write(`${jsonText(event)}\n`);
+  }
+
   /** A line about what goes on, rewritten by the next one; on terminals alone. */
   status(line: string): void {
-    if (this.options.quiet || this.options.json || !rewritesLines(process.stderr)) return;
+    if (this.options.quiet || this.isRead || !rewritesLines(process.stderr)) return;
     rewriteLine(visible(line));
   }
 
   /** Rewrites one line on a terminal; elsewhere says after two seconds, and then every ten, where things stand. */
   progress(what: string, done: number, total: number, unit = 'images'): void {
-    if (this.options.quiet || this.options.json) return;
+    if (this.options.quiet || this.isRead) return;
     const now = performance.now();
     const began = this.began.get(what) ?? { at: now, done };
     this.began.set(what, began);
@@ -86,7 +104,7 @@ export class Terminal {
   }
 
   private write(line: string, weight: 'plain' | 'bold' = 'plain'): void {
-    if (this.options.json) return;
+    if (this.isRead) return;
     closeLine();
     const shown = visible(line);
     process.stdout.write(`${weight === 'bold' ? coloured(shown, 'bold', process.stdout) : shown}\n`);

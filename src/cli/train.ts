@@ -38,11 +38,21 @@ interface Arguments {
   overwrite: boolean;
   resume: string | undefined;
   json: boolean;
+  events: boolean;
   quiet: boolean;
 }
 
 /** What may stand beside --resume: flags that change nothing of what a run learns count for what is left of it. */
-const BESIDE_RESUME: readonly string[] = ['resume', 'json', 'quiet', 'debug', 'model', 'data', ...incidentalFlags];
+const BESIDE_RESUME: readonly string[] = [
+  'resume',
+  'json',
+  'events',
+  'quiet',
+  'debug',
+  'model',
+  'data',
+  ...incidentalFlags,
+];
 /** What `--policy auto` was decided from. A run that is resumed does not decide anew: its settings have the policy. */
 const RECOMMENDATION_FILE = 'recommendation.json';
 const AUTO = 'auto';
@@ -84,6 +94,7 @@ export const verb: Verb<Arguments> = {
         }
       })
       .option('json', shared.json)
+      .option('events', shared.events)
       .option('quiet', shared.quiet)
       .example('$0 train --data photos/', 'the network that comes with ort-tl: its last FC layer and last convolution')
       .example('$0 train --model efficientnet_b0.onnx --data photos/', 'the same, with a network of yours')
@@ -135,6 +146,7 @@ export const verb: Verb<Arguments> = {
       // A run that was stopped before its first checkpoint has nothing to go on with but its settings.
       const resume = args.resume !== undefined && hasCheckpoint(out);
       const overwrite = given.overwrite || args.resume !== undefined;
+      terminal.event({ type: 'run', folder: out });
       const running = (trainer = new Trainer({ ...options, policy, out, resume, overwrite }));
       const summary = await reportTraining(terminal, dataset, running, async ({ type }) => {
         // Not earlier: settings that do not fit leave nothing behind.

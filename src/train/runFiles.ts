@@ -31,8 +31,8 @@ const RUN_FILES = [
   ...LEARNED,
   // Best weights of which last/ does not tell yet.
   join('best', 'next.safetensors'),
-  ...['labels.txt', 'results.csv', 'summary.json', 'curves.svg', 'confusion.svg', 'mistakes.html', 'skipped.csv'],
-  ...['learning-rate.svg', EVENTS, 'args.yaml', 'recommendation.json', 'README.md'],
+  ...['labels.txt', 'results.csv', 'summary.json', 'curves.svg', 'confusion.svg', 'mistakes.html', 'predictions.csv'],
+  ...['skipped.csv', 'learning-rate.svg', EVENTS, 'args.yaml', 'recommendation.json', 'README.md'],
   ...ARTIFACTS,
 ];
 const TENSORBOARD_FILE = /^events\.out\.tfevents\.\d+\.ort-tl$/;

@@ -19,6 +19,7 @@ import { labelMistakesOf, labelMistakesPage } from './labelMistakes.js';
 import { crossEntropyOf, predictionOf } from './metrics.js';
 import { type Mistake, mistakesPage } from './mistakes.js';
 import { USE } from './modelCard.js';
+import { predictionsCsv } from './predictions.js';
 import {
   checkRunFolder,
   checkSource,
@@ -243,6 +244,8 @@ export class RunFolder {
   ): Promise<boolean> {
     await writeFileAtomically(this.path('labels.txt'), classes.map((label) => `${label}\n`).join(''));
     if (signal?.aborted) return false;
+    const told = predictionsCsv(photos, logits, classes, thresholdsOf(metrics));
+    await writeFileAtomically(this.path('predictions.csv'), told);
     await writeFileAtomically(this.path('curves.svg'), await drawCurves(results));
     if (signal?.aborted) return false;
     if ('map' in metrics) {

@@ -66,6 +66,7 @@ describe('train, on drawn pictures', () => {
       'last',
       'mistakes.html',
       'model.onnx',
+      'predictions.csv',
       'results.csv',
       'skipped.csv',
       'summary.json',
