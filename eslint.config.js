@@ -20,7 +20,7 @@ const FLOORS = [
     'runtime',
     'data',
   ],
-  ...['figures', 'survey', 'energy', 'train', 'recommend', 'bench', 'export', 'cli'],
+  ...['figures', 'survey', 'energy', 'train', 'recommend', 'bench', 'export', 'studio', 'cli'],
 ];
 for (const entry of readdirSync(new URL('src', import.meta.url), { withFileTypes: true }))
   if (entry.isDirectory() && !FLOORS.includes(entry.name))
@@ -44,10 +44,15 @@ function floorRule(folder) {
       regex: `^(?:\\.\\./)+(?:${above.join('|')})/`,
       message: 'A folder imports only from those before it: see FLOORS.',
     });
+  if (folder === 'studio')
+    patterns.push({
+      regex: `^(?:\\.\\./)+(?:${FLOORS.slice(0, FLOORS.indexOf('studio')).join('|')})/`,
+      message: 'The studio uses index.js alone, which is the public API.',
+    });
   if (folder === 'cli')
     patterns.push({
       regex:
-        '^\\.\\./(?!(internal|entryPoint|errors|files|flagNames|lifeline|machineError|memoryLimit|quantities|text|threadPool|version)\\.js$)',
+        '^\\.\\./(?!studio/server/serve\\.js$|(internal|entryPoint|errors|files|flagNames|lifeline|machineError|memoryLimit|quantities|text|threadPool|version)\\.js$)',
       message:
         'The CLI uses internal.js, which is the public API and little more; the others load without ONNX Runtime.',
     });
@@ -98,7 +103,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.{ts,tsx}'],
     plugins: { 'import-x': importX },
     settings: {
       ...importX.flatConfigs.typescript.settings,
@@ -112,12 +117,17 @@ export default defineConfig(
     },
   },
   {
+    // Every text of the page in one file, for whoever translates it.
+    files: ['src/studio/page/texts.ts'],
+    rules: { 'max-lines': 'off' },
+  },
+  {
     files: ['src/*.ts'],
     ignores: ['src/index.ts', 'src/internal.ts'],
     rules: { 'no-restricted-imports': groundRule() },
   },
   ...FLOORS.map((folder) => ({
-    files: [`src/${folder}/**/*.ts`],
+    files: [`src/${folder}/**/*.{ts,tsx}`],
     rules: { 'no-restricted-imports': floorRule(folder) },
   })),
 );

@@ -7,10 +7,12 @@
 export { type ModelFile, readModel, writeModel } from './onnx/model.js';
 export { resolveModel, type ResolveOptions } from './hub/resolveModel.js';
 export type { ModelEvent, ResolvedModel } from './hub/modelEvents.js';
+export { type KnownModel, knownModels } from './hub/pulledModels.js';
 export { openDataset } from './data/openDataset.js';
 export type { Contents, Dataset, OpenOptions } from './data/dataset.js';
-export type { Photo } from './data/photo.js';
+export type { Photo, PhotoContent, Unlabelled } from './data/photo.js';
 export type { LeftOut } from './data/leftOut.js';
+export { imbalanceLine } from './data/classBalance.js';
 export {
   survey,
   type Survey,
@@ -24,11 +26,18 @@ export { Trainer } from './train/trainer.js';
 export type { TrainOptions } from './train/trainOptions.js';
 export type { EpochResult, Summary, TrainEvent } from './train/events.js';
 export type { ClassMetrics, Metrics } from './train/metrics.js';
+export { wilson95 } from './train/wilson.js';
 export { type Optimizer, optimizerCalled, optimizers } from './optim/optimizer.js';
 export type { ClassWeights } from './optim/stepSettings.js';
 export type { Augmentation } from './data/augment/augmentation.js';
 export { resultOf } from './resultOf.js';
 export { ImageFolder } from './data/imageFolder.js';
+
+// Train a head again and again, while photos come and go.
+export { LiveHead, type LiveHeadResult } from './train/liveHead.js';
+export type { LiveHeadEvent } from './train/liveHeadEvents.js';
+export type { LiveHeadOptions } from './train/openHead.js';
+export type { HeadPrediction } from './train/headTraining.js';
 
 // Find how many layers are worth training.
 export { recommend } from './recommend/recommendPolicy.js';
@@ -39,7 +48,7 @@ export { ImageClassifier, type KnownOfModel, type LoadOptions } from './runtime/
 export { predict, predictAll, type ScoredClass } from './train/predictPhoto.js';
 export { evaluate, type EvaluateEvent, type EvaluateOptions, type Evaluation } from './train/evaluate.js';
 export { type Explanation, PhotoExplainer } from './train/photoExplainer.js';
-export { findPhotos, type FoundPhotos } from './data/findPhotos.js';
+export { findPhotos, type FoundPhotos, photosInZip } from './data/findPhotos.js';
 
 // Export it.
 export { type Learned, readLearned, encodeTuned } from './export/run.js';
@@ -66,7 +75,7 @@ export {
   type InspectReport,
   type LayerReport,
 } from './artifacts/inspectModel.js';
-export { parsePolicy, type Policy } from './policy/policy.js';
+export { parsePolicy, type Policy, policyFileName } from './policy/policy.js';
 
 // Measure, and compare.
 export { measureCommand } from './bench/measureCommand.js';
@@ -85,6 +94,13 @@ export { comparisonPage } from './bench/comparisonPage.js';
 export { probeProviders, type Provider, type ProviderState, providerNames } from './runtime/providers.js';
 export { UserError } from './errors.js';
 export { packageVersion } from './version.js';
+
+// Keep photos in class folders.
+export { classFolderName } from './data/classFolderName.js';
+export { type ClassPlaces, findClassPlaces } from './data/classPlaces.js';
+export { photoFileName } from './data/photoFileName.js';
+export { previewOf, type PreviewOptions } from './data/preview.js';
+export { readPhoto } from './data/readPhoto.js';
 
 // Pictures to try things on.
 export { drawPictures, type PictureOptions, drawingPictures } from './data/pictures.js';

@@ -5,19 +5,17 @@ export * from './index.js';
 // Networks by name.
 export { DEFAULT_MODEL } from './hub/modelRegistry.js';
 export { modelHere } from './hub/resolveModel.js';
-export { knownModels, type KnownModel, removeModel } from './hub/pulledModels.js';
+export { removeModel } from './hub/pulledModels.js';
 export { hubSettings } from './hub/hubSettings.js';
 // Settings, folders, and the rest.
 export { readManifest } from './artifacts/load.js';
 export { readLabelsFile } from './artifacts/labelsMetadata.js';
 export { checkArtifactsPlace } from './artifacts/artifactsPlace.js';
 export { filesOf } from './onnx/model.js';
-export { policyFileName } from './policy/policy.js';
-export { balancedClassWeights, balancedLabelWeights, imbalanceLine, imbalanceOf } from './data/classBalance.js';
+export { balancedClassWeights, balancedLabelWeights, imbalanceOf } from './data/classBalance.js';
 export { openToSurvey } from './data/openDataset.js';
 export { contactSheet } from './survey/contactSheet.js';
 export { pairLine } from './survey/together.js';
-export type { Unlabelled } from './data/photo.js';
 export { sharpProblem, sharpVersion } from './data/sharp.js';
 export { readInput } from './data/inputPhotos.js';
 export { defaultCacheFolder } from './defaultCacheFolder.js';
@@ -55,3 +53,4 @@ export { providerCalled } from './runtime/providers.js';
 export { runtimeProblem, runtimeVersion } from './runtime/ort.js';
 export { writeFileAtomically, writeFilesAtomically } from './files.js';
 export { checkUnlocked, whileLocked } from './lock.js';
+export { temporaryFolder } from './temporary.js';

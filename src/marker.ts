@@ -6,7 +6,7 @@ import { type FileContent, isFolderItself, writeFailed } from './files.js';
 import { packageVersion } from './version.js';
 
 /** What ort-tl has folders for that it may clear or replace some day. */
-export type Purpose = 'run' | 'next-run' | 'suite' | 'suite-work' | 'temporary' | 'transformers-js';
+export type Purpose = 'run' | 'next-run' | 'suite' | 'suite-work' | 'temporary' | 'transformers-js' | 'incoming';
 
 /** To be raised when a folder with the marker has to be read in another way. */
 const FORMAT = 1;

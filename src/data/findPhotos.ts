@@ -8,6 +8,7 @@ import { leftOutLines, someTypes } from './leftOut.js';
 import { otherFormatIn } from './otherFormats.js';
 import { NAMED_EXTENSIONS } from './photoTypes.js';
 import { type Entry, type Listing, treeOf } from './tree.js';
+import { listZip } from './zip.js';
 
 /** The photos that a word stands for, by path, and a line each about what was left out. */
 export interface FoundPhotos {
@@ -42,6 +43,16 @@ export async function findPhotos(place: string): Promise<FoundPhotos> {
   const entries = matches.map((path): Entry => ({ parts: path.split('/').slice(-1), kind: 'file', photo: { path } }));
   const listing = { entries, firstBytes: ({ photo }: Entry) => firstBytesOf(photo) };
   return photosOf(listing, place, `no photos match ${place}`, expected);
+}
+
+/**
+ * Every photo in a zip file at any depth, whatever its folders mean.
+ * @throws UserError `bad-archive`, `no-photos`.
+ */
+export async function photosInZip(archive: string): Promise<FoundPhotos> {
+  const { listing } = await listZip(archive);
+  const expected = `expected files such as ${NAMED_EXTENSIONS.join(' ')}`;
+  return photosOf(listing, archive, `no photos in ${archive}`, expected);
 }
 
 async function photosOf(listing: Listing, place: string, nothing: string, expected: string): Promise<FoundPhotos> {

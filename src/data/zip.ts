@@ -29,9 +29,7 @@ export async function openZip(archive: string, options: OpenOptions): Promise<Da
 
 /** What a zip file holds, whether it will do as a data set or not. @throws UserError `bad-archive`. */
 export async function findInZip(archive: string): Promise<Found> {
-  const { listing, repeated, guessed } = await listZip(archive).catch((cause: unknown) => {
-    throw new UserError('bad-archive', `cannot read the zip file ${archive}: ${messageOf(cause)}`, { cause });
-  });
+  const { listing, repeated, guessed } = await listZip(archive);
   const tree = await treeOf(listing);
   const leftOut = new LeftOutCounts(tree.leftOut);
   leftOut.add(REASONS.sameEntry, repeated);
@@ -95,7 +93,14 @@ interface ListedZip {
   readonly guessed: string | undefined;
 }
 
-async function listZip(archive: string): Promise<ListedZip> {
+/** Everything in a zip file. @throws UserError `bad-archive`. */
+export async function listZip(archive: string): Promise<ListedZip> {
+  return readListing(archive).catch((cause: unknown) => {
+    throw new UserError('bad-archive', `cannot read the zip file ${archive}: ${messageOf(cause)}`, { cause });
+  });
+}
+
+async function readListing(archive: string): Promise<ListedZip> {
   const byName = new Map<string, Entry>();
   let repeated = 0;
   let guessed: string | undefined;

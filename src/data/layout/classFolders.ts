@@ -10,6 +10,8 @@ const COMPANIONS =
 const ASIDE = /^(docs?|documentation|assets?|fig(ure)?s?|samples?|examples?|previews?|demos?|screenshots?)$/i;
 /** What galleries call the folder of small copies that they make beside photos. */
 const THUMBNAILS = /^(_|zb)?thumb(s|nails?)?$/i;
+/** What a folder beside classes is called whose photos have none. */
+const UNLABELLED = /^(un[ _-]?label|no[ _-]?label)/i;
 /** What people call a folder of photos whose classes are not told; those who need some folder call it `0`. */
 const UNCLASSED =
   /^(images?|imgs?|jpegimages|pictures?|pics?|photos?|files?|data|all|mixed|unknowns?|unclassified|un[ _-]?label.*|no[ _-]?(label|class).*|0)$/i;
@@ -26,7 +28,7 @@ export interface ClassFolders {
 /** Which folders of `folder` are classes, given that some are. */
 export function classesAmong(folder: Folder): ClassFolders {
   const all = [...folder.folders.values()].filter((each) => each.photosBelow > 0 || !isCompanion(each));
-  const isUnlabelled = ({ name, full }: Folder) => full.length === 0 && /^(un[ _-]?label|no[ _-]?label)/i.test(name);
+  const isUnlabelled = ({ name, full }: Folder) => full.length === 0 && saysUnlabelled(name);
   const isRepeated = (each: Folder) => {
     const beside = folder.full.filter((other) => other !== each);
     return beside.length > 1 && each.photos.length === 0 && commonFolders(each, folder).length === beside.length;
@@ -57,8 +59,14 @@ export function hasEmptyClasses(folder: Folder): boolean {
   return [...folder.folders.values()].some((each) => each.photosBelow === 0 && !isCompanion(each));
 }
 
+/** Whether a name says that the photos in a folder have no class. */
+export const saysUnlabelled = (name: string): boolean => UNLABELLED.test(name);
+
+/** Whether a folder without photos that is called so is rather something that goes with photos than a class. */
+export const isCompanionName = (name: string): boolean => COMPANIONS.test(name);
+
 function isCompanion(folder: Folder): boolean {
-  return COMPANIONS.test(folder.name) && ![...folder.othersBelow.keys()].some(isOtherPicture);
+  return isCompanionName(folder.name) && ![...folder.othersBelow.keys()].some(isOtherPicture);
 }
 
 /** Whether a folder holds pictures that describe the set beside it. */
