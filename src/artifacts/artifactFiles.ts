@@ -17,9 +17,14 @@ export const FILES = {
 
 /**
  * Writes artifacts into `folder`, all of them or none; the manifest last, so that a folder with a manifest is whole.
+ * @param there the hashes of files that lie there already: those that would be the same are left as they are.
  * @throws UserError `write-failed`.
  */
-export async function writeArtifacts(compiled: Compiled, folder: string): Promise<Manifest> {
+export async function writeArtifacts(
+  compiled: Compiled,
+  folder: string,
+  there: Manifest['files'] = {},
+): Promise<Manifest> {
   const models = [
     [FILES.frozen, compiled.frozen],
     [FILES.quantized, compiled.quantized],
@@ -32,7 +37,8 @@ export async function writeArtifacts(compiled: Compiled, folder: string): Promis
   contents.push([FILES.checkpoint, encodeSafetensors(compiled.state)]);
   const files = Object.fromEntries(contents.map(([name, parts]) => [name, sha256(...parts)]));
   const manifest = { ...compiled.manifest, files };
-  const all = [...contents, [FILES.manifest, [`${JSON.stringify(manifest, null, 2)}\n`]] as const];
+  const changed = contents.filter(([name]) => files[name] !== there[name]);
+  const all = [...changed, [FILES.manifest, [`${JSON.stringify(manifest, null, 2)}\n`]] as const];
   await writeFilesAtomically(all.map(([name, parts]) => ({ path: join(folder, name), parts })));
   return manifest;
 }

@@ -5,6 +5,7 @@ export const COMMANDS = [
   lazily('train', 'train the chosen layers on a folder of photos', () => import('./train.js')),
   lazily('data <path>', 'show what photos there are, and what is wrong with them', () => import('./data.js')),
   lazily('recommend', 'find how many layers are worth training', () => import('./recommend.js')),
+  lazily('studio', 'collect photos, train and look in a page of your own machine', () => import('./studio.js')),
   lazily('predict [photos..]', 'classify photos with an exported model', () => import('./predict.js')),
   lazily('eval', 'measure an exported model on photos with known classes', () => import('./eval.js')),
   lazily('explain [photos..]', 'show where in a photo an exported model saw a class', () => import('./explain.js')),

@@ -41,7 +41,7 @@ async function* search(options: RecommendOptions, root: string): AsyncGenerator<
   const began = performance.now();
   const { dataset, seed = 0, meter } = options;
   const { effort } = settle(recommendSettings, options);
-  const settings = settingsOf({ ...options, policy: 'F1C0', out: root });
+  const settings = settingsOf({ ...options, policy: 'F1C0' });
   const plan = { options, settings, root, photos: interleaved(dataset.train, seed), unread: new UnreadPhotos() };
   const metering = new Metering(meter);
   const candidates = new Candidates(plan, metering);
