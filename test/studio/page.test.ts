@@ -91,7 +91,13 @@ describe.skipIf(browser === undefined)('the page of the studio (skipped where th
     await toast(page, 'came back').waitFor();
     expect(studio.photos.get('cat')).toHaveLength(40);
     await cells(page).first().focus();
-    await page.keyboard.press('Control+a');
+    // The list of what came back may be on its way.
+    await expect
+      .poll(async () => {
+        await page.keyboard.press('Control+a');
+        return page.getByText('40 of 40 selected').count();
+      })
+      .toBe(1);
     await page.keyboard.press('m');
     await page.getByRole('dialog').getByRole('button', { name: 'dog', exact: true }).click();
     await toast(page, '40 photos moved to “dog”').getByRole('button', { name: 'Undo' }).click();
