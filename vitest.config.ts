@@ -10,6 +10,9 @@ const LONGEST = [
   'train/resume',
   'train/pytorch',
   'train/train',
+  'train/liveHead',
+  'studio/story',
+  'studio/page',
   'cli/bench',
   'export/inference',
   'fuzz/fuzz',
@@ -47,6 +50,7 @@ export default defineConfig({
     // Of a slow machine, with two at a time.
     testTimeout: 300_000,
     hookTimeout: 300_000,
+    expect: { poll: { timeout: 20_000 } },
     // A file costs 0.8 s of processor time where each loads all modules anew. Who stubs, spies or changes folder takes it back.
     isolate: false,
     // Most tests run the command, which uses all cores for half of its time.
