@@ -7,6 +7,7 @@ import { POOL_VARIABLE, wantedPoolSize } from '../../threadPool.js';
 import type { EpochPoint, Exported, Job, JobRequest } from '../api.js';
 import { shellLine } from './commandOf.js';
 import { type JobChange, readJobEvent } from './jobEvents.js';
+import { type RunEnergy, startEnergy } from './runEnergy.js';
 
 /** Jobs that have ended and are still shown. */
 const MOST_ENDED = 20;
@@ -19,8 +20,8 @@ export interface JobsOptions {
   /** What is told of a file or folder that an export has written. */
   readonly describeExport: (out: string) => Promise<Pick<Exported, 'name' | 'bytes'>>;
   readonly onChange: (jobs: readonly Job[]) => void;
-  /** Called when a job has ended. */
-  readonly onEnd: (job: Job) => void;
+  /** Called when a job has ended, with the joules that it took, where they were measured. */
+  readonly onEnd: (job: Job, energy: RunEnergy | undefined) => void;
   /** In place of this process's. */
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -71,7 +72,7 @@ export class Jobs {
     if (!isBusy && next && !this.isClosed) {
       void next.run(this.options).then((job) => {
         this.forgetOld();
-        this.options.onEnd(job);
+        this.options.onEnd(job, next.energy);
         this.runNext();
       });
     }
@@ -91,6 +92,7 @@ export class Jobs {
 
 class Entry {
   ended: Promise<unknown> = Promise.resolve();
+  energy: RunEnergy | undefined;
   private state: Job['state'] = 'waiting';
   private began = 0;
   private took: number | undefined;
@@ -126,6 +128,10 @@ class Entry {
     return this.state === 'done' || this.state === 'stopped' || this.state === 'failed';
   }
 
+  private get isStopping(): boolean {
+    return this.state === 'stopping';
+  }
+
   stop(): void {
     if (this.state === 'waiting') this.state = 'stopped';
     else if (this.state === 'running') {
@@ -145,10 +151,13 @@ class Entry {
     this.state = 'running';
     this.began = performance.now();
     this.onChange();
+    const measured = this.request.kind === 'train' || this.request.kind === 'resume' ? await startEnergy() : undefined;
     const child = (this.child = spawn(process.execPath, [entryPoint('main'), ...this.words, '--events'], {
       env: { ...env, [POOL_VARIABLE]: String(wantedPoolSize()), [LIFELINE]: String(LIFELINE_AT) },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     }));
+    // It may have been stopped since.
+    if (this.isStopping) child.kill('SIGINT');
     child.stdio[LIFELINE_AT]?.on('error', () => undefined);
     let lastLine = '';
     const readers = [
@@ -165,6 +174,7 @@ class Entry {
       child.once('close', (exitCode) => done(exitCode ?? undefined));
     });
     await Promise.all(readers);
+    this.energy = await measured?.stop();
     this.took = performance.now() - this.began;
     await this.settle(code, lastLine, describeExport);
     this.onChange();

@@ -9,6 +9,7 @@ import { fileErrorCode, writeFileAtomically } from '../../files.js';
 import { wilson95 } from '../../index.js';
 import type { EpochPoint, StudioRun, RunDetails } from '../api.js';
 import { shellLine } from './commandOf.js';
+import { energyOfRun } from './runEnergy.js';
 
 /** Where the studio puts runs that were deleted; what begins with a dot is no run. */
 const BIN = '.ort-tl-bin';
@@ -158,7 +159,7 @@ export class Runs {
 
   private async stampOf(name: string): Promise<string | undefined> {
     const stamps = await Promise.all(
-      ['summary.json', 'results.csv', 'args.yaml', NOTES].map((file) =>
+      ['summary.json', 'results.csv', 'args.yaml', 'energy.json', NOTES].map((file) =>
         stat(join(this.folder, name, file)).then(
           ({ mtimeMs, size }) => `${mtimeMs}:${size}`,
           () => '',
@@ -176,7 +177,8 @@ export class Runs {
     const begun = argumentsSchema.safeParse(parseYaml((await textOf(join(folder, 'args.yaml'))) ?? ''));
     const model = begun.success ? begun.data.model : '';
     const notes = (await textOf(join(folder, NOTES))) ?? '';
-    const common = { name, model: basename(model), notes };
+    const energy = await energyOfRun(folder);
+    const common = { name, model: basename(model), notes, ...(energy ? { energyJ: energy.grossJ } : {}) };
     if (summary) {
       const { policy, epochs, top1, elapsedMs, peakRssBytes, stopped, valPhotos } = summary;
       const { mtimeMs: at } = await stat(join(folder, 'summary.json'));

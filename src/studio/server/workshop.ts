@@ -9,7 +9,7 @@ import {
   resolveModel,
   resultOf,
 } from '../../index.js';
-import type { Cost, JobRequest, Predictions, Project, StudioChoices, Tried } from '../api.js';
+import type { Cost, Job, JobRequest, Predictions, Project, StudioChoices, Tried } from '../api.js';
 import { commandOf } from './commandOf.js';
 import { Costs } from './costs.js';
 import type { EventHub } from './eventHub.js';
@@ -19,6 +19,7 @@ import { LiveTraining } from './liveTraining.js';
 import { cellOf, Look, type LookedAt, predictionsOf, triedOf } from './look.js';
 import type { PhotoFolder } from './photoFolder.js';
 import type { Looking } from './routes/lookRoutes.js';
+import { addEnergy, type RunEnergy } from './runEnergy.js';
 import { Runs } from './runs.js';
 import type { StudioSettings } from './studioSettings.js';
 
@@ -60,7 +61,7 @@ export class Workshop implements Looking {
       onChange: (jobs) => {
         events.publish({ type: 'jobs', jobs });
       },
-      onEnd: () => void this.refreshRuns(),
+      onEnd: (job, energy) => void this.keepEnergy(job, energy).then(() => this.refreshRuns()),
     });
     this.live = new LiveTraining({
       openModel: (name) => this.modelCalled(name),
@@ -170,6 +171,11 @@ export class Workshop implements Looking {
     clearInterval(this.timer);
     this.forget();
     await Promise.all([this.jobs.close(), this.live.close(), this.look.close()]);
+  }
+
+  private async keepEnergy({ kind, run, state }: Job, energy: RunEnergy | undefined): Promise<void> {
+    if (!energy || run === undefined || state === 'failed') return;
+    await addEnergy(join(this.runs.folder, run), energy, kind === 'resume').catch(() => undefined);
   }
 
   private async refreshRuns(): Promise<void> {
