@@ -36,7 +36,7 @@ export default defineConfig([
 ]);
 
 /** Writes the licences of the packages whose code is in the bundle beside it. */
-function licences(): Plugin {
+export function licences(): Plugin {
   return {
     name: 'licences',
     generateBundle(_, bundle) {
