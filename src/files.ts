@@ -193,7 +193,7 @@ function ifThere<Found>(look: () => Found): Found | undefined {
  * @param kind what is to be written, and the setting that says where.
  * @throws UserError `bad-arguments`.
  */
-export function checkApart(folder: string, data: string, kind: 'folder' | 'page' = 'folder'): void {
+export function checkApart(folder: string, data: string, kind: 'folder' | 'runs' | 'page' = 'folder'): void {
   const photos = ifThere(() => realpathSync(data));
   if (photos === undefined || !isFolderItself(photos)) return;
   let above = resolve(folder);
@@ -205,8 +205,8 @@ export function checkApart(folder: string, data: string, kind: 'folder' | 'page'
   if (real === photos || real?.startsWith(photos.endsWith(sep) ? photos : `${photos}${sep}`) === true)
     throw new UserError(
       'bad-arguments',
-      kind === 'folder'
-        ? `${folder} lies in the folder of the photos, ${data}, and would be taken for a class there; choose another folder (‹out›)`
+      kind !== 'page'
+        ? `${folder} lies in the folder of the photos, ${data}, and would be taken for a class there; choose another folder (‹${kind === 'runs' ? 'runs' : 'out'}›)`
         : `${folder} lies in the folder of the photos, ${data}, where nothing is to be written; choose another place (‹html›)`,
     );
 }

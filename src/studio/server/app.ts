@@ -18,6 +18,11 @@ export function createApp(studio: Studio, page = packagePath('dist', 'studio', '
   const app = new Hono();
   app.onError((thrown, c) => errorReply(c, thrown, studio.report));
   app.use(safeHeaders());
+  app.use(async (c, next) => {
+    await next();
+    // Nobody would ever read it, or end it.
+    if (c.req.raw.method === 'HEAD') await c.res.body?.cancel();
+  });
   app.use(checkAccess(studio.access));
   app.route('/api', projectRoutes(studio));
   app.route('/api', photoRoutes(studio));

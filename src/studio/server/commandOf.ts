@@ -26,24 +26,33 @@ const FORMS: Readonly<Record<ExportForm, readonly string[]>> = {
 /** The words of the `ort-tl` command that does what is asked. */
 export function commandOf(request: JobRequest, places: Places): string[] {
   const { model, data } = places;
-  const source = ['--model', model, '--data', data];
+  const source = [...flag('model', model), ...flag('data', data)];
   switch (request.kind) {
     case 'train': {
       const { policy, epochs, flags = {} } = request;
-      const out = ['--out', places.newRun(policy)];
+      const out = flag('out', places.newRun(policy));
       const length = epochs === undefined ? [] : ['--epochs', String(epochs)];
-      return ['train', ...source, '--policy', policy, ...length, ...wordsOf(flags), ...out];
+      return ['train', ...source, ...flag('policy', policy), ...length, ...wordsOf(flags), ...out];
     }
     case 'resume':
-      return ['train', '--resume', places.runFolder(request.run)];
+      return ['train', ...flag('resume', places.runFolder(request.run))];
     case 'recommend':
       return ['recommend', ...source];
     case 'export': {
       const { run, form } = request;
-      return ['export', places.runFolder(run), ...FORMS[form], '--out', places.exportPath(run, form)];
+      const folder = places.runFolder(run);
+      return ['export', asPath(folder), ...FORMS[form], ...flag('out', places.exportPath(run, form))];
     }
   }
 }
+
+/** A flag with its value, which may look like a flag itself. */
+function flag(name: string, value: string): string[] {
+  return value.startsWith('-') ? [`--${name}=${value}`] : [`--${name}`, value];
+}
+
+/** A path that is not taken for a flag. */
+const asPath = (path: string) => (path.startsWith('-') ? `./${path}` : path);
 
 function wordsOf(flags: Flags): string[] {
   return Object.entries(flags).flatMap(([name, value]) => {

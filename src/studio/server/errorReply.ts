@@ -18,6 +18,7 @@ const STATUS: Readonly<Record<string, ErrorStatus>> = {
   'no-such-run': 404,
   'cut-off': 408,
   'class-exists': 409,
+  'folder-in-use': 409,
   'too-large': 413,
   'unreadable-photo': 422,
   'write-failed': 507,

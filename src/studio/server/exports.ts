@@ -1,6 +1,7 @@
-import { readdir, stat } from 'node:fs/promises';
-import { basename, join, relative } from 'node:path';
-import { Readable } from 'node:stream';
+import { createReadStream, type ReadStream } from 'node:fs';
+import { lstat, readdir, stat } from 'node:fs/promises';
+import { basename, join, relative, sep } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { ZipFile } from 'yazl';
 import { UserError } from '../../errors.js';
 import type { ExportForm } from '../api.js';
@@ -31,24 +32,54 @@ export class Exports {
 
   /** An export as a zip file, made while it is read. @throws UserError `no-such-file`. */
   async zip(name: string): Promise<ReadableStream> {
-    const zip = new ZipFile();
-    for (const { path } of await this.filesOf(name))
-      zip.addFile(path, relative(this.folder, path).split('\\').join('/'));
-    zip.end();
-    return Readable.toWeb(Readable.from(zip.outputStream)) as ReadableStream;
+    const files = await this.filesOf(name);
+    return Readable.toWeb(Readable.from(zipped(files, this.folder))) as ReadableStream;
   }
 
-  private async filesOf(name: string): Promise<{ path: string; bytes: number }[]> {
+  private async filesOf(name: string): Promise<ExportedFile[]> {
     const names: string[] = await readdir(this.folder).catch(() => []);
-    // A name that is listed leads nowhere else.
-    if (!names.includes(name) || name.startsWith('.'))
-      throw new UserError('no-such-file', `there is no export \`${name}\` in ${this.folder}`);
+    // A name that is listed leads nowhere else, unless it is that of a link.
     const root = join(this.folder, name);
-    const below = (await stat(root)).isDirectory()
+    const found = names.includes(name) && !name.startsWith('.') ? await lstat(root).catch(() => undefined) : undefined;
+    if (!found?.isFile() && !found?.isDirectory())
+      throw new UserError('no-such-file', `there is no export \`${name}\` in ${this.folder}`);
+    const below = found.isDirectory()
       ? (await readdir(root, { recursive: true, withFileTypes: true }))
           .filter((entry) => entry.isFile() && !entry.name.startsWith('.ort-tl'))
           .map((entry) => join(entry.parentPath, entry.name))
       : [root];
-    return Promise.all(below.map(async (path) => ({ path, bytes: (await stat(path)).size })));
+    return Promise.all(
+      below.map(async (path) => {
+        const { size: bytes, mtime } = await stat(path);
+        return { path, bytes, mtime };
+      }),
+    );
+  }
+}
+
+interface ExportedFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly mtime: Date;
+}
+
+/** The bytes of a zip file. It fails where a file cannot be read any more; whoever leaves early leaves no file open. */
+async function* zipped(files: readonly ExportedFile[], folder: string): AsyncGenerator<Buffer> {
+  const zip = new ZipFile();
+  const out = new PassThrough();
+  const fail = (thrown: Error) => out.destroy(thrown);
+  let reading: ReadStream | undefined;
+  zip.on('error', fail);
+  zip.outputStream.pipe(out);
+  for (const { path, mtime } of files)
+    zip.addReadStreamLazy(relative(folder, path).split(sep).join('/'), { mtime }, (give) => {
+      reading = createReadStream(path).on('error', fail);
+      give(null, reading);
+    });
+  zip.end();
+  try {
+    yield* out;
+  } finally {
+    reading?.destroy();
   }
 }

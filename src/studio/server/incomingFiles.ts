@@ -104,10 +104,19 @@ export class IncomingFiles {
     }
   }
 
+  /** @throws UserError `write-failed` where the folder has gone. */
+  private freeBytes(): number {
+    try {
+      return freeBytesOf(this.root);
+    } catch (cause) {
+      throw writeFailed(this.root, cause);
+    }
+  }
+
   /** @throws UserError `write-failed` where what is still to come would fill the disk. */
   private checkRoom({ name, copies = 1 }: ArrivingFile, bytes: number): void {
     const needed = bytes * copies + (copies > 1 ? SPARE_BYTES : 0);
-    const free = freeBytesOf(this.root);
+    const free = this.freeBytes();
     if (needed > free)
       throw new UserError(
         'write-failed',

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { entryPoint } from '../../entryPoint.js';
-import { UserError } from '../../errors.js';
+import { messageOf, UserError } from '../../errors.js';
 import { LIFELINE } from '../../lifeline.js';
 import { POOL_VARIABLE, wantedPoolSize } from '../../threadPool.js';
 import type { EpochPoint, Exported, Job, JobRequest } from '../api.js';
@@ -90,6 +90,14 @@ export class Jobs {
   }
 }
 
+/** How a command ended. */
+interface Ended {
+  /** Undefined where a signal ended it, or it did not begin. */
+  readonly code: number | undefined;
+  /** What it said of an error last. */
+  readonly lastLine: string;
+}
+
 class Entry {
   ended: Promise<unknown> = Promise.resolve();
   energy: RunEnergy | undefined;
@@ -151,8 +159,25 @@ class Entry {
     this.state = 'running';
     this.began = performance.now();
     this.onChange();
-    const measured = this.request.kind === 'train' || this.request.kind === 'resume' ? await startEnergy() : undefined;
+    const isTraining = this.request.kind === 'train' || this.request.kind === 'resume';
+    const measured = isTraining ? await startEnergy() : undefined;
+    const { code, lastLine } = await this.runCommand(env).catch((thrown: unknown) => ({
+      code: undefined,
+      lastLine: messageOf(thrown),
+    }));
+    this.energy = await measured?.stop();
+    this.took = performance.now() - this.began;
+    await this.settle(code, lastLine, describeExport);
+    this.onChange();
+    return this.job;
+  }
+
+  /** Throws where the system does not even take the words, such as too many of them. */
+  private async runCommand(env: NodeJS.ProcessEnv): Promise<Ended> {
     const child = (this.child = spawn(process.execPath, [entryPoint('main'), ...this.words, '--events'], {
+      // A terminal's Ctrl-C comes to this process alone: the command would take a second signal for a wish not to save.
+      detached: true,
+      windowsHide: true,
       env: { ...env, [POOL_VARIABLE]: String(wantedPoolSize()), [LIFELINE]: String(LIFELINE_AT) },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     }));
@@ -174,11 +199,7 @@ class Entry {
       child.once('close', (exitCode) => done(exitCode ?? undefined));
     });
     await Promise.all(readers);
-    this.energy = await measured?.stop();
-    this.took = performance.now() - this.began;
-    await this.settle(code, lastLine, describeExport);
-    this.onChange();
-    return this.job;
+    return { code, lastLine };
   }
 
   private async settle(

@@ -130,6 +130,8 @@ export class LiveTraining {
         this.tell({ state: waits ? 'waiting' : 'failed', done: 0, total: 0, message: messageOf(thrown) });
       }
     }
+    // It may have told of its last steps after it was turned off.
+    if (this.model === undefined) this.tell({ state: 'off', done: 0, total: 0 });
   }
 
   private async learn(model: string): Promise<void> {

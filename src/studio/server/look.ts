@@ -26,11 +26,14 @@ export interface LookedAt {
   readonly stamp: string;
 }
 
+/** Tells where a model's file is by now: the live head's is another a moment later, and the older one is gone. */
+type FindModel = () => Promise<LookedAt>;
+
 interface OpenModel {
   readonly of: string;
   readonly stamp: string;
-  readonly classifier: Promise<ImageClassifier>;
-  explainer?: Promise<PhotoExplainer>;
+  classifier?: ImageClassifier;
+  explainer?: PhotoExplainer;
 }
 
 /** Classifies single photos by trained models, and shows where in them they saw a class. */
@@ -40,16 +43,22 @@ export class Look {
   private turn: Promise<unknown> = Promise.resolve();
 
   /** What a model says of a photo, the likeliest class first. @throws UserError as {@link predict} does. */
-  classify(of: string, model: LookedAt, photo: Buffer): Promise<ScoredClass[]> {
-    return this.inTurn(async () => predict(await this.modelOf(of, model).classifier, photo));
+  classify(of: string, model: FindModel, photo: Buffer): Promise<ScoredClass[]> {
+    return this.inTurn(async () => {
+      const { path, stamp } = await model();
+      const found = this.modelOf(of, stamp);
+      found.classifier ??= await ImageClassifier.open(path);
+      return predict(found.classifier, photo);
+    });
   }
 
   /** Where in a photo (its bytes, or its path) a model saw what it says it is; PNG. @throws UserError as {@link PhotoExplainer} does. */
-  explain(of: string, model: LookedAt, photo: Buffer | string): Promise<Buffer> {
+  explain(of: string, model: FindModel, photo: Buffer | string): Promise<Buffer> {
     return this.inTurn(async () => {
-      const found = this.modelOf(of, model);
-      found.explainer ??= PhotoExplainer.open(model.path);
-      return (await (await found.explainer).explain(photo)).picture;
+      const { path, stamp } = await model();
+      const found = this.modelOf(of, stamp);
+      found.explainer ??= await PhotoExplainer.open(path);
+      return (await found.explainer.explain(photo)).picture;
     });
   }
 
@@ -64,12 +73,8 @@ export class Look {
     return result;
   }
 
-  private modelOf(of: string, { path, stamp }: LookedAt): OpenModel {
-    const found = this.open.find((each) => each.of === of && each.stamp === stamp) ?? {
-      of,
-      stamp,
-      classifier: ImageClassifier.open(path),
-    };
+  private modelOf(of: string, stamp: string): OpenModel {
+    const found = this.open.find((each) => each.of === of && each.stamp === stamp) ?? { of, stamp };
     this.open = [found, ...this.open.filter((each) => each !== found)];
     return found;
   }
@@ -77,8 +82,8 @@ export class Look {
   private async closeAfter(kept: number): Promise<void> {
     const old = this.open.splice(kept);
     for (const { classifier, explainer } of old) {
-      await classifier.then((each) => each.close()).catch(() => undefined);
-      await explainer?.then((each) => each.close()).catch(() => undefined);
+      await classifier?.close().catch(() => undefined);
+      await explainer?.close().catch(() => undefined);
     }
   }
 }

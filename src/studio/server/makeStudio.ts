@@ -1,3 +1,6 @@
+import { stat } from 'node:fs/promises';
+import { UserError } from '../../errors.js';
+import { checkApart } from '../../files.js';
 import type { Access } from './access.js';
 import { EventHub } from './eventHub.js';
 import { PhotoFolder } from './photoFolder.js';
@@ -30,7 +33,10 @@ export interface Studio {
   close(): Promise<void>;
 }
 
-/** Opens the photos. @throws UserError as {@link PhotoFolder.open} does. */
+/**
+ * Opens the photos.
+ * @throws UserError as {@link PhotoFolder.open} does; `bad-arguments` where no runs can be kept in their folder.
+ */
 export async function makeStudio(options: StudioOptions, access: Access): Promise<Studio> {
   const { data, runs, model, usualModel, cache, report = () => undefined } = options;
   const events = new EventHub();
@@ -40,6 +46,12 @@ export async function makeStudio(options: StudioOptions, access: Access): Promis
       thumbnails.add(path, stamp, webp);
     },
   });
+  try {
+    await checkRuns(runs, data);
+  } catch (thrown) {
+    photos.close();
+    throw thrown;
+  }
   const settings = await StudioSettings.open(runs, usualModel, model);
   const workshop = new Workshop({ photos, runs, settings, events, ...(cache === undefined ? {} : { cache }) });
   await workshop.begin();
@@ -51,4 +63,15 @@ export async function makeStudio(options: StudioOptions, access: Access): Promis
       events.close();
     },
   };
+}
+
+/** @throws UserError `bad-arguments`. */
+async function checkRuns(runs: string, data: string): Promise<void> {
+  checkApart(runs, data, 'runs');
+  const found = await stat(runs).catch(() => undefined);
+  if (found && !found.isDirectory())
+    throw new UserError(
+      'bad-arguments',
+      `${runs} is a file, and runs are kept in a folder; name one (‹runs›), which may be new`,
+    );
 }

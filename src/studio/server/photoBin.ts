@@ -41,9 +41,10 @@ export class PhotoBin {
   /**
    * Moves files and folders, named by paths below the photos' folder, out of sight.
    * @param what names them for those who look for them later.
-   * @throws UserError `write-failed`.
+   * @throws UserError `write-failed`; `bad-path` for what could not be put back.
    */
   async put(list: BinnedList): Promise<Binned> {
+    for (const path of list.paths) pathParts(path);
     const bin = await this.make();
     const folder = join(this.folder, bin);
     try {
@@ -55,6 +56,8 @@ export class PhotoBin {
         await moveTo(join(this.root, path), place);
       }
     } catch (cause) {
+      // Where nothing was moved there is nothing to put back.
+      await removeEmpty(folder).catch(() => undefined);
       throw cause instanceof UserError ? cause : writeFailed(folder, cause, 'move photos to');
     }
     return { bin, photos: list.photos };

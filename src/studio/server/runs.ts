@@ -6,6 +6,7 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { messageOf, UserError } from '../../errors.js';
 import { fileErrorCode, writeFileAtomically } from '../../files.js';
+import { isLocked } from '../../lock.js';
 import { wilson95 } from '../../index.js';
 import type { EpochPoint, StudioRun, RunDetails } from '../api.js';
 import { shellLine } from './commandOf.js';
@@ -144,9 +145,11 @@ export class Runs {
     await this.refresh();
   }
 
-  /** Moves a run out of sight, into a folder that holds what was deleted. @throws UserError `no-such-run`, `write-failed`. */
+  /** Moves a run out of sight, into a folder that holds what was deleted. @throws UserError `no-such-run`, `folder-in-use`, `write-failed`. */
   async remove(name: string): Promise<void> {
     const { folder } = this.find(name);
+    if (isLocked(folder))
+      throw new UserError('folder-in-use', `the run ${name} is being trained; stop it first, then delete it`);
     const bin = join(this.folder, BIN);
     try {
       await mkdir(bin, { recursive: true });

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import {
@@ -145,16 +146,16 @@ export class Workshop implements Looking {
   async tryPhoto(of: string, photo: Buffer, wantsHeat: boolean): Promise<Tried> {
     const began = performance.now();
     const scored =
-      of === LIVE ? await this.live.classify(photo) : await this.look.classify(of, await this.modelOf(of), photo);
+      of === LIVE ? await this.live.classify(photo) : await this.look.classify(of, () => this.modelOf(of), photo);
     const elapsedMs = performance.now() - began;
     if (!wantsHeat) return triedOf(scored, elapsedMs);
-    const picture = await this.look.explain(of, await this.modelOf(of), photo);
+    const picture = await this.look.explain(of, () => this.modelOf(of), photo);
     return { ...triedOf(scored, elapsedMs), heatMap: `data:image/png;base64,${picture.toString('base64')}` };
   }
 
   async heatMap(of: string, path: string): Promise<Buffer> {
     const { path: file } = await this.options.photos.fileOf(path);
-    return this.look.explain(of, await this.modelOf(of), file);
+    return this.look.explain(of, () => this.modelOf(of), file);
   }
 
   /** Runs have changed by what was asked here. */
@@ -199,9 +200,19 @@ export class Workshop implements Looking {
       model: settings.current.model,
       data: photos.folder,
       runFolder: (name) => join(this.runs.folder, name),
-      newRun: (policy) => join(this.runs.folder, `${timestamp(new Date())}-${policyFileName(policy)}`),
+      newRun: (policy) => this.newRun(`${timestamp(new Date())}-${policyFileName(policy)}`),
       exportPath: (run, form) => this.exports.pathOf(run, form),
     });
+  }
+
+  /** The folder of a new run: no other run has it, nor will one that waits. */
+  private newRun(name: string): string {
+    const waiting = new Set(this.jobs.list.map(({ run }) => run));
+    for (let number = 1; ; number++) {
+      const own = number === 1 ? name : `${name}-${number}`;
+      const folder = join(this.runs.folder, own);
+      if (!waiting.has(own) && !existsSync(folder)) return folder;
+    }
   }
 
   private async modelOf(of: string): Promise<LookedAt> {

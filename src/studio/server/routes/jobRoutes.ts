@@ -5,9 +5,14 @@ import type { JobRequest } from '../../api.js';
 import { readJson, readQuery } from '../requestBody.js';
 import type { Workshop } from '../workshop.js';
 
+/** A training has fewer. */
+const MOST_FLAGS = 100;
+
 const flagValue = z.union([z.string().max(1000), z.number(), z.boolean()]);
 /** A flag that a training takes, without its dashes; what it says is checked by the command. */
-const flags = z.record(z.string().regex(/^[a-z][a-z0-9-]{0,39}$/), flagValue);
+const flags = z
+  .record(z.string().regex(/^[a-z][a-z0-9-]{0,39}$/), flagValue)
+  .refine((given) => Object.keys(given).length <= MOST_FLAGS, `expected ${MOST_FLAGS} flags at most`);
 const name = z.string().min(1).max(255);
 const requestSchema = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -32,7 +37,9 @@ const exportQuery = z.object({ name });
 /** Flags that would lead a command to other files, or change what it prints. */
 const NOT_FROM_THE_PAGE = new Set([
   ...['model', 'data', 'out', 'resume', 'overwrite', 'config', 'cache', 'init', 'json', 'events', 'quiet', 'debug'],
-  ...['help', 'version', 'policy', 'epochs', 'tensorboard', 'no-cache'],
+  ...['help', 'version', 'policy', 'epochs', 'tensorboard'],
+  // What the command takes for one of those, since other programs call it so.
+  ...['weights', 'checkpoint', 'dataset', 'data-dir', 'source', 'output-dir', 'save-dir', 'exist-ok'],
 ]);
 
 /** What concerns long work: what it would cost, doing it, what came of it. */
@@ -56,7 +63,7 @@ export function jobRoutes(workshop: Workshop): Hono {
 function requestOf(request: Request): JobRequest {
   if (request.kind !== 'train') return request;
   const { policy, epochs, flags: given = {} } = request;
-  const alien = Object.keys(given).find((flag) => NOT_FROM_THE_PAGE.has(flag));
+  const alien = Object.keys(given).find((flag) => NOT_FROM_THE_PAGE.has(flag.replace(/^(no-)+/, '')));
   if (alien !== undefined) throw new UserError('bad-arguments', `the page may not set --${alien}`);
   return { kind: 'train', policy, flags: given, ...(epochs === undefined ? {} : { epochs }) };
 }
