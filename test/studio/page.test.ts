@@ -43,6 +43,36 @@ describe.skipIf(browser === undefined)('the page of the studio (skipped where th
     expect(said).toEqual([]);
   });
 
+  it('lets go by itself of what was added, unless something was refused', async () => {
+    const { page } = await open({});
+    await page.clock.install();
+    await drop(page, [join(dropped, 'dog')]);
+    await page.getByText('6 photos added').waitFor();
+    await page.clock.fastForward(60_000);
+    await page.getByText('6 photos added').waitFor({ state: 'detached' });
+    await drop(page, [join(dropped, 'cat')]);
+    await page.getByText('6 photos added, 2 refused').waitFor();
+    await page.clock.fastForward(60_000);
+    await page.getByText('Adding 8 files').waitFor({ state: 'detached' });
+    expect(await page.getByText('6 photos added, 2 refused').count()).toBe(1);
+  });
+
+  it('does not call it a fault that there are no photos yet', async () => {
+    const { page, studio } = await open({});
+    await page.getByText('No photos yet').waitFor();
+    expect(await page.locator('.problem').count()).toBe(0);
+    await page.getByRole('link', { name: 'Train' }).click();
+    await page.getByText('Photos come first').waitFor();
+    expect(await page.getByRole('button', { name: 'Train', exact: true }).isDisabled()).toBe(true);
+    expect(await page.getByRole('button', { name: 'Recommend' }).isDisabled()).toBe(true);
+    await page.getByRole('link', { name: 'Add photos' }).click();
+    await drop(page, [join(dropped, 'dog')]);
+    // Of one class alone nothing can be learned, which is told once.
+    await page.getByText('photos of fewer than two classes').waitFor();
+    expect(await page.getByText('photos of fewer than two classes').count()).toBe(1);
+    expect(studio.photos.size).toBe(1);
+  });
+
   it('takes files and folders by its buttons', async () => {
     const { page, studio } = await open({ bird: 3, fish: 3 });
     await page

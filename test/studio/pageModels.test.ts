@@ -43,6 +43,18 @@ describe.skipIf(browser === undefined)('models in the page of the studio (skippe
     await page.getByRole('heading', { name: 'Training goes on: run-1' }).waitFor();
   });
 
+  it('tells how long a training takes as soon as one has told', async () => {
+    const { page, studio } = await open({ cat: 40, dog: 40 }, { view: '#train' });
+    const cost = { parameters: 4_020_358, trainableParameters: 417_286, memoryBytes: 1.2e9 };
+    studio.instead.set('GET cost', () =>
+      studio.runs.length === 0 ? cost : { ...cost, firstEpochMs: 9000, laterEpochMs: 2000 },
+    );
+    await page.getByLabel('Epochs').fill('3');
+    await page.getByText('not known').waitFor();
+    await page.getByRole('button', { name: 'Train', exact: true }).click();
+    await page.getByText('about 13 s').waitFor();
+  });
+
   it('recommends a policy with a table and a picture, and trains it', async () => {
     const { page } = await open({ cat: 40, dog: 40 }, { view: '#train' });
     await page.getByRole('button', { name: 'Recommend' }).click();

@@ -31,13 +31,20 @@ export const settings = stable(() => project.value?.settings);
 export const models = stable<readonly string[]>(() => project.value?.models ?? NONE);
 export const bin = stable(() => project.value?.bin ?? NONE);
 export const revision = computed(() => project.value?.revision ?? 0);
-export const problem = computed(() => project.value?.problem);
 export const places = stable(() => {
   const { data = '', runs: folder = '', version = '' } = project.value ?? {};
   return { data, runs: folder, version };
 });
+/** Why these photos cannot be trained on; nothing where there are none yet, which is no fault. */
+export const problem = computed(() => (photoCount.value > 0 ? project.value?.problem : undefined));
+export const canTrain = computed(() => photoCount.value > 0 && problem.value === undefined);
 /** Runs that can be looked at: all that have a result. */
 export const finishedRuns = computed(() => (runs.value ?? NONE).filter(({ top1 }) => top1 !== undefined));
+/** What tells how long a training takes: the trainings that have ended, and whether the live head has seen photos. */
+export const measured = stable(() => ({
+  runs: finishedRuns.value.map(({ name, at }) => [name, at]),
+  isLive: live.value?.result !== undefined,
+}));
 const ACTIVE: readonly Job['state'][] = ['waiting', 'running', 'stopping'];
 export const isActive = ({ state }: Job): boolean => ACTIVE.includes(state);
 export const activeJobs = computed(() => jobs.value.filter(isActive));

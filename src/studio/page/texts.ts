@@ -226,6 +226,8 @@ export const texts = {
     fromRuns: 'What a run has learned',
     other: 'Another file …',
     otherModel: { title: 'Another model', label: 'Path of an ONNX file', action: 'Take it' },
+    needsPhotos: 'Photos come first: two classes or more.',
+    toPhotos: 'Add photos',
     modelNote: 'The live head stands on it too.',
     policy: 'What trains',
     policies: {
@@ -256,6 +258,7 @@ export const texts = {
     time: 'Time',
     about: (time: string) => `about ${time}`,
     epochs: (first: string, later: string) => `(first epoch ${first}, then ${later} each)`,
+    later: (time: string) => `about ${time} for each epoch after the first`,
     unknown: 'not known: this machine has trained nothing yet',
     memory: 'Memory',
     parameters: 'Trained',

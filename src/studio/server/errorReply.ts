@@ -1,8 +1,9 @@
 import type { Context } from 'hono';
-import { MachineError, messageOf, showSettings, UserError } from '../../errors.js';
+import { MachineError, messageOf, UserError } from '../../errors.js';
 import { markup } from '../../markup.js';
 import { visible } from '../../text.js';
 import type { ApiError } from '../api.js';
+import { lineOf } from './lineOf.js';
 
 type ErrorStatus = 400 | 401 | 403 | 404 | 408 | 409 | 413 | 422 | 500 | 503 | 507;
 
@@ -50,9 +51,4 @@ export function errorReply(c: Context, thrown: unknown, report: (thrown: unknown
 </html>
 `;
   return c.html(page.toString(), status);
-}
-
-/** What a setting would mend that the page has none for goes without it. */
-function lineOf({ text }: UserError | MachineError): string {
-  return showSettings(text.replaceAll(/ \(‹\w+›\)/g, ''), (key) => key);
 }

@@ -12,6 +12,7 @@ import {
 } from '../../index.js';
 import { temporaryFolder, type TemporaryFolder } from '../../temporary.js';
 import type { Live } from '../api.js';
+import { lineOf } from './lineOf.js';
 import type { LookedAt } from './look.js';
 
 /** Photos come in numbers: so long it waits for another one. */
@@ -127,7 +128,7 @@ export class LiveTraining {
         if (this.stopping.signal.aborted) continue;
         const waits = thrown instanceof UserError;
         if (waits) this.learned = undefined;
-        this.tell({ state: waits ? 'waiting' : 'failed', done: 0, total: 0, message: messageOf(thrown) });
+        this.tell({ state: waits ? 'waiting' : 'failed', done: 0, total: 0, message: waits ? lineOf(thrown) : messageOf(thrown) });
       }
     }
     // It may have told of its last steps after it was turned off.

@@ -16,6 +16,7 @@ import { Costs } from './costs.js';
 import type { EventHub } from './eventHub.js';
 import { Exports } from './exports.js';
 import { Jobs } from './jobs.js';
+import { lineOf } from './lineOf.js';
 import { LiveTraining } from './liveTraining.js';
 import { cellOf, Look, type LookedAt, predictionsOf, triedOf } from './look.js';
 import type { PhotoFolder } from './photoFolder.js';
@@ -108,7 +109,7 @@ export class Workshop implements Looking {
       classes: photos.classes,
       revision: photos.revision,
       bin: photos.bin,
-      ...(problem ? { problem: problem.text } : {}),
+      ...(problem ? { problem: lineOf(problem) } : {}),
     };
   }
 

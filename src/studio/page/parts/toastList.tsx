@@ -1,6 +1,7 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useRef } from 'preact/hooks';
 import { texts } from '../texts.js';
-import { close, SHOWN_MS, toasts, type Toast } from '../toasts.js';
+import { close, toasts, type Toast } from '../toasts.js';
+import { useLeaving } from './leaving.js';
 
 /** What happened lately, read aloud: errors at once, the others when there is time. */
 export function ToastList() {
@@ -28,15 +29,7 @@ export function ToastList() {
 function Message({ toast }: { readonly toast: Toast }) {
   const { id, text, isError, action } = toast;
   const element = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (isError) return;
-    const look = () => {
-      if (element.current?.matches(':hover, :focus-within')) timer = setTimeout(look, SHOWN_MS / 2);
-      else close(id);
-    };
-    let timer = setTimeout(look, SHOWN_MS);
-    return () => clearTimeout(timer);
-  }, [id, isError]);
+  useLeaving(element, isError ? undefined : () => close(id), [id, isError]);
   return (
     <div ref={element} class={isError ? 'toast error' : 'toast'}>
       <p>

@@ -2,7 +2,7 @@ import { useSignal, useSignalEffect } from '@preact/signals';
 import type { Cost } from '../../api.js';
 import { client, isAbort, wordsOf } from '../client.js';
 import { inBytes, inFull, inTime, percent } from '../formatting.js';
-import { classes, settings } from '../state.js';
+import { classes, measured, settings } from '../state.js';
 import { readAll } from '../refreshing.js';
 import { texts } from '../texts.js';
 import { epochs, policy } from '../trainSettings.js';
@@ -19,7 +19,7 @@ export function CostBox() {
   useSignalEffect(() => {
     const [wanted, count] = [policy.value, epochs.value];
     // A change of these changes it.
-    readAll(settings, classes);
+    readAll(settings, classes, measured);
     const controller = new AbortController();
     isAsking.value = true;
     const ask = async () => {
@@ -58,7 +58,8 @@ function CostList({ cost, epochs }: { readonly cost: Cost; readonly epochs: numb
       <div>
         <dt>{words.time}</dt>
         <dd>
-          {isKnown ? words.about(inTime(whole)) : words.unknown}
+          {isKnown && words.about(inTime(whole))}
+          {!isKnown && (laterEpochMs === undefined ? words.unknown : words.later(inTime(laterEpochMs)))}
           {isKnown && <span class="note"> {words.epochs(inTime(firstEpochMs), inTime(laterEpochMs))}</span>}
         </dd>
       </div>

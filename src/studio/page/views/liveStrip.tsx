@@ -3,7 +3,7 @@ import { client } from '../client.js';
 import { inFull, inTime, percent, percentRange } from '../formatting.js';
 import { Range } from '../parts/bar.js';
 import { hashOf } from '../routes.js';
-import { live, problem, settings } from '../state.js';
+import { live, photoCount, problem, settings } from '../state.js';
 import { texts } from '../texts.js';
 import { attempt } from '../toasts.js';
 
@@ -13,6 +13,8 @@ export function LiveStrip() {
   const now = live.value;
   const isOn = settings.value?.live ?? false;
   const { state = 'waiting', done = 0, total = 0, message, result } = now ?? {};
+  // Why it waits is told below, and without any photos it is no fault.
+  const isTold = state === 'waiting' && (photoCount.value === 0 || problem.value !== undefined);
   const isBusy = state === 'loading' || state === 'features' || state === 'training';
   return (
     <section class="live" aria-label={words.title} data-state={state}>
@@ -35,7 +37,7 @@ export function LiveStrip() {
             <span class="note">{words.done(inFull(done), inFull(total))}</span>
           </>
         )}
-        {message !== undefined && <span class={state === 'failed' ? 'failure' : 'note'}>{message}</span>}
+        {message !== undefined && !isTold && <span class={state === 'failed' ? 'failure' : 'note'}>{message}</span>}
       </div>
       {result && (
         <div class="live-result">

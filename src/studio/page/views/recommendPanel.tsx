@@ -2,7 +2,7 @@ import type { StudioRecommendation } from '../../api.js';
 import { client } from '../client.js';
 import { inBytes, inJoules, inTime, percent, percentRange } from '../formatting.js';
 import { Scatter } from '../parts/scatter.js';
-import { isActive, jobs, problem } from '../state.js';
+import { canTrain, isActive, jobs } from '../state.js';
 import { texts } from '../texts.js';
 import { attempt } from '../toasts.js';
 import { policy, training } from '../trainSettings.js';
@@ -23,7 +23,7 @@ export function RecommendPanel() {
       <div class="actions">
         <button
           type="button"
-          disabled={isBusy || problem.value !== undefined}
+          disabled={isBusy || !canTrain.value}
           onClick={() => void attempt(() => client.start({ kind: 'recommend' }))}
         >
           {given ? words.again : words.start}

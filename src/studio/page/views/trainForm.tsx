@@ -1,6 +1,7 @@
 import { useId } from 'preact/hooks';
 import { client } from '../client.js';
-import { problem } from '../state.js';
+import { hashOf } from '../routes.js';
+import { canTrain, photoCount, problem } from '../state.js';
 import { texts } from '../texts.js';
 import { attempt } from '../toasts.js';
 import { crops, epochs, flips, learningRate, memory, POLICIES, policy, training } from '../trainSettings.js';
@@ -55,8 +56,13 @@ export function TrainForm() {
       <MoreSettings />
       <CostBox />
       {problem.value !== undefined && <p class="problem">{problem.value}</p>}
+      {photoCount.value === 0 && (
+        <p class="note">
+          {words.needsPhotos} <a href={hashOf('photos')}>{words.toPhotos}</a>
+        </p>
+      )}
       <div class="actions">
-        <button type="submit" class="main" disabled={problem.value !== undefined}>
+        <button type="submit" class="main" disabled={!canTrain.value}>
           {words.start}
         </button>
       </div>

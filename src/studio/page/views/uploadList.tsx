@@ -1,15 +1,23 @@
+import { useRef } from 'preact/hooks';
 import { inFull, percent } from '../formatting.js';
+import { useLeaving } from '../parts/leaving.js';
 import { texts } from '../texts.js';
-import { cancelUploads, closeUploads, uploadAgain, uploads } from '../uploadQueue.js';
+import { cancelUploads, closeUploads, uploadAgain, uploads, type UploadState } from '../uploadQueue.js';
 
 /** What is being uploaded, in whatever view, and what was refused. */
 export function UploadList() {
   const state = uploads.value;
-  if (!state) return null;
+  return state ? <Uploads state={state} /> : null;
+}
+
+/** It stays while something was refused, until somebody closes it. */
+function Uploads({ state }: { readonly state: UploadState }) {
   const words = texts.uploads;
+  const element = useRef<HTMLElement>(null);
   const { total, done, added, duplicates, refusedCount, refused, unsent, isActive, archive } = state;
+  useLeaving(element, isActive || refusedCount > 0 ? undefined : closeUploads, [state]);
   return (
-    <section class="card uploads" aria-label={words.title}>
+    <section ref={element} class="card uploads" aria-label={words.title}>
       <div class="row">
         {isActive ? (
           <>

@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { AtMost } from '../atMost.js';
+import { lineOf } from '../lineOf.js';
 import type { Studio } from '../makeStudio.js';
 import { readJson, readQuery, uploadOf } from '../requestBody.js';
 import { surveyReport } from '../surveyReport.js';
@@ -76,7 +77,7 @@ export function photoRoutes({ photos, thumbnails }: Studio): Hono {
     const { signal } = c.req.raw;
     const { surveyed } = photos;
     if (!surveyed)
-      return c.json({ unreadable: [], duplicates: [], warnings: photos.problem ? [photos.problem.message] : [] });
+      return c.json({ unreadable: [], duplicates: [], warnings: photos.problem ? [lineOf(photos.problem)] : [] });
     return c.json(await surveys.run(() => surveyReport(surveyed, (at) => photos.find(at)?.stamp, signal), signal));
   });
 
