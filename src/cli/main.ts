@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { MachineError, messageOf, UserError } from '../errors.js';
 import { fileErrorCode, fileReason } from '../files.js';
-import { watchLifeline } from '../lifeline.js';
+import { LIFELINE, watchLifeline } from '../lifeline.js';
 import { machineErrorOf } from '../machineError.js';
 import { visibleLines } from '../text.js';
 import { endAtOnce, endSoon, listenToSignals } from './interruption.js';
@@ -14,7 +14,7 @@ import { inFlags } from './wording.js';
  * 0: done; 1: a failure of ort-tl or of the machine; 2: something that the user can mend; 130: stopped by Ctrl-C; 141: nobody reads
  * the output any more, as after SIGPIPE; 143: stopped by SIGTERM. `measure` exits as the command does that it ran.
  */
-const EXIT = { failure: 1, user: 2 } as const;
+const EXIT = { failure: 1, user: 2, terminated: 143 } as const;
 
 /** Node.js's exit code for a top-level await that waits for nothing. */
 const UNANSWERED = 13;
@@ -44,10 +44,23 @@ function fail(thrown: unknown): never {
   process.exit(report(thrown));
 }
 
+/** A pipe's end and the lifeline's are told of within a moment. */
+const ALONE_MS = 500;
+const hasLifeline = process.env[LIFELINE] !== undefined;
+/** Whether the process that started this one has ended. */
+let isAlone = false;
+
 let canWrite = true;
 process.stdout.on('error', (cause) => {
   // Who read it has enough, such as `head`.
-  if (fileErrorCode(cause) === 'EPIPE') endAtOnce('SIGPIPE');
+  if (fileErrorCode(cause) === 'EPIPE') {
+    if (!hasLifeline) endAtOnce('SIGPIPE');
+    // Unless it was whoever started this, who has been killed: then it saves.
+    setTimeout(() => {
+      if (!isAlone) endAtOnce('SIGPIPE');
+    }, ALONE_MS);
+    return;
+  }
   // Each line that the verb prints while it ends fails as well.
   if (!canWrite) return;
   canWrite = false;
@@ -70,8 +83,11 @@ process.stderr.on('error', () => undefined);
 
 await supervise(fail, verbOf(given)).catch(fail);
 listenToSignals();
-// A suite that was killed is not there to end its training.
-watchLifeline(() => endAtOnce('SIGTERM'));
+// A suite or a studio that was killed is not there to end its training, which saves as at a signal.
+watchLifeline(() => {
+  isAlone = true;
+  if (!endSoon(EXIT.terminated)) endAtOnce('SIGTERM');
+});
 
 // Not earlier: it opens several files at once, which may be more than this process may.
 const { runCommand } = await import('./commands.js').catch(fail);
