@@ -128,7 +128,12 @@ export class LiveTraining {
         if (this.stopping.signal.aborted) continue;
         const waits = thrown instanceof UserError;
         if (waits) this.learned = undefined;
-        this.tell({ state: waits ? 'waiting' : 'failed', done: 0, total: 0, message: waits ? lineOf(thrown) : messageOf(thrown) });
+        this.tell({
+          state: waits ? 'waiting' : 'failed',
+          done: 0,
+          total: 0,
+          message: waits ? lineOf(thrown) : messageOf(thrown),
+        });
       }
     }
   }
