@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,14 +16,14 @@ const BROWSERS = [
 ];
 const executablePath = BROWSERS.find((path) => path !== '' && existsSync(path));
 const WORK = mkdtempSync(join(tmpdir(), 'ort-tl-'));
-const [PHOTOS, RUNS, DROPPED] = ['photos', 'runs', 'dropped'].map((name) => join(WORK, name)) as [
-  string,
-  string,
-  string,
-];
+/** As whoever starts the command in a folder of their own has them. */
+const [PHOTOS, RUNS] = ['photos', 'runs'];
+const DROPPED = join(WORK, 'dropped');
 const PER_CLASS = 20;
 /** Whoever wants the pictures of the documentation says where they go. */
-const PICTURES = process.env['ORT_TL_STUDIO_PICTURES'];
+const given = process.env['ORT_TL_STUDIO_PICTURES'];
+const PICTURES = given === undefined ? undefined : resolve(given);
+const HERE = process.cwd();
 
 let browser: Browser;
 let page: Page;
@@ -78,10 +78,22 @@ async function drop(files: readonly string[]): Promise<void> {
 
 const tab = (name: string) => page.getByRole('navigation').getByRole('link', { name: new RegExp(`^${name}`) });
 
+/** Takes the view from its top on, as it is once all has come to rest. */
 async function picture(name: string): Promise<void> {
   if (PICTURES === undefined) return;
   mkdirSync(PICTURES, { recursive: true });
-  await page.screenshot({ path: join(PICTURES, `studio-${name}.png`), animations: 'disabled' });
+  const message = page.getByRole('button', { name: 'Close this message' });
+  const added = page.getByRole('region', { name: 'Adding photos' }).getByRole('button', { name: 'Close' });
+  const close = message.or(added);
+  while ((await close.count()) > 0) await close.first().click();
+  await page.mouse.move(0, 0);
+  await expect.poll(() => page.locator('[data-state=waiting], [data-state=loading]').count()).toBe(0);
+  await expect.poll(() => page.locator('[aria-busy=true]').count()).toBe(0);
+  await page.evaluate('scrollTo(0, 0)');
+  const taken = await page.screenshot({ animations: 'disabled' });
+  await sharp(taken)
+    .webp({ quality: 85 })
+    .toFile(join(PICTURES, `studio-${name}.webp`));
 }
 
 describe.skipIf(executablePath === undefined)(
@@ -89,6 +101,7 @@ describe.skipIf(executablePath === undefined)(
   () => {
     let wrong: string;
     beforeAll(async () => {
+      process.chdir(WORK);
       wrong = await makePhotos();
       const film = join(WORK, 'cup.y4m');
       await writeFilm(join(DROPPED, 'cup', readdirSync(join(DROPPED, 'cup'))[0] ?? ''), film);
@@ -102,7 +115,7 @@ describe.skipIf(executablePath === undefined)(
       studio = await startStudio({
         data: PHOTOS,
         runs: RUNS,
-        usualModel: EFFICIENTNET_LITE0,
+        usualModel: 'efficientnet_lite0',
         port: 0,
         cache: join(WORK, 'cache'),
       });
@@ -115,6 +128,7 @@ describe.skipIf(executablePath === undefined)(
       if (executablePath === undefined) return;
       await browser.close();
       await studio.close();
+      process.chdir(HERE);
     });
 
     it('makes classes of two folders that are dropped, and trains a head on them by itself', async () => {
@@ -179,7 +193,6 @@ describe.skipIf(executablePath === undefined)(
       await tab('Runs').click();
       await page.getByRole('button', { name: /F1C1$/ }).click();
       await page.getByText('npx ort-tl train --config').waitFor();
-      await picture('runs');
       const [run = ''] = readdirSync(RUNS).filter((name) => name.endsWith('F1C1'));
       const given = [
         '--model',
@@ -191,9 +204,9 @@ describe.skipIf(executablePath === undefined)(
         '--policy',
         'F1C0',
       ];
-      expect(cli(['train', ...given, '--epochs', '2', '--out', join(RUNS, 'by-hand')]).status).toBe(0);
+      expect(cli(['train', ...given, '--epochs', '2', '--out', join(RUNS, 'by-hand')], WORK).status).toBe(0);
       await page.getByRole('button', { name: 'by-hand' }).waitFor();
-      const { status, stdout } = cli(['compare', join(RUNS, run), join(RUNS, 'by-hand')]);
+      const { status, stdout } = cli(['compare', join(RUNS, run), join(RUNS, 'by-hand')], WORK);
       expect([status, stdout]).toEqual([0, expect.stringMatching(/F1C1[^]*F1C0|F1C0[^]*F1C1/)]);
     });
   },
