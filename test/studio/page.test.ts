@@ -154,6 +154,8 @@ describe.skipIf(browser === undefined)('the page of the studio (skipped where th
     await page.getByRole('dialog').getByRole('button', { name: 'Merge', exact: true }).click();
     await toast(page, '4 photos moved to “heron”').waitFor();
     expect([...studio.photos.keys()]).toEqual(['dog', 'heron']);
+    // An empty class would be deleted without a question.
+    await page.getByRole('link', { name: 'heron 4 photos' }).waitFor();
     await page.getByRole('button', { name: 'Delete class …' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Delete', exact: true }).click();
     await page.getByRole('button', { name: 'Bin (1)' }).click();
