@@ -122,8 +122,9 @@ describe.skipIf(process.platform !== 'linux')('a command that may take little me
     const command = start(`
       let count = 0;
       process.on('SIGINT', () => { console.log('signal ' + ++count); setTimeout(() => process.exit(130), 300); });
+      console.log('listens');
       ${stays}`);
-    await until(() => command.pid() > 0);
+    await until(() => command.out().includes('listens'));
     command.process.kill('SIGINT');
     expect(await command.ended).toEqual([130, null]);
     expect(command.out().match(/signal \d/g)).toEqual(['signal 1']);
