@@ -3,6 +3,7 @@ import { startStudio } from '../studio/server/serve.js';
 import { openInBrowser } from './browser.js';
 import { Interruption } from './interruption.js';
 import { shared, wholeNumber } from './sharedFlags.js';
+import { findModel } from './sourceModel.js';
 import { Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
@@ -58,6 +59,8 @@ export const verb: Verb<Arguments> = {
       terminal.warn(what);
     }, 'stopping what runs, and saving');
     try {
+      // A name that nothing has is refused here, and one that is to be loaded shows how far it is.
+      if (model !== undefined) await findModel(terminal, model, { trains: true, signal: interruption.signal });
       const studio = await startStudio({
         ...{ data, runs, host, cache, usualModel: DEFAULT_MODEL },
         ...(model === undefined ? {} : { model }),

@@ -87,6 +87,7 @@ describe.skipIf(process.platform === 'win32')('ort-tl studio', () => {
       /list\.csv is a file.*name a folder \(--data\)/,
     );
     expectRefusal(cli(['studio', '--no-open', '--port', '70000'], work), /whole number from 0 to 65535/);
+    expectRefusal(cli(['studio', '--no-open', '--model', 'nosuch'], work), /nosuch/);
     const { port } = await start(['--port', '0', '--model', 'small_cnn'], work);
     expectRefusal(cli(['studio', '--no-open', '--port', String(port)], work), /port \d+ is in use.*\(--port\)/);
   });
