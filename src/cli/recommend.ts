@@ -16,6 +16,7 @@ import {
   settleFlags,
   UserError,
 } from '../internal.js';
+import { shellWord } from '../text.js';
 import { Interruption } from './interruption.js';
 import { duration, joules, shared } from './sharedFlags.js';
 import { warnOfPhotos } from './report.js';
@@ -214,11 +215,8 @@ export function trainingFlags(words: readonly string[], policy: string): string 
     const word = words[index] ?? '';
     const name = /^--([^=]+)/.exec(word)?.[1] ?? '';
     const takesValue = OWN[name];
-    if (takesValue === undefined) kept.push(quoted(word));
+    if (takesValue === undefined) kept.push(shellWord(word));
     else if (takesValue && !word.includes('=')) index++;
   }
-  return [...kept, '--policy', quoted(policy)].join(' ');
+  return [...kept, '--policy', shellWord(policy)].join(' ');
 }
-
-/** `word`, quoted so that a shell takes it for one word. */
-const quoted = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);

@@ -20,7 +20,7 @@ import {
   writeFileAtomically,
 } from '../internal.js';
 import { checkApart } from '../files.js';
-import { jsonText } from '../text.js';
+import { jsonText, timestamp } from '../text.js';
 import { shared } from './sharedFlags.js';
 import { readSource } from './sourceModel.js';
 import { Interruption } from './interruption.js';
@@ -231,11 +231,4 @@ function choosePolicy(
     checkRunFolder(out, { overwrite });
   }
   return meterFor(undefined).then((meter) => reportRecommendation(terminal, { ...options, ...meter }));
-}
-
-/** 20261125-091500, in local time. */
-function timestamp(date: Date): string {
-  const two = (value: number) => String(value).padStart(2, '0');
-  const day = `${date.getFullYear()}${two(date.getMonth() + 1)}${two(date.getDate())}`;
-  return `${day}-${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
 }

@@ -1,3 +1,4 @@
+import { shellWord } from '../../text.js';
 import type { ExportForm, Flags, JobRequest } from '../api.js';
 
 /** Where a job's command finds and leaves its files. */
@@ -63,6 +64,4 @@ function wordsOf(flags: Flags): string[] {
 }
 
 /** A command as a line for a shell. */
-export const shellLine = (words: readonly string[]): string => words.map(quoted).join(' ');
-
-const quoted = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
+export const shellLine = (words: readonly string[]): string => words.map(shellWord).join(' ');

@@ -10,6 +10,7 @@ import {
   resolveModel,
   resultOf,
 } from '../../index.js';
+import { timestamp } from '../../text.js';
 import type { Cost, Job, JobRequest, Predictions, Project, StudioChoices, Tried } from '../api.js';
 import { commandOf } from './commandOf.js';
 import { Costs } from './costs.js';
@@ -248,11 +249,4 @@ export class Workshop implements Looking {
     );
     return (cell) => known.get(isAbsolute(cell) ? cell : resolve(cell));
   }
-}
-
-/** 20261125-091500, in local time. */
-function timestamp(date: Date): string {
-  const two = (value: number) => String(value).padStart(2, '0');
-  const day = `${date.getFullYear()}${two(date.getMonth() + 1)}${two(date.getDate())}`;
-  return `${day}-${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
 }
