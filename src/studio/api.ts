@@ -16,7 +16,7 @@
  *     GET    /api/photo?path=P&stamp=S          the photo for a browser, at most 1600 pixels a side
  *     POST   /api/survey                        `SurveyReport`: duplicates, unreadable photos, imbalance
  *     POST   /api/settings                      `Partial<StudioChoices>` → `StudioChoices`
- *     GET    /api/cost?policy=P&epochs=N        `Cost`
+ *     GET    /api/cost?policy=P                 `Cost`
  *     POST   /api/jobs                          `JobRequest` → `Job`
  *     POST   /api/jobs/stop                     `{ id }` → `Job`; a training saves and can go on
  *     GET    /api/runs?name=R                   `RunDetails`
@@ -202,8 +202,6 @@ export interface Job {
   readonly state: 'waiting' | 'running' | 'stopping' | 'done' | 'stopped' | 'failed';
   readonly progress?: { readonly phase: string; readonly done: number; readonly total: number };
   readonly elapsedMs: number;
-  /** What is left, as far as it can be told. */
-  readonly leftMs?: number;
   /** Of a training: what it writes, and its epochs so far. */
   readonly run?: string;
   readonly epochs?: number;

@@ -24,7 +24,7 @@ export function CostBox() {
     isAsking.value = true;
     const ask = async () => {
       try {
-        cost.value = { cost: await client.cost(wanted, count, controller.signal), epochs: count };
+        cost.value = { cost: await client.cost(wanted, controller.signal), epochs: count };
         failure.value = undefined;
       } catch (error) {
         if (isAbort(error)) return;

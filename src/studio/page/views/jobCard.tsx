@@ -82,9 +82,8 @@ function Progress({ job }: { readonly job: Job }) {
   );
 }
 
-/** As the server says, else as long for each epoch that is left as for those before. */
-function leftOf({ leftMs, epochs, results, elapsedMs }: Job): number | undefined {
-  if (leftMs !== undefined) return leftMs;
+/** As long for each epoch that is left as for those before. */
+function leftOf({ epochs, results, elapsedMs }: Job): number | undefined {
   const done = results?.length ?? 0;
   return epochs === undefined || done === 0 ? undefined : (elapsedMs / done) * (epochs - done);
 }

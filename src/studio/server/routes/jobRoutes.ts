@@ -31,7 +31,7 @@ const requestSchema = z.discriminatedUnion('kind', [
 ]);
 type Request = z.infer<typeof requestSchema>;
 const stopSchema = z.strictObject({ id: z.string() });
-const costQuery = z.object({ policy: z.string().min(1).max(200), epochs: z.string().optional() });
+const costQuery = z.object({ policy: z.string().min(1).max(200) });
 const exportQuery = z.object({ name });
 
 /** Flags that would lead a command to other files, or change what it prints. */
