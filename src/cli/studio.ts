@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { DEFAULT_MODEL, defaultCacheFolder, UserError } from '../internal.js';
 import { startStudio } from '../studio/server/serve.js';
 import { openInBrowser } from './browser.js';
@@ -68,16 +69,20 @@ export const verb: Verb<Arguments> = {
       });
       try {
         terminal.result(`the studio is at ${studio.url}`);
+        for (const url of studio.urlsForOthers)
+          if (url !== studio.url) terminal.result(`from other machines at ${url}`);
         if (studio.isOpenToOthers)
           terminal.warn(
             `warning: other machines can reach it at ${host} (--host): whoever has this address with its token can see, change and delete the photos in ${data} and the runs in ${runs}, and it is not encrypted`,
           );
-        terminal.print('photos, runs and all else stay on this machine; Ctrl-C ends it');
+        terminal.print(
+          studio.isOpenToOthers ? 'Ctrl-C ends it' : 'photos, runs and all else stay on this machine; Ctrl-C ends it',
+        );
         terminal.json({ url: studio.url, port: studio.port, data, runs });
         if (args.open && !(await openInBrowser(studio.url))) terminal.print('open the address above in a browser');
-        await new Promise((done) => {
-          interruption.signal.addEventListener('abort', done);
-        });
+        const { signal } = interruption;
+        // It may have come while the studio was starting.
+        if (!signal.aborted) await once(signal, 'abort');
       } finally {
         await studio.close();
       }
