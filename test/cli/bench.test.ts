@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { browser } from '../chromium.js';
 import { until } from '../processes.js';
 import { cli, cliHere, expectRefusal, main } from './cli.js';
 
@@ -50,12 +51,6 @@ const linesOf = (out: string): Line[] =>
         return [];
       }
     });
-
-const BROWSERS = [
-  process.env['CHROMIUM'] ?? '',
-  ...['chromium', 'chromium-browser', 'google-chrome'].map((name) => `/usr/bin/${name}`),
-];
-const browser = BROWSERS.find((path) => path !== '' && existsSync(path));
 
 describe('ort-tl bench', () => {
   const { file, out } = suite(TINY);

@@ -5,14 +5,10 @@ import { chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { z } from 'zod';
 import { drawPictures } from '../../src/data/pictures.js';
+import { browser } from '../chromium.js';
 import { SMALL_CNN } from '../models.js';
 import { cli, folder } from './cli.js';
 
-const BROWSERS = [
-  process.env['CHROMIUM'] ?? '',
-  ...['chromium', 'chromium-browser', 'google-chrome'].map((name) => `/usr/bin/${name}`),
-];
-const browser = BROWSERS.find((path) => path !== '' && existsSync(path));
 const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css',
   '.html': 'text/html',

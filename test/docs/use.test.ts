@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import sharp from 'sharp';
 import { beforeAll, expect, it } from 'vitest';
+import { browser } from '../chromium.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { findPhotos } from '../../src/data/findPhotos.js';
 import { ImageClassifier } from '../../src/runtime/classifier.js';
@@ -86,9 +87,6 @@ it.skipIf(!hasPython)(
   },
 );
 
-const browser = [process.env['CHROMIUM'] ?? '', '/usr/bin/chromium', '/usr/bin/google-chrome'].find(
-  (path) => path !== '' && existsSync(path),
-);
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html',
   '.mjs': 'text/javascript',

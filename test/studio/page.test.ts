@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { browser, BUILT, cells, drop, PageOpener, toast, writePhotos } from './pageOpener.js';
+import { browser } from '../chromium.js';
+import { BUILT, cells, drop, PageOpener, toast, writePhotos } from './pageOpener.js';
 
 const opener = new PageOpener();
 const open = opener.open.bind(opener);

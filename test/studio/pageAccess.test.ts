@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import axe from 'axe-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { browser, cells, PageOpener } from './pageOpener.js';
+import { browser } from '../chromium.js';
+import { cells, PageOpener } from './pageOpener.js';
 
 const axeSchema = z.array(z.object({ id: z.string(), impact: z.string().nullable(), nodes: z.array(z.string()) }));
 /** Violations that keep somebody out, each with where. */

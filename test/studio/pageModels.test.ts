@@ -2,7 +2,8 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { JobRequest } from '../../src/studio/api.js';
-import { browser, drop, PageOpener, toast, writePhotos } from './pageOpener.js';
+import { browser } from '../chromium.js';
+import { drop, PageOpener, toast, writePhotos } from './pageOpener.js';
 
 const opener = new PageOpener();
 const open = opener.open.bind(opener);

@@ -1,17 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type Locator, type Page } from 'playwright-core';
 import sharp from 'sharp';
+import { browser } from '../chromium.js';
 import { FakeStudio } from './fakeServer.js';
 
-const BROWSERS = [
-  process.env['CHROMIUM'] ?? '',
-  ...['chromium', 'chromium-browser', 'google-chrome'].map((name) => `/usr/bin/${name}`),
-];
-/** Undefined where there is no Chromium. */
-export const browser = BROWSERS.find((path) => path !== '' && existsSync(path));
 /** The built page. */
 export const BUILT = fileURLToPath(new URL('../../dist/studio/page', import.meta.url));
 

@@ -7,14 +7,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/openDataset.js';
 import { drawPictures } from '../../src/data/pictures.js';
 import { type RunningStudio, startStudio } from '../../src/studio/server/serve.js';
+import { browser as executablePath } from '../chromium.js';
 import { cli } from '../cli/cli.js';
 import { EFFICIENTNET_LITE0 } from '../models.js';
+import { drop } from './pageOpener.js';
 
-const BROWSERS = [
-  process.env['CHROMIUM'] ?? '',
-  ...['chromium', 'chromium-browser', 'google-chrome'].map((name) => `/usr/bin/${name}`),
-];
-const executablePath = BROWSERS.find((path) => path !== '' && existsSync(path));
 const WORK = mkdtempSync(join(tmpdir(), 'ort-tl-'));
 /** As whoever starts the command in a folder of their own has them. */
 const [PHOTOS, RUNS] = ['photos', 'runs'];
@@ -65,15 +62,6 @@ async function writeFilm(picture: string, film: string): Promise<void> {
   const frame = Buffer.concat([Buffer.from('FRAME\n'), luma, blue, red]);
   const head = Buffer.from(`YUV4MPEG2 W${width} H${height} F10:1 Ip A1:1 C420jpeg\n`);
   writeFileSync(film, Buffer.concat([head, ...Array.from({ length: 5 }, () => frame)]));
-}
-
-async function drop(files: readonly string[]): Promise<void> {
-  const session = await page.context().newCDPSession(page);
-  for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
-    await session.send('Input.dispatchDragEvent', {
-      ...{ type, x: 640, y: 500 },
-      data: { items: [], files: [...files], dragOperationsMask: 1 },
-    });
 }
 
 const tab = (name: string) => page.getByRole('navigation').getByRole('link', { name: new RegExp(`^${name}`) });
@@ -133,7 +121,7 @@ describe.skipIf(executablePath === undefined)(
 
     it('makes classes of two folders that are dropped, and trains a head on them by itself', async () => {
       await page.getByText('No photos yet').waitFor();
-      await drop([join(DROPPED, 'boat'), join(DROPPED, 'cup')]);
+      await drop(page, [join(DROPPED, 'boat'), join(DROPPED, 'cup')]);
       await page.getByText(`${2 * PER_CLASS} photos added`).waitFor();
       await page.getByText('95 % interval').waitFor();
       expect(readdirSync(join(PHOTOS, 'boat'))).toHaveLength(PER_CLASS);
