@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
-import { request as ask } from 'node:http';
+import { type ClientRequest, request as ask } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
@@ -268,21 +268,27 @@ describe('many photos at once', () => {
   });
 });
 
+/** Begins to send a photo, of which the second half never comes. */
+function sendHalf(port: number, bytes: Buffer): ClientRequest {
+  const request = ask({
+    host: '127.0.0.1',
+    port,
+    path: '/api/photos?class=cat&name=a.jpg',
+    method: 'PUT',
+    headers: { ...BEARER, 'Content-Length': String(bytes.length) },
+  });
+  request.on('error', () => undefined);
+  request.write(bytes.subarray(0, bytes.length / 2));
+  return request;
+}
+
 describe('an upload that breaks off', () => {
   it('leaves nothing', async () => {
     const data = folder();
     await write(data, some('cat', 1));
     const { port } = await listening(data);
     const bytes = await noise(300);
-    const request = ask({
-      host: '127.0.0.1',
-      port,
-      path: '/api/photos?class=cat&name=a.jpg',
-      method: 'PUT',
-      headers: { ...BEARER, 'Content-Length': String(bytes.length) },
-    });
-    request.on('error', () => undefined);
-    request.write(bytes.subarray(0, bytes.length / 2));
+    const request = sendHalf(port, bytes);
     await vi.waitFor(() => expect(arriving(data)).toHaveLength(1));
     request.destroy();
     await vi.waitFor(() => expect(arriving(data)).toEqual([]));
@@ -294,15 +300,7 @@ describe('an upload that breaks off', () => {
     await write(data, { ...some('cat', 1), ...some('dog', 1, 1) });
     const { child, port } = await serverProcess(data);
     const bytes = await noise(300);
-    const request = ask({
-      host: '127.0.0.1',
-      port,
-      path: '/api/photos?class=cat&name=a.jpg',
-      method: 'PUT',
-      headers: { ...BEARER, 'Content-Length': String(bytes.length) },
-    });
-    request.on('error', () => undefined);
-    request.write(bytes.subarray(0, bytes.length / 2));
+    const request = sendHalf(port, bytes);
     await vi.waitFor(() => expect(arriving(data)).toHaveLength(1), { timeout: 20_000 });
     child.kill('SIGKILL');
     await new Promise((done) => child.once('close', done));
