@@ -1,4 +1,4 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
@@ -43,6 +43,13 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+// All that tests and the commands that they run write for a time: gigabytes, gone when the last test has ended.
+const temporary = mkdtempSync(join(tmpdir(), 'ort-tl-tests-'));
+for (const name of ['TMPDIR', 'TEMP', 'TMP']) process.env[name] = temporary;
+process.on('exit', () => rmSync(temporary, { recursive: true, force: true, maxRetries: 3 }));
+const cache = join(temporary, 'cache');
+mkdirSync(cache);
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
@@ -57,6 +64,6 @@ export default defineConfig({
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
     // No test writes into its user's cache, or reads what an earlier run left; those that open a session by themselves send nothing.
-    env: { ORT_DISABLE_TELEMETRY: '1', ORT_TL_CACHE: mkdtempSync(join(tmpdir(), 'ort-tl-test-cache-')) },
+    env: { ORT_DISABLE_TELEMETRY: '1', ORT_TL_CACHE: cache },
   },
 });
