@@ -11,7 +11,7 @@ import { IncomingFiles } from './incomingFiles.js';
 import { type ClassPlace, PhotoAdder, type PhotoUpload } from './photoAdder.js';
 import { addArchive } from './photoArchive.js';
 import { PhotoBin } from './photoBin.js';
-import { fileToMove, fileToShow } from './photoPath.js';
+import { fileToMove, fileToShow, makeFolderInside } from './photoPath.js';
 import { makeReady } from './makeReady.js';
 
 /** Photos that come in numbers are looked at together: after so long, */
@@ -30,7 +30,7 @@ export interface PhotoFolderOptions {
  */
 export class PhotoFolder {
   private readonly changes = new AtMost(1);
-  private readonly archives = new AtMost(1);
+  private readonly unpacking = new AtMost(1);
   private readonly adder: PhotoAdder;
   private readonly classChanges: ClassChanges;
   private readonly watch: FolderWatch;
@@ -158,15 +158,11 @@ export class PhotoFolder {
     if (to !== undefined) this.known(to);
     const { incoming, adder } = this;
     try {
-      return await this.archives.run(
-        () =>
-          addArchive(archive, to, {
-            ...{ incoming, adder },
-            classFor: (name) => this.classFor(name),
-            placeFor: (name) => this.placeFor(name),
-          }),
-        archive.signal,
-      );
+      return await addArchive(archive, to, {
+        ...{ incoming, adder, unpacking: this.unpacking },
+        classFor: (name, others) => this.classFor(name, others),
+        placeFor: (name) => this.placeFor(name),
+      });
     } finally {
       await this.refresh();
     }
@@ -196,7 +192,7 @@ export class PhotoFolder {
     return this.change(async () => {
       const composed = classFolderName(name, this.classNames);
       if (this.now.places.folders.has(composed)) throw classExists(composed);
-      await this.classChanges.makeClass(composed, this.now.places);
+      await makeFolderInside(this.folder, this.classChanges.newFolder(composed, this.now.places).split('/'));
     });
   }
 
@@ -309,16 +305,22 @@ export class PhotoFolder {
     throw new UserError('no-such-class', `there is no class "${visible(name)}" in ${this.folder} any more`);
   }
 
-  /** The class for photos that come with the name of one, which is made where there is none. @throws as {@link addClass} does. */
-  private async classFor(name: string): Promise<string> {
-    const alike = this.classNames.find((each) => each.toLowerCase() === name.normalize('NFC').toLowerCase());
+  /**
+   * The class for photos that come with the name of one: a known one, one of `others`, or a new one, whose folder comes with its first photo.
+   * @throws UserError `bad-class-name`, `ambiguous-layout`.
+   */
+  private classFor(name: string, others: readonly string[]): string {
+    const names = [...this.classNames, ...others];
+    const alike = names.find((each) => each.toLowerCase() === name.normalize('NFC').toLowerCase());
     if (alike !== undefined) return alike;
-    await this.addClass(name);
-    return name.normalize('NFC');
+    const composed = classFolderName(name, names);
+    this.classChanges.newFolder(composed, this.now.places);
+    return composed;
   }
 
   private placeFor(name: string): ClassPlace {
-    return { class: name, folder: this.now.places.newPhotos.get(name) ?? name };
+    const { places } = this.now;
+    return { class: name, folder: places.newPhotos.get(name) ?? this.classChanges.newFolder(name, places) };
   }
 }
 
