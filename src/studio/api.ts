@@ -261,6 +261,8 @@ export interface StudioRun {
   readonly energyJ?: number;
   /** Whether it was stopped, and can go on. */
   readonly stopped: boolean;
+  /** What is damaged or missing in its folder: one line. */
+  readonly problem?: string;
   readonly notes: string;
 }
 
