@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Binned } from '../../src/studio/api.js';
 import { PhotoBin } from '../../src/studio/server/photoBin.js';
 import { startStudio } from '../../src/studio/server/serve.js';
 import { codeOf, folder, noise, some, studioIn, write } from './studio.js';
@@ -39,6 +40,44 @@ describe('a folder of photos', () => {
     const [kept] = await bin.list();
     expect(await bin.restore(kept?.bin ?? '')).toBe(1);
     expect(existsSync(join(data, 'cat', '0.jpg'))).toBe(true);
+  });
+});
+
+describe('the bin', () => {
+  it('tells how large it is, with runs that were deleted, and is emptied of what the studio put there alone', async () => {
+    const data = folder();
+    await write(data, { ...some('cat', 3), ...some('dog', 2, 9), '.ort-tl-bin/mine.txt': 'mine' });
+    const { post, studio } = await studioIn(data);
+    const { photos, workshop } = studio;
+    const run = join(workshop.runs.folder, 'first');
+    mkdirSync(run);
+    writeFileSync(join(run, 'args.yaml'), Buffer.alloc(50_000, '#'));
+    await workshop.runs.refresh();
+    const bytes = statSync(join(data, 'cat', '0.jpg')).size + statSync(join(data, 'cat', '1.jpg')).size;
+    await post('/api/photos/delete', { paths: ['cat/0.jpg'] });
+    const { body } = await post('/api/photos/delete', { paths: ['cat/1.jpg'] });
+    await post('/api/runs/delete', { name: 'first' });
+    // The lists of what was deleted count, too.
+    expect(workshop.project.binBytes).toBeGreaterThanOrEqual(bytes + 50_000);
+    expect(workshop.project.binBytes).toBeLessThan(bytes + 51_000);
+    expect((await post('/api/bin/restore', { bin: (body as Binned).bin })).body).toEqual({ moved: 1 });
+    expect(workshop.project.binBytes).toBeLessThan(bytes + 50_000);
+    expect((await post('/api/bin/empty', {})).status).toBe(200);
+    expect([photos.bin, workshop.project.binBytes]).toEqual([[], 0]);
+    expect(readdirSync(join(data, '.ort-tl-bin'))).toEqual(['mine.txt']);
+    expect(readdirSync(join(workshop.runs.folder, '.ort-tl-bin'))).toEqual([]);
+    expect(photos.classes.map((each) => each.photos)).toEqual([2, 2]);
+  });
+
+  it.skipIf(process.platform === 'win32')('that is a link to another folder is not emptied', async () => {
+    const [data, other] = [folder(), folder()];
+    await write(data, some('cat', 2));
+    await write(other, { '20260101-000000-1/cat/0.jpg': 7, 'first-1767225600000/args.yaml': 'model: x' });
+    const { post, studio } = await studioIn(data);
+    symlinkSync(other, join(data, '.ort-tl-bin'));
+    symlinkSync(other, join(studio.workshop.runs.folder, '.ort-tl-bin'));
+    expect((await post('/api/bin/empty', {})).body).toEqual({ bytes: 0 });
+    expect(readdirSync(other)).toHaveLength(2);
   });
 });
 

@@ -40,6 +40,7 @@ export class PhotoFolder {
   private byPath: ReadonlyMap<string, ScannedPhoto> = new Map();
   private now!: FolderState;
   private binNow: Project['bin'] = [];
+  private binHolds = 0;
   /** Also after this program has begun anew it is another one. */
   private count = Date.now();
   private running: Promise<void> | undefined;
@@ -96,6 +97,11 @@ export class PhotoFolder {
   /** What was deleted, the oldest first. */
   get bin(): Project['bin'] {
     return this.binNow;
+  }
+
+  /** How much of the disk what was deleted takes. */
+  get binBytes(): number {
+    return this.binHolds;
   }
 
   /** The photos as a training sees them. @throws UserError the problem that it would have. */
@@ -230,6 +236,11 @@ export class PhotoFolder {
     return this.change(async () => ({ moved: await this.binned.restore(bin) }));
   }
 
+  /** Removes for good what was deleted, and gives how many bytes that were. @throws UserError `write-failed`. */
+  emptyBin(): Promise<number> {
+    return this.change(() => this.binned.empty());
+  }
+
   /** Looks at the folder again: whoever waits for it knows all that was there when it was called. */
   refresh(): Promise<void> {
     this.next ??= (async () => {
@@ -254,6 +265,7 @@ export class PhotoFolder {
     const mark = this.adder.mark();
     const state = await scanFolder(this.folder);
     const bin = await this.binned.list();
+    this.binHolds = await this.binned.bytes();
     this.tookMs = performance.now() - began;
     if (this.told !== '' && state.print !== this.now.print) this.count = Math.max(this.count + 1, Date.now());
     this.now = state;
@@ -261,7 +273,7 @@ export class PhotoFolder {
     this.byPath = new Map([...state.photos.values()].flat().map((photo) => [photo.path, photo]));
     this.adder.know(state.photos, mark);
     this.watch.watch(state.folders);
-    const told = JSON.stringify([state.print, bin, state.problem?.text]);
+    const told = JSON.stringify([state.print, bin, this.binHolds, state.problem?.text]);
     const isChanged = told !== this.told;
     this.told = told;
     if (isChanged) for (const listener of this.listeners) listener();

@@ -9,11 +9,14 @@ import { fileErrorCode, writeFileAtomically } from '../../files.js';
 import { isLocked } from '../../lock.js';
 import { wilson95 } from '../../index.js';
 import type { EpochPoint, StudioRun, RunDetails } from '../api.js';
+import { BinContents } from './binContents.js';
 import { shellLine } from './commandOf.js';
 import { energyOfRun } from './runEnergy.js';
 
 /** Where the studio puts runs that were deleted; what begins with a dot is no run. */
 const BIN = '.ort-tl-bin';
+/** There they have the time at their ends. */
+const BINNED = /-\d{13}$/;
 const NOTES = 'notes.txt';
 const MOST_NOTES = 20_000;
 
@@ -66,8 +69,13 @@ export class Runs {
   /** By the folder's name, with when its files were last changed. */
   private readonly known = new Map<string, { readonly stamp: string; readonly found: FoundRun }>();
   private names: readonly string[] = [];
+  private readonly binned: BinContents;
+  /** How much of the disk runs that were deleted take. */
+  binBytes = 0;
 
-  constructor(readonly folder: string) {}
+  constructor(readonly folder: string) {
+    this.binned = new BinContents(join(folder, BIN), BINNED);
+  }
 
   /** The newest first, as they were when {@link refresh} looked last. */
   get list(): StudioRun[] {
@@ -94,7 +102,9 @@ export class Runs {
       this.known.set(entry.name, { stamp, found: await this.read(entry.name) });
       isChanged = true;
     }
-    isChanged ||= names.length !== this.names.length;
+    const binBytes = await this.binned.bytes();
+    isChanged ||= names.length !== this.names.length || binBytes !== this.binBytes;
+    this.binBytes = binBytes;
     this.names = names;
     for (const name of this.known.keys()) if (!names.includes(name)) this.known.delete(name);
     return isChanged;
@@ -154,6 +164,13 @@ export class Runs {
       throw new UserError('write-failed', `cannot delete ${folder}: ${messageOf(cause)}`, { cause });
     }
     await this.refresh();
+  }
+
+  /** Removes for good the runs that were deleted, and gives how many bytes that were. @throws UserError `write-failed`. */
+  async emptyBin(): Promise<number> {
+    const bytes = await this.binned.empty();
+    await this.refresh();
+    return bytes;
   }
 
   private async stampOf(name: string): Promise<string | undefined> {

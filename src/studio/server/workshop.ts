@@ -12,7 +12,7 @@ import {
 } from '../../index.js';
 import { fileErrorCode, makeFolderSync, removeIfEmpty, writeFailed } from '../../files.js';
 import { timestamp } from '../../text.js';
-import type { Cost, Job, JobRequest, Predictions, Project, StudioChoices, Tried } from '../api.js';
+import type { Cost, Emptied, Job, JobRequest, Predictions, Project, StudioChoices, Tried } from '../api.js';
 import { commandOf } from './commandOf.js';
 import { Costs } from './costs.js';
 import type { EventHub } from './eventHub.js';
@@ -111,6 +111,7 @@ export class Workshop implements Looking {
       classes: photos.classes,
       revision: photos.revision,
       bin: photos.bin,
+      binBytes: photos.binBytes + this.runs.binBytes,
       ...(problem ? { problem: lineOf(problem) } : {}),
     };
   }
@@ -161,6 +162,13 @@ export class Workshop implements Looking {
     return this.look.explain(of, () => this.modelOf(of), file);
   }
 
+  /** Removes for good what was deleted, photos and runs. @throws UserError `write-failed`. */
+  async emptyBin(): Promise<Emptied> {
+    const bytes = (await this.options.photos.emptyBin()) + (await this.runs.emptyBin());
+    this.tellProject();
+    return { bytes };
+  }
+
   /** Runs have changed by what was asked here. */
   tellRuns(): void {
     const busy = new Set(
@@ -190,7 +198,7 @@ export class Workshop implements Looking {
     this.tellRuns();
   }
 
-  private tellProject(): void {
+  tellProject(): void {
     this.options.events.publish({ type: 'project', project: this.project });
   }
 

@@ -65,7 +65,8 @@ function Sorted({ of }: { readonly of: RunKey }) {
 
 function RunRow({ run, hasEnergy }: { readonly run: StudioRun; readonly hasEnergy: boolean }) {
   const words = texts.runs;
-  const { name, at, policy, model, epochs, top1, interval, elapsedMs, peakRssBytes, energyJ, stopped, notes, problem } = run;
+  const { name, at, policy, model, epochs, top1, interval, elapsedMs, peakRssBytes, energyJ, stopped, notes, problem } =
+    run;
   const isOpen = openRun.value === name;
   return (
     <tr class={isOpen ? 'chosen' : undefined}>
