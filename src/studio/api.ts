@@ -55,6 +55,8 @@ export interface Project {
   readonly revision: number;
   /** Why these photos cannot be trained on yet: one line. */
   readonly problem?: string;
+  /** Of what is otherwise than one may think, a line each. */
+  readonly warnings?: readonly string[];
   /** The one that was made last comes last. */
   readonly bin: readonly { readonly bin: string; readonly what: string; readonly photos: number }[];
   /** How much of the disk that takes, with the runs that were deleted. */

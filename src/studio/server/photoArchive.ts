@@ -75,7 +75,7 @@ async function unpack({ path, to, inText, signal }: Unpacking, parts: ArchivePar
 
 /** What an archive holds, by its class folders where it has some. */
 async function contentsOf(path: string, to: string | undefined, { classFor }: ArchiveParts): Promise<Contents> {
-  const dataset = await openDataset(path, { use: 'measuring' }).catch((thrown: unknown) => {
+  const dataset = await openDataset(path, { use: 'measuring', misnamed: 'left out' }).catch((thrown: unknown) => {
     if (!(thrown instanceof UserError) || thrown.code === 'bad-archive' || to === undefined) throw thrown;
     return undefined;
   });

@@ -91,7 +91,12 @@ export class PhotoFolder {
 
   /** Why they cannot be trained on yet. */
   get problem(): UserError | undefined {
-    return this.now.problem;
+    return this.now.problem ?? this.now.misnamed;
+  }
+
+  /** What is otherwise than one may think, a line each. */
+  get warnings(): readonly string[] {
+    return this.now.warnings;
   }
 
   /** What was deleted, the oldest first. */
@@ -104,7 +109,7 @@ export class PhotoFolder {
     return this.binHolds;
   }
 
-  /** The photos as a training sees them. @throws UserError the problem that it would have. */
+  /** The photos as a training sees them, but for folders whose names it refuses. @throws UserError any other problem that it would have. */
   get dataset(): { readonly dataset: Dataset; readonly revision: number } {
     const { dataset, problem } = this.now;
     if (problem) throw problem;
@@ -125,12 +130,9 @@ export class PhotoFolder {
 
   /** @throws UserError `no-such-class`. */
   list(name: string): PhotoList {
-    const photos = this.now.photos.get(this.known(name)) ?? [];
-    return {
-      class: name,
-      revision: this.count,
-      photos: photos.map(({ path, split, stamp }) => ({ path, split, stamp })),
-    };
+    const found = this.now.photos.get(this.known(name)) ?? [];
+    const photos = found.map(({ path, split, stamp }) => ({ path, split, stamp }));
+    return { class: name, revision: this.count, photos };
   }
 
   /** A photo as it was seen last. */
@@ -226,8 +228,8 @@ export class PhotoFolder {
   /** Moves a class with its photos to the bin. @throws UserError `no-such-class`, `write-failed`. */
   removeClass(name: string): Promise<Binned> {
     return this.change(async () => {
-      const paths = this.now.places.folders.get(this.known(name)) ?? [];
-      return this.binned.put({ what: name, photos: this.photosIn(name), paths: [...paths] });
+      const paths = [...(this.now.places.folders.get(this.known(name)) ?? [])];
+      return this.binned.put({ what: name, photos: this.photosIn(name), paths });
     });
   }
 
@@ -273,7 +275,8 @@ export class PhotoFolder {
     this.byPath = new Map([...state.photos.values()].flat().map((photo) => [photo.path, photo]));
     this.adder.know(state.photos, mark);
     this.watch.watch(state.folders);
-    const told = JSON.stringify([state.print, bin, this.binHolds, state.problem?.text]);
+    const { print, problem, misnamed, warnings } = state;
+    const told = JSON.stringify([print, bin, this.binHolds, problem?.text, misnamed?.text, warnings]);
     const isChanged = told !== this.told;
     this.told = told;
     if (isChanged) for (const listener of this.listeners) listener();

@@ -98,7 +98,7 @@ export class Workshop implements Looking {
 
   get project(): Project {
     const { photos, settings } = this.options;
-    const { problem } = photos;
+    const { problem, warnings } = photos;
     return {
       data: photos.folder,
       runs: this.runs.folder,
@@ -113,6 +113,7 @@ export class Workshop implements Looking {
       bin: photos.bin,
       binBytes: photos.binBytes + this.runs.binBytes,
       ...(problem ? { problem: lineOf(problem) } : {}),
+      ...(warnings.length > 0 ? { warnings } : {}),
     };
   }
 
