@@ -29,15 +29,21 @@ export function toldApart(...names: readonly [string, string]): readonly [string
   return [show(names[0]), show(names[1])];
 }
 
+/** Whether a name has a line break or another control character. */
+export const isUnprintable = (name: string): boolean => /[\p{Cc}\p{Zl}\p{Zp}]/u.test(name);
+
+export function unprintableClass(name: string, source: string): UserError {
+  return new UserError(
+    'bad-class-name',
+    `the name of class ${JSON.stringify(name)} in ${source} has a line break or another control character; rename it`,
+  );
+}
+
 /** @throws UserError `bad-class-name`. */
 export function checkNames(classes: readonly string[], source: string): void {
   // A class is a line of labels.txt.
-  const unprintable = classes.find((name) => /[\p{Cc}\p{Zl}\p{Zp}]/u.test(name));
-  if (unprintable !== undefined)
-    throw new UserError(
-      'bad-class-name',
-      `the name of class ${JSON.stringify(unprintable)} in ${source} has a line break or another control character; rename it`,
-    );
+  const unprintable = classes.find(isUnprintable);
+  if (unprintable !== undefined) throw unprintableClass(unprintable, source);
   const endless = classes.find(({ length }) => length > LONGEST_LABEL);
   if (endless !== undefined)
     throw new UserError(

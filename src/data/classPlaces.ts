@@ -1,6 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { isUnprintable } from './classNames.js';
 import type { Dataset } from './dataset.js';
 import { isCompanionName, saysUnlabelled } from './layout/classFolders.js';
 import type { Photo } from './photo.js';
@@ -15,6 +16,8 @@ export interface ClassPlaces {
   readonly folders: ReadonlyMap<string, readonly string[]>;
   /** A class → where a new photo to train with belongs. */
   readonly newPhotos: ReadonlyMap<string, string>;
+  /** Folders beside them whose names no class can have. */
+  readonly misnamed: readonly string[];
   /** Whether each class has folders for its splits, as `cat/train` and `cat/val`, so that a new class would need them too. */
   readonly hasSplitsInClasses: boolean;
 }
@@ -36,8 +39,13 @@ export async function findClassPlaces(folder: string, dataset?: Dataset): Promis
   const roots = await withEmptySplits(folder, found);
   const isInside = hasSplitsInside(folder, { train, val, test }, placed[0]?.place);
   const folders = new Map<string, string[]>(classes.map((name) => [name, []]));
+  const misnamed: string[] = [];
   for (const root of roots)
     for (const { name, path } of await classFoldersIn(folder, root, classes)) {
+      if (await isMisnamed(folder, path)) {
+        misnamed.push(path);
+        continue;
+      }
       const known = folders.get(name) ?? [];
       folders.set(name, [...known, path]);
     }
@@ -52,7 +60,7 @@ export async function findClassPlaces(folder: string, dataset?: Dataset): Promis
       const parts = partsBelow(folder, photo).slice(0, place.depth + 2);
       newPhotos.set(classes[photo.label] ?? '', parts.join('/'));
     }
-  return { roots, folders, newPhotos, hasSplitsInClasses: isInside };
+  return { roots, folders, newPhotos, misnamed, hasSplitsInClasses: isInside };
 }
 
 const prefixOf = (root: string) => (root === '' ? '' : `${root}/`);
@@ -133,6 +141,11 @@ async function classFoldersIn(
     if (known.includes(name) || (await couldBeClass(join(folder, path), name))) result.push({ name, path });
   }
   return result;
+}
+
+/** What is not UTF-8 in a name comes as another character, so that nothing is there under it. */
+async function isMisnamed(folder: string, path: string): Promise<boolean> {
+  return isUnprintable(basename(path)) || (path.includes('\ufffd') && !(await isFolder(join(folder, path))));
 }
 
 /** A folder that is called as those beside photos are is a class only as long as nothing is in it. */

@@ -52,6 +52,8 @@ export interface OpenOptions extends Given<typeof openSettings> {
    * the same but for those that validate.
    */
   readonly use?: 'training' | 'compiling' | 'measuring';
+  /** What becomes of a folder of photos whose name no class can have: a line break is in it, or it is not UTF-8. */
+  readonly misnamed?: 'refused' | 'left out';
 }
 
 type Use = NonNullable<OpenOptions['use']>;
@@ -89,6 +91,8 @@ export interface Found {
   readonly warnings: readonly string[];
   /** Why it is no set of labelled photos. */
   readonly problem?: UserError;
+  /** What is wrong with the name of a class folder, whose photos are not among these. */
+  readonly misnamed?: UserError;
 }
 
 /**
@@ -97,9 +101,10 @@ export interface Found {
  * `unknown-class`, `too-few-photos`, `bad-val-fraction`.
  */
 export function datasetOf(found: Found, options: OpenOptions): Dataset {
-  const { use = 'training' } = options;
+  const { use = 'training', misnamed = 'refused' } = options;
   const { valFraction, seed, limit = Infinity, valLimit = Infinity } = settle(openSettings, options);
   if (found.problem) throw found.problem;
+  if (found.misnamed && misnamed === 'refused') throw found.misnamed;
   const { source } = found;
   const warnings = [...found.warnings];
   const leftOut = new LeftOutCounts(found.leftOut);

@@ -8,6 +8,7 @@ export const REASONS = {
   stray: 'beside the class folders',
   unlabelled: 'without a class',
   unknownClass: 'of a class that does not train',
+  misnamed: 'of a class that cannot be called so',
   brokenLink: 'broken links',
   repeatedLink: 'links to folders that are counted already',
   zipLink: 'links in a zip file',

@@ -27,8 +27,8 @@ export async function openDataset(path: string, options: CifarOptions): Promise<
 
 /** @throws UserError `bad-arguments` where photos of any number of labels are to have one class. */
 function datasetFound(found: Found, options: CifarOptions): Dataset {
-  const { labels, problem } = found;
-  if (!labels || problem) return datasetOf(found, options);
+  const { labels, problem, misnamed } = found;
+  if (!labels || problem || misnamed) return datasetOf(found, options);
   return labelledDataset(found, labels, options);
 }
 

@@ -12,6 +12,7 @@
  *     POST   /api/classes/rename                `{ from, to, merge }` → `Moved`; refused where `to` exists unless `merge`
  *     POST   /api/classes/delete                `{ name }` → `Binned`
  *     POST   /api/bin/restore                   `{ bin }` → `Moved`
+ *     POST   /api/bin/empty                     `{}` → `Emptied`; photos and runs that were deleted are gone for good then
  *     GET    /api/thumbnail?path=P&stamp=S      WebP, at most 192 pixels a side
  *     GET    /api/photo?path=P&stamp=S          the photo for a browser, at most 1600 pixels a side
  *     POST   /api/survey                        `SurveyReport`: duplicates, unreadable photos, imbalance
@@ -54,8 +55,12 @@ export interface Project {
   readonly revision: number;
   /** Why these photos cannot be trained on yet: one line. */
   readonly problem?: string;
+  /** Of what is otherwise than one may think, a line each. */
+  readonly warnings?: readonly string[];
   /** The one that was made last comes last. */
   readonly bin: readonly { readonly bin: string; readonly what: string; readonly photos: number }[];
+  /** How much of the disk that takes, with the runs that were deleted. */
+  readonly binBytes?: number;
 }
 
 /** Kept in `studio.json` among the runs. */
@@ -114,6 +119,10 @@ export interface Binned {
   /** What gives it back. */
   readonly bin: string;
   readonly photos: number;
+}
+
+export interface Emptied {
+  readonly bytes: number;
 }
 
 export interface SurveyReport {
@@ -261,6 +270,8 @@ export interface StudioRun {
   readonly energyJ?: number;
   /** Whether it was stopped, and can go on. */
   readonly stopped: boolean;
+  /** What is damaged or missing in its folder: one line. */
+  readonly problem?: string;
   readonly notes: string;
 }
 

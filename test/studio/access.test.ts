@@ -14,7 +14,7 @@ async function small() {
   await write(data, { ...some('cat', 2), ...some('dog', 2, 10) });
   const page = folder();
   await write(page, { 'index.html': '<!doctype html><title>studio</title>', 'assets/app-1a2b.js': 'export {};' });
-  return studioIn(data, page);
+  return studioIn(data, { page });
 }
 
 /** Asks a studio that listens, with headers that `fetch` would not send. */
@@ -237,7 +237,7 @@ describe('files of the page', () => {
   });
 
   it('say how to make them where they are missing', async () => {
-    const { request } = await studioIn(folder(), join(folder(), 'none'));
+    const { request } = await studioIn(folder(), { page: join(folder(), 'none') });
     expect(await (await request('/', { headers: COOKIE })).text()).toContain('npm run build');
   });
 });

@@ -7,7 +7,7 @@ import { commandOf } from '../../src/studio/server/commandOf.js';
 import { Exports } from '../../src/studio/server/exports.js';
 import { Jobs } from '../../src/studio/server/jobs.js';
 import { Runs } from '../../src/studio/server/runs.js';
-import { codeOf, folder, noise, studioIn } from './studio.js';
+import { codeOf, folder, noise, runsFolder, studioIn } from './studio.js';
 
 const places = {
   model: '--model',
@@ -66,11 +66,33 @@ describe('a job', () => {
     expect([status, codeOf(body)]).toEqual([400, 'bad-request']);
   });
 
-  it('has a folder that no other has, also one that is asked for twice at once', async () => {
-    const { post } = await studioIn(folder());
+  it('has a folder that no other has, also where two studios of one project are asked at once', async () => {
+    const [data, runs] = [folder(), runsFolder()];
     const request = { kind: 'train', policy: 'F1C0', epochs: 1 };
-    const jobs = await Promise.all([1, 2, 3].map(async () => (await post('/api/jobs', request)).body as Job));
-    expect(new Set(jobs.map(({ run }) => run)).size).toBe(3);
+    const studios = [await studioIn(data, { runs }), await studioIn(data, { runs })];
+    const asked = [...studios, ...studios].map(async ({ post }) => (await post('/api/jobs', request)).body as Job);
+    const names = (await Promise.all(asked)).map(({ run }) => run);
+    expect(new Set(names).size).toBe(4);
+    for (const name of names) expect(existsSync(join(runs, name ?? ''))).toBe(true);
+    for (const { studio } of studios) await studio.workshop.close();
+    // They had no photos to train on, and leave nothing.
+    expect(readdirSync(runs)).toEqual(['studio.json']);
+  });
+
+  it('is refused where many wait, and one that is stopped makes room for another', async () => {
+    const { post, studio } = await studioIn(folder());
+    const request = { kind: 'recommend' };
+    const answers = [];
+    for (let time = 0; time < 23; time++) answers.push(await post('/api/jobs', request));
+    expect(answers.map(({ status }) => status)).toEqual([...Array.from({ length: 21 }, () => 200), 429, 429]);
+    expect(codeOf(answers.at(-1)?.body)).toBe('too-many-jobs');
+    for (let time = 0; time < 60; time++) {
+      const [last] = studio.workshop.jobs.list;
+      await post('/api/jobs/stop', { id: last?.id });
+      expect((await post('/api/jobs', request)).status).toBe(200);
+    }
+    // Nor are those kept that were stopped before they began.
+    expect(studio.workshop.jobs.list.length).toBeLessThan(45);
   });
 });
 

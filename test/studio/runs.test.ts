@@ -54,6 +54,33 @@ describe('runs', () => {
     expect(runs.find('first').run.notes).toBe('from outside');
   });
 
+  it('shows a run whose files are damaged or missing with what is wrong, and deletes it', async () => {
+    const cases: [Record<string, string>, string][] = [
+      [{ ...whole, 'summary.json': '{"policy":' }, 'summary.json is damaged'],
+      [{ ...whole, 'summary.json': 'null', 'args.yaml': 'model: [' }, 'summary.json is damaged, args.yaml is damaged'],
+      [{ ...whole, 'results.csv': 'epoch,"\n1,2' }, 'results.csv is damaged'],
+      [{ ...whole, 'results.csv': '\0\0\0' }, 'results.csv is damaged'],
+      [{ 'results.csv': whole['results.csv'] }, 'summary.json and args.yaml are missing'],
+    ];
+    for (const [files, problem] of cases) {
+      const { runs } = makeRun('first', files);
+      await runs.refresh();
+      expect(runs.list).toMatchObject([{ name: 'first', problem }]);
+      const { results } = await runs.details('first');
+      expect(results).toHaveLength(problem.includes('csv') ? 0 : 2);
+      await runs.remove('first');
+      expect(runs.list).toEqual([]);
+    }
+    const { runs } = makeRun('first', whole);
+    await runs.refresh();
+    expect(runs.list[0]).not.toHaveProperty('problem');
+    mkdirSync(join(runs.folder, 'exports'));
+    mkdirSync(join(runs.folder, 'second', 'summary.json'), { recursive: true });
+    await runs.refresh();
+    expect(runs.list.find(({ name }) => name === 'second')).toMatchObject({ problem: 'summary.json is damaged' });
+    expect(runs.list).toHaveLength(2);
+  });
+
   it('keeps notes beside a run, and moves one that is deleted out of sight', async () => {
     const { runs, folder } = makeRun('first', whole);
     await runs.refresh();

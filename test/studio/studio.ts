@@ -73,9 +73,9 @@ interface Asked {
 }
 
 /** A studio that is asked without a network. */
-export async function studioIn(data: string, page = folder()) {
+export async function studioIn(data: string, { page = folder(), runs = runsFolder() } = {}) {
   const access = new Access('127.0.0.1', 7007, TOKEN);
-  const studio = await makeStudio({ data, runs: runsFolder(), usualModel: 'tiny' }, access);
+  const studio = await makeStudio({ data, runs, usualModel: 'tiny' }, access);
   onTestFinished(() => studio.close());
   const app = createApp(studio, page);
   const request = async (path: string, init: RequestInit = {}): Promise<Response> =>

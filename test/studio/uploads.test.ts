@@ -268,19 +268,40 @@ describe('many photos at once', () => {
   });
 });
 
-/** Begins to send a photo, of which the second half never comes. */
-function sendHalf(port: number, bytes: Buffer): ClientRequest {
-  const request = ask({
-    host: '127.0.0.1',
-    port,
-    path: '/api/photos?class=cat&name=a.jpg',
-    method: 'PUT',
-    headers: { ...BEARER, 'Content-Length': String(bytes.length) },
-  });
+/** Begins to send a photo, or what is sent by `path`, of which the second half never comes. */
+function sendHalf(
+  port: number,
+  bytes: Buffer,
+  path = '/api/photos?class=cat&name=a.jpg',
+  method = 'PUT',
+): ClientRequest {
+  const headers = { ...BEARER, 'Content-Length': String(bytes.length) };
+  const request = ask({ host: '127.0.0.1', port, path, method, headers });
   request.on('error', () => undefined);
   request.write(bytes.subarray(0, bytes.length / 2));
   return request;
 }
+
+describe('an upload that stalls', () => {
+  it('keeps no other waiting, however many of them there are', async () => {
+    const data = folder();
+    await write(data, { ...some('cat', 1), ...some('dog', 1, 1) });
+    const { port, url } = await listening(data);
+    const bytes = await noise(300);
+    const stalled = Array.from({ length: 40 }, () => sendHalf(port, bytes));
+    const zip = zipFile([{ name: 'bird/1.jpg', content: await photo(3) }]);
+    stalled.push(sendHalf(port, zip, '/api/archive?name=a.zip', 'POST'));
+    await vi.waitFor(() => expect(arriving(data)).toHaveLength(41));
+    const give = async (path: string, method: string, body: Buffer) => {
+      const answer = await fetch(new URL(path, url), { method, headers: BEARER, body: new Uint8Array(body) });
+      return answer.json();
+    };
+    expect(await give('/api/photos?class=dog&name=a.jpg', 'PUT', bytes)).toMatchObject({ outcome: 'added' });
+    expect(await give('/api/archive?name=b.zip', 'POST', zip)).toMatchObject({ added: 1 });
+    for (const request of stalled) request.destroy();
+    await vi.waitFor(() => expect(arriving(data)).toEqual([]));
+  });
+});
 
 describe('an upload that breaks off', () => {
   it('leaves nothing', async () => {
@@ -411,6 +432,18 @@ describe('an archive', () => {
     expect(own.studio.photos.classes[1]).toMatchObject({ name: 'dog', photos: 4 });
     expect(codeOf((await send(own, undefined, 'b.zip', zip)).body)).toBe('no-photos');
     expect(codeOf((await send(own, 'bird', 'b.zip', zip)).body)).toBe('no-such-class');
+  });
+
+  it('makes no class for photos that are all refused', async () => {
+    const own = await two();
+    const zip = zipFile([
+      { name: 'set/bird/1.jpg', content: Buffer.from('<!doctype html>') },
+      { name: 'set/cow/1.jpg', content: Buffer.from('text') },
+      { name: 'set/Cow/2.jpg', content: await photo(420) },
+    ]);
+    const { body } = await send(own, undefined, 'pets.zip', zip);
+    expect(body).toMatchObject({ added: 1, refused: [{}, {}] });
+    expect(own.studio.photos.classes.map(({ name }) => name)).toEqual(['Cow', 'cat', 'dog']);
   });
 
   it('may be a project of Teachable Machine', async () => {

@@ -1,4 +1,5 @@
 import type { FoundSplit } from '../dataset.js';
+import { isUnprintable } from '../classNames.js';
 import { REASONS, someTypes } from '../leftOut.js';
 import type { Unlabelled } from '../photo.js';
 import { sortedClasses } from '../sortedClasses.js';
@@ -16,7 +17,7 @@ export class ClassReader {
     private readonly refusals: LayoutRefusals,
   ) {}
 
-  /** The classes whose folders lie in `folder`; what lies beside them is left out. @throws UserError `bad-class-name`. */
+  /** The classes whose folders lie in `folder`; what lies beside them is left out. */
   read(folder: Folder): FoundSplit {
     const { classes, unlabelled, repeated } = classesAmong(folder);
     for (const each of unlabelled)
@@ -28,6 +29,7 @@ export class ClassReader {
     const instead = new Map<string, string>();
     for (const each of classes) {
       const name = this.nameOf(each);
+      if (name === undefined) continue;
       this.addPhotos(byClass, name, each);
       const others = [...each.othersBelow];
       if (each.photosBelow === 0 && others.length > 0) instead.set(name, someTypes(others, true));
@@ -38,10 +40,11 @@ export class ClassReader {
     return { source, classes: sortedClasses(byClass), instead, ...(hint === undefined ? {} : { hint }) };
   }
 
-  /** @throws UserError `bad-class-name` where the folder's name is not UTF-8. */
-  nameOf(folder: Folder): string {
-    if (folder.oddName) throw this.refusals.badClassName(folder);
-    return folder.name.normalize('NFC');
+  /** What the class of a folder is called; one whose name is not UTF-8, or no line of text, is left out. */
+  nameOf(folder: Folder): string | undefined {
+    if (!folder.oddName && !isUnprintable(folder.name)) return folder.name.normalize('NFC');
+    this.account.leaveOutMisnamed(folder, this.refusals.badClassName(folder));
+    return undefined;
   }
 
   /** Adds the photos of a class without small copies of them. */

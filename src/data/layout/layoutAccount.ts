@@ -1,3 +1,4 @@
+import type { UserError } from '../../errors.js';
 import { type LeftOutCounts, REASONS } from '../leftOut.js';
 import type { Folder } from '../tree.js';
 import { photos, type PlaceOf } from './layoutWords.js';
@@ -5,6 +6,8 @@ import { photos, type PlaceOf } from './layoutWords.js';
 /** Accounts for the photos of a tree that are left out, and keeps the lines that tell so. */
 export class LayoutAccount {
   private readonly lines: string[] = [];
+  /** Of the first class folder whose name no class can have. */
+  misnamed: UserError | undefined;
 
   constructor(
     private readonly leftOut: LeftOutCounts,
@@ -30,6 +33,12 @@ export class LayoutAccount {
     if (count === 0) return;
     this.leftOut.add(reason, count);
     this.warn(`${this.placeOf(folder)} ${why}: ${photos(count)}${instead}`);
+  }
+
+  /** Leaves out a class folder whose name no class can have, which whoever opens the photos may refuse instead. */
+  leaveOutMisnamed(folder: Folder, refusal: UserError): void {
+    this.misnamed ??= refusal;
+    this.leaveOut(folder, REASONS.misnamed, 'is left out, since no class can be called so');
   }
 
   /** Leaves out what lies beside the one folder that holds the classes or splits. */

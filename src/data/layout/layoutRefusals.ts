@@ -1,4 +1,6 @@
+import { dirname } from 'node:path';
 import { UserError } from '../../errors.js';
+import { unprintableClass } from '../classNames.js';
 import { someTypes } from '../leftOut.js';
 import { otherFormatIn } from '../otherFormats.js';
 import type { Role } from '../splitNames.js';
@@ -53,8 +55,9 @@ export class LayoutRefusals {
     );
   }
 
-  /** A class whose name is no text. */
+  /** A class whose name is no text, or no line of it. */
   badClassName(folder: Folder): UserError {
+    if (!folder.oddName) return unprintableClass(folder.name, dirname(this.placeOf(folder)));
     return new UserError(
       'bad-class-name',
       `the name of the class folder ${this.placeOf(folder)} is not UTF-8; rename it, as convmv -f latin1 -t utf8 --notest does for Latin-1`,

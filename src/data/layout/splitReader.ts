@@ -25,7 +25,7 @@ export class SplitReader {
 
   /**
    * Splits that stand beside each other in `top`, each with its class folders.
-   * @throws UserError `ambiguous-layout`, `no-classes`, `bad-class-name`, and `no-photos` where no split has class folders.
+   * @throws UserError `ambiguous-layout`, `no-classes`, and `no-photos` where no split has class folders.
    */
   readBeside(top: Folder, found: SplitFolders): FoundSplits {
     const folders = this.oneOfEach(found);
@@ -53,17 +53,19 @@ export class SplitReader {
 
   /**
    * The splits of classes that each have their own: `cat/train`, `cat/val`, `dog/train` …; undefined where it is not so.
-   * @throws UserError `ambiguous-layout`, `bad-class-name`.
+   * @throws UserError `ambiguous-layout`.
    */
   readInClasses(top: Folder): FoundSplits | undefined {
     const classes = this.classesWithSplits(top);
     if (!classes) return undefined;
     const byRole = new Map<SplitRole, Map<string, Unlabelled[]>>();
     for (const { folder, splits } of classes) {
+      const name = this.classes.nameOf(folder);
+      if (name === undefined) continue;
       for (const [role, split] of this.oneOfEach(splits)) {
         const byClass = byRole.get(role) ?? new Map<string, Unlabelled[]>();
         byRole.set(role, byClass);
-        this.classes.addPhotos(byClass, this.classes.nameOf(folder), split);
+        this.classes.addPhotos(byClass, name, split);
       }
       const left = [...splits.others, ...(splits.folders.get('none') ?? [])];
       for (const each of left) this.account.leaveOut(each, REASONS.stray, 'stands beside splits and is left out');

@@ -19,6 +19,8 @@ export interface TreeLayout {
   readonly warnings: readonly string[];
   /** Why it holds no classes. */
   readonly problem?: UserError;
+  /** What is wrong with the name of a class folder that was left out for it. */
+  readonly misnamed?: UserError;
 }
 
 /**
@@ -32,7 +34,7 @@ export function readTreeLayout(tree: Tree, source: string, expected: string): Tr
   const { warnings } = account;
   try {
     const splits = new LayoutReader(account, new LayoutRefusals(expected, placeOf)).read(tree.root);
-    return { splits, warnings };
+    return { splits, warnings, ...(account.misnamed ? { misnamed: account.misnamed } : {}) };
   } catch (thrown) {
     if (!(thrown instanceof UserError)) throw thrown;
     return { splits: {}, warnings, problem: thrown };
@@ -54,7 +56,7 @@ class LayoutReader {
     this.splits = new SplitReader(account, refusals, this.unwrapper, this.classes);
   }
 
-  /** @throws UserError `no-photos`, `no-classes`, `ambiguous-layout`, `bad-class-name`. */
+  /** @throws UserError `no-photos`, `no-classes`, `ambiguous-layout`. */
   read(root: Folder): FoundSplits {
     if (root.photosBelow === 0) throw this.refusals.nothingIn(root);
     const top = this.unwrapper.unwrapRoot(root);

@@ -96,3 +96,9 @@ export async function binClass(name: string, photos: number): Promise<void> {
 
 /** Gives back one entry of the bin. */
 export const restoreBin = (name: string): Promise<void> => restore([name]);
+
+/** Removes for good what was deleted, photos and runs. */
+export async function emptyBin(size: string): Promise<void> {
+  if (!(await askWhether(words.emptyQuestion(size)))) return;
+  if (await attempt(() => client.emptyBin())) say(words.binEmptied);
+}

@@ -30,6 +30,9 @@ export const photoCount = computed(() => classes.value.reduce((sum, { photos }) 
 export const settings = stable(() => project.value?.settings);
 export const models = stable<readonly string[]>(() => project.value?.models ?? NONE);
 export const bin = stable(() => project.value?.bin ?? NONE);
+export const warnings = stable<readonly string[]>(() => project.value?.warnings ?? NONE);
+/** With the runs that were deleted. */
+export const binBytes = computed(() => project.value?.binBytes ?? 0);
 export const revision = computed(() => project.value?.revision ?? 0);
 export const places = stable(() => {
   const { data = '', runs: folder = '', version = '' } = project.value ?? {};

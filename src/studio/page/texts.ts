@@ -118,6 +118,12 @@ export const texts = {
       text: `Its ${photos(count)} go to the bin, which can give them back.`,
       action: 'Delete',
     }),
+    emptyQuestion: (size: string) => ({
+      title: 'Empty the bin?',
+      text: `Photos, classes and runs that were deleted are gone for good then: ${size}.`,
+      action: 'Empty it',
+    }),
+    binEmptied: 'The bin is empty.',
     classBinned: (name: string, count: number) => `${quoted(name)} deleted, with ${photos(count)}; the bin keeps them.`,
   },
   uploads: {
@@ -162,6 +168,8 @@ export const texts = {
     bin: (count: number) => `Bin (${inFull(count)})`,
     binTitle: 'Bin',
     binEmpty: 'The bin is empty.',
+    binHolds: (size: string) => `It takes ${size} of the disk, with the runs that were deleted.`,
+    emptyBin: 'Empty the bin …',
     restore: 'Give back',
     restoreWhat: (what: string) => `Give back ${what}`,
     beginTitle: 'No photos yet',

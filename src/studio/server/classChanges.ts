@@ -52,8 +52,8 @@ export class ClassChanges {
     return moved;
   }
 
-  /** @throws UserError `ambiguous-layout` where a class would need folders for its splits. */
-  async makeClass(name: string, { newPhotos, roots, hasSplitsInClasses }: ClassPlaces): Promise<void> {
+  /** Where the folder of a new class belongs. @throws UserError `ambiguous-layout` where a class would need folders for its splits. */
+  newFolder(name: string, { newPhotos, roots, hasSplitsInClasses }: ClassPlaces): string {
     const [like] = newPhotos.values();
     if (hasSplitsInClasses)
       throw new UserError(
@@ -61,7 +61,7 @@ export class ClassChanges {
         `each class in ${this.root} has folders for its splits, such as ${like ?? ''}, and a new one would need them too; make them yourself, with photos in each`,
       );
     const [root = ''] = roots;
-    await makeFolderInside(this.root, [...(root === '' ? [] : root.split('/')), name]);
+    return root === '' ? name : `${root}/${name}`;
   }
 
   /** Renames the folders of a class, or puts what is in them into those of another. */

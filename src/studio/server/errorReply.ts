@@ -5,7 +5,7 @@ import { visible } from '../../text.js';
 import type { ApiError } from '../api.js';
 import { lineOf } from './lineOf.js';
 
-type ErrorStatus = 400 | 401 | 403 | 404 | 408 | 409 | 413 | 422 | 500 | 503 | 507;
+type ErrorStatus = 400 | 401 | 403 | 404 | 408 | 409 | 413 | 422 | 429 | 500 | 503 | 507;
 
 /** What HTTP calls an error; any other that a user can mend is a 400. */
 const STATUS: Readonly<Record<string, ErrorStatus>> = {
@@ -22,6 +22,7 @@ const STATUS: Readonly<Record<string, ErrorStatus>> = {
   'folder-in-use': 409,
   'too-large': 413,
   'unreadable-photo': 422,
+  'too-many-jobs': 429,
   'write-failed': 507,
 };
 

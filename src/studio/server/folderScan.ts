@@ -1,12 +1,15 @@
 import { type Stats, stat } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../../errors.js';
 import { sha256 } from '../../files.js';
+import { visible } from '../../text.js';
 import { type ClassPlaces, type Dataset, findClassPlaces, openDataset, type Photo } from '../../index.js';
 import type { StudioSplit, StudioClass, StudioPhoto } from '../api.js';
+import { isInside } from './photoPath.js';
 
-/** As `ort-tl train` splits photos unless it is told otherwise. */
-const OPTIONS = { seed: 0 } as const;
+/** As `ort-tl train` splits photos unless it is told otherwise. What it refuses for the name of one folder is shown without that. */
+const OPTIONS = { seed: 0, misnamed: 'left out' } as const;
 /** Files that are looked at together. */
 const AT_ONCE = 1000;
 
@@ -20,6 +23,10 @@ export interface FolderState {
   readonly dataset?: Dataset;
   /** Why it cannot be trained on. */
   readonly problem?: UserError;
+  /** What a training refuses, and is left out here. */
+  readonly misnamed?: UserError;
+  /** Of what is otherwise than one may think, a line each. */
+  readonly warnings: readonly string[];
   readonly places: ClassPlaces;
   readonly classes: readonly StudioClass[];
   /** A class → its photos, by path. */
@@ -45,8 +52,11 @@ export async function scanFolder(folder: string): Promise<FolderState> {
     for (const { label, ...photo } of await scanPhotos(folder, some, split))
       photos.get(classes[label] ?? '')?.push(photo);
   for (const all of photos.values()) all.sort((a, b) => (a.path < b.path ? -1 : 1));
+  const [odd] = places.misnamed;
   return {
     ...opened,
+    ...(odd === undefined ? {} : { misnamed: misnamed(folder, odd) }),
+    warnings: await linksOut(folder, places),
     places,
     classes: [...photos].map(([name, all]) => ({
       name,
@@ -58,6 +68,32 @@ export async function scanFolder(folder: string): Promise<FolderState> {
     folders: foldersOf(folder, places, [...train, ...val, ...test]),
     print: printOf(photos),
   };
+}
+
+function misnamed(folder: string, path: string): UserError {
+  return new UserError(
+    'bad-class-name',
+    `no class can be called as the folder ${visible(join(folder, path))} is, whose photos are left out here and refused by a training: ${
+      path.includes('\ufffd') ? 'that is not UTF-8' : 'it has a line break or another control character'
+    }; rename it`,
+  );
+}
+
+/** Class folders whose photos train, and are not shown, since they lie elsewhere. */
+async function linksOut(folder: string, { folders }: ClassPlaces): Promise<string[]> {
+  const lines: string[] = [];
+  for (const path of [...folders.values()].flat()) {
+    const place = join(folder, path);
+    const isLink = await lstat(place).then(
+      (found) => found.isSymbolicLink(),
+      () => false,
+    );
+    if (isLink && !(await isInside(folder, place)))
+      lines.push(
+        `${visible(place)} is a link that leads out of the folder of photos: its photos train, but are not shown`,
+      );
+  }
+  return lines;
 }
 
 type Opened = Pick<FolderState, 'dataset' | 'problem'>;

@@ -6,14 +6,11 @@ import { UserError } from '../../errors.js';
 import { fileErrorCode, isFolderItself, writeFailed } from '../../files.js';
 import { isOwnFolder, mark } from '../../marker.js';
 import { visible } from '../../text.js';
-import { withoutStall } from './withoutStall.js';
 
 /** The folder among the photos in which files arrive; what begins with a dot is no class. */
 export const INCOMING = '.ort-tl-incoming';
 /** What nobody has written to for so long was left by a process that was killed. */
 const ABANDONED_MS = 3_600_000;
-/** After so long without a byte nothing more is expected. */
-const STALL_MS = 60_000;
 /** After so many bytes the room on the disk is looked at again. */
 const LOOK_EVERY = 64 * 2 ** 20;
 
@@ -128,9 +125,9 @@ export class IncomingFiles {
 /** What arrives of a file. @throws UserError `cut-off`. */
 async function* arriving(file: ArrivingFile): AsyncGenerator<Uint8Array> {
   try {
-    yield* withoutStall(file.body, STALL_MS);
+    yield* file.body;
   } catch (cause) {
-    throw cause instanceof UserError ? cause : cutOff(file, cause);
+    throw cutOff(file, cause);
   }
 }
 

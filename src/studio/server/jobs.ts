@@ -11,6 +11,8 @@ import { type RunEnergy, startEnergy } from './runEnergy.js';
 
 /** Jobs that have ended and are still shown. */
 const MOST_ENDED = 20;
+/** Jobs that wait for their turn. */
+const MOST_WAITING = 20;
 /** Where the command has the other end of its lifeline: it saves and ends when this process has ended, however that ended. */
 const LIFELINE_AT = 3;
 
@@ -20,7 +22,7 @@ export interface JobsOptions {
   /** What is told of a file or folder that an export has written. */
   readonly describeExport: (out: string) => Promise<Pick<Exported, 'name' | 'bytes'>>;
   readonly onChange: (jobs: readonly Job[]) => void;
-  /** Called when a job has ended, with the joules that it took, where they were measured. */
+  /** Called when a job has ended, or was stopped before it began, with the joules that it took, where they were measured. */
   readonly onEnd: (job: Job, energy: RunEnergy | undefined) => void;
   /** In place of this process's. */
   readonly env?: NodeJS.ProcessEnv;
@@ -42,8 +44,10 @@ export class Jobs {
     return this.entries.map((each) => each.job).reverse();
   }
 
-  /** Puts a job at the end of the queue. @throws UserError `bad-arguments` where there is nothing to do it with. */
+  /** Puts a job at the end of the queue. @throws UserError `too-many-jobs`, and what `commandOf` throws. */
   add(request: JobRequest): Job {
+    if (this.entries.filter(({ job }) => job.state === 'waiting').length >= MOST_WAITING)
+      throw new UserError('too-many-jobs', `${MOST_WAITING} jobs wait already; stop one, or wait until one has ended`);
     const words = this.options.commandOf(request);
     const entry = new Entry(`${++this.count}`, request, words, () => this.tell());
     this.entries.push(entry);
@@ -55,14 +59,16 @@ export class Jobs {
   stop(id: string): Job {
     const entry = this.entries.find((each) => each.job.id === id);
     if (!entry) throw new UserError('bad-arguments', `there is no job ${id}`);
+    const hasBegun = entry.job.state !== 'waiting';
     entry.stop();
+    if (!hasBegun) this.ended(entry);
     return entry.job;
   }
 
   /** Stops what runs, and waits until it has saved. */
   async close(): Promise<void> {
     this.isClosed = true;
-    for (const each of this.entries) each.stop();
+    for (const { isEnded, job } of [...this.entries]) if (!isEnded) this.stop(job.id);
     await Promise.all(this.entries.map((each) => each.ended));
   }
 
@@ -70,16 +76,17 @@ export class Jobs {
     const isBusy = this.entries.some(({ job }) => job.state === 'running' || job.state === 'stopping');
     const next = this.entries.find(({ job }) => job.state === 'waiting');
     if (!isBusy && next && !this.isClosed) {
-      void next.run(this.options).then((job) => {
-        this.forgetOld();
-        this.options.onEnd(job, next.energy);
+      void next.run(this.options).then(() => {
+        this.ended(next);
         this.runNext();
       });
     }
     this.tell();
   }
 
-  private forgetOld(): void {
+  private ended(entry: Entry): void {
+    this.options.onEnd(entry.job, entry.energy);
+    // Those that were asked for last are kept.
     const ended = this.entries.filter((each) => each.isEnded);
     for (const old of ended.slice(0, Math.max(0, ended.length - MOST_ENDED)))
       this.entries.splice(this.entries.indexOf(old), 1);

@@ -13,7 +13,6 @@ import { makeFolderInside } from './photoPath.js';
 import { THUMBNAIL } from './thumbnailSize.js';
 
 const MOST_BYTES = 64 * 2 ** 20;
-const RECEIVED_AT_ONCE = 16;
 const DECODED_AT_ONCE = 4;
 const MOST_HASHES = 100_000;
 const OF_IPHONES =
@@ -49,7 +48,6 @@ interface AdderParts {
 
 /** Adds photos to classes: those that can be read, once, and never in another's place. */
 export class PhotoAdder {
-  private readonly receiving = new AtMost(RECEIVED_AT_ONCE);
   private readonly decoding = new AtMost(DECODED_AT_ONCE);
   /** A class and a number of bytes → the photos there. */
   private bySize = new Map<string, PlacedFile[]>();
@@ -85,12 +83,9 @@ export class PhotoAdder {
   async add(target: () => ClassPlace, { name, body, bytes, signal }: PhotoUpload): Promise<Added> {
     const file = { name, body, bytes, most: MOST_BYTES, what: 'photo' };
     checkSize(file, bytes ?? 0);
-    return this.receiving.run(
-      () =>
-        this.parts.incoming.receive(file, (path) =>
-          this.decoding.run(async () => this.place(target, name, path, await readFile(path)), signal),
-        ),
-      signal,
+    // What arrives goes to the disk at once: one who sends nothing keeps nobody waiting.
+    return this.parts.incoming.receive(file, (path) =>
+      this.decoding.run(async () => this.place(target, name, path, await readFile(path)), signal),
     );
   }
 

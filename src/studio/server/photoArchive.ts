@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { messageOf, UserError } from '../../errors.js';
 import { openDataset, type Photo, photosInZip, readPhoto, type Unlabelled } from '../../index.js';
 import type { ArchiveAdded } from '../api.js';
+import type { AtMost } from './atMost.js';
 import type { IncomingFiles } from './incomingFiles.js';
 import type { ClassPlace, PhotoAdder, PhotoUpload } from './photoAdder.js';
 
@@ -12,8 +13,10 @@ const AT_ONCE = 4;
 interface ArchiveParts {
   readonly incoming: IncomingFiles;
   readonly adder: PhotoAdder;
-  /** The class for photos of a folder that is called so. @throws UserError for what can be no class. */
-  readonly classFor: (name: string) => Promise<string>;
+  /** One archive is unpacked after another. */
+  readonly unpacking: AtMost;
+  /** The class for photos of a folder that is called so, be it a new one. @throws UserError for what can be no class. */
+  readonly classFor: (name: string, others: readonly string[]) => string;
   readonly placeFor: (name: string) => ClassPlace;
 }
 
@@ -37,30 +40,42 @@ export async function addArchive(
 ): Promise<ArchiveAdded> {
   // It lies on the disk beside the photos that come out of it.
   const file = { name, body, bytes, most: MOST_BYTES, what: 'zip file', copies: 2 };
-  return parts.incoming.receive(file, async (path) => {
-    const inText = (text: string) => text.replaceAll(path, name);
-    try {
-      const { photos, refused, warnings } = await contentsOf(path, to, parts);
-      const adding = new ArchiveAdding(parts, inText);
-      await adding.add(photos, signal);
-      return {
-        added: adding.added,
-        duplicates: adding.duplicates,
-        refused: [...refused, ...adding.refused].map((each) => ({
-          name: inText(each.name),
-          reason: inText(each.reason),
-        })),
-        warnings: warnings.map(inText),
-      };
-    } catch (thrown) {
-      throw thrown instanceof UserError ? new UserError(thrown.code, inText(thrown.text), { cause: thrown }) : thrown;
-    }
-  });
+  return parts.incoming.receive(file, (path) =>
+    parts.unpacking.run(async () => {
+      const inText = (text: string) => text.replaceAll(path, name);
+      try {
+        return await unpack({ path, to, inText, signal }, parts);
+      } catch (thrown) {
+        throw thrown instanceof UserError ? new UserError(thrown.code, inText(thrown.text), { cause: thrown }) : thrown;
+      }
+    }, signal),
+  );
+}
+
+interface Unpacking {
+  /** Where the archive lies. */
+  readonly path: string;
+  readonly to: string | undefined;
+  /** Calls the archive as its sender does. */
+  readonly inText: (text: string) => string;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function unpack({ path, to, inText, signal }: Unpacking, parts: ArchiveParts): Promise<ArchiveAdded> {
+  const { photos, refused, warnings } = await contentsOf(path, to, parts);
+  const adding = new ArchiveAdding(parts, inText);
+  await adding.add(photos, signal);
+  return {
+    added: adding.added,
+    duplicates: adding.duplicates,
+    refused: [...refused, ...adding.refused].map((each) => ({ name: inText(each.name), reason: inText(each.reason) })),
+    warnings: warnings.map(inText),
+  };
 }
 
 /** What an archive holds, by its class folders where it has some. */
 async function contentsOf(path: string, to: string | undefined, { classFor }: ArchiveParts): Promise<Contents> {
-  const dataset = await openDataset(path, { use: 'measuring' }).catch((thrown: unknown) => {
+  const dataset = await openDataset(path, { use: 'measuring', misnamed: 'left out' }).catch((thrown: unknown) => {
     if (!(thrown instanceof UserError) || thrown.code === 'bad-archive' || to === undefined) throw thrown;
     return undefined;
   });
@@ -72,7 +87,7 @@ async function contentsOf(path: string, to: string | undefined, { classFor }: Ar
   const names = new Map<number, string>();
   for (const [label, own] of dataset.classes.entries())
     try {
-      names.set(label, await classFor(own));
+      names.set(label, classFor(own, [...names.values()]));
     } catch (thrown) {
       if (!(thrown instanceof UserError) || thrown.code !== 'bad-class-name') throw thrown;
       refused.push({ name: own, reason: thrown.message });

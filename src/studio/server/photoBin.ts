@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { UserError } from '../../errors.js';
 import { fileErrorCode, isFolderItself, makeFolder, writeFailed, writeFileAtomically } from '../../files.js';
 import type { Binned, Project } from '../api.js';
+import { BinContents } from './binContents.js';
 import { freePlace, isThere, moveTo } from './freePlace.js';
 import { makeFolderInside, pathParts } from './photoPath.js';
 
@@ -19,23 +20,35 @@ type BinEntry = Project['bin'][number];
 /** Keeps what was deleted from the photos. All is moved and nothing copied: whoever is killed meanwhile has lost nothing. */
 export class PhotoBin {
   private readonly folder: string;
+  private readonly contents: BinContents;
   /** Lists do not change once they are written. */
   private readonly known = new Map<string, BinnedList>();
 
   /** @param root the folder of photos. */
   constructor(private readonly root: string) {
     this.folder = join(root, BIN);
+    this.contents = new BinContents(this.folder, ID);
   }
 
   /** The oldest first. */
   async list(): Promise<BinEntry[]> {
-    const names = isFolderItself(this.folder) ? await readdir(this.folder) : [];
     const entries: BinEntry[] = [];
-    for (const bin of names.filter((name) => ID.test(name)).sort(byAge)) {
+    for (const bin of (await this.contents.names()).sort(byAge)) {
       const list = await this.read(bin).catch(() => undefined);
       if (list) entries.push({ bin, what: list.what, photos: list.photos });
     }
     return entries;
+  }
+
+  /** How much it holds. */
+  bytes(): Promise<number> {
+    return this.contents.bytes();
+  }
+
+  /** Removes for good what it holds, and gives how many bytes that were. @throws UserError `write-failed`. */
+  empty(): Promise<number> {
+    this.known.clear();
+    return this.contents.empty();
   }
 
   /**
@@ -59,6 +72,8 @@ export class PhotoBin {
       // Where nothing was moved there is nothing to put back.
       await removeEmpty(folder).catch(() => undefined);
       throw cause instanceof UserError ? cause : writeFailed(folder, cause, 'move photos to');
+    } finally {
+      this.contents.forget(bin);
     }
     return { bin, photos: list.photos };
   }
@@ -79,6 +94,8 @@ export class PhotoBin {
       await removeEmpty(folder);
     } catch (cause) {
       throw cause instanceof UserError ? cause : writeFailed(folder, cause, 'put photos back from');
+    } finally {
+      this.contents.forget(bin);
     }
     this.known.delete(bin);
     return count;

@@ -11,7 +11,7 @@ import { IncomingFiles } from './incomingFiles.js';
 import { type ClassPlace, PhotoAdder, type PhotoUpload } from './photoAdder.js';
 import { addArchive } from './photoArchive.js';
 import { PhotoBin } from './photoBin.js';
-import { fileToMove, fileToShow } from './photoPath.js';
+import { fileToMove, fileToShow, makeFolderInside } from './photoPath.js';
 import { makeReady } from './makeReady.js';
 
 /** Photos that come in numbers are looked at together: after so long, */
@@ -30,7 +30,7 @@ export interface PhotoFolderOptions {
  */
 export class PhotoFolder {
   private readonly changes = new AtMost(1);
-  private readonly archives = new AtMost(1);
+  private readonly unpacking = new AtMost(1);
   private readonly adder: PhotoAdder;
   private readonly classChanges: ClassChanges;
   private readonly watch: FolderWatch;
@@ -40,6 +40,7 @@ export class PhotoFolder {
   private byPath: ReadonlyMap<string, ScannedPhoto> = new Map();
   private now!: FolderState;
   private binNow: Project['bin'] = [];
+  private binHolds = 0;
   /** Also after this program has begun anew it is another one. */
   private count = Date.now();
   private running: Promise<void> | undefined;
@@ -90,7 +91,12 @@ export class PhotoFolder {
 
   /** Why they cannot be trained on yet. */
   get problem(): UserError | undefined {
-    return this.now.problem;
+    return this.now.problem ?? this.now.misnamed;
+  }
+
+  /** What is otherwise than one may think, a line each. */
+  get warnings(): readonly string[] {
+    return this.now.warnings;
   }
 
   /** What was deleted, the oldest first. */
@@ -98,7 +104,12 @@ export class PhotoFolder {
     return this.binNow;
   }
 
-  /** The photos as a training sees them. @throws UserError the problem that it would have. */
+  /** How much of the disk what was deleted takes. */
+  get binBytes(): number {
+    return this.binHolds;
+  }
+
+  /** The photos as a training sees them, but for folders whose names it refuses. @throws UserError any other problem that it would have. */
   get dataset(): { readonly dataset: Dataset; readonly revision: number } {
     const { dataset, problem } = this.now;
     if (problem) throw problem;
@@ -119,12 +130,9 @@ export class PhotoFolder {
 
   /** @throws UserError `no-such-class`. */
   list(name: string): PhotoList {
-    const photos = this.now.photos.get(this.known(name)) ?? [];
-    return {
-      class: name,
-      revision: this.count,
-      photos: photos.map(({ path, split, stamp }) => ({ path, split, stamp })),
-    };
+    const found = this.now.photos.get(this.known(name)) ?? [];
+    const photos = found.map(({ path, split, stamp }) => ({ path, split, stamp }));
+    return { class: name, revision: this.count, photos };
   }
 
   /** A photo as it was seen last. */
@@ -158,15 +166,11 @@ export class PhotoFolder {
     if (to !== undefined) this.known(to);
     const { incoming, adder } = this;
     try {
-      return await this.archives.run(
-        () =>
-          addArchive(archive, to, {
-            ...{ incoming, adder },
-            classFor: (name) => this.classFor(name),
-            placeFor: (name) => this.placeFor(name),
-          }),
-        archive.signal,
-      );
+      return await addArchive(archive, to, {
+        ...{ incoming, adder, unpacking: this.unpacking },
+        classFor: (name, others) => this.classFor(name, others),
+        placeFor: (name) => this.placeFor(name),
+      });
     } finally {
       await this.refresh();
     }
@@ -196,7 +200,7 @@ export class PhotoFolder {
     return this.change(async () => {
       const composed = classFolderName(name, this.classNames);
       if (this.now.places.folders.has(composed)) throw classExists(composed);
-      await this.classChanges.makeClass(composed, this.now.places);
+      await makeFolderInside(this.folder, this.classChanges.newFolder(composed, this.now.places).split('/'));
     });
   }
 
@@ -224,14 +228,19 @@ export class PhotoFolder {
   /** Moves a class with its photos to the bin. @throws UserError `no-such-class`, `write-failed`. */
   removeClass(name: string): Promise<Binned> {
     return this.change(async () => {
-      const paths = this.now.places.folders.get(this.known(name)) ?? [];
-      return this.binned.put({ what: name, photos: this.photosIn(name), paths: [...paths] });
+      const paths = [...(this.now.places.folders.get(this.known(name)) ?? [])];
+      return this.binned.put({ what: name, photos: this.photosIn(name), paths });
     });
   }
 
   /** Puts back what was deleted. @throws UserError `no-such-bin`, `write-failed`. */
   restore(bin: string): Promise<Moved> {
     return this.change(async () => ({ moved: await this.binned.restore(bin) }));
+  }
+
+  /** Removes for good what was deleted, and gives how many bytes that were. @throws UserError `write-failed`. */
+  emptyBin(): Promise<number> {
+    return this.change(() => this.binned.empty());
   }
 
   /** Looks at the folder again: whoever waits for it knows all that was there when it was called. */
@@ -258,6 +267,7 @@ export class PhotoFolder {
     const mark = this.adder.mark();
     const state = await scanFolder(this.folder);
     const bin = await this.binned.list();
+    this.binHolds = await this.binned.bytes();
     this.tookMs = performance.now() - began;
     if (this.told !== '' && state.print !== this.now.print) this.count = Math.max(this.count + 1, Date.now());
     this.now = state;
@@ -265,7 +275,8 @@ export class PhotoFolder {
     this.byPath = new Map([...state.photos.values()].flat().map((photo) => [photo.path, photo]));
     this.adder.know(state.photos, mark);
     this.watch.watch(state.folders);
-    const told = JSON.stringify([state.print, bin, state.problem?.text]);
+    const { print, problem, misnamed, warnings } = state;
+    const told = JSON.stringify([print, bin, this.binHolds, problem?.text, misnamed?.text, warnings]);
     const isChanged = told !== this.told;
     this.told = told;
     if (isChanged) for (const listener of this.listeners) listener();
@@ -309,16 +320,22 @@ export class PhotoFolder {
     throw new UserError('no-such-class', `there is no class "${visible(name)}" in ${this.folder} any more`);
   }
 
-  /** The class for photos that come with the name of one, which is made where there is none. @throws as {@link addClass} does. */
-  private async classFor(name: string): Promise<string> {
-    const alike = this.classNames.find((each) => each.toLowerCase() === name.normalize('NFC').toLowerCase());
+  /**
+   * The class for photos that come with the name of one: a known one, one of `others`, or a new one, whose folder comes with its first photo.
+   * @throws UserError `bad-class-name`, `ambiguous-layout`.
+   */
+  private classFor(name: string, others: readonly string[]): string {
+    const names = [...this.classNames, ...others];
+    const alike = names.find((each) => each.toLowerCase() === name.normalize('NFC').toLowerCase());
     if (alike !== undefined) return alike;
-    await this.addClass(name);
-    return name.normalize('NFC');
+    const composed = classFolderName(name, names);
+    this.classChanges.newFolder(composed, this.now.places);
+    return composed;
   }
 
   private placeFor(name: string): ClassPlace {
-    return { class: name, folder: this.now.places.newPhotos.get(name) ?? name };
+    const { places } = this.now;
+    return { class: name, folder: places.newPhotos.get(name) ?? this.classChanges.newFolder(name, places) };
   }
 }
 

@@ -2,9 +2,12 @@ import type { Context } from 'hono';
 import { z } from 'zod';
 import { UserError } from '../../errors.js';
 import type { PhotoUpload } from './photoAdder.js';
+import { withoutStall } from './withoutStall.js';
 
 /** Paths of a hundred thousand photos have room in it. */
 const MOST_JSON_BYTES = 16 * 2 ** 20;
+/** After so long without a byte nothing more is expected. */
+const STALL_MS = 60_000;
 
 /** The JSON that a request brings. @throws UserError `bad-request`, `too-large`. */
 export async function readJson<Schema extends z.ZodType>(c: Context, schema: Schema): Promise<z.infer<Schema>> {
@@ -67,7 +70,13 @@ function parsed(text: string): unknown {
   }
 }
 
+/** @throws UserError `cut-off` where it breaks off, or nothing more comes. */
 async function* bodyOf(c: Context): AsyncGenerator<Uint8Array> {
   const { body } = c.req.raw;
-  if (body) yield* body;
+  if (!body) return;
+  try {
+    yield* withoutStall(body, STALL_MS);
+  } catch (cause) {
+    throw new UserError('cut-off', 'what was sent has not arrived whole; send it again', { cause });
+  }
 }

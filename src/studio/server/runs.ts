@@ -9,11 +9,14 @@ import { fileErrorCode, writeFileAtomically } from '../../files.js';
 import { isLocked } from '../../lock.js';
 import { wilson95 } from '../../index.js';
 import type { EpochPoint, StudioRun, RunDetails } from '../api.js';
+import { BinContents } from './binContents.js';
 import { shellLine } from './commandOf.js';
 import { energyOfRun } from './runEnergy.js';
 
 /** Where the studio puts runs that were deleted; what begins with a dot is no run. */
 const BIN = '.ort-tl-bin';
+/** There they have the time at their ends. */
+const BINNED = /-\d{13}$/;
 const NOTES = 'notes.txt';
 const MOST_NOTES = 20_000;
 
@@ -50,6 +53,7 @@ const epochSchema = z.array(
     elapsedMs: z.coerce.number(),
   }),
 );
+type Epochs = z.infer<typeof epochSchema>;
 const argumentsSchema = z.looseObject({ model: z.string(), policy: z.string().default('F1C1') });
 
 /** What the folder of a run tells. */
@@ -65,8 +69,13 @@ export class Runs {
   /** By the folder's name, with when its files were last changed. */
   private readonly known = new Map<string, { readonly stamp: string; readonly found: FoundRun }>();
   private names: readonly string[] = [];
+  private readonly binned: BinContents;
+  /** How much of the disk runs that were deleted take. */
+  binBytes = 0;
 
-  constructor(readonly folder: string) {}
+  constructor(readonly folder: string) {
+    this.binned = new BinContents(join(folder, BIN), BINNED);
+  }
 
   /** The newest first, as they were when {@link refresh} looked last. */
   get list(): StudioRun[] {
@@ -90,15 +99,12 @@ export class Runs {
       if (stamp === undefined) continue;
       names.push(entry.name);
       if (this.known.get(entry.name)?.stamp === stamp) continue;
-      const found = await this.read(entry.name).catch(() => undefined);
-      if (!found) {
-        names.pop();
-        continue;
-      }
-      this.known.set(entry.name, { stamp, found });
+      this.known.set(entry.name, { stamp, found: await this.read(entry.name) });
       isChanged = true;
     }
-    isChanged ||= names.length !== this.names.length;
+    const binBytes = await this.binned.bytes();
+    isChanged ||= names.length !== this.names.length || binBytes !== this.binBytes;
+    this.binBytes = binBytes;
     this.names = names;
     for (const name of this.known.keys()) if (!names.includes(name)) this.known.delete(name);
     return isChanged;
@@ -160,6 +166,13 @@ export class Runs {
     await this.refresh();
   }
 
+  /** Removes for good the runs that were deleted, and gives how many bytes that were. @throws UserError `write-failed`. */
+  async emptyBin(): Promise<number> {
+    const bytes = await this.binned.empty();
+    await this.refresh();
+    return bytes;
+  }
+
   private async stampOf(name: string): Promise<string | undefined> {
     const stamps = await Promise.all(
       ['summary.json', 'results.csv', 'args.yaml', 'energy.json', NOTES].map((file) =>
@@ -169,34 +182,51 @@ export class Runs {
         ),
       ),
     );
-    return stamps[0] === '' && stamps[2] === '' ? undefined : stamps.join(' ');
+    return stamps.slice(0, 3).every((stamp) => stamp === '') ? undefined : stamps.join(' ');
   }
 
+  /** What is damaged, or missing, is told of. */
   private async read(name: string): Promise<FoundRun> {
     const folder = join(this.folder, name);
-    const summary = await textOf(join(folder, 'summary.json')).then((text) =>
-      text === undefined ? undefined : summarySchema.parse(JSON.parse(text)),
-    );
-    const begun = argumentsSchema.safeParse(parseYaml((await textOf(join(folder, 'args.yaml'))) ?? ''));
-    const model = begun.success ? begun.data.model : '';
-    const notes = (await textOf(join(folder, NOTES))) ?? '';
+    const faults: string[] = [];
+    const part = async <Part>(file: string, parse: (text: string) => Part): Promise<Part | undefined> => {
+      try {
+        const text = await textOf(join(folder, file));
+        return text === undefined ? undefined : parse(text);
+      } catch {
+        faults.push(`${file} is damaged`);
+        return undefined;
+      }
+    };
+    const summary = await part('summary.json', (text) => summarySchema.parse(JSON.parse(text)));
+    const begun = await part('args.yaml', (text) => argumentsSchema.parse(parseYaml(text)));
+    const results = (await part('results.csv', resultsIn)) ?? [];
+    const notes = (await part(NOTES, (text) => text)) ?? '';
     const energy = await energyOfRun(folder);
-    const common = { name, model: basename(model), notes, ...(energy ? { energyJ: energy.grossJ } : {}) };
+    if (!summary && !begun && faults.length === 0) faults.push('summary.json and args.yaml are missing');
+    const [at = 0] = await timesOf(folder, ['summary.json', 'args.yaml', 'results.csv']);
+    const common = {
+      ...{ name, at, model: basename(begun?.model ?? ''), notes },
+      ...(energy ? { energyJ: energy.grossJ } : {}),
+      ...(faults.length > 0 ? { problem: faults.join(', ') } : {}),
+    };
     if (summary) {
       const { policy, epochs, top1, elapsedMs, peakRssBytes, stopped, valPhotos } = summary;
-      const { mtimeMs: at } = await stat(join(folder, 'summary.json'));
       const measured = top1 === undefined ? {} : { top1, interval: intervalOf(top1, valPhotos) };
-      return { folder, summary, run: { ...common, at, policy, epochs, ...measured, elapsedMs, peakRssBytes, stopped } };
+      return { folder, summary, run: { ...common, policy, epochs, ...measured, elapsedMs, peakRssBytes, stopped } };
     }
     // One that was killed, or that is under way.
-    const results = await resultsOf(folder);
-    const { mtimeMs: at } = await stat(join(folder, 'args.yaml'));
     const stopped = existsSync(join(folder, 'last'));
-    const policy = begun.success ? begun.data.policy : '';
     const elapsedMs = results.reduce((sum, each) => sum + each.elapsedMs, 0);
-    const run = { ...common, at, policy, epochs: results.length, elapsedMs, peakRssBytes: 0, stopped };
-    return { folder, summary: undefined, run };
+    const run = { policy: begun?.policy ?? '', epochs: results.length, elapsedMs, peakRssBytes: 0, stopped };
+    return { folder, summary: undefined, run: { ...common, ...run } };
   }
+}
+
+/** When those of some files that are there were last changed, in ms since 1970. */
+async function timesOf(folder: string, files: readonly string[]): Promise<number[]> {
+  const found = await Promise.all(files.map((file) => stat(join(folder, file)).catch(() => undefined)));
+  return found.flatMap((each) => each?.mtimeMs ?? []);
 }
 
 function intervalOf(top1: number, photos: number): readonly [number, number] {
@@ -204,10 +234,20 @@ function intervalOf(top1: number, photos: number): readonly [number, number] {
   return [low, high];
 }
 
-async function resultsOf(folder: string): Promise<z.infer<typeof epochSchema>> {
-  const text = await textOf(join(folder, 'results.csv'));
-  const { data = [] } = epochSchema.safeParse(parseCsv(text ?? '', { columns: true, skip_empty_lines: true }));
-  return data;
+/** None where the table is damaged. */
+async function resultsOf(folder: string): Promise<Epochs> {
+  const text = await textOf(join(folder, 'results.csv')).catch(() => undefined);
+  try {
+    return resultsIn(text ?? '');
+  } catch {
+    return [];
+  }
+}
+
+/** None of photos with several labels, whose table has other columns. Throws where it is damaged. */
+function resultsIn(text: string): Epochs {
+  if (!text.startsWith('epoch,')) throw new Error('it has no epochs');
+  return epochSchema.safeParse(parseCsv(text, { columns: true, skip_empty_lines: true })).data ?? [];
 }
 
 /** A file's text; undefined where there is none. */

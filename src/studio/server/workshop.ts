@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import {
@@ -10,8 +10,9 @@ import {
   resolveModel,
   resultOf,
 } from '../../index.js';
+import { fileErrorCode, makeFolderSync, removeIfEmpty, writeFailed } from '../../files.js';
 import { timestamp } from '../../text.js';
-import type { Cost, Job, JobRequest, Predictions, Project, StudioChoices, Tried } from '../api.js';
+import type { Cost, Emptied, Job, JobRequest, Predictions, Project, StudioChoices, Tried } from '../api.js';
 import { commandOf } from './commandOf.js';
 import { Costs } from './costs.js';
 import type { EventHub } from './eventHub.js';
@@ -64,7 +65,7 @@ export class Workshop implements Looking {
       onChange: (jobs) => {
         events.publish({ type: 'jobs', jobs });
       },
-      onEnd: (job, energy) => void this.keepEnergy(job, energy).then(() => this.refreshRuns()),
+      onEnd: (job, energy) => void this.settle(job, energy).then(() => this.refreshRuns()),
     });
     this.live = new LiveTraining({
       openModel: (name) => this.modelCalled(name),
@@ -97,7 +98,7 @@ export class Workshop implements Looking {
 
   get project(): Project {
     const { photos, settings } = this.options;
-    const { problem } = photos;
+    const { problem, warnings } = photos;
     return {
       data: photos.folder,
       runs: this.runs.folder,
@@ -110,7 +111,9 @@ export class Workshop implements Looking {
       classes: photos.classes,
       revision: photos.revision,
       bin: photos.bin,
+      binBytes: photos.binBytes + this.runs.binBytes,
       ...(problem ? { problem: lineOf(problem) } : {}),
+      ...(warnings.length > 0 ? { warnings } : {}),
     };
   }
 
@@ -160,6 +163,13 @@ export class Workshop implements Looking {
     return this.look.explain(of, () => this.modelOf(of), file);
   }
 
+  /** Removes for good what was deleted, photos and runs. @throws UserError `write-failed`. */
+  async emptyBin(): Promise<Emptied> {
+    const bytes = (await this.options.photos.emptyBin()) + (await this.runs.emptyBin());
+    this.tellProject();
+    return { bytes };
+  }
+
   /** Runs have changed by what was asked here. */
   tellRuns(): void {
     const busy = new Set(
@@ -176,9 +186,12 @@ export class Workshop implements Looking {
     await Promise.all([this.jobs.close(), this.live.close(), this.look.close()]);
   }
 
-  private async keepEnergy({ kind, run, state }: Job, energy: RunEnergy | undefined): Promise<void> {
-    if (!energy || run === undefined || state === 'failed') return;
-    await addEnergy(join(this.runs.folder, run), energy, kind === 'resume').catch(() => undefined);
+  private async settle({ kind, run, state }: Job, energy: RunEnergy | undefined): Promise<void> {
+    if (run === undefined) return;
+    const folder = join(this.runs.folder, run);
+    // One that came to nothing leaves none.
+    removeIfEmpty(folder);
+    if (energy && state !== 'failed') await addEnergy(folder, energy, kind === 'resume').catch(() => undefined);
   }
 
   private async refreshRuns(): Promise<void> {
@@ -186,7 +199,7 @@ export class Workshop implements Looking {
     this.tellRuns();
   }
 
-  private tellProject(): void {
+  tellProject(): void {
     this.options.events.publish({ type: 'project', project: this.project });
   }
 
@@ -207,13 +220,17 @@ export class Workshop implements Looking {
     });
   }
 
-  /** The folder of a new run: no other run has it, nor will one that waits. */
+  /** Makes the folder of a new run, which nobody else has then, be it another studio. @throws UserError `write-failed`. */
   private newRun(name: string): string {
-    const waiting = new Set(this.jobs.list.map(({ run }) => run));
-    for (let number = 1; ; number++) {
-      const own = number === 1 ? name : `${name}-${number}`;
-      const folder = join(this.runs.folder, own);
-      if (!waiting.has(own) && !existsSync(folder)) return folder;
+    const { folder } = this.runs;
+    try {
+      makeFolderSync(folder);
+      for (let number = 1; ; number++) {
+        const own = join(folder, number === 1 ? name : `${name}-${number}`);
+        if (isMadeAnew(own)) return own;
+      }
+    } catch (cause) {
+      throw writeFailed(folder, cause);
     }
   }
 
@@ -248,5 +265,16 @@ export class Workshop implements Looking {
       ),
     );
     return (cell) => known.get(isAbsolute(cell) ? cell : resolve(cell));
+  }
+}
+
+/** Whether there was nothing of this name. */
+function isMadeAnew(folder: string): boolean {
+  try {
+    mkdirSync(folder);
+    return true;
+  } catch (thrown) {
+    if (fileErrorCode(thrown) === 'EEXIST') return false;
+    throw thrown;
   }
 }

@@ -1,5 +1,6 @@
-import { restoreBin } from '../photoWork.js';
-import { bin } from '../state.js';
+import { inBytes } from '../formatting.js';
+import { emptyBin, restoreBin } from '../photoWork.js';
+import { bin, binBytes } from '../state.js';
 import { texts } from '../texts.js';
 import { Panel } from '../parts/panel.js';
 
@@ -8,7 +9,7 @@ export function BinPanel({ onClose }: { readonly onClose: () => void }) {
   const words = texts.photos;
   return (
     <Panel title={words.binTitle} onClose={onClose}>
-      {bin.value.length === 0 && <p class="note">{words.binEmpty}</p>}
+      {bin.value.length === 0 && binBytes.value === 0 && <p class="note">{words.binEmpty}</p>}
       <ul class="list">
         {bin.value.toReversed().map(({ bin: name, what, photos }) => (
           <li key={name}>
@@ -21,6 +22,14 @@ export function BinPanel({ onClose }: { readonly onClose: () => void }) {
           </li>
         ))}
       </ul>
+      {binBytes.value > 0 && (
+        <div class="row">
+          <p class="note">{words.binHolds(inBytes(binBytes.value))}</p>
+          <button type="button" onClick={() => void emptyBin(inBytes(binBytes.value))}>
+            {words.emptyBin}
+          </button>
+        </div>
+      )}
     </Panel>
   );
 }

@@ -2,7 +2,7 @@ import { inFull } from '../formatting.js';
 import { Bar } from '../parts/bar.js';
 import { addClass } from '../photoWork.js';
 import { chosenClass, hashOf } from '../routes.js';
-import { bin, classes, photoCount } from '../state.js';
+import { bin, binBytes, classes, photoCount } from '../state.js';
 import { texts } from '../texts.js';
 
 /** What stands open above the photos. */
@@ -51,7 +51,7 @@ export function ClassColumn({ tool, onTool }: ColumnProps) {
         >
           {words.check}
         </button>
-        {bin.value.length > 0 && (
+        {(bin.value.length > 0 || binBytes.value > 0) && (
           <button type="button" aria-expanded={tool === 'bin'} onClick={() => onTool('bin')}>
             {words.bin(bin.value.length)}
           </button>

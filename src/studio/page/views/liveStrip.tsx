@@ -3,7 +3,7 @@ import { client } from '../client.js';
 import { inFull, inTime, percent, percentRange } from '../formatting.js';
 import { Range } from '../parts/bar.js';
 import { hashOf } from '../routes.js';
-import { live, photoCount, problem, settings } from '../state.js';
+import { live, photoCount, problem, settings, warnings } from '../state.js';
 import { texts } from '../texts.js';
 import { attempt } from '../toasts.js';
 
@@ -51,6 +51,11 @@ export function LiveStrip() {
         </div>
       )}
       {problem.value !== undefined && <p class="problem">{problem.value}</p>}
+      {warnings.value.map((line) => (
+        <p key={line} class="note">
+          {line}
+        </p>
+      ))}
       <Announcement />
     </section>
   );

@@ -65,7 +65,8 @@ function Sorted({ of }: { readonly of: RunKey }) {
 
 function RunRow({ run, hasEnergy }: { readonly run: StudioRun; readonly hasEnergy: boolean }) {
   const words = texts.runs;
-  const { name, at, policy, model, epochs, top1, interval, elapsedMs, peakRssBytes, energyJ, stopped, notes } = run;
+  const { name, at, policy, model, epochs, top1, interval, elapsedMs, peakRssBytes, energyJ, stopped, notes, problem } =
+    run;
   const isOpen = openRun.value === name;
   return (
     <tr class={isOpen ? 'chosen' : undefined}>
@@ -87,6 +88,7 @@ function RunRow({ run, hasEnergy }: { readonly run: StudioRun; readonly hasEnerg
           <bdi>{name}</bdi>
         </button>
         {stopped && <span class="badge">{words.stopped}</span>}
+        {problem !== undefined && <p class="failure">{problem}</p>}
       </th>
       <td>{inDate(at)}</td>
       <td>{policy}</td>

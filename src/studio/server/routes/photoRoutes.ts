@@ -16,7 +16,7 @@ const shown = z.object({ path, stamp: z.string().optional() });
 const FOREVER = 'private, max-age=31536000, immutable';
 
 /** What concerns photos and their classes. */
-export function photoRoutes({ photos, thumbnails }: Studio): Hono {
+export function photoRoutes({ photos, thumbnails, workshop }: Studio): Hono {
   const app = new Hono();
 
   app.get('/photos', (c) => c.json(photos.list(readQuery(c, z.object({ class: name })).class)));
@@ -60,6 +60,11 @@ export function photoRoutes({ photos, thumbnails }: Studio): Hono {
   app.post('/bin/restore', async (c) => {
     const body = await readJson(c, z.strictObject({ bin: name }));
     return c.json(await photos.restore(body.bin));
+  });
+
+  app.post('/bin/empty', async (c) => {
+    await readJson(c, z.strictObject({}));
+    return c.json(await workshop.emptyBin());
   });
 
   for (const kind of ['thumbnail', 'photo'] as const)

@@ -21,6 +21,7 @@ export function runRoutes(workshop: Workshop): Hono {
   app.post('/runs/delete', async (c) => {
     await runs.remove((await readJson(c, nameSchema)).name);
     workshop.tellRuns();
+    workshop.tellProject();
     return c.json({});
   });
   return app;
