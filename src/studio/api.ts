@@ -54,6 +54,12 @@ export interface Project {
   readonly revision: number;
   /** Why these photos cannot be trained on yet: one line. */
   readonly problem?: string;
+  /** What was recommended last, also before the studio was started: when, in ms since 1970, and by which line. */
+  readonly recommended?: {
+    readonly at: number;
+    readonly command: string;
+    readonly recommendation: StudioRecommendation;
+  };
   /** The one that was made last comes last. */
   readonly bin: readonly { readonly bin: string; readonly what: string; readonly photos: number }[];
 }

@@ -17,6 +17,7 @@ import { Costs } from './costs.js';
 import type { EventHub } from './eventHub.js';
 import { Exports } from './exports.js';
 import { Jobs } from './jobs.js';
+import { KeptRecommendation } from './keptRecommendation.js';
 import { lineOf } from './lineOf.js';
 import { LiveTraining } from './liveTraining.js';
 import { cellOf, Look, type LookedAt, predictionsOf, triedOf } from './look.js';
@@ -49,6 +50,7 @@ export class Workshop implements Looking {
   private readonly live: LiveTraining;
   private readonly look = new Look();
   private readonly costs: Costs;
+  private readonly recommended: KeptRecommendation;
   private readonly timer: NodeJS.Timeout;
   private readonly forget: () => void;
   /** The model that was read last. */
@@ -57,6 +59,7 @@ export class Workshop implements Looking {
   constructor(private readonly options: WorkshopOptions) {
     const { photos, runs, events, cache } = options;
     this.runs = new Runs(runs);
+    this.recommended = new KeptRecommendation(runs);
     this.exports = new Exports(join(runs, 'exports'));
     this.jobs = new Jobs({
       commandOf: (request) => this.commandOf(request),
@@ -64,7 +67,7 @@ export class Workshop implements Looking {
       onChange: (jobs) => {
         events.publish({ type: 'jobs', jobs });
       },
-      onEnd: (job, energy) => void this.keepEnergy(job, energy).then(() => this.refreshRuns()),
+      onEnd: (job, energy) => void this.keepWhatCame(job, energy),
     });
     this.live = new LiveTraining({
       openModel: (name) => this.modelCalled(name),
@@ -87,7 +90,7 @@ export class Workshop implements Looking {
 
   /** Begins with what is there. */
   async begin(): Promise<void> {
-    await this.runs.refresh();
+    await Promise.all([this.runs.refresh(), this.recommended.open()]);
     this.tellRuns();
     this.tellProject();
     this.options.events.publish({ type: 'jobs', jobs: [] });
@@ -98,6 +101,7 @@ export class Workshop implements Looking {
   get project(): Project {
     const { photos, settings } = this.options;
     const { problem } = photos;
+    const { last: recommended } = this.recommended;
     return {
       data: photos.folder,
       runs: this.runs.folder,
@@ -111,6 +115,7 @@ export class Workshop implements Looking {
       revision: photos.revision,
       bin: photos.bin,
       ...(problem ? { problem: lineOf(problem) } : {}),
+      ...(recommended ? { recommended } : {}),
     };
   }
 
@@ -174,6 +179,12 @@ export class Workshop implements Looking {
     clearInterval(this.timer);
     this.forget();
     await Promise.all([this.jobs.close(), this.live.close(), this.look.close()]);
+  }
+
+  private async keepWhatCame(job: Job, energy: RunEnergy | undefined): Promise<void> {
+    await Promise.all([this.keepEnergy(job, energy), this.recommended.keep(job)]);
+    if (job.recommendation) this.tellProject();
+    await this.refreshRuns();
   }
 
   private async keepEnergy({ kind, run, state }: Job, energy: RunEnergy | undefined): Promise<void> {
