@@ -292,7 +292,7 @@ export const texts = {
     what: 'Tries each policy a little on your photos, and says which one is worth its time.',
     start: 'Recommend',
     again: 'Recommend again',
-    chosen: (policy: string) => `${policy}.`,
+    chosen: (policy: string) => `${policy}:`,
     isChosen: 'recommended',
     trainThis: (policy: string) => `Train ${policy}`,
     table: 'What each policy is predicted to give',
