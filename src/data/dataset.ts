@@ -156,8 +156,8 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
       : new UserError(
           'no-train-split',
           found.isList
-            ? `${found.source} has lines to validate or to test with, but none to train with; add lines with the split train, or leave the split out of all lines`
-            : `${found.source} has photos to validate or to test with (${named.join(', ')}), but none to train with; add a folder train, or name the folder to train with (‹data›)`,
+            ? `"${found.source}" has lines to validate or to test with, but none to train with; add lines with the split train, or leave the split out of all lines`
+            : `"${found.source}" has photos to validate or to test with (${named.join(', ')}), but none to train with; add a folder train, or name the folder to train with (‹data›)`,
         );
   }
   const classes = [...train.classes.keys()];
@@ -168,8 +168,8 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
     throw new UserError(
       'one-class',
       !found.isList && (NO_CLASS.test(first) || roleOf(first) !== undefined)
-        ? `${train.source} has one class only, "${first}": its ${count} photos lie in that folder itself, not in class folders; ${found.expected}`
-        : `${train.source} has one class only, "${first}"; a classifier needs photos of two or more${train.hint === undefined ? '' : `; ${train.hint}`}`,
+        ? `"${train.source}" has one class only, "${first}": its ${count} photos lie in that folder itself, not in class folders; ${found.expected}`
+        : `"${train.source}" has one class only, "${first}"; a classifier needs photos of two or more${train.hint === undefined ? '' : `; ${train.hint}`}`,
     );
   }
   checkNames(classes, train.source);
@@ -187,7 +187,7 @@ function checkTraining(found: Found, val: FoundSplit | undefined): void {
   if (isEmpty(val.classes) && found.isList)
     throw new UserError(
       'no-photos',
-      `${found.source} has lines to train with, but none to validate with; give some of them the split val, or leave the split out of all lines`,
+      `"${found.source}" has lines to train with, but none to validate with; give some of them the split val, or leave the split out of all lines`,
     );
   if (isEmpty(val.classes)) throw noPhotos(found, val.source, val.instead);
   const alien = alienOf(val, classes);

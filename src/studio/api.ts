@@ -57,6 +57,12 @@ export interface Project {
   readonly problem?: string;
   /** Of what is otherwise than one may think, a line each. */
   readonly warnings?: readonly string[];
+  /** What was recommended last, also before the studio was started: when, in ms since 1970, and by which line. */
+  readonly recommended?: {
+    readonly at: number;
+    readonly command: string;
+    readonly recommendation: StudioRecommendation;
+  };
   /** The one that was made last comes last. */
   readonly bin: readonly { readonly bin: string; readonly what: string; readonly photos: number }[];
   /** How much of the disk that takes, with the runs that were deleted. */

@@ -29,6 +29,7 @@ export const classNames = stable<readonly string[]>(() => (project.value?.classe
 export const photoCount = computed(() => classes.value.reduce((sum, { photos }) => sum + photos, 0));
 export const settings = stable(() => project.value?.settings);
 export const models = stable<readonly string[]>(() => project.value?.models ?? NONE);
+export const recommended = stable(() => project.value?.recommended);
 export const bin = stable(() => project.value?.bin ?? NONE);
 export const warnings = stable<readonly string[]>(() => project.value?.warnings ?? NONE);
 /** With the runs that were deleted. */

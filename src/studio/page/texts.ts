@@ -76,7 +76,7 @@ export const texts = {
   copyByHand: 'This browser does not let a page copy here; the text is selected, so that you can copy it.',
   pictureFailed: 'No picture',
   footer: (data: string, runs: string, version: string) =>
-    `Photos in ${data}, runs in ${runs}; nothing leaves this machine. ort-tl ${version}`,
+    `Photos in ${quoted(data)}, runs in ${quoted(runs)}; nothing leaves this machine. ort-tl ${version}`,
   tabs: { photos: 'Photos', train: 'Train', look: 'Look', runs: 'Runs', export: 'Export' },
   headings: { photos: 'Photos', train: 'Train', look: 'Look at what was learned', runs: 'Runs', export: 'Export' },
   theme: { label: 'Colours', auto: 'As the system', light: 'Light', dark: 'Dark' },
@@ -142,6 +142,12 @@ export const texts = {
         ...(refused > 0 ? [`${inFull(refused)} refused`] : []),
       ].join(', '),
     refused: (count: number) => `${inFull(count)} refused, or worth a look`,
+    /** In a list that says the name before it. */
+    reason: (name: string, reason: string) => {
+      const start = `cannot read ${name}: `;
+      if (reason.startsWith(start)) return reason.slice(start.length);
+      return reason.startsWith(`${name} `) ? `it ${reason.slice(name.length + 1)}` : reason;
+    },
     moreRefused: (count: number) => `and ${inFull(count)} more`,
     again: (count: number) => `Send ${many(count, 'file')} again`,
   },
@@ -174,7 +180,7 @@ export const texts = {
     restoreWhat: (what: string) => `Give back ${what}`,
     beginTitle: 'No photos yet',
     begin: 'Drop folders here, one for each class (or a zip file of them), or make a class and add photos to it.',
-    beginWhere: (folder: string) => `They are kept in ${folder}, one folder a class.`,
+    beginWhere: (folder: string) => `They are kept in ${quoted(folder)}, one folder a class.`,
     split: (count: number, validate: number, test: number) =>
       `${photos(count)}: ${inFull(count - validate - test)} train, ${inFull(validate)} validate${test > 0 ? `, ${inFull(test)} kept for testing` : ''}`,
     addFiles: 'Add photos …',
@@ -267,7 +273,9 @@ export const texts = {
     about: (time: string) => `about ${time}`,
     epochs: (first: string, later: string) => `(first epoch ${first}, then ${later} each)`,
     later: (time: string) => `about ${time} for each epoch after the first`,
-    unknown: 'not known: this machine has trained nothing yet',
+    unknown: 'not known yet',
+    untilTrained: 'The first training of two epochs or more on this machine tells it.',
+    untilSeen: 'The first takes longer; how long is known once the live head has seen 16 new photos.',
     memory: 'Memory',
     parameters: 'Trained',
     share: (share: string, all: string) => `of ${all} parameters (${share})`,
@@ -292,7 +300,7 @@ export const texts = {
     what: 'Tries each policy a little on your photos, and says which one is worth its time.',
     start: 'Recommend',
     again: 'Recommend again',
-    chosen: (policy: string) => `${policy}.`,
+    chosen: (policy: string) => `${policy}:`,
     isChosen: 'recommended',
     trainThis: (policy: string) => `Train ${policy}`,
     table: 'What each policy is predicted to give',
@@ -303,6 +311,8 @@ export const texts = {
     memory: 'Memory',
     energy: 'Energy',
     notMeasured: 'not measured',
+    kept: (when: string) => `Recommended ${when}, by this line:`,
+    keptLine: 'The line for a terminal that recommends the same',
     verdict: 'Verdict',
     action: 'Action',
     picture: 'Accuracy against time; lines are 95 % intervals',

@@ -65,9 +65,10 @@ function show(): void {
   }, SHOWN_EVERY_MS);
 }
 
-function refuse(name: string, reason: string): void {
+/** @param own its name in `reason`, where it is shown by a longer one. */
+function refuse(name: string, reason: string, own = name): void {
   tally.refusedCount++;
-  if (refused.length < LISTED) refused.push({ name, reason });
+  if (refused.length < LISTED) refused.push({ name, reason: texts.uploads.reason(own, reason) });
 }
 
 const pause = (ms: number, { signal }: AbortController) =>
@@ -89,7 +90,8 @@ async function sendOne(file: File, { class: name }: Waiting, { signal }: AbortCo
     const { added, duplicates, refused: left, warnings } = await client.addArchive(name, file, told, signal);
     tally.added += added;
     tally.duplicates += duplicates;
-    for (const each of left) refuse(`${file.name}: ${each.name}`, each.reason);
+    for (const each of left)
+      refuse(`${file.name}: ${each.name}`, each.reason, each.name.slice(each.name.lastIndexOf('/') + 1));
     for (const warning of warnings) refuse(file.name, warning);
   } else if (isPicture(file)) {
     const { outcome } = await client.add(name, file, signal);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { EpochPoint, Exported, Job, StudioRecommendation } from '../api.js';
+import { parsed } from './parsed.js';
 
 const progress = z.object({
   type: z.literal('progress'),
@@ -96,12 +97,4 @@ function recommendationOf(found: z.infer<typeof recommended>['recommendation']):
       ...(each.energyJ === null ? {} : { energyJ: each.energyJ }),
     })),
   };
-}
-
-function parsed(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomically } from '../../files.js';
 import type { StudioChoices } from '../api.js';
+import { parsed } from './parsed.js';
 
 const FILE = 'studio.json';
 
@@ -38,13 +39,5 @@ export class StudioSettings {
     const settings = { model, live };
     await writeFileAtomically(this.file, `${JSON.stringify(settings, null, 2)}\n`);
     return (this.settings = settings);
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -18,6 +18,7 @@ import { Costs } from './costs.js';
 import type { EventHub } from './eventHub.js';
 import { Exports } from './exports.js';
 import { Jobs } from './jobs.js';
+import { KeptRecommendation } from './keptRecommendation.js';
 import { lineOf } from './lineOf.js';
 import { LiveTraining } from './liveTraining.js';
 import { cellOf, Look, type LookedAt, predictionsOf, triedOf } from './look.js';
@@ -50,6 +51,7 @@ export class Workshop implements Looking {
   private readonly live: LiveTraining;
   private readonly look = new Look();
   private readonly costs: Costs;
+  private readonly recommended: KeptRecommendation;
   private readonly timer: NodeJS.Timeout;
   private readonly forget: () => void;
   /** The model that was read last. */
@@ -58,6 +60,7 @@ export class Workshop implements Looking {
   constructor(private readonly options: WorkshopOptions) {
     const { photos, runs, events, cache } = options;
     this.runs = new Runs(runs);
+    this.recommended = new KeptRecommendation(runs);
     this.exports = new Exports(join(runs, 'exports'));
     this.jobs = new Jobs({
       commandOf: (request) => this.commandOf(request),
@@ -65,7 +68,7 @@ export class Workshop implements Looking {
       onChange: (jobs) => {
         events.publish({ type: 'jobs', jobs });
       },
-      onEnd: (job, energy) => void this.settle(job, energy).then(() => this.refreshRuns()),
+      onEnd: (job, energy) => void this.keepWhatCame(job, energy),
     });
     this.live = new LiveTraining({
       openModel: (name) => this.modelCalled(name),
@@ -88,7 +91,7 @@ export class Workshop implements Looking {
 
   /** Begins with what is there. */
   async begin(): Promise<void> {
-    await this.runs.refresh();
+    await Promise.all([this.runs.refresh(), this.recommended.open()]);
     this.tellRuns();
     this.tellProject();
     this.options.events.publish({ type: 'jobs', jobs: [] });
@@ -99,6 +102,7 @@ export class Workshop implements Looking {
   get project(): Project {
     const { photos, settings } = this.options;
     const { problem, warnings } = photos;
+    const { last: recommended } = this.recommended;
     return {
       data: photos.folder,
       runs: this.runs.folder,
@@ -114,6 +118,7 @@ export class Workshop implements Looking {
       binBytes: photos.binBytes + this.runs.binBytes,
       ...(problem ? { problem: lineOf(problem) } : {}),
       ...(warnings.length > 0 ? { warnings } : {}),
+      ...(recommended ? { recommended } : {}),
     };
   }
 
@@ -184,6 +189,12 @@ export class Workshop implements Looking {
     clearInterval(this.timer);
     this.forget();
     await Promise.all([this.jobs.close(), this.live.close(), this.look.close()]);
+  }
+
+  private async keepWhatCame(job: Job, energy: RunEnergy | undefined): Promise<void> {
+    await Promise.all([this.settle(job, energy), this.recommended.keep(job)]);
+    if (job.recommendation) this.tellProject();
+    await this.refreshRuns();
   }
 
   private async settle({ kind, run, state }: Job, energy: RunEnergy | undefined): Promise<void> {

@@ -26,14 +26,11 @@ export function LazyImage({ src, alt, inTurn = false, isNear = false }: LazyProp
     if (!element) return undefined;
     const begun = new PictureLoad(inTurn, (isLoading) => (state.value = isLoading ? 'loading' : 'waiting'));
     load.current = begun;
-    const watch = new IntersectionObserver((entries) => {
-      if (entries.at(-1)?.isIntersecting) begun.begin();
-      else begun.giveUp();
-    });
+    // Many come and go while one scrolls, and one that would watch nothing costs all the same.
+    const watch = isNear ? undefined : watchSeen(element, begun);
     if (isNear) begun.begin();
-    else watch.observe(element);
     return () => {
-      watch.disconnect();
+      watch?.disconnect();
       // What is on its way is given up for a picture that is there, so that others get the connection. Without an address Chromium would keep it.
       if (begun.isLoading) element.querySelector('img')?.setAttribute('src', icon);
       begun.giveUp();
@@ -60,4 +57,13 @@ export function LazyImage({ src, alt, inTurn = false, isNear = false }: LazyProp
       {value === 'failed' && <span class="failed">{texts.pictureFailed}</span>}
     </span>
   );
+}
+
+function watchSeen(element: Element, load: PictureLoad): IntersectionObserver {
+  const watch = new IntersectionObserver((entries) => {
+    if (entries.at(-1)?.isIntersecting) load.begin();
+    else load.giveUp();
+  });
+  watch.observe(element);
+  return watch;
 }

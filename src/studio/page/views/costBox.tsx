@@ -60,6 +60,7 @@ function CostList({ cost, epochs }: { readonly cost: Cost; readonly epochs: numb
         <dd>
           {isKnown && words.about(inTime(whole))}
           {!isKnown && (laterEpochMs === undefined ? words.unknown : words.later(inTime(laterEpochMs)))}
+          {!isKnown && <p class="note">{laterEpochMs === undefined ? words.untilTrained : words.untilSeen}</p>}
           {isKnown && <span class="note"> {words.epochs(inTime(firstEpochMs), inTime(laterEpochMs))}</span>}
         </dd>
       </div>

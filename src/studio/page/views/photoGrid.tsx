@@ -1,6 +1,6 @@
-import { useSignal } from '@preact/signals';
+import { useSignal, type ReadonlySignal, type Signal } from '@preact/signals';
 import type { RefObject } from 'preact';
-import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { thumbnailOf } from '../client.js';
 import { inFull } from '../formatting.js';
 import { LazyImage } from '../parts/lazyImage.js';
@@ -30,10 +30,65 @@ export function PhotoGrid({ name }: { readonly name: string }) {
     if (scroller.current) focusActive(scroller.current);
   });
 
+  const { keys, click } = useHandlers(name, { scroller, active, anchor, wantsFocus, opened, layout, measure });
+
   const words = texts.photos;
   if (!isThere) return <p role="status">{words.loading}</p>;
   if (isEmpty) return <p class="empty">{words.empty}</p>;
 
+  const { columns, side, first, last } = layout.value;
+  const rows = Math.ceil(photos.value.length / columns);
+  const activePlace = Math.min(active.value, photos.value.length - 1);
+  return (
+    <>
+      <div class="grid-box" ref={scroller} onScroll={measure}>
+        <div
+          class="grid"
+          style={{ height: `${rows * side}px` }}
+          role="grid"
+          aria-label={words.photosOf(name, inFull(photos.value.length))}
+          aria-multiselectable
+          aria-rowcount={rows}
+          aria-colcount={columns}
+          onKeyDown={(event) => handleKey(event, keys)}
+        >
+          {rowsShown(first, Math.min(last, rows - 1), Math.floor(activePlace / columns)).map((row) => (
+            <Row
+              key={row}
+              {...{ row, columns, side }}
+              activeColumn={Math.floor(activePlace / columns) === row ? activePlace % columns : undefined}
+              onClick={click}
+              onOpen={keys.open}
+            />
+          ))}
+        </div>
+      </div>
+      <p class="note">{words.keys}</p>
+      {opened.value !== undefined && (
+        <PhotoDialog
+          place={opened.value}
+          onPlace={(place) => (opened.value = place)}
+          onClose={() => (opened.value = undefined)}
+        />
+      )}
+    </>
+  );
+}
+
+interface GridParts {
+  readonly scroller: RefObject<HTMLElement | null>;
+  readonly active: Signal<number>;
+  readonly anchor: { current: number };
+  readonly wantsFocus: { current: boolean };
+  readonly opened: Signal<number | undefined>;
+  readonly layout: ReadonlySignal<GridLayout>;
+  readonly measure: () => void;
+}
+
+/** What keys and clicks do: the same for as long as the grid is there, so that rows that stay while one scrolls are not drawn anew. */
+const useHandlers = (name: string, parts: GridParts) => useMemo(() => handlersOf(name, parts), []);
+
+function handlersOf(name: string, { scroller, active, anchor, wantsFocus, opened, layout, measure }: GridParts) {
   const goTo = (place: number) => {
     const { columns, side } = layout.peek();
     const box = scroller.current;
@@ -63,42 +118,19 @@ export function PhotoGrid({ name }: { readonly name: string }) {
       toggle(place);
     }
   };
-  const { columns, side, first, last } = layout.value;
-  const rows = Math.ceil(photos.value.length / columns);
-  const activePlace = Math.min(active.value, photos.value.length - 1);
-  return (
-    <>
-      <div class="grid-box" ref={scroller} onScroll={measure}>
-        <div
-          class="grid"
-          style={{ height: `${rows * side}px` }}
-          role="grid"
-          aria-label={words.photosOf(name, inFull(photos.value.length))}
-          aria-multiselectable
-          aria-rowcount={rows}
-          aria-colcount={columns}
-          onKeyDown={(event) => handleKey(event, keys)}
-        >
-          {rowsShown(first, Math.min(last, rows - 1), Math.floor(activePlace / columns)).map((row) => (
-            <Row key={row} {...{ row, columns, side }} activePlace={activePlace} onClick={click} onOpen={keys.open} />
-          ))}
-        </div>
-      </div>
-      <p class="note">{words.keys}</p>
-      {opened.value !== undefined && (
-        <PhotoDialog
-          place={opened.value}
-          onPlace={(place) => (opened.value = place)}
-          onClose={() => (opened.value = undefined)}
-        />
-      )}
-    </>
-  );
+  return { keys, click };
+}
+
+interface GridLayout {
+  readonly columns: number;
+  readonly side: number;
+  readonly first: number;
+  readonly last: number;
 }
 
 /** How many columns there are, how large a thumbnail is, and which rows are seen; measured anew when `inputs` change. */
 function useGridLayout(scroller: RefObject<HTMLElement | null>, inputs: readonly unknown[]) {
-  const layout = useSignal({ columns: 1, side: NARROWEST, first: 0, last: 0 });
+  const layout = useSignal<GridLayout>({ columns: 1, side: NARROWEST, first: 0, last: 0 });
   const measure = () => {
     const box = scroller.current;
     if (!box) return;
@@ -142,12 +174,13 @@ interface RowProps {
   readonly row: number;
   readonly columns: number;
   readonly side: number;
-  readonly activePlace: number;
+  /** Where the focus is, or would be; undefined where that is in another row. */
+  readonly activeColumn: number | undefined;
   readonly onClick: (place: number, event: MouseEvent) => void;
   readonly onOpen: (place: number) => void;
 }
 
-function Row({ row, columns, side, activePlace, onClick, onOpen }: RowProps) {
+function Row({ row, columns, side, activeColumn, onClick, onOpen }: RowProps) {
   const shown = photos.value.slice(row * columns, (row + 1) * columns);
   const [height, transform] = [`${side}px`, `translateY(${row * side}px)`];
   return (
@@ -163,7 +196,7 @@ function Row({ row, columns, side, activePlace, onClick, onOpen }: RowProps) {
             aria-colindex={column + 1}
             aria-selected={isSelected}
             aria-label={texts.photos.photo(nameOf(photo), photo.split)}
-            tabIndex={place === activePlace ? 0 : -1}
+            tabIndex={column === activeColumn ? 0 : -1}
             style={{ width: height }}
             onClick={(event) => onClick(place, event)}
             onDblClick={() => onOpen(place)}

@@ -1,8 +1,9 @@
 import type { StudioRecommendation } from '../../api.js';
 import { client } from '../client.js';
-import { inBytes, inJoules, inTime, percent, percentRange } from '../formatting.js';
+import { inBytes, inDate, inJoules, inTime, percent, percentRange } from '../formatting.js';
+import { CopyLine } from '../parts/copyLine.js';
 import { Scatter } from '../parts/scatter.js';
-import { canTrain, isActive, jobs } from '../state.js';
+import { canTrain, isActive, jobs, recommended } from '../state.js';
 import { texts } from '../texts.js';
 import { attempt } from '../toasts.js';
 import { policy, training } from '../trainSettings.js';
@@ -13,7 +14,10 @@ export function RecommendPanel() {
   const words = texts.recommend;
   const all = jobs.value.filter(({ kind }) => kind === 'recommend');
   const [last] = all;
-  const given = all.find(({ recommendation }) => recommendation !== undefined)?.recommendation;
+  const here = all.find(({ recommendation }) => recommendation !== undefined)?.recommendation;
+  // Jobs are forgotten when the studio ends.
+  const kept = here ? undefined : recommended.value;
+  const given = here ?? kept?.recommendation;
   const isBusy = last !== undefined && isActive(last);
   const hasFailed = last?.state === 'failed';
   return (
@@ -31,6 +35,12 @@ export function RecommendPanel() {
       </div>
       {last && (isBusy || hasFailed) && <JobCard job={last} />}
       {given && <Recommendation recommendation={given} />}
+      {kept && (
+        <>
+          <p class="note">{words.kept(inDate(kept.at))}</p>
+          <CopyLine text={kept.command} label={words.keptLine} />
+        </>
+      )}
     </section>
   );
 }
