@@ -1,16 +1,14 @@
-import { FILES } from '../artifacts/artifactFiles.js';
 import type { Artifacts } from '../artifacts/load.js';
 import { UserError } from '../errors.js';
 import { Opened } from '../opened.js';
 import { probeBlockSize } from './blockSize.js';
-import type * as ort from './ort.js';
-import { openPart, sessionOptions } from './partSessions.js';
+import { type EvaluationOptions, EvaluationTeam } from './evaluationTeam.js';
 import { StepTeam, type TeamOptions } from './stepTeam.js';
 
 /** The sessions that train and evaluate artifacts. */
 export interface StepperSessions {
   readonly team: StepTeam;
-  readonly evaluation: ort.InferenceSession;
+  readonly evaluation: EvaluationTeam;
   close(): Promise<void>;
 }
 
@@ -19,13 +17,12 @@ export interface StepperSessions {
  * @throws UserError `bad-artifacts` where they are laid out for another processor, or of a version that had the update in its graph,
  * `not-loadable` when ONNX Runtime refuses a part of the model.
  */
-export async function openStepperSessions(artifacts: Artifacts, options: TeamOptions): Promise<StepperSessions> {
+export async function openStepperSessions(artifacts: Artifacts, options: EvaluationOptions): Promise<StepperSessions> {
   await checkRunnable(artifacts, options);
   const opened = new Opened();
   try {
     const team = opened.add(await StepTeam.open(artifacts, options), (each) => each.close());
-    const part = sessionOptions(options.threads, options.provider);
-    const evaluation = opened.add(await openPart(artifacts.folder, FILES.evaluation, part), (each) => each.release());
+    const evaluation = opened.add(await EvaluationTeam.open(artifacts, options, team.workers), (each) => each.close());
     return { team, evaluation, close: () => opened.close() };
   } catch (thrown) {
     await opened.close();

@@ -24,6 +24,7 @@ describe('a limit on memory', () => {
     expect(memoryShares(manifest, { ...asked, memoryBytes: least })).toEqual({
       sessionsBytes: session,
       inMemoryBytes: 0,
+      evaluationBytes: 0,
     });
   });
 
@@ -39,6 +40,11 @@ describe('a limit on memory', () => {
     const shares = (isCached: boolean) => memoryShares(manifest, { ...asked, memoryBytes, isCached }).sessionsBytes;
     expect(shares(true)).toBe(2 * session);
     expect(shares(false)).toBe(session);
+  });
+
+  it('leaves sessions of the evaluation what is left beside steps and rows', () => {
+    const { inMemoryBytes, evaluationBytes } = memoryShares(manifest, { ...asked, memoryBytes: least + 3e8 });
+    expect(inMemoryBytes + evaluationBytes).toBeCloseTo(3e8, 0);
   });
 
   it('counts the steps beside the sessions where every epoch has new views', () => {
