@@ -39,6 +39,12 @@ export type { LiveHeadEvent } from './train/liveHeadEvents.js';
 export type { LiveHeadOptions } from './train/openHead.js';
 export type { HeadPrediction } from './train/headTraining.js';
 
+// Train on devices that share parameters and no photos.
+export { fit, type FitOptions } from './fit/fitArtifacts.js';
+export type { FitEvent } from './fit/deviceTraining.js';
+export { type FitMetrics, type FitReport, type FitResult, writeFit } from './fit/fitReport.js';
+export { federationFingerprint, readParameters, type SharedParameters } from './fit/federation.js';
+
 // Find how many layers are worth training.
 export { recommend } from './recommend/recommendPolicy.js';
 export type { PolicyReport, Recommendation, RecommendEvent, RecommendOptions } from './recommend/recommendation.js';

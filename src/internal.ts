@@ -6,6 +6,8 @@ export * from './index.js';
 export { DEFAULT_MODEL } from './hub/modelRegistry.js';
 export { modelHere } from './hub/resolveModel.js';
 export { removeModel } from './hub/pulledModels.js';
+export { fitFlagSettings } from './fit/fitSettings.js';
+export { checkFitPlace, FIT_FILES } from './fit/fitReport.js';
 export { hubSettings } from './hub/hubSettings.js';
 // Settings, folders, and the rest.
 export { readManifest } from './artifacts/load.js';

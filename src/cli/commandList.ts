@@ -11,6 +11,11 @@ export const COMMANDS = [
   lazily('explain [photos..]', 'show where in a photo an exported model saw a class', () => import('./explain.js')),
   lazily('inspect [model]', 'show the layers of a model, and what a policy would cost', () => import('./inspect.js')),
   lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')),
+  lazily(
+    'fit <artifacts>',
+    "train a device's share: parameters in, a few epochs, parameters out",
+    () => import('./fit.js'),
+  ),
   lazily('compare <runs..>', 'set runs side by side, over seeds', () => import('./compare.js')),
   lazily('export <run>', 'write what a run has learned as a model, or as a delta', () => import('./export.js')),
   lazily('apply', 'make a tuned model of a pretrained one and a delta', () => import('./apply.js')),

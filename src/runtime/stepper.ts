@@ -29,6 +29,8 @@ export interface StepperOptions {
   readonly provider?: Provider;
   /** Where what the frozen part computes is kept for other runs; without it, it is gone with the stepper. */
   readonly cache?: CacheOptions;
+  /** μ of μ/2·‖p − p₀‖², which is added to the loss, p₀ what the state was set to last; default 0. */
+  readonly proximal?: number | undefined;
 }
 
 /** Consecutive training steps, all decided beforehand. */
@@ -99,8 +101,8 @@ export class Stepper {
 
   /** @throws UserError `not-loadable` when ONNX Runtime refuses a part of the model, such as an operator that it does not know. */
   static async create(artifacts: Artifacts, options: StepperOptions): Promise<Stepper> {
-    const { threads, provider = 'cpu' } = options;
-    const sessions = await openStepperSessions(artifacts, { threads, provider });
+    const { threads, provider = 'cpu', proximal } = options;
+    const sessions = await openStepperSessions(artifacts, { threads, provider, proximal });
     const opened = new Opened();
     try {
       const rows = await openRows(artifacts, options, opened);
@@ -119,9 +121,9 @@ export class Stepper {
   async exchange(artifacts: Artifacts): Promise<void> {
     if (!isDeepStrictEqual(artifacts.manifest.boundary, this.manifest.boundary))
       throw new Error('the artifacts have another boundary');
-    const { threads } = this.options;
+    const { threads, proximal } = this.options;
     const before = this.sessions;
-    const sessions = await openStepperSessions(artifacts, { threads, provider: this.provider });
+    const sessions = await openStepperSessions(artifacts, { threads, provider: this.provider, proximal });
     this.loaded = loadedOf(artifacts, sessions, this.rows);
     this.setState(artifacts.state);
     await before.close();
@@ -313,12 +315,14 @@ export class Stepper {
     );
   }
 
-  /** Replaces parameters, moments and averages by those of the same names. */
+  /** Replaces parameters, moments and averages by those of the same names. Where parameters are held near to something, it is these. */
   setState(state: ReadonlyMap<string, Tensor>): void {
-    for (const [name, values] of this.sessions.team.memory.state) {
-      const from = state.get(name);
-      if (from) values.set(from.data as Float32Array);
-    }
+    const { memory } = this.sessions.team;
+    for (const arrays of [memory.state, memory.anchors])
+      for (const [name, values] of arrays) {
+        const from = state.get(name);
+        if (from) values.set(from.data as Float32Array);
+      }
   }
 
   async close(): Promise<void> {
