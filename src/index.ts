@@ -25,6 +25,7 @@ export type { Together } from './survey/together.js';
 export { Trainer } from './train/trainer.js';
 export type { TrainOptions } from './train/trainOptions.js';
 export type { EpochResult, Summary, TrainEvent } from './train/events.js';
+export { computeFeatures, type FeatureOptions, type FeatureSummary } from './train/computeFeatures.js';
 export type { ClassMetrics, Metrics } from './train/metrics.js';
 export { wilson95 } from './train/wilson.js';
 export { type Optimizer, optimizerCalled, optimizers } from './optim/optimizer.js';

@@ -24,6 +24,11 @@ export const COMMANDS = [
     "export what ONNX Runtime's on-device training has learned",
     () => import('./importCheckpoint.js'),
   ),
+  lazily(
+    'features [model]',
+    "fill the cache with what a training keeps of photos, or a machine's part of it",
+    () => import('./features.js'),
+  ),
   lazily('cache <action> [names..]', 'list, remove or prune cached features of photos', () => import('./cache.js')),
   lazily(
     'models <action> [names..]',

@@ -25,7 +25,7 @@ import {
 } from '../internal.js';
 import { checkApart, checkPlace } from '../files.js';
 import { Interruption } from './interruption.js';
-import { warnOfPhotos } from './report.js';
+import { reportEvent, warnOfPhotos } from './report.js';
 import type { FlagValues } from './runArguments.js';
 import { withSettings } from './settingFlags.js';
 import { shared } from './sharedFlags.js';
@@ -187,20 +187,9 @@ async function writeTuned(path: string, source: ModelFile, manifest: Manifest, {
 
 function show(terminal: Terminal, event: FitEvent): void {
   terminal.event(event);
-  switch (event.type) {
-    case 'progress':
-      terminal.progress(event.phase, event.done, event.total, 'photos');
-      break;
-    case 'skipped':
-      terminal.warn(`skipped: ${event.reason}`);
-      break;
-    case 'features-removed':
-      terminal.warn(`features of ${event.count} photos were removed from the cache; computing them again`);
-      break;
-    case 'fitted':
-      terminal.print(`epoch ${event.epoch} of ${event.epochs}: loss ${event.trainLoss.toFixed(4)}`);
-      break;
-  }
+  if (event.type === 'fitted')
+    terminal.print(`epoch ${event.epoch} of ${event.epochs}: loss ${event.trainLoss.toFixed(4)}`);
+  else reportEvent(terminal, event);
 }
 
 function report(terminal: Terminal, { out, export: tuned }: Arguments, { report: told }: FitResult): void {
