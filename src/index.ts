@@ -25,6 +25,7 @@ export type { Together } from './survey/together.js';
 export { Trainer } from './train/trainer.js';
 export type { TrainOptions } from './train/trainOptions.js';
 export type { EpochResult, Summary, TrainEvent } from './train/events.js';
+export { computeFeatures, type FeatureOptions, type FeatureSummary } from './train/computeFeatures.js';
 export type { ClassMetrics, Metrics } from './train/metrics.js';
 export { wilson95 } from './train/wilson.js';
 export { type Optimizer, optimizerCalled, optimizers } from './optim/optimizer.js';
@@ -38,6 +39,12 @@ export { LiveHead, type LiveHeadResult } from './train/liveHead.js';
 export type { LiveHeadEvent } from './train/liveHeadEvents.js';
 export type { LiveHeadOptions } from './train/openHead.js';
 export type { HeadPrediction } from './train/headTraining.js';
+
+// Train on devices that share parameters and no photos.
+export { fit, type FitOptions } from './fit/fitArtifacts.js';
+export type { FitEvent } from './fit/deviceTraining.js';
+export { type FitMetrics, type FitReport, type FitResult, writeFit } from './fit/fitReport.js';
+export { federationFingerprint, readParameters, type SharedParameters } from './fit/federation.js';
 
 // Find how many layers are worth training.
 export { recommend } from './recommend/recommendPolicy.js';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -29,17 +29,23 @@ export const newSegmentName = () => `${Date.now().toString(36)}-${randomBytes(6)
 interface Small {
   readonly name: string;
   readonly bytes: number;
+  /** Whether whoever wrote it has said that it is whole. */
+  readonly isSealed: boolean;
 }
 
 /**
  * Makes one segment of many small ones that nobody adds to any more, and removes what killed processes have left. Several processes may
  * do so at once, and each may be killed: a segment is removed only after its whole rows are on the disk in another one, so that a row is
  * there once or twice, never not at all. Where that fails, as on a full or read-only disk, all stays as it was.
+ * @param given the time, where it is not what the disk says that it is.
  */
-export async function compactSegments(folder: string, rowBytes: number, now = Date.now()): Promise<void> {
+export async function compactSegments(folder: string, rowBytes: number, given?: number): Promise<void> {
   try {
-    removeLeftovers(folder, now);
+    const left = leftovers(folder);
     const names = segmentsIn(folder);
+    if (left.length === 0 && names.length <= MOST_SEGMENTS) return;
+    const now = given ?? timeOfDisk(folder);
+    removeLeftovers(folder, left, now);
     if (names.length <= MOST_SEGMENTS) return;
     let bytes = 0;
     const small = names
@@ -58,8 +64,25 @@ export async function compactSegments(folder: string, rowBytes: number, now = Da
 function smallSegment(path: string, name: string, now: number): Small | undefined {
   const [rows, index] = [ROWS, INDEX].map((ending) => statSync(path + ending, { throwIfNoEntry: false }));
   if (!rows || !index || !OURS.test(name + ROWS) || rows.size > SMALL_BYTES) return undefined;
-  const isDone = existsSync(path + SEALED) || isOld(Math.max(rows.mtimeMs, index.mtimeMs), now);
-  return isDone ? { name, bytes: rows.size } : undefined;
+  const isSealed = existsSync(path + SEALED);
+  const isDone = isSealed || isOld(Math.max(rows.mtimeMs, index.mtimeMs), now);
+  return isDone ? { name, bytes: rows.size, isSealed } : undefined;
+}
+
+/**
+ * The time by which the disk dates files, in milliseconds: on a network's, this machine's clock, and that of whoever writes there, may be hours
+ * off. @throws the file system's error where nothing can be written.
+ */
+function timeOfDisk(folder: string): number {
+  const path = join(folder, newSegmentName() + ROWS);
+  const file = openSync(path, 'wx');
+  try {
+    writeSync(file, ' ');
+    return fstatSync(file).mtimeMs;
+  } finally {
+    closeSync(file);
+    rmSync(path, { force: true });
+  }
 }
 
 const isOld = (mtimeMs: number, now: number) => now - mtimeMs > ABANDONED_MS;
@@ -72,10 +95,10 @@ async function merge(folder: string, rowBytes: number, segments: readonly Small[
   try {
     const rows = await open(path + ROWS, 'wx');
     try {
-      for (const { name } of segments) {
+      for (const { name, isSealed } of segments) {
         const index = readSegment(folder, name, rowBytes);
-        if (index !== 'vanished' && (await copy(join(folder, name + ROWS), index, rowBytes, rows, entries)))
-          merged.push(name);
+        if (index === 'vanished' || (isSealed && index.isShort)) continue;
+        if (await copy(join(folder, name + ROWS), index, rowBytes, rows, entries)) merged.push(name);
       }
       await rows.sync();
     } finally {
@@ -133,12 +156,16 @@ async function copy(
   }
 }
 
-/** What a process that was killed while it made or removed a segment has left, once it is old. */
-function removeLeftovers(folder: string, now: number): void {
+/** What a process that was killed while it made or removed a segment may have left, unless it is under way still. */
+function leftovers(folder: string): string[] {
   const names = new Set(readdirSync(folder));
+  const isPart = (name: string) => /\.(?:rows|sealed)$/.test(name) && names.has(name.replace(/\.[a-z]+$/, INDEX));
+  return [...names].filter((name) => OURS.test(name) && !isPart(name));
+}
+
+/** Removes those that are old. */
+function removeLeftovers(folder: string, names: readonly string[], now: number): void {
   for (const name of names) {
-    const isPart = /\.(?:rows|sealed)$/.test(name) && names.has(name.replace(/\.[a-z]+$/, INDEX));
-    if (!OURS.test(name) || isPart) continue;
     const { mtimeMs = now } = statSync(join(folder, name), { throwIfNoEntry: false }) ?? {};
     if (isOld(mtimeMs, now)) remove(join(folder, name));
   }

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { messageOf, UserError } from '../errors.js';
-import { fileErrorCode, sha256, writeFileAtomically } from '../files.js';
+import { sha256, writeFileAtomically } from '../files.js';
 import { machineErrorOf } from '../machineError.js';
 import { bytesPerElement, elementCount } from '../onnx/tensor.js';
 import { compactSegments, newSegmentName } from './compaction.js';
 import { OpenFiles } from './openFiles.js';
-import { ENTRY_BYTES, entryOf, INDEX, readSegment, ROWS, SEALED, segmentsIn } from './segment.js';
+import { ENTRY_BYTES, entryOf, INDEX, isGone, readSegment, ROWS, SEALED, segmentsIn } from './segment.js';
 import { readAll, writeAll } from './vectored.js';
 
 const layoutSchema = z.object({
@@ -65,8 +65,17 @@ export function readLayout(folder: string): Layout | undefined {
   }
 }
 
+/** Whoever prunes sees that the store was used now. Of another user's, nobody else can say so. */
+function markUsed(folder: string): void {
+  try {
+    utimesSync(join(folder, LAYOUT_FILE), new Date(), new Date());
+  } catch {
+    // It is only removed sooner.
+  }
+}
+
 /** A row's bytes. */
-function rowBytesOf({ values }: Pick<Layout, 'values'>): number {
+export function rowBytesOf({ values }: Pick<Layout, 'values'>): number {
   return values.reduce((sum, { dtype, shape }) => sum + bytesPerElement(dtype) * elementCount(shape), 0);
 }
 
@@ -95,6 +104,8 @@ export class FeatureStore {
   private readonly segments: Segment[] = [];
   private readonly known = new Set<string>();
   private readonly files = new OpenFiles(MOST_OPEN);
+  /** Segments that could not be opened any more: a network's disk may remember for a while that they are there. */
+  private readonly gone = new Set<number>();
   private writing: Writing | undefined;
   /** Appends come after one another. */
   private last: Promise<unknown> = Promise.resolve();
@@ -113,7 +124,7 @@ export class FeatureStore {
   /** Opens the store in `folder`, and makes it if need be. @throws UserError `bad-cache` where it cannot be read. */
   static async open(folder: string, layout: Layout): Promise<FeatureStore> {
     const store = new FeatureStore(folder, layout);
-    if (readLayout(folder)) utimesSync(join(folder, LAYOUT_FILE), new Date(), new Date());
+    if (readLayout(folder)) markUsed(folder);
     else await store.writeLayout();
     await compactSegments(folder, store.rowBytes);
     store.list();
@@ -141,7 +152,8 @@ export class FeatureStore {
       if (thrown instanceof UserError) throw thrown;
       const machine = machineErrorOf(thrown);
       if (machine) throw machine;
-      if (fileErrorCode(thrown) !== 'ENOENT') throw this.unreadable(messageOf(thrown), thrown);
+      if (!isGone(thrown)) throw this.unreadable(messageOf(thrown), thrown);
+      this.gone.add(place.file);
       await this.readElsewhere(place, into);
     }
   }
@@ -165,7 +177,8 @@ export class FeatureStore {
   /** Forgets the rows that somebody has removed from the disk. Tells of a place whether its row is one of them. */
   async forgetRemoved(): Promise<(place: RowPlace) => boolean> {
     this.list();
-    const removed = new Set([...this.segments.keys()].filter((file) => !existsSync(this.pathOf(file, ROWS))));
+    const isRemoved = (file: number) => this.gone.has(file) || !existsSync(this.pathOf(file, ROWS));
+    const removed = new Set([...this.segments.keys()].filter(isRemoved));
     if (this.writing && removed.has(this.writing.number)) await this.seal();
     for (const [key, { file }] of this.places) if (removed.has(file)) this.places.delete(key);
     return (place) => removed.has(place.file) && !this.places.has(this.keyOf(place));
@@ -277,8 +290,13 @@ export class FeatureStore {
     const { writing } = this;
     this.writing = undefined;
     if (!writing) return;
-    await writing.rows.close();
-    await writing.index.close();
+    try {
+      await writing.rows.close();
+      await writing.index.close();
+    } catch {
+      // A network's disk may say only now that it is full: what has not arrived counts for nothing, and nobody may take it for done.
+      return;
+    }
     const isEmpty = this.segments[writing.number]?.keys.length === 0;
     if (!existsSync(this.pathOf(writing.number, ROWS))) return;
     // Without the mark it is left as it is for a day, and nothing worse.

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileErrorCode } from '../files.js';
 import { machineErrorOf } from '../machineError.js';
@@ -21,6 +21,8 @@ export interface SegmentIndex {
   /** 64 hexadecimal digits each. */
   readonly keys: readonly string[];
   readonly checksums: readonly number[];
+  /** Whether the rows are fewer than the index tells of: they were cut off, or have not all arrived. */
+  readonly isShort: boolean;
 }
 
 /** The names of the segments in `folder`, the oldest first; none where somebody has removed it. */
@@ -49,21 +51,36 @@ export function readSegment(folder: string, name: string, rowBytes: number): Seg
   const path = join(folder, name);
   try {
     const index = readFileSync(path + INDEX);
-    const rows = Math.floor(statSync(path + ROWS).size / rowBytes);
-    const count = Math.min(rows, rowsOfIndex(index.length));
+    const rows = Math.floor(bytesOfOpened(path + ROWS) / rowBytes);
+    const told = rowsOfIndex(index.length);
+    const count = Math.min(rows, told);
     const places = Array.from({ length: count }, (_, row) => row * ENTRY_BYTES);
     return {
       keys: places.map((at) => index.toString('hex', at, at + KEY_BYTES)),
       checksums: places.map((at) => index.readUInt32LE(at + KEY_BYTES)),
+      isShort: rows < told,
     };
   } catch (thrown) {
     const machine = machineErrorOf(thrown);
     if (machine) throw machine;
     // The index goes first.
-    if (fileErrorCode(thrown) === 'ENOENT' && !existsSync(path + INDEX)) return 'vanished';
-    return { keys: [], checksums: [] };
+    if (isGone(thrown) && !existsSync(path + INDEX)) return 'vanished';
+    return { keys: [], checksums: [], isShort: true };
   }
 }
+
+/** A file's size as its server knows it: what was looked up without being opened may be remembered from before, on a network's disk. */
+function bytesOfOpened(path: string): number {
+  const file = openSync(path, 'r');
+  try {
+    return fstatSync(file).size;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Whether a file is there no longer; of one that another machine has removed from a network's disk, that says ESTALE. */
+export const isGone = (thrown: unknown): boolean => ['ENOENT', 'ESTALE'].includes(fileErrorCode(thrown) ?? '');
 
 /** The entry of an index. */
 export function entryOf(key: string, checksum: number): Buffer {

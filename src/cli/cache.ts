@@ -1,10 +1,20 @@
-import { defaultCacheFolder, listCache, prunable, removeFromCache, UserError } from '../internal.js';
+import {
+  defaultCacheFolder,
+  listCache,
+  type MergedCaches,
+  mergeCaches,
+  prunable,
+  removeFromCache,
+  resultOf,
+  UserError,
+} from '../internal.js';
+import { Interruption } from './interruption.js';
 import { duration, shared, size } from './sharedFlags.js';
 import { showBytes, showCount, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
 
 interface Arguments {
-  action: 'ls' | 'rm' | 'prune';
+  action: 'ls' | 'rm' | 'prune' | 'merge';
   names: string[] | undefined;
   all: boolean;
   'older-than': string | undefined;
@@ -18,11 +28,16 @@ export const verb: Verb<Arguments> = {
   builder: (yargs) =>
     yargs
       .positional('action', {
-        choices: ['ls', 'rm', 'prune'] as const,
+        choices: ['ls', 'rm', 'prune', 'merge'] as const,
         demandOption: true,
-        describe: 'list what there is, remove some of it, or remove what was not used for long',
+        describe:
+          'list what there is, remove some of it, remove what was not used for long, or add what other caches have',
       })
-      .positional('names', { type: 'string', array: true, describe: 'what to remove, by the names that ls shows' })
+      .positional('names', {
+        type: 'string',
+        array: true,
+        describe: 'with rm: what to remove, by the names that ls shows; with merge: folders of the other caches',
+      })
       .option('all', { type: 'boolean', default: false, describe: 'with rm: all of it' })
       .option('older-than', {
         type: 'string',
@@ -39,16 +54,27 @@ export const verb: Verb<Arguments> = {
       .option('quiet', shared.quiet)
       .example('$0 cache ls', 'what is cached, the last used first')
       .example('$0 cache prune --older-than 30d --max-size 5GB', '')
-      .example('$0 cache rm --all', ''),
+      .example('$0 cache rm --all', '')
+      .example(
+        '$0 cache merge /mnt/a/cache /mnt/b/cache --cache cache',
+        'what two machines have computed, in one place',
+      ),
   handler: async (args) => {
     const terminal = new Terminal(args);
     const root = args.cache ?? defaultCacheFolder();
-    const entries = await listCache(root);
     const names = args.names ?? [];
     const refuse = (message: string) => new UserError('bad-arguments', `${message}; see ort-tl cache --help`);
-    if (args.action !== 'rm' && (names.length > 0 || args.all)) throw refuse('names and --all are for rm');
+    const takesNames = args.action === 'rm' || args.action === 'merge';
+    if ((!takesNames && names.length > 0) || (args.action !== 'rm' && args.all))
+      throw refuse('names are for rm and merge, and --all is for rm');
     if (args.action !== 'prune' && (args['older-than'] !== undefined || args['max-size'] !== undefined))
       throw refuse('--older-than and --max-size are for prune');
+    if (args.action === 'merge') {
+      if (names.length === 0) throw refuse('expected folders of other caches to add to this one');
+      await merge(terminal, names, root);
+      return;
+    }
+    const entries = await listCache(root);
     if (args.action === 'ls') {
       const rows = entries.map(({ name, model, policy, rows: count, bytes, lastUsed }) => [
         name,
@@ -89,3 +115,35 @@ export const verb: Verb<Arguments> = {
     terminal.json(chosen);
   },
 };
+
+/** Adds what other caches have to the one in `root`. */
+async function merge(terminal: Terminal, froms: readonly string[], root: string): Promise<void> {
+  const interruption = new Interruption((what) => {
+    terminal.warn(what);
+  }, 'stopping; rows that were added stay');
+  try {
+    const merged = await resultOf(mergeCaches(froms, root, interruption.signal), ({ store, done, total }) => {
+      terminal.progress(`merging ${store.slice(0, 8)}`, done, total, 'rows');
+    });
+    reportMerged(terminal, merged, root);
+  } catch (thrown) {
+    if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
+    process.exitCode = interruption.exitCode;
+    terminal.warn(`ort-tl: ${thrown.text}`);
+  } finally {
+    interruption.close();
+  }
+}
+
+function reportMerged(terminal: Terminal, merged: MergedCaches, root: string): void {
+  const { stores, unreadable } = merged;
+  for (const { name, from, added, known, damaged } of stores) {
+    const lost = damaged === 0 ? '' : `, ${showCount(damaged)} damaged and left out`;
+    terminal.print(`${from} ${name}: ${showCount(added)} added, ${showCount(known)} were there${lost}`);
+  }
+  for (const folder of unreadable)
+    terminal.warn(`warning: ${folder} is left out: its layout is damaged, or of another version of ort-tl`);
+  const added = stores.reduce((sum, each) => sum + each.added, 0);
+  terminal.print(`${showCount(added)} rows added to ${root}`);
+  terminal.json(merged);
+}

@@ -11,6 +11,11 @@ export const COMMANDS = [
   lazily('explain [photos..]', 'show where in a photo an exported model saw a class', () => import('./explain.js')),
   lazily('inspect [model]', 'show the layers of a model, and what a policy would cost', () => import('./inspect.js')),
   lazily('compile', 'write training artifacts for a model and a policy', () => import('./compile.js')),
+  lazily(
+    'fit <artifacts>',
+    "train a device's share: parameters in, a few epochs, parameters out",
+    () => import('./fit.js'),
+  ),
   lazily('compare <runs..>', 'set runs side by side, over seeds', () => import('./compare.js')),
   lazily('export <run>', 'write what a run has learned as a model, or as a delta', () => import('./export.js')),
   lazily('apply', 'make a tuned model of a pretrained one and a delta', () => import('./apply.js')),
@@ -18,6 +23,11 @@ export const COMMANDS = [
     'import-checkpoint <checkpoint>',
     "export what ONNX Runtime's on-device training has learned",
     () => import('./importCheckpoint.js'),
+  ),
+  lazily(
+    'features [model]',
+    "fill the cache with what a training keeps of photos, or a machine's part of it",
+    () => import('./features.js'),
   ),
   lazily('cache <action> [names..]', 'list, remove or prune cached features of photos', () => import('./cache.js')),
   lazily(

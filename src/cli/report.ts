@@ -42,7 +42,8 @@ export function warnOfPhotos(terminal: Terminal, { contents }: Dataset): void {
 
 type EventOf<Type extends TrainEvent['type']> = Extract<TrainEvent, { readonly type: Type }>;
 
-function reportEvent(terminal: Terminal, event: TrainEvent): void {
+/** Shows an event of a training. */
+export function reportEvent(terminal: Terminal, event: TrainEvent): void {
   switch (event.type) {
     case 'compiled':
       reportCompiled(terminal, event);

@@ -1,5 +1,5 @@
 import type { Task } from '../artifacts/task.js';
-import { type Given, settle, wholeNumber } from '../settings.js';
+import { type Given, numberFrom, setting, settle, wholeNumber } from '../settings.js';
 import { alike, checkNames, skeletonOf, toldApart } from './classNames.js';
 import { dataSettings } from './dataSettings.js';
 import { UserError } from '../errors.js';
@@ -37,7 +37,7 @@ export interface Contents {
   readonly warnings: readonly string[];
 }
 
-export const openSettings = {
+const openSettings = {
   task: dataSettings.task,
   valFraction: dataSettings.valFraction,
   seed: wholeNumber(0).default(0),
@@ -49,7 +49,7 @@ export const openSettings = {
 export interface OpenOptions extends Given<typeof openSettings> {
   /**
    * What it is opened for; default training, which needs two classes, and photos of each to train and to validate with. Compiling needs
-   * the same but for those that validate.
+   * the same but for those that validate. Measuring takes what there is, and any `valFraction`: none (0) or all (1) may validate.
    */
   readonly use?: 'training' | 'compiling' | 'measuring';
   /** What becomes of a folder of photos whose name no class can have: a line break is in it, or it is not UTF-8. */
@@ -57,6 +57,18 @@ export interface OpenOptions extends Given<typeof openSettings> {
 }
 
 type Use = NonNullable<OpenOptions['use']>;
+
+const anyShare = setting(numberFrom(0, 1).default(dataSettings.valFraction.parse(undefined)), {
+  code: 'bad-val-fraction',
+  help: 'share of each class that validates, none (0) and all (1) included',
+});
+
+/** What photos are opened with. @throws UserError `bad-arguments`, `bad-val-fraction`. */
+export function settleOpening(options: OpenOptions) {
+  const { use = 'training' } = options;
+  const valFraction = use === 'measuring' ? anyShare : dataSettings.valFraction;
+  return { use, ...settle({ ...openSettings, valFraction }, options) };
+}
 
 /** A class's name → its photos. */
 type PhotosByClass = ReadonlyMap<string, readonly Unlabelled[]>;
@@ -101,8 +113,8 @@ export interface Found {
  * `unknown-class`, `too-few-photos`, `bad-val-fraction`.
  */
 export function datasetOf(found: Found, options: OpenOptions): Dataset {
-  const { use = 'training', misnamed = 'refused' } = options;
-  const { valFraction, seed, limit = Infinity, valLimit = Infinity } = settle(openSettings, options);
+  const { misnamed = 'refused' } = options;
+  const { use, valFraction, seed, limit = Infinity, valLimit = Infinity } = settleOpening(options);
   if (found.problem) throw found.problem;
   if (found.misnamed && misnamed === 'refused') throw found.misnamed;
   const { source } = found;
@@ -249,7 +261,7 @@ function split(
         `class "${name}" has one photo only in ${splits.train?.source ?? source}, and one must train and another validate; add photos of it, or ${isList ? 'lines with the split val' : 'a val folder'}`,
       );
     }
-    const count = Math.min(all.length - 1, Math.max(1, Math.round(all.length * valFraction)));
+    const count = countOfShare(all.length, valFraction);
     const places = new Map(all.map((photo) => [photo, placeOf(photo, source, `${seed}/${name}`)]));
     const inOrder = [...all].sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
     const chosen = new Set(inOrder.slice(0, count));
@@ -263,6 +275,12 @@ function split(
     );
   }
   return { train, val };
+}
+
+/** How many of `all` photos of a class validate: of two or more, one at least, and not all, unless that is what is asked for. */
+function countOfShare(all: number, share: number): number {
+  if (share === 0 || share === 1) return share * all;
+  return Math.min(all - 1, Math.max(1, Math.round(all * share)));
 }
 
 function labelled(classes: readonly string[], photos: PhotosByClass, most: number): Photo[] {

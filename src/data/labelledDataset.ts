@@ -1,7 +1,6 @@
 import { UserError } from '../errors.js';
 import { alike, checkNames } from './classNames.js';
-import { settle } from '../settings.js';
-import { type Dataset, type Found, type OpenOptions, openSettings } from './dataset.js';
+import { type Dataset, type Found, type OpenOptions, settleOpening } from './dataset.js';
 import { evenly } from './evenly.js';
 import type { FoundLabels, LabelledPhoto, LabelledSplit } from './foundLabels.js';
 import { LeftOutCounts, leftOutLines, REASONS } from './leftOut.js';
@@ -17,8 +16,7 @@ const NAMED = 5;
  * @throws UserError `no-photos`, `no-train-split`, `no-labels`, `too-few-photos`, `bad-class-name`.
  */
 export function labelledDataset(found: Found, { names, splits }: FoundLabels, options: OpenOptions): Dataset {
-  const { use = 'training' } = options;
-  const { valFraction, seed, limit = Infinity, valLimit = Infinity } = settle(openSettings, options);
+  const { use, valFraction, seed, limit = Infinity, valLimit = Infinity } = settleOpening(options);
   const { source } = found;
   const all = [splits.train, splits.val, splits.test].flatMap((split) => split?.photos ?? []);
   if (all.length === 0) throw new UserError('no-photos', `no photos found in ${source}; ${found.expected}`);

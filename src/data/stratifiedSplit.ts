@@ -13,6 +13,8 @@ export function stratifiedSplit<P extends LabelledPhoto>(
   fraction: number,
   { source, seed }: { readonly source: string; readonly seed: number },
 ): { readonly train: P[]; readonly val: P[] } {
+  if (fraction === 0) return { train: [...photos], val: [] };
+  if (fraction === 1) return { train: [], val: [...photos] };
   const shuffled = photos
     .map((photo) => ({ photo, place: placeOf(photo.photo, source, `${seed}/labels`) }))
     .sort((a, b) => a.place - b.place)

@@ -22,12 +22,17 @@ export class StateUpdate {
   /** The gradients of other sessions than the first. */
   private readonly others: readonly Arrays[];
 
-  /** @param share the places of its parameters in the manifest. */
+  /**
+   * @param share the places of its parameters in the manifest.
+   * @param proximal how strongly parameters are held near to the memory's anchors, 0 for not at all.
+   */
   constructor(
     private readonly manifest: Manifest,
-    { state, gradients, memory }: TrainingMemory,
+    private readonly training: TrainingMemory,
     private readonly share: readonly number[],
+    private readonly proximal = 0,
   ) {
+    const { state, gradients, memory } = training;
     const [sums = new Map<string, Float32Array>(), ...others] = gradients;
     this.kernels = new Kernels(memory);
     this.rule = updateRuleOf(manifest.optimizer);
@@ -42,14 +47,21 @@ export class StateUpdate {
     }));
   }
 
-  /** Adds up the gradients of the first `sessions`, in their order: others have taken no part of this batch. */
+  /**
+   * Adds up the gradients of the first `sessions`, in their order: others have taken no part of this batch. Then adds what holds parameters
+   * near to their anchors, which is a part of the loss: it is scaled and clipped as the rest of the gradient is.
+   */
   addUp(sessions: number): void {
+    const { kernels, proximal, training } = this;
+    const pull = proximal * lossScaleOf(training);
     this.entries.forEach(({ name }, index) => {
-      const sum = this.trained[index]?.gradient;
-      if (!sum) return;
+      const { gradient, parameter } = this.trained[index] ?? {};
+      if (!gradient || !parameter) return;
       for (const others of this.others.slice(0, sessions - 1)) {
-        this.kernels.call('addTo', { sum, other: arrayOf(others, name) }, {});
+        kernels.call('addTo', { sum: gradient, other: arrayOf(others, name) }, {});
       }
+      if (pull > 0)
+        kernels.call('proximal', { gradient, parameter, anchor: arrayOf(training.anchors, name) }, { pull });
     });
   }
 

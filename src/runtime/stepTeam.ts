@@ -22,6 +22,8 @@ export interface TeamOptions {
   /** Threads of ONNX Runtime in all; 0 lets it choose. */
   readonly threads: number;
   readonly provider: Provider;
+  /** μ of μ/2·‖p − p₀‖², which is added to the loss, p₀ what the state was set to last; default 0. */
+  readonly proximal?: number | undefined;
 }
 
 /**
@@ -38,11 +40,11 @@ export class StepTeam {
   ) {}
 
   /** @throws UserError `not-loadable` when ONNX Runtime refuses the training graph; MachineError where no thread can be started. */
-  static async open(artifacts: Artifacts, { threads, provider }: TeamOptions): Promise<StepTeam> {
+  static async open(artifacts: Artifacts, { threads, provider, proximal = 0 }: TeamOptions): Promise<StepTeam> {
     const { folder, manifest } = artifacts;
     const { sessions = 1 } = manifest;
-    const shared = TrainingMemory.allocate(manifest);
-    const memory = new TrainingMemory(manifest, shared);
+    const shared = TrainingMemory.allocate(manifest, proximal > 0);
+    const memory = new TrainingMemory(manifest, shared, proximal > 0);
     const shares = sharesOf(manifest);
     const own = sessionOptions(sessions > 1 ? Math.max(1, Math.floor(threads / sessions)) : threads, provider);
     const opened = new Opened();
@@ -51,14 +53,17 @@ export class StepTeam {
       for (let index = 1; index < sessions; index++)
         others.push(opened.add(startWorker<StepOperations>('stepWorker', 'takes a part of a batch'), closeWorker));
       const opening = others.map(({ caller }, n) =>
-        caller.call('open', [{ folder, manifest, memory: shared, index: n + 1, share: shares[n + 1] ?? [] }, own]),
+        caller.call('open', [
+          { folder, manifest, memory: shared, index: n + 1, share: shares[n + 1] ?? [], proximal },
+          own,
+        ]),
       );
       await Promise.allSettled(opening);
       await Promise.all(opening);
       const session = opened.add(await GradientSession.open({ folder, manifest, memory, index: 0 }, own), (each) =>
         each.close(),
       );
-      const update = new StateUpdate(manifest, memory, shares[0] ?? []);
+      const update = new StateUpdate(manifest, memory, shares[0] ?? [], proximal);
       return new StepTeam(manifest, memory, { session, update }, others, opened);
     } catch (thrown) {
       await opened.close();

@@ -17,6 +17,8 @@ interface WorkerOptions {
   readonly index: number;
   /** The places of the parameters that it updates. */
   readonly share: readonly number[];
+  /** See {@link TeamOptions}. */
+  readonly proximal: number;
 }
 
 let opened: { readonly session: GradientSession; readonly update: StateUpdate } | undefined;
@@ -30,12 +32,12 @@ function open() {
 const operations = {
   ...evaluatorOperations(),
   open: async (
-    { folder, manifest, memory: shared, index, share }: WorkerOptions,
+    { folder, manifest, memory: shared, index, share, proximal }: WorkerOptions,
     options: ort.InferenceSession.SessionOptions,
   ): Promise<void> => {
-    const memory = new TrainingMemory(manifest, shared);
+    const memory = new TrainingMemory(manifest, shared, proximal > 0);
     const session = await GradientSession.open({ folder, manifest, memory, index }, options);
-    opened = { session, update: new StateUpdate(manifest, memory, share) };
+    opened = { session, update: new StateUpdate(manifest, memory, share, proximal) };
   },
   run: (rows: readonly Row[], part: PartFeeds): Promise<PartResult> => open().session.run(rows, part),
   /** Adds up the gradients of so many sessions. Gives the sums of squares where they are wanted. */

@@ -28,6 +28,8 @@ export interface StepperOptions {
   readonly evaluationBytes?: number | undefined;
   /** Where what the frozen part computes is kept for other runs; without it, it is gone with the stepper. */
   readonly cache?: CacheOptions;
+  /** μ of μ/2·‖p − p₀‖², which is added to the loss, p₀ what the state was set to last; default 0. */
+  readonly proximal?: number | undefined;
 }
 
 /** Consecutive training steps, all decided beforehand. */
@@ -302,12 +304,14 @@ export class Stepper {
     );
   }
 
-  /** Replaces parameters, moments and averages by those of the same names. */
+  /** Replaces parameters, moments and averages by those of the same names. Where parameters are held near to something, it is these. */
   setState(state: ReadonlyMap<string, Tensor>): void {
-    for (const [name, values] of this.sessions.team.memory.state) {
-      const from = state.get(name);
-      if (from) values.set(from.data as Float32Array);
-    }
+    const { memory } = this.sessions.team;
+    for (const arrays of [memory.state, memory.anchors])
+      for (const [name, values] of arrays) {
+        const from = state.get(name);
+        if (from) values.set(from.data as Float32Array);
+      }
   }
 
   async close(): Promise<void> {
@@ -333,8 +337,9 @@ function loadedOf({ manifest }: Artifacts, sessions: StepperSessions, rows: Phot
   return { manifest, sessions, buffers, batchShares: new Float32Array(batch) };
 }
 
-const sessionsOptions = ({ threads, provider = 'cpu', evaluationBytes }: StepperOptions) => ({
+const sessionsOptions = ({ threads, provider = 'cpu', evaluationBytes, proximal }: StepperOptions) => ({
   threads,
   provider,
   furtherBytes: evaluationBytes,
+  proximal,
 });

@@ -12,11 +12,17 @@ export class TrainingMemory {
   readonly state: Arrays;
   /** For each session, gradients by the parameter's name: sums over the parts of a batch that it takes. */
   readonly gradients: readonly Arrays[];
+  /** By the parameter's name, what it is held near to; empty where `isAnchored` is false. */
+  readonly anchors: Arrays;
 
-  /** @param memory as {@link TrainingMemory.allocate} gave it, here or in another thread. */
+  /**
+   * @param memory as {@link TrainingMemory.allocate} gave it, here or in another thread.
+   * @param isAnchored as it was told.
+   */
   constructor(
     manifest: Manifest,
     readonly memory: WebAssembly.Memory,
+    isAnchored = false,
   ) {
     let byteOffset = 0;
     const take = (shapes: Shapes): Arrays =>
@@ -29,13 +35,19 @@ export class TrainingMemory {
       );
     this.state = take(stateShapes(manifest));
     this.gradients = Array.from({ length: sessionsOf(manifest) }, () => take(parameterShapes(manifest)));
+    this.anchors = take(isAnchored ? parameterShapes(manifest) : new Map());
   }
 
-  /** Memory of zeros. @throws UserError `too-little-memory` where the machine has none so large. */
-  static allocate(manifest: Manifest): WebAssembly.Memory {
+  /**
+   * Memory of zeros.
+   * @param isAnchored whether parameters are held near to others, which lie in it too.
+   * @throws UserError `too-little-memory` where the machine has none so large.
+   */
+  static allocate(manifest: Manifest, isAnchored = false): WebAssembly.Memory {
     const sum = (shapes: Shapes) => [...shapes.values()].reduce((total, shape) => total + roomFor(shape), 0);
     const sessions = sessionsOf(manifest);
-    const elements = sum(stateShapes(manifest)) + sessions * sum(parameterShapes(manifest));
+    const copies = sessions + (isAnchored ? 1 : 0);
+    const elements = sum(stateShapes(manifest)) + copies * sum(parameterShapes(manifest));
     try {
       return newKernelMemory(elements, sessions > 1);
     } catch (thrown) {

@@ -31,6 +31,12 @@ export interface Filling {
   readonly targets?: Float32Array;
 }
 
+/** So many features were computed from photos, and so many were taken from the cache. */
+export interface Tally {
+  computed: number;
+  kept: number;
+}
+
 export interface FillOptions {
   readonly skipped: SkippedPhotos;
   /** Sees what is read. */
@@ -45,6 +51,8 @@ export interface FillOptions {
   readonly epoch: number;
   /** Keys that the engine's cache has something for; absent where there is no cache. */
   readonly cached?: ReadonlySet<string> | undefined;
+  /** Counts what was done. */
+  readonly tally?: Tally;
 }
 
 /** A photo that was read: its pixels, unless the cache has what becomes of them, and its key in there. */
@@ -81,7 +89,13 @@ export async function* fillSlots(
   async function* fill(places: readonly number[], known: ReadonlySet<string> | undefined): AsyncGenerator<TrainEvent> {
     const mostSent = 1 + Math.ceil(engine.photosAtOnce / HANDED_OVER);
     const handing = new HandingOver<Slotted>(mostSent, async (batch) => {
-      damaged.push(...(await send(engine, filling, manifest, batch)));
+      const lost = await send(engine, filling, manifest, batch);
+      const computed = batch.filter(({ pixels }) => pixels).length;
+      if (options.tally) {
+        options.tally.computed += computed;
+        options.tally.kept += batch.length - computed - lost.length;
+      }
+      damaged.push(...lost);
     });
     const reader = new PhotoReader((photo) =>
       read(photo, filling, manifest, cached && (known ?? new Set()), duplicates),

@@ -8,21 +8,31 @@ import { checkMemory } from './fillSlots.js';
 import { memoryShares } from './memoryShares.js';
 import type { Settings, TrainOptions } from './trainOptions.js';
 import { checkStopped } from './preparation.js';
-import type { RunFolder } from './runFolder.js';
 import { featuresReturn, makesNewViews, slotsFor } from './views.js';
 
+/** What a training's engine depends on. */
+export interface EngineSettings extends Pick<Settings, 'threads' | 'provider' | 'augmentation' | 'views' | 'epochs'> {
+  /** See {@link StepperOptions}. */
+  readonly proximal?: number;
+}
+
+/** What it is told beside them. */
+type EngineNeeds = Pick<TrainOptions, 'dataset'> & {
+  readonly [Key in 'cache' | 'memoryBytes' | 'signal']?: TrainOptions[Key] | undefined;
+};
+
 /**
- * Opens the artifacts of a training, with a slot for each of its photos and their views.
+ * Opens the artifacts of a training, which lie in `folder`, with a slot for each of its photos and their views.
  * @throws UserError `too-little-memory`, `stopped`, and as {@link Engine.start} does.
  */
 export async function openEngine(
-  folder: RunFolder,
-  { dataset, cache: given, memoryBytes, signal }: TrainOptions,
-  settings: Settings,
+  folder: string,
+  { dataset, cache: given, memoryBytes, signal }: EngineNeeds,
+  settings: EngineSettings,
   manifest: Manifest,
 ): Promise<Engine> {
   const slots = slotsFor(dataset, settings);
-  const { threads, provider } = settings;
+  const { threads, provider, proximal } = settings;
   // New views in every epoch go through the frozen part again.
   const newViews = makesNewViews(settings);
   const images = newViews ? slots * settings.epochs : slots;
@@ -37,8 +47,8 @@ export async function openEngine(
   const inMemory = shares && { inMemoryBytes: shares.inMemoryBytes };
   const kept = isCached ? { cache: { folder: cache, decoder: decoderVersion, ...inMemory } } : {};
   return Engine.start(
-    folder.path('artifacts'),
-    { slots, images, threads, provider, memoryBytes: shares?.sessionsBytes, evaluationBytes, ...kept },
+    folder,
+    { slots, images, threads, provider, proximal, memoryBytes: shares?.sessionsBytes, evaluationBytes, ...kept },
     signal,
   );
 }

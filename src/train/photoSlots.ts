@@ -12,7 +12,7 @@ import { Random } from '../random.js';
 import type { Engine } from '../runtime/engine.js';
 import { orderOfEpoch } from './epochOrder.js';
 import type { PhotoAccount, TrainEvent } from './events.js';
-import { type Filling, fillSlots, type FillOptions } from './fillSlots.js';
+import { type Filling, fillSlots, type FillOptions, type Tally } from './fillSlots.js';
 import type { Settings } from './trainOptions.js';
 import { augments, keptViews, makesNewViews } from './views.js';
 
@@ -20,13 +20,20 @@ export interface PhotoSlotsOptions {
   /** Keys of photos, and of their views, that the cache knows. */
   readonly cached: ReadonlySet<string> | undefined;
   readonly signal: AbortSignal | undefined;
+  /** Whether these are a share of more photos: then it may lack classes, and photos to train or to validate with. */
+  readonly isShare?: boolean;
 }
+
+/** What slots depend on. */
+export type SlotSettings = Pick<Settings, 'augmentation' | 'views' | 'seed' | 'batch' | 'sampling' | 'task' | 'maxBad'>;
 
 /**
  * The slots of a training's photos: first those of the training photos, one view of all after another, then those of the validation
  * photos. It knows what each is filled with, and in which order an epoch takes them.
  */
 export class PhotoSlots {
+  /** Where the features have come from so far. */
+  readonly tally: Tally = { computed: 0, kept: 0 };
   private readonly unreadable = new SkippedPhotos();
   private readonly duplicates = new Duplicates();
   private readonly views: number;
@@ -44,7 +51,7 @@ export class PhotoSlots {
   constructor(
     private readonly engine: Engine,
     private readonly manifest: Manifest,
-    private readonly settings: Settings,
+    private readonly settings: SlotSettings,
     private readonly dataset: Dataset,
     private readonly options: PhotoSlotsOptions,
   ) {
@@ -120,6 +127,11 @@ export class PhotoSlots {
     return this.filledVal.flatMap((slot) => this.dataset.val[slot - this.firstVal] ?? []);
   }
 
+  /** The training photos that could be read, in the order of their slots: those of the first view. */
+  get readTrainPhotos(): Photo[] {
+    return (this.filledTrain[0] ?? []).flatMap((slot) => this.dataset.train[slot] ?? []);
+  }
+
   /** The slots of all photos that could be read, those of one view. */
   get readSlots(): number[] {
     return [...(this.filledTrain[0] ?? []), ...this.filledVal];
@@ -179,6 +191,7 @@ export class PhotoSlots {
   }
 
   private checkFilled(): void {
+    if (this.options.isShare) return;
     const readable = new Set(this.filledTrain.flat().flatMap((slot) => this.labels[slot] ?? []));
     checkReadable(this.dataset, { trainLabels: readable, train: this.trainPhotos, val: this.filledVal.length });
   }
@@ -213,9 +226,10 @@ export class PhotoSlots {
 
   private fillWith(
     filling: Filling,
-    options: Omit<FillOptions, 'total' | 'signal'>,
+    options: Omit<FillOptions, 'total' | 'signal' | 'tally'>,
   ): AsyncGenerator<TrainEvent, number[]> {
     const total = this.dataset.train.length + this.dataset.val.length;
-    return fillSlots(this.engine, filling, this.manifest, { ...options, total, signal: this.options.signal });
+    const { tally } = this;
+    return fillSlots(this.engine, filling, this.manifest, { ...options, total, tally, signal: this.options.signal });
   }
 }

@@ -6,12 +6,11 @@ import type { Photo } from '../data/photo.js';
 import { UserError } from '../errors.js';
 import { sha256 } from '../files.js';
 import { type Identity, readLast } from './checkpoint.js';
-import { compiledHere, startCompiling } from './compiler.js';
-import { compileWithin, planningOf } from './compileWithin.js';
+import { compileInto } from './compileInto.js';
+import { planningOf } from './compileWithin.js';
 import type { Summary, TrainEvent } from './events.js';
 import { summaryOfFinished } from './finishedRun.js';
 import { type Settings, settingsOf, type TrainOptions } from './trainOptions.js';
-import { quantizeFrozen } from './quantizeFrozen.js';
 import type { RunFolder } from './runFolder.js';
 
 /** A training whose artifacts lie in its folder. */
@@ -45,32 +44,14 @@ export async function* prepare(
   const resumed = options.resume ? readLast(out, identity) : undefined;
   const finished = resumed && summaryOfFinished(out, resumed.progress.results.length);
   if (finished) return { finished };
-  const isQuantized = planning.settings.frozen === 'int8';
-  const inFloat = isQuantized ? await compileWithin(model, planning) : undefined;
-  let compiling = inFloat
-    ? compiledHere(inFloat.compiled, inFloat.settings)
-    : await startCompiling(model, planning, signal);
-  const { settings } = compiling;
-  try {
+  const begin = () => {
     checkStopped(signal);
     if (!resumed) folder.begin(options.overwrite ?? false, model.path);
-    if (inFloat) {
-      const before = resumed ? frozenBefore(folder.path('artifacts')) : undefined;
-      const quantized = yield* quantizeFrozen(
-        inFloat.compiled,
-        dataset,
-        { ...settings, memoryBytes: options.memoryBytes },
-        before,
-        signal,
-      );
-      compiling = compiledHere(quantized, settings);
-    }
-    // First, since it leaves nothing behind where it fails.
-    const manifest = await compiling.write(folder.path('artifacts'));
-    return { manifest, settings, identity: { ...identity, ...settings }, resumed };
-  } finally {
-    compiling.close();
-  }
+    return folder.path('artifacts');
+  };
+  const quantized = resumed ? frozenBefore(folder.path('artifacts')) : undefined;
+  const { manifest, settings } = yield* compileInto(options, planning, { folder: begin, quantized });
+  return { manifest, settings, identity: { ...identity, ...settings }, resumed };
 }
 
 /** How the frozen part of a run that goes on was quantized; undefined where that is lost. */

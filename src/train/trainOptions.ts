@@ -33,6 +33,17 @@ const trainSettings = {
 export const trainFlagSettings = { ...trainSettings, task, valFraction, limit, valLimit };
 export type TrainFlags = Settled<typeof trainFlagSettings>;
 
+/** Those of them that decide what is kept of photos, and where that is computed. */
+export const featureFlagSettings = {
+  policy,
+  ...headSettings,
+  augmentation: loop.augmentation,
+  views: loop.views,
+  ...{ preprocessing, seed, size, output, resize, maxBad, memoryBytes, cache, precision, boundaryDtype },
+  ...{ frozen: machine.frozen, calibration: machine.calibration, threads: machine.threads, provider: machine.provider },
+  ...{ task, valFraction, limit, valLimit },
+};
+
 export interface TrainOptions extends Omit<Given<typeof trainSettings>, 'provider'> {
   readonly model: ModelFile;
   readonly dataset: Dataset;

@@ -87,7 +87,7 @@ async function* trainPrepared(
   const { manifest, settings, resumed } = prepared;
   const { threads, provider } = settings;
   yield { type: 'compiled', manifest, threads, provider, elapsedMs: performance.now() - began };
-  const engine = await openEngine(folder, options, settings, manifest);
+  const engine = await openEngine(folder.path('artifacts'), options, settings, manifest);
   let keeper: RunKeeper | undefined;
   try {
     const cache = await engine.cacheState();

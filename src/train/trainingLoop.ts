@@ -1,21 +1,15 @@
 import { UserError } from '../errors.js';
 import { allFinite } from '../finite.js';
 import { Plateau } from '../optim/schedule.js';
-import type { StepResult } from '../runtime/stepper.js';
 import { diverged, finiteState, notANumber } from './divergence.js';
 import { ratesOfEpoch } from './epochRates.js';
+import { runaway, STEPS_PER_CALL, takeSteps, type TakenSteps } from './epochSteps.js';
 import type { EndedBy, EpochResult, TrainEvent } from './events.js';
 import { type AnyMetrics, metricCalled, summed, thresholdsOf } from './headline.js';
 import { isBetterEpoch, type Measured } from './metrics.js';
 import type { RunParts } from './runParts.js';
 import { makesNewViews } from './views.js';
 
-/** Steps asked of the worker at a time: progress is told, and limits are looked at, between them. */
-const STEPS_PER_CALL = 16;
-/** A mean loss of so many times ln(classes), the loss of a guess, will not come down again. */
-const LARGEST_LOSS = 5;
-/** Neither will a mean loss of so many times the loss that the training began with. */
-const LARGEST_GROWTH = 3;
 /** An epoch that takes longer than this is also saved on the way. */
 const SAVE_EVERY_MS = 60_000;
 
@@ -88,24 +82,13 @@ export class TrainingLoop {
     const { batch } = settings;
     const { partial } = keeper.progress;
     const { stepsPerEpoch, trainPhotos } = slots;
-    const order = slots.orderOf(epoch);
-    const learningRates = this.learningRatesOf(epoch);
+    const underWay = { epoch, order: slots.orderOf(epoch), learningRates: this.learningRatesOf(epoch) };
     let savedAt = clock.epochCountedUntil;
     while (partial.steps < stepsPerEpoch && !options.signal?.aborted) {
-      const step = partial.steps;
-      const until = Math.min(stepsPerEpoch, step + STEPS_PER_CALL);
-      const images = order.subarray(step * batch, until * batch);
-      const result = await engine.steps({
-        slots: images,
-        learningRates: learningRates.subarray(step, until),
-        firstStep: (epoch - 1) * stepsPerEpoch + step + 1,
-        limitMs: Math.max(0, clock.leftMs),
-        ...slots.targetsOf(images),
-      });
-      if (result.lost) yield* slots.fillAgain(result.lost, epoch);
-      // It was stopped before the first of them, or that lacked rows.
-      if (result.losses.length === 0) continue;
-      await this.addUp(result, epoch, until, images);
+      const limitMs = Math.max(0, clock.leftMs);
+      const taken = yield* takeSteps({ engine, slots, batch }, underWay, partial.steps, limitMs);
+      if (!taken) continue;
+      await this.addUp(taken, epoch);
       const done = Math.min(partial.steps * batch, trainPhotos);
       yield { type: 'progress', phase: 'training', epoch, done, total: trainPhotos };
       const now = performance.now();
@@ -121,32 +104,29 @@ export class TrainingLoop {
   }
 
   /**
-   * Adds steps that were taken, up to `until` at most, to the epoch under way; `images` are the slots that they took.
+   * Adds steps that were taken to the epoch under way.
    * @throws UserError `diverged`, `not-finite` where the loss runs away.
    */
-  private async addUp(result: StepResult, epoch: number, until: number, images: Int32Array): Promise<void> {
+  private async addUp({ losses, slots: images, ...taken }: TakenSteps, epoch: number): Promise<void> {
     const { settings, keeper, manifest, slots } = this.run;
     const { batch } = settings;
     const { progress } = keeper;
     const { partial } = progress;
     const step = partial.steps;
-    for (const [index, loss] of result.losses.entries()) {
+    for (const [index, loss] of losses.entries()) {
       const own = images.subarray(index * batch, (index + 1) * batch);
       if (!Number.isFinite(loss)) throw await notANumber(this.run, { epoch, step: step + index + 1 }, own);
-      partial.lossSum += loss * Math.min(batch, slots.trainPhotos - (step + index) * batch);
     }
-    progress.firstLoss ??= result.losses[0] ?? null;
-    const mean = result.losses.reduce((sum, loss) => sum + loss, 0) / result.losses.length;
-    const guess = Math.log(manifest.task === 'labels' ? 2 : manifest.classes.length);
-    // Features that are large make the first loss large too, and single batches differ: neither is a rate that is too high.
-    const largest = Math.max(LARGEST_LOSS * guess + 1, LARGEST_GROWTH * (progress.firstLoss ?? 0));
-    if ((epoch - 1) * slots.stepsPerEpoch + until >= STEPS_PER_CALL && mean > largest) {
-      const what = `is ${mean.toFixed(1)}, far above the ${guess.toFixed(1)} of a guess,`;
+    partial.lossSum += taken.lossSum;
+    progress.firstLoss ??= losses[0] ?? null;
+    const until = step + Math.ceil(images.length / batch);
+    const expected = { task: manifest.task, classes: manifest.classes.length, firstLoss: progress.firstLoss ?? 0 };
+    const what = runaway(losses, expected);
+    if ((epoch - 1) * slots.stepsPerEpoch + until >= STEPS_PER_CALL && what !== undefined)
       throw await diverged(this.run, { epoch, step: until }, what);
-    }
-    partial.steps += result.losses.length;
-    partial.correct += result.correct;
-    partial.images += result.images;
+    partial.steps += losses.length;
+    partial.correct += taken.correct;
+    partial.images += taken.images;
   }
 
   private learningRatesOf(epoch: number): Float32Array {

@@ -1,8 +1,18 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { compactSegments } from '../../src/cache/compaction.js';
 import { FeatureStore, type Layout } from '../../src/cache/featureStore.js';
 import { Slots } from '../../src/runtime/slots.js';
@@ -208,6 +218,48 @@ describe('a store of many runs', () => {
     const store = await open(at);
     await store.close();
     expect(readdirSync(at)).toEqual(['layout.json']);
+  });
+});
+
+describe('on a disk that several machines share', () => {
+  /** A store with so many sealed segments of a row each. */
+  async function withSegments(at: string, count: number): Promise<void> {
+    for (const number of numbers(count)) {
+      const store = await open(at);
+      await store.append(keyOf(number), rowOf(number));
+      await store.close();
+    }
+  }
+
+  it('a clock that is days ahead takes nobody for ended who still adds rows', async () => {
+    const at = folder();
+    const writer = await open(at);
+    await writer.append(keyOf(20), rowOf(20));
+    await withSegments(at, 8);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3 * DAY_MS });
+    try {
+      await (await open(at)).close();
+    } finally {
+      vi.useRealTimers();
+    }
+    await writer.append(keyOf(21), rowOf(21));
+    await writer.close();
+    expect((await readAnew(at, 22)).slice(20)).toEqual([20, 21]);
+    expect(await readAnew(at, 8)).toEqual(numbers(8));
+  });
+
+  it('a sealed segment whose rows have not all arrived stays as it is', async () => {
+    const at = folder();
+    await withSegments(at, 9);
+    const [rows = ''] = named(at, '.rows').sort();
+    const before = join(at, rows);
+    const whole = readFileSync(before);
+    truncateSync(before, 0);
+    await compactSegments(at, ROW_BYTES);
+    expect(named(at, '.rows').length).toBeLessThan(9);
+    expect(existsSync(before)).toBe(true);
+    writeFileSync(before, whole);
+    expect(await readAnew(at, 9)).toEqual(numbers(9));
   });
 });
 

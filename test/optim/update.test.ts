@@ -296,4 +296,16 @@ describe('kernels', () => {
     kernels.call('addTo', { sum: four, other: four }, {});
     expect([...four]).toEqual([2, 2, 2, 2]);
   });
+
+  it('pull a gradient towards an anchor as plain numbers do', () => {
+    const { kernels, arrays } = arraysOf(5, 5, 5);
+    const [gradient, parameter, anchor] = arrays;
+    if (!gradient || !parameter || !anchor) throw new Error('unreachable');
+    gradient.set([0.5, -1, 2, 0, 0.25]);
+    parameter.set([1, 2, 3, 4, 5]);
+    anchor.set([1, 0, 4, -4, 5.5]);
+    kernels.call('proximal', { gradient, parameter, anchor }, { pull: 0.5 });
+    expect([...gradient]).toEqual([0.5, 0, 1.5, 4, 0]);
+    expect([...parameter]).toEqual([1, 2, 3, 4, 5]);
+  });
 });

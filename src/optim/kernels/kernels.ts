@@ -60,6 +60,10 @@ const KERNELS = {
       store('parameter', sub(p, mul(direction, scalar('rate'))));
     },
   ),
+  /** gradient ← gradient + pull·(parameter − anchor): that of pull/2·‖parameter − anchor‖² (FedProx, Li et al. 2020) */
+  proximal: kernel(['gradient', 'parameter', 'anchor'], ['pull'], ({ load, scalar, store }) => {
+    store('gradient', add(load('gradient'), mul(sub(load('parameter'), load('anchor')), scalar('pull'))));
+  }),
   /** g = scale·gradient + decay·p,  v ← α·v + g²,  p ← p − rate·g/(√v + offset) */
   rmsprop: kernel(
     ['parameter', 'gradient', 'squares'],
