@@ -4,14 +4,21 @@ import { UserError } from '../errors.js';
 import { Opened } from '../opened.js';
 import { probeBlockSize } from './blockSize.js';
 import type * as ort from './ort.js';
+import { DEVICE_WAYS, DeviceSteps, type DeviceWay } from './deviceSteps.js';
 import { openPart, sessionOptions } from './partSessions.js';
+import type { StepSession } from './stepSession.js';
 import { StepTeam, type TeamOptions } from './stepTeam.js';
 
 /** The sessions that train and evaluate artifacts. */
 export interface StepperSessions {
-  readonly team: StepTeam;
+  readonly steps: StepSession;
   readonly evaluation: ort.InferenceSession;
   close(): Promise<void>;
+}
+
+export interface SessionsOptions extends TeamOptions {
+  /** How a device takes steps; default what goes for the provider. */
+  readonly way?: DeviceWay | undefined;
 }
 
 /**
@@ -19,14 +26,16 @@ export interface StepperSessions {
  * @throws UserError `bad-artifacts` where they are laid out for another processor, or of a version that had the update in its graph,
  * `not-loadable` when ONNX Runtime refuses a part of the model.
  */
-export async function openStepperSessions(artifacts: Artifacts, options: TeamOptions): Promise<StepperSessions> {
+export async function openStepperSessions(artifacts: Artifacts, options: SessionsOptions): Promise<StepperSessions> {
   await checkRunnable(artifacts, options);
   const opened = new Opened();
   try {
-    const team = opened.add(await StepTeam.open(artifacts, options), (each) => each.close());
+    const { way = DEVICE_WAYS[options.provider] } = options;
+    const opening = way ? DeviceSteps.open(artifacts, { ...options, way }) : StepTeam.open(artifacts, options);
+    const steps = opened.add<StepSession>(await opening, (each) => each.close());
     const part = sessionOptions(options.threads, options.provider);
     const evaluation = opened.add(await openPart(artifacts.folder, FILES.evaluation, part), (each) => each.release());
-    return { team, evaluation, close: () => opened.close() };
+    return { steps, evaluation, close: () => opened.close() };
   } catch (thrown) {
     await opened.close();
     throw thrown;
