@@ -55,14 +55,20 @@ export function compileParts(model: ModelFile, options: CompileOptions): Parts {
     const cut = splitGraph(chosen, choice, filled);
     return { split: cut, step: trainingGraph(graph, cut, filled) };
   });
-  const emitted = emit(graph, split, step, filled);
+  const evaluation = evaluationGraph(graph, split, filled.blockSize);
+  const emitted = emit(graph, split, { step, evaluation }, filled);
   const { state } = emitted;
-  const manifest = describeArtifacts({ model, policy, options: filled, chosen, split, step, state });
+  const manifest = describeArtifacts({ model, policy, options: filled, chosen, split, step, evaluation, state });
   return { compiled: { ...emitted, manifest }, graph, parameters: split.parameters };
 }
 
-/** Makes the models and the first state of a split graph, whose training graph is `step`. */
-function emit(graph: Graph, split: Split, step: StepGraph, options: FilledOptions) {
+interface TrainedGraphs {
+  readonly step: StepGraph;
+  readonly evaluation: Graph;
+}
+
+/** Makes the models and the first state of a split graph. */
+function emit(graph: Graph, split: Split, { step, evaluation }: TrainedGraphs, options: FilledOptions) {
   const { cut, kept } = split;
   const frozen = {
     opset: graph.opset,
@@ -74,7 +80,7 @@ function emit(graph: Graph, split: Split, step: StepGraph, options: FilledOption
   return {
     frozen: cut.frozen.length === 0 ? undefined : modelOfGraph(frozen, 'frozen'),
     training: trainingModel(step, kept, options),
-    evaluation: modelOfGraph(evaluationGraph(graph, split, options.blockSize), 'evaluation'),
+    evaluation: modelOfGraph(evaluation, 'evaluation'),
     state: initialState(split, options),
   };
 }

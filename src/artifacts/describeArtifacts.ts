@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { multiplyAdds, peakActivationBytes } from '../graph/cost.js';
 import { bytesOf } from '../graph/cut.js';
-import { bindShape, type Node, type Value } from '../graph/graph.js';
+import { bindShape, type Graph, type Node, type Value } from '../graph/graph.js';
 import { ancestors } from '../graph/order.js';
 import type { ModelFile } from '../onnx/model.js';
 import { outputOf } from '../plain/oneResult.js';
@@ -23,6 +23,7 @@ export interface Described {
   readonly chosen: Chosen;
   readonly split: Split;
   readonly step: StepGraph;
+  readonly evaluation: Graph;
   readonly state: ReadonlyMap<string, Tensor>;
 }
 
@@ -111,7 +112,7 @@ function boundaryOf({ kept }: Split): Manifest['boundary'] {
   });
 }
 
-function costOf({ chosen, options, split, step, state }: Described): Manifest['cost'] {
+function costOf({ chosen, options, split, step, evaluation, state }: Described): Manifest['cost'] {
   const { cut, kept, parameters } = split;
   const { batch, microBatch, sessions } = options;
   const layers = [...chosen.classifier.layers.all, ...chosen.fresh.layers];
@@ -131,6 +132,7 @@ function costOf({ chosen, options, split, step, state }: Described): Manifest['c
     backwardMultiplyAdds: Math.max(0, Math.round(forwardAndBackward) - forward),
     trainingMemoryBytes:
       stateBytes + gradientBytes + sessions * (peakActivationBytes(step) + microBatch * boundaryBytes),
+    evaluationBytes: peakActivationBytes(evaluation),
   };
 }
 

@@ -190,6 +190,8 @@ export const manifestSchema = z.object({
     forwardMultiplyAdds: z.number(),
     backwardMultiplyAdds: z.number(),
     trainingMemoryBytes: z.number(),
+    /** What is alive at once while one image is evaluated; artifacts of earlier versions do not tell. */
+    evaluationBytes: z.number().optional(),
   }),
   /** SHA-256 of every other file of the folder. */
   files: z.record(z.string(), z.string()),

@@ -7,7 +7,7 @@ const EVALUATION_BYTES = 2 ** 19;
 
 /** Images of one run of the evaluation graph, where there are so many in all. */
 export function evaluationSize(
-  { batch, microBatch = batch, sessions = 1, cost }: Manifest,
+  { batch, microBatch = batch, sessions = 1, cost }: Pick<Manifest, 'batch' | 'microBatch' | 'sessions' | 'cost'>,
   provider: Provider,
   images: number,
 ): number {

@@ -1,4 +1,5 @@
 import type { Artifacts } from '../artifacts/load.js';
+import type { Caller } from '../channel.js';
 import { elementCount, type Tensor } from '../onnx/tensor.js';
 import { clipFactor } from '../optim/update.js';
 import { Opened } from '../opened.js';
@@ -63,6 +64,11 @@ export class StepTeam implements StepSession {
       await opened.close();
       throw thrown;
     }
+  }
+
+  /** The workers, which can evaluate between steps too. */
+  get workers(): Caller<StepOperations>[] {
+    return this.others.map(({ caller }) => caller);
   }
 
   partsWithin(): number {

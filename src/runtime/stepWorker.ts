@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { answerCalls, threadLine } from '../channel.js';
 import type { Manifest } from '../artifacts/manifest.js';
+import { evaluatorOperations } from './evaluator.js';
 import { GradientSession, type PartFeeds, type PartResult } from './gradientSession.js';
 import type * as ort from './ort.js';
 import type { Row } from './slots.js';
@@ -25,8 +26,9 @@ function open() {
   return opened;
 }
 
-/** What the worker does for {@link StepTeam}, by the names in its calls. */
+/** What the worker does for {@link StepTeam} and {@link EvaluationTeam}, by the names in its calls. */
 const operations = {
+  ...evaluatorOperations(),
   open: async (
     { folder, manifest, memory: shared, index, share }: WorkerOptions,
     options: ort.InferenceSession.SessionOptions,

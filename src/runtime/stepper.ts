@@ -1,18 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Artifacts } from '../artifacts/load.js';
-import { FILES } from '../artifacts/artifactFiles.js';
-import { type Manifest, STEP_OUTPUTS } from '../artifacts/manifest.js';
+import type { Manifest } from '../artifacts/manifest.js';
 import { tensor, type Tensor } from '../onnx/tensor.js';
 import { Opened } from '../opened.js';
 import { meanShares } from '../optim/loss.js';
 import { argMax } from './argMax.js';
-import { boundaryTensors } from './boundaryTensors.js';
 import { evaluationSize } from './evaluationSize.js';
 import type { CacheOptions } from './features.js';
 import type { DeviceWay } from './deviceSteps.js';
 import { openRows } from './openRows.js';
 import * as ort from './ort.js';
-import { runPart } from './partSessions.js';
 import type { CachedRows, PhotoRows } from './photoRows.js';
 import type { Provider } from './providers.js';
 import { type Row, whenAllHaveEnded } from './slots.js';
@@ -30,6 +27,8 @@ export interface StepperOptions {
   readonly provider?: Provider;
   /** How a device takes steps; default what goes for the provider. */
   readonly way?: DeviceWay;
+  /** What sessions of the evaluation beside the first may take together, where that is limited. */
+  readonly evaluationBytes?: number | undefined;
   /** Where what the frozen part computes is kept for other runs; without it, it is gone with the stepper. */
   readonly cache?: CacheOptions;
 }
@@ -102,8 +101,7 @@ export class Stepper {
 
   /** @throws UserError `not-loadable` when ONNX Runtime refuses a part of the model, such as an operator that it does not know. */
   static async create(artifacts: Artifacts, options: StepperOptions): Promise<Stepper> {
-    const { threads, provider = 'cpu', way } = options;
-    const sessions = await openStepperSessions(artifacts, { threads, provider, way });
+    const sessions = await openStepperSessions(artifacts, sessionsOptions(options));
     const opened = new Opened();
     try {
       const rows = await openRows(artifacts, options, opened);
@@ -122,9 +120,8 @@ export class Stepper {
   async exchange(artifacts: Artifacts): Promise<void> {
     if (!isDeepStrictEqual(artifacts.manifest.boundary, this.manifest.boundary))
       throw new Error('the artifacts have another boundary');
-    const { threads, way } = this.options;
     const before = this.sessions;
-    const sessions = await openStepperSessions(artifacts, { threads, provider: this.provider, way });
+    const sessions = await openStepperSessions(artifacts, sessionsOptions(this.options));
     this.loaded = loadedOf(artifacts, sessions);
     this.setState(artifacts.state);
     await before.close();
@@ -266,30 +263,22 @@ export class Stepper {
   async evaluate(slots: Int32Array, isStopped: () => boolean = () => false): Promise<EvaluationResult> {
     const classes = this.manifest.classes.length;
     const logits = new Float32Array(slots.length * classes);
-    const feeds = this.evaluated();
     const size = evaluationSize(this.manifest, this.provider, slots.length);
-    const batches: Int32Array[] = [];
-    for (let first = 0; first < slots.length; first += size) batches.push(slots.subarray(first, first + size));
-    const buffers = [this.rows.buffers(size), this.rows.buffers(size)];
-    const gather = (index: number) => {
-      const [some, into] = [batches[index], buffers[index % 2]];
-      return some && into && this.rows.gather(some, into);
-    };
-    let ready = gather(0);
-    for (const [index, { length }] of batches.entries()) {
-      const lost = await this.rows.lostBy(ready);
-      if (lost) return { logits, lost };
-      if (isStopped()) break;
-      ready = gather(index + 1);
-      const images = this.provider === 'cpu' ? length : size;
-      Object.assign(feeds, boundaryTensors(this.rows.values, buffers[index % 2] ?? [], images));
-      const results = new Float32Array(images * classes);
-      const fetches = { [STEP_OUTPUTS.logits]: new ort.Tensor('float32', results, [images, classes]) };
-      await runPart(FILES.evaluation, this.sessions.evaluation, { feeds, fetches });
+    let lost: readonly number[] | undefined;
+    await this.sessions.evaluation.evaluate(this.evaluated(), Math.ceil(slots.length / size), async (turn) => {
+      const first = turn.index * size;
+      const some = slots.subarray(first, first + size);
+      const rows = turn.rows ?? this.rows.buffers(size);
+      const missing = await this.rows.lostBy(this.rows.gather(some, rows));
+      lost ??= missing;
+      if (missing || isStopped()) return undefined;
+      const images = this.provider === 'cpu' ? some.length : size;
+      const results = await turn.run(rows, images);
       // Those that fill up the last run are left out.
-      logits.set(results.subarray(0, length * classes), index * size * classes);
-    }
-    return { logits };
+      logits.set(results.logits.subarray(0, some.length * classes), first * classes);
+      return results.rows;
+    });
+    return { logits, ...(lost ? { lost } : {}) };
   }
 
   /** What the evaluation graph takes of the state: averages in place of parameters where those are kept. */
@@ -335,3 +324,10 @@ export class Stepper {
 function loadedOf({ manifest }: Artifacts, sessions: StepperSessions): Loaded {
   return { manifest, sessions, buffers: [[], []], batchShares: new Float32Array(manifest.batch) };
 }
+
+const sessionsOptions = ({ threads, provider = 'cpu', way, evaluationBytes }: StepperOptions) => ({
+  threads,
+  provider,
+  way,
+  furtherBytes: evaluationBytes,
+});

@@ -1,22 +1,20 @@
-import { FILES } from '../artifacts/artifactFiles.js';
 import type { Artifacts } from '../artifacts/load.js';
 import { UserError } from '../errors.js';
 import { Opened } from '../opened.js';
 import { probeBlockSize } from './blockSize.js';
-import type * as ort from './ort.js';
 import { DEVICE_WAYS, DeviceSteps, type DeviceWay } from './deviceSteps.js';
-import { openPart, sessionOptions } from './partSessions.js';
+import { type EvaluationOptions, EvaluationTeam } from './evaluationTeam.js';
 import type { StepSession } from './stepSession.js';
 import { StepTeam, type TeamOptions } from './stepTeam.js';
 
 /** The sessions that train and evaluate artifacts. */
 export interface StepperSessions {
   readonly steps: StepSession;
-  readonly evaluation: ort.InferenceSession;
+  readonly evaluation: EvaluationTeam;
   close(): Promise<void>;
 }
 
-export interface SessionsOptions extends TeamOptions {
+export interface SessionsOptions extends EvaluationOptions {
   /** How a device takes steps; default what goes for the provider. */
   readonly way?: DeviceWay | undefined;
 }
@@ -32,9 +30,9 @@ export async function openStepperSessions(artifacts: Artifacts, options: Session
   try {
     const { way = DEVICE_WAYS[options.provider] } = options;
     const opening = way ? DeviceSteps.open(artifacts, { ...options, way }) : StepTeam.open(artifacts, options);
-    const steps = opened.add<StepSession>(await opening, (each) => each.close());
-    const part = sessionOptions(options.threads, options.provider);
-    const evaluation = opened.add(await openPart(artifacts.folder, FILES.evaluation, part), (each) => each.release());
+    const steps = opened.add<DeviceSteps | StepTeam>(await opening, (each) => each.close());
+    const workers = steps instanceof StepTeam ? steps.workers : [];
+    const evaluation = opened.add(await EvaluationTeam.open(artifacts, options, workers), (each) => each.close());
     return { steps, evaluation, close: () => opened.close() };
   } catch (thrown) {
     await opened.close();

@@ -8,6 +8,8 @@ export interface MemoryShares {
   readonly sessionsBytes: number;
   /** Rows of the feature cache that may be kept in memory too. */
   readonly inMemoryBytes: number;
+  /** What sessions of the evaluation beside the first may take together. */
+  readonly evaluationBytes: number;
 }
 
 interface Sharing {
@@ -22,14 +24,20 @@ interface Sharing {
 
 /** Shares a limit: sessions come before rows, which are read from the disk sooner than computed. */
 export function memoryShares(
-  manifest: Pick<Manifest, 'cost' | 'parameters'>,
+  manifest: Pick<Manifest, 'cost' | 'parameters' | 'sessions'>,
   { slots, memoryBytes, isCached, newViews }: Sharing,
 ): MemoryShares {
   const { always, firstSession, session, steps } = trainingBytes(manifest);
   const rows = isCached ? 0 : slots * manifest.cost.boundaryBytes;
   const furtherBytes = Math.max(0, memoryBytes - always - firstSession - rows - (newViews ? steps : 0));
   const further = session > 0 ? Math.floor(furtherBytes / session) : 0;
+  const besideSteps = memoryBytes - processBytes(manifest, { newViews });
   // They stay while steps are taken, too.
-  const left = Math.min(furtherBytes - further * session, memoryBytes - processBytes(manifest, { newViews }));
-  return { sessionsBytes: session * (1 + further), inMemoryBytes: Math.max(0, Math.min(IN_MEMORY_BYTES, left)) };
+  const inMemoryBytes = Math.max(0, Math.min(IN_MEMORY_BYTES, furtherBytes - further * session, besideSteps));
+  const stay = inMemoryBytes + rows + (newViews ? further * session : 0);
+  return {
+    sessionsBytes: session * (1 + further),
+    inMemoryBytes,
+    evaluationBytes: Math.max(0, besideSteps - stay),
+  };
 }

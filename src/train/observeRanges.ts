@@ -13,8 +13,10 @@ const AHEAD = 16;
 
 export interface ObserveOptions {
   readonly method: CalibrationMethod;
-  /** 0: as many as ONNX Runtime likes. */
+  /** Cores to use in all; 0 for all that there are. */
   readonly threads: number;
+  /** Whether memory is short. */
+  readonly isLimited?: boolean;
   /** What the error calls where the photos are. */
   readonly source: string;
 }
@@ -28,7 +30,7 @@ export async function* observeRanges(
   { model, activations }: CalibrationModel,
   photos: readonly Photo[],
   preprocessing: Preprocessing,
-  { method, threads, source }: ObserveOptions,
+  { method, threads, isLimited = false, source }: ObserveOptions,
 ): AsyncGenerator<number, { readonly ranges: Map<string, Range>; readonly photos: number }> {
   const observed = new Calibration(method);
   async function* images(): AsyncGenerator<Uint8Array> {
@@ -38,7 +40,8 @@ export async function* observeRanges(
   }
   let count = 0;
   const { height, width } = preprocessing;
-  const runs = calibrate(model, images(), { height, width, threads }, (name, numbers) => {
+  const options = { height, width, threads, images: photos.length, isLimited };
+  const runs = calibrate(model, images(), options, (name, numbers) => {
     observed.observe(activations.get(name) ?? name, numbers);
   });
   for await (count of runs) {

@@ -33,11 +33,12 @@ export async function openEngine(
   const isCached = cache !== undefined;
   const shares =
     memoryBytes === undefined ? undefined : memoryShares(manifest, { slots, memoryBytes, isCached, newViews });
+  const evaluationBytes = shares?.evaluationBytes;
   const inMemory = shares && { inMemoryBytes: shares.inMemoryBytes };
   const kept = isCached ? { cache: { folder: cache, decoder: decoderVersion, ...inMemory } } : {};
   return Engine.start(
     folder.path('artifacts'),
-    { slots, images, threads, provider, memoryBytes: shares?.sessionsBytes, ...kept },
+    { slots, images, threads, provider, memoryBytes: shares?.sessionsBytes, evaluationBytes, ...kept },
     signal,
   );
 }

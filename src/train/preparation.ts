@@ -56,7 +56,13 @@ export async function* prepare(
     if (!resumed) folder.begin(options.overwrite ?? false, model.path);
     if (inFloat) {
       const before = resumed ? frozenBefore(folder.path('artifacts')) : undefined;
-      const quantized = yield* quantizeFrozen(inFloat.compiled, dataset, settings, before, signal);
+      const quantized = yield* quantizeFrozen(
+        inFloat.compiled,
+        dataset,
+        { ...settings, memoryBytes: options.memoryBytes },
+        before,
+        signal,
+      );
       compiling = compiledHere(quantized, settings);
     }
     // First, since it leaves nothing behind where it fails.

@@ -23,7 +23,14 @@ type Quantized = NonNullable<Manifest['frozen']>;
 export async function* quantizeFrozen(
   compiled: Compiled,
   dataset: Dataset,
-  { calibration, seed, threads, provider, policy }: Settings,
+  {
+    calibration,
+    seed,
+    threads,
+    provider,
+    policy,
+    memoryBytes,
+  }: Settings & { readonly memoryBytes?: number | undefined },
   before: Quantized | undefined,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<TrainEvent, Compiled> {
@@ -46,6 +53,7 @@ export async function* quantizeFrozen(
     const observing = observeRanges(part.calibration(calibration.method), chosen, compiled.manifest.preprocessing, {
       method: calibration.method,
       threads,
+      isLimited: memoryBytes !== undefined,
       source: dataset.folder,
     });
     const { ranges, photos } = yield* passOn(observing, (done): TrainEvent => {
