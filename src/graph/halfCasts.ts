@@ -60,10 +60,12 @@ export function castToHalf(graph: Graph, isHalved: (node: Node, isHalf: (value: 
     nodes.push(node.with({ inputs, outputs }));
   }
   const outputs = graph.outputs.map((output) => {
-    const half = halves.get(output);
-    if (!half || wholes.has(output)) return inWhole(output);
+    const whole = inWhole(output);
+    const half = computed.has(output) ? halves.get(output) : undefined;
+    if (!half) return whole;
     half.name = `${output.name}/half`;
-    return cast(half, 'float32', output.name);
+    whole.name = output.name;
+    return whole;
   });
   return { opset: graph.opset, inputs: graph.inputs, outputs, nodes };
 }

@@ -52,4 +52,4 @@ export const squaresOf = (trained: readonly Trained[]): number[] =>
  * 1 − min(decay, (1 + t)/(10 + t)): what a new value counts in the moving average of step t. The average begins at the first
  * parameters, and forgets them fast (as TensorFlow's ExponentialMovingAverage), so that short trainings have one too.
  */
-const averageShare = (step: number, decay: number): number => 1 - Math.min(decay, (step + 1) / (step + 10));
+export const averageShare = (step: number, decay: number): number => 1 - Math.min(decay, (step + 1) / (step + 10));

@@ -11,7 +11,7 @@ export function evaluationSize(
   provider: Provider,
   images: number,
 ): number {
-  // Another provider gets all parameters anew in each run, and CUDA's tries its algorithms for each number of images (a second
+  // Another provider gets all parameters anew in each run, unless they lie with it, and CUDA's tries its algorithms for each number of images (a second
   // for EfficientNet-B0 on an H100): it takes as many as in training, which fit into its memory, and always as many.
   const fitting = provider === 'cpu' ? Math.floor(EVALUATION_BYTES / cost.boundaryBytes) : Math.min(microBatch, images);
   // Where a batch is taken in parts, memory is short.

@@ -1,22 +1,18 @@
 import type { Artifacts } from '../artifacts/load.js';
 import type { Caller } from '../channel.js';
-import { elementCount } from '../onnx/tensor.js';
+import { elementCount, type Tensor } from '../onnx/tensor.js';
 import { clipFactor } from '../optim/update.js';
 import { Opened } from '../opened.js';
-import { GradientSession, type PartFeeds, type PartResult } from './gradientSession.js';
+import { GradientSession, type PartResult } from './gradientSession.js';
+import * as ort from './ort.js';
 import { sessionOptions } from './partSessions.js';
 import type { Provider } from './providers.js';
 import { buffersOf } from './sentTensor.js';
-import type { Row } from './slots.js';
 import { type StartedWorker, startWorker } from './startWorker.js';
 import { lossScaleOf, settleLossScale, shareOut, StateUpdate, type UpdateStep } from './stateUpdate.js';
+import type { StepPart, StepSession } from './stepSession.js';
 import type { StepOperations } from './stepWorker.js';
-import { TrainingMemory } from './trainingMemory.js';
-
-/** A part of a batch: its boundary, which is handed over where another thread takes it, and what else its run takes. */
-export interface TeamPart extends PartFeeds {
-  readonly rows: readonly Row[];
-}
+import { arrayOf, TrainingMemory } from './trainingMemory.js';
 
 export interface TeamOptions {
   /** Threads of ONNX Runtime in all; 0 lets it choose. */
@@ -30,10 +26,14 @@ export interface TeamOptions {
  * The sessions of a training step: one in this thread, and others in workers of their own where the manifest says that several take the
  * parts of a batch side by side. Each updates a share of the parameters. The same sessions give the same bits, whoever ends first.
  */
-export class StepTeam {
+export class StepTeam implements StepSession {
+  readonly isInTurn = false;
+  /** How many sessions have run parts of the step under way. */
+  private taking = 0;
+
   private constructor(
     private readonly manifest: Artifacts['manifest'],
-    readonly memory: TrainingMemory,
+    private readonly memory: TrainingMemory,
     private readonly own: { readonly session: GradientSession; readonly update: StateUpdate },
     private readonly others: readonly StartedWorker<StepOperations>[],
     private readonly opened: Opened,
@@ -76,16 +76,12 @@ export class StepTeam {
     return this.others.map(({ caller }) => caller);
   }
 
-  /** How many parts of a batch it takes at once. */
-  get size(): number {
+  partsWithin(): number {
     return this.memory.gradients.length;
   }
 
-  /**
-   * Runs parts of a batch, no more than `size`, each in a session of its own, the first in this thread, which it blocks. What
-   * `meanwhile` does is begun before that. Arrays of the first result are written anew by the next run.
-   */
-  async run(parts: readonly TeamPart[], meanwhile: () => void): Promise<PartResult[]> {
+  /** Runs each part in a session of its own, the first in this thread. Arrays of the first result are written anew by the next run. */
+  async run(parts: readonly StepPart[], meanwhile: () => void): Promise<PartResult[]> {
     const [first, ...more] = parts;
     if (!first) return [];
     const theirs = more.map(({ rows, ...part }, n) =>
@@ -94,11 +90,33 @@ export class StepTeam {
     meanwhile();
     const { rows, ...part } = first;
     const own = this.own.session.run(rows, part);
-    return settleAll([own, ...theirs]);
+    const results = await settleAll([own, ...theirs]);
+    if (first.isFirst) this.taking = parts.length;
+    if (first.isLast) await this.update(first, this.taking);
+    return results;
   }
 
-  /** Ends a step, the number `step`, of which `sessions` have run parts: updates the state by the sum of their gradients. */
-  async step(learningRate: number, step: number, sessions: number): Promise<void> {
+  tensorOf(name: string, shape: readonly number[]): ort.Tensor {
+    const values = arrayOf(this.memory.state, name);
+    // ONNX Runtime takes no memory that threads share.
+    return new ort.Tensor('float32', this.memory.gradients.length > 1 ? values.slice() : values, shape);
+  }
+
+  readState(): Promise<ReadonlyMap<string, Float32Array<ArrayBuffer>>> {
+    return Promise.resolve(new Map([...this.memory.state].map(([name, values]) => [name, Float32Array.from(values)])));
+  }
+
+  writeState(state: ReadonlyMap<string, Tensor>): void {
+    const { memory } = this;
+    for (const arrays of [memory.state, memory.anchors])
+      for (const [name, values] of arrays) {
+        const from = state.get(name);
+        if (from) values.set(from.data as Float32Array);
+      }
+  }
+
+  /** Ends a step of which `sessions` have run parts: updates the state by the sum of their gradients. */
+  private async update({ learningRate, step }: StepPart, sessions: number): Promise<void> {
     const { clipNorm, precision } = this.manifest;
     const isScaled = precision === 'mixed';
     const wantsSquares = clipNorm > 0 || isScaled;

@@ -7,15 +7,16 @@ import { meanShares } from '../optim/loss.js';
 import { argMax } from './argMax.js';
 import { evaluationSize } from './evaluationSize.js';
 import type { CacheOptions } from './features.js';
+import type { DeviceWay } from './deviceSteps.js';
 import { openRows } from './openRows.js';
 import * as ort from './ort.js';
 import type { CachedRows, PhotoRows } from './photoRows.js';
 import type { Provider } from './providers.js';
 import { type Row, whenAllHaveEnded } from './slots.js';
-import { type Part, type Round, roundsOf } from './stepParts.js';
+import { type Part, roundsOf } from './stepParts.js';
 import { openStepperSessions, type StepperSessions } from './stepperSessions.js';
-import type { TeamPart } from './stepTeam.js';
-import { arrayOf, stateShapes } from './trainingMemory.js';
+import type { StepPart } from './stepSession.js';
+import { stateShapes } from './trainingMemory.js';
 
 export interface StepperOptions {
   /** Photos whose boundary can be kept at once. */
@@ -24,6 +25,8 @@ export interface StepperOptions {
   readonly threads: number;
   /** Default `cpu`. */
   readonly provider?: Provider;
+  /** How a device takes steps; default what goes for the provider. */
+  readonly way?: DeviceWay;
   /** What sessions of the evaluation beside the first may take together, where that is limited. */
   readonly evaluationBytes?: number | undefined;
   /** Where what the frozen part computes is kept for other runs; without it, it is gone with the stepper. */
@@ -68,8 +71,8 @@ export interface EvaluationResult {
 interface Loaded {
   readonly manifest: Manifest;
   readonly sessions: StepperSessions;
-  /** The boundary of the images of a run in this thread, and of the next one, which is read while that runs. */
-  readonly buffers: readonly [Row[], Row[]];
+  /** The boundary of the images of a run in this thread, a part of a batch after another, and of the next one, which is read while that runs. */
+  readonly buffers: readonly [Row[][], Row[][]];
   /** What each image of a whole batch weighs in the loss. */
   readonly batchShares: Float32Array;
 }
@@ -94,7 +97,7 @@ export class Stepper {
     private readonly opened: Opened,
   ) {
     this.provider = options.provider ?? 'cpu';
-    this.loaded = loadedOf(artifacts, sessions, rows);
+    this.loaded = loadedOf(artifacts, sessions);
     this.setState(artifacts.state);
   }
 
@@ -121,7 +124,7 @@ export class Stepper {
       throw new Error('the artifacts have another boundary');
     const before = this.sessions;
     const sessions = await openStepperSessions(artifacts, sessionsOptions(this.options));
-    this.loaded = loadedOf(artifacts, sessions, this.rows);
+    this.loaded = loadedOf(artifacts, sessions);
     this.setState(artifacts.state);
     await before.close();
   }
@@ -153,56 +156,57 @@ export class Stepper {
 
   /** Takes the steps of `plan`, until `isStopped`, its time is up, or a loss that is no number (the last one returned). */
   async steps(plan: StepPlan, isStopped: () => boolean = () => false): Promise<StepResult> {
-    const { team } = this.sessions;
+    const { steps } = this.sessions;
     const { batch, microBatch = batch } = this.manifest;
     const losses = new Float32Array(plan.learningRates.length);
     const began = performance.now();
-    const isLate = () => performance.now() - began > (plan.limitMs ?? Infinity);
-    const rounds = roundsOf(plan.slots, losses.length, { batch, microBatch, sessions: team.size });
+    const { limitMs = Infinity } = plan;
+    const isLate = () => performance.now() - began > limitMs;
+    const parting = { batch, microBatch, atOnce: steps.partsWithin(limitMs), isInTurn: steps.isInTurn };
+    const rounds = roundsOf(plan.slots, losses.length, parting);
     let ready = this.gather(rounds[0]);
     let lost: readonly number[] | undefined;
-    let [correct, images] = [0, 0];
-    let step = { loss: 0, correct: 0, images: 0, sessions: 0 };
-    let taken = 0;
+    let [correct, images, taken, isFinite] = [0, 0, 0, true];
+    let step = { loss: 0, correct: 0, images: 0 };
     for (const [index, round] of rounds.entries()) {
-      if (round.isFirst) {
-        if (isStopped() || (taken > 0 && isLate())) break;
-        step = { loss: 0, correct: 0, images: 0, sessions: round.parts.length };
-        this.weigh(plan, round.step);
-      }
       // The parts of a step that is not finished count for nothing: the next call begins it anew.
+      if (!isFinite || (round[0]?.isFirst && (isStopped() || (taken > 0 && isLate())))) break;
       lost = await this.rows.lostBy(ready?.reading);
       if (lost) break;
-      const feeds = round.parts.map((part, n) => this.partFeeds(plan, round, part, ready?.rows[n] ?? []));
-      const results = await team.run(feeds, () => {
+      const parts = round.map((part, n) => this.partFeeds(plan, part, ready?.rows[n] ?? []));
+      const results = await steps.run(parts, () => {
         ready = this.gather(rounds[index + 1]);
       });
-      for (const [n, { loss, logits }] of results.entries()) {
-        const { labels } = feeds[n] ?? { labels: new Int32Array() };
-        step.loss += loss;
-        step.images += labels.reduce((count, label) => count + (label < 0 ? 0 : 1), 0);
-        step.correct += this.correctIn(labels, logits);
+      for (const [n, part] of parts.entries()) {
+        const result = results[n];
+        if (!result || !isFinite) break;
+        step.loss += result.loss;
+        step.images += part.labels.reduce((count, label) => count + (label < 0 ? 0 : 1), 0);
+        step.correct += this.correctIn(part.labels, result.logits);
+        isFinite = Number.isFinite(step.loss);
+        if (isFinite && !(part.isLast && parts[n + 1]?.step !== part.step)) continue;
+        losses[part.step - plan.firstStep] = step.loss;
+        taken = part.step - plan.firstStep + 1;
+        [correct, images] = [correct + step.correct, images + step.images];
+        step = { loss: 0, correct: 0, images: 0 };
       }
-      if (!round.isLast) continue;
-      await team.step(plan.learningRates[round.step] ?? 0, plan.firstStep + round.step, step.sessions);
-      losses[round.step] = step.loss;
-      taken = round.step + 1;
-      [correct, images] = [correct + step.correct, images + step.images];
-      if (!Number.isFinite(step.loss)) break;
     }
     // What was read ahead for a step that is not taken, nobody needs.
     await ready?.reading?.catch(() => undefined);
     return { losses: losses.subarray(0, taken), correct, images, ...(lost ? { lost } : {}) };
   }
 
-  /** Begins to read the boundary of a round: the first part's into a buffer of this thread, others' into new ones, to be handed over. */
-  private gather(round: Round | undefined) {
+  /** Begins to read the boundary of a round: into buffers of this thread, or new ones for parts to be handed over. */
+  private gather(round: readonly Part[] | undefined) {
     if (!round) return undefined;
     const { batch, microBatch = batch } = this.manifest;
     this.turn = this.turn === 0 ? 1 : 0;
-    const { buffers } = this.loaded;
-    const rows = round.parts.map((_, n) => (n === 0 ? buffers[this.turn] : this.rows.buffers(microBatch)));
-    const readings = round.parts.flatMap(({ slots }, n) => this.rows.gather(slots, rows[n] ?? []) ?? []);
+    const own = this.loaded.buffers[this.turn];
+    const { isInTurn } = this.sessions.steps;
+    const rows = round.map((_, n) =>
+      n === 0 || isInTurn ? (own[n] ??= this.rows.buffers(microBatch)) : this.rows.buffers(microBatch),
+    );
+    const readings = round.flatMap(({ slots }, n) => this.rows.gather(slots, rows[n] ?? []) ?? []);
     return { rows, reading: readings.length === 0 ? undefined : whenAllHaveEnded(readings) };
   }
 
@@ -218,8 +222,9 @@ export class Stepper {
     return slots.map((slot, n) => (labels && slot >= 0 ? (labels[first + n] ?? -1) : this.rows.labelOf(slot)));
   }
 
-  private partFeeds(plan: StepPlan, { step, isFirst }: Round, { first, slots }: Part, rows: readonly Row[]): TeamPart {
+  private partFeeds(plan: StepPlan, { step, first, slots, isFirst, isLast }: Part, rows: readonly Row[]): StepPart {
     const { batch, microBatch = batch, targets } = this.manifest;
+    if (first === 0) this.weigh(plan, step);
     const labels = this.labelsOf(plan, step * batch + first, slots);
     const count = Math.min(microBatch, batch - first);
     const shares = new Float32Array(microBatch);
@@ -230,7 +235,9 @@ export class Stepper {
       shares,
       targets: targets === 'soft' ? this.targetsOf(plan, step * batch + first, labels, count) : new Float32Array(),
       step: plan.firstStep + step,
+      learningRate: plan.learningRates[step] ?? 0,
       isFirst,
+      isLast,
     };
   }
 
@@ -279,39 +286,24 @@ export class Stepper {
   /** What the evaluation graph takes of the state: averages in place of parameters where those are kept. */
   private evaluated(): Record<string, ort.Tensor> {
     const { parameters, statistics } = this.manifest;
-    const { memory, size } = this.sessions.team;
+    const { steps } = this.sessions;
     const names: { name: string; shape: readonly number[]; average?: string | undefined }[] = [
       ...parameters,
       ...statistics,
     ];
-    return Object.fromEntries(
-      names.map(({ name, shape, average = name }) => {
-        const values = arrayOf(memory.state, average);
-        // ONNX Runtime takes no memory that threads share.
-        return [name, new ort.Tensor('float32', size > 1 ? values.slice() : values, shape)];
-      }),
-    );
+    return Object.fromEntries(names.map(({ name, shape, average = name }) => [name, steps.tensorOf(average, shape)]));
   }
 
   /** A copy of the parameters, moments and averages. */
-  getState(): Map<string, Tensor> {
-    const { state } = this.sessions.team.memory;
-    return new Map(
-      [...stateShapes(this.manifest)].map(([name, shape]) => [
-        name,
-        tensor('float32', shape, arrayOf(state, name).slice()),
-      ]),
-    );
+  async getState(): Promise<Map<string, Tensor>> {
+    const shapes = stateShapes(this.manifest);
+    const state = await this.sessions.steps.readState();
+    return new Map([...state].map(([name, values]) => [name, tensor('float32', shapes.get(name) ?? [], values)]));
   }
 
   /** Replaces parameters, moments and averages by those of the same names. Where parameters are held near to something, it is these. */
   setState(state: ReadonlyMap<string, Tensor>): void {
-    const { memory } = this.sessions.team;
-    for (const arrays of [memory.state, memory.anchors])
-      for (const [name, values] of arrays) {
-        const from = state.get(name);
-        if (from) values.set(from.data as Float32Array);
-      }
+    this.sessions.steps.writeState(state);
   }
 
   async close(): Promise<void> {
@@ -331,15 +323,14 @@ export class Stepper {
   }
 }
 
-function loadedOf({ manifest }: Artifacts, sessions: StepperSessions, rows: PhotoRows): Loaded {
-  const { batch, microBatch = batch } = manifest;
-  const buffers: Loaded['buffers'] = [rows.buffers(microBatch), rows.buffers(microBatch)];
-  return { manifest, sessions, buffers, batchShares: new Float32Array(batch) };
+function loadedOf({ manifest }: Artifacts, sessions: StepperSessions): Loaded {
+  return { manifest, sessions, buffers: [[], []], batchShares: new Float32Array(manifest.batch) };
 }
 
-const sessionsOptions = ({ threads, provider = 'cpu', evaluationBytes, proximal }: StepperOptions) => ({
+const sessionsOptions = ({ threads, provider = 'cpu', way, evaluationBytes, proximal }: StepperOptions) => ({
   threads,
   provider,
+  way,
   furtherBytes: evaluationBytes,
   proximal,
 });

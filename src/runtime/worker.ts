@@ -54,8 +54,8 @@ const operations = {
   steps: (plan: StepPlan): Promise<StepResult> => open().steps(plan, isStopped),
   evaluate: (slots: Int32Array): Promise<EvaluationResult> => open().evaluate(slots, isStopped),
   /** A copy of the state, which is handed over, not copied again. */
-  getState: (): HandedOver<Map<string, Tensor>> => {
-    const state = open().getState();
+  getState: async (): Promise<HandedOver<Map<string, Tensor>>> => {
+    const state = await open().getState();
     return new HandedOver(state, [...state.values()].map(bufferOf));
   },
   setState: (state: ReadonlyMap<string, Tensor>): void => {

@@ -88,8 +88,8 @@ describe('--bn batch', () => {
     const { losses } = await take(whole, [0, 1, 2, 3], 2);
     const { losses: others } = await take(filled, [0, 1, -1, -1, -1, 2, 3, -1, -1, -1], 2);
     losses.forEach((loss, step) => expect(others[step]).toBeCloseTo(loss, 5));
-    const state = filled.getState();
-    for (const [key, value] of whole.getState()) {
+    const state = await filled.getState();
+    for (const [key, value] of await whole.getState()) {
       const got = state.get(key);
       floats(value).forEach((number, index) => expect(got?.data[index], key).toBeCloseTo(number, 5));
     }
@@ -101,7 +101,7 @@ describe('--bn batch', () => {
     const stepper = await open(compiled(TINY_RESNET, 'full', { batch: 2 }));
     const { losses } = await take(stepper, [0, -1]);
     expect(Number.isFinite(losses[0])).toBe(true);
-    for (const [key, value] of stepper.getState()) expect(floats(value).every(Number.isFinite), key).toBe(true);
+    for (const [key, value] of await stepper.getState()) expect(floats(value).every(Number.isFinite), key).toBe(true);
     await stepper.close();
   });
 
@@ -122,7 +122,7 @@ describe('--bn batch', () => {
       const stepper = await open(artifacts);
       await take(stepper, [0, 1, 2, 3, 4, 5, 0, 1], 2);
       const { logits } = await stepper.evaluate(Int32Array.from([0, 1, 2, 3, 4, 5]));
-      const state = stepper.getState();
+      const state = await stepper.getState();
       await stepper.close();
       const exported = tunedModel(source.proto, artifacts.manifest, state);
       const bytes = (proto: ModelFile['proto'], name: string) =>
@@ -154,7 +154,7 @@ describe('--bn batch', () => {
     const stepper = await open(artifacts);
     await take(stepper, [0, 1, 2, 3]);
     const { logits } = await stepper.evaluate(Int32Array.from([0, 1, 2, 3, 4, 5]));
-    const state = stepper.getState();
+    const state = await stepper.getState();
     await stepper.close();
     const names = artifacts.manifest.statistics.slice(0, 3).map(({ name }) => name);
     const [stem, , block] = names.map((name) => floats(state.get(name) ?? floatTensor([0], [])));

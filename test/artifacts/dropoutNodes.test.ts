@@ -94,9 +94,9 @@ describe('dropout', () => {
     const before = await open();
     await take(before, 1, 4);
     const after = await open();
-    after.setState(before.getState());
+    after.setState(await before.getState());
     await take(after, 5, 2);
-    expect(after.getState()).toEqual(unbroken.getState());
+    expect(await after.getState()).toEqual(await unbroken.getState());
     // And evaluation leaves nothing out.
     const slots = Int32Array.from([0, 1]);
     expect(await after.evaluate(slots)).toEqual(await after.evaluate(slots));

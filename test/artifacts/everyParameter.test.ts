@@ -60,7 +60,7 @@ async function stepped(model: ModelFile, compileOptions: CompileOptions, labels:
   const before = (await stepper.evaluate(slots)).logits.slice();
   const { losses } = await stepper.steps({ slots, learningRates: Float32Array.of(rate), firstStep: 1 });
   const after = (await stepper.evaluate(slots)).logits.slice();
-  const state = stepper.getState();
+  const state = await stepper.getState();
   await stepper.close();
   return { manifest, before, after, losses, state };
 }

@@ -89,7 +89,7 @@ async function trained(model: ModelFile, compileOptions: CompileOptions) {
     firstStep: 1,
   });
   const { logits } = await stepper.evaluate(slots);
-  const state = stepper.getState();
+  const state = await stepper.getState();
   await stepper.close();
   return { manifest, losses, logits: logits.slice(), state };
 }

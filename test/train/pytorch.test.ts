@@ -173,7 +173,7 @@ describe.each([
         expect(Math.abs((result.losses[step] ?? NaN) / loss - 1), `loss of step ${step}`).toBeLessThan(1e-4),
       );
 
-      const state = stepper.getState();
+      const state = await stepper.getState();
       for (const [parameter, { l2, changeL2, samples }] of Object.entries(fixture.parameters)) {
         const tensor = state.get(parameter);
         if (!tensor) throw new Error(`no ${parameter}`);

@@ -80,7 +80,7 @@ async function train(path: string, more: Partial<CompileOptions>, [command = '',
   const slots = Int32Array.from(batches.flat());
   const plan = { slots, learningRates: new Float32Array(STEPS).fill(LEARNING_RATE), firstStep: 1 };
   const { losses } = await stepper.steps(plan);
-  const state = stepper.getState();
+  const state = await stepper.getState();
   const { logits } = await stepper.evaluate(Int32Array.from(labels.keys()));
   await stepper.close();
 

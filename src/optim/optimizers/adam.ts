@@ -1,10 +1,15 @@
 import { z } from 'zod';
+import type { Builder } from '../../graph/builder.js';
+import type { Value } from '../../graph/graph.js';
 import type { Kernels } from '../kernels/kernels.js';
 import {
   decayRate,
   epsilon,
   moment,
+  type NodeInputs,
+  numberOf,
   optimizerKind,
+  scaledSum,
   type Schedule,
   type UpdateInputs,
   type UpdateRule,
@@ -33,6 +38,16 @@ function rule(settings: Adam): UpdateRule {
       const direction = adamDirection(step, settings);
       const decay = inputs.decays ? settings.weightDecay : 0;
       adamPass(kernels, inputs, direction, { decay, keep: 1, rate: learningRate * direction.scale });
+    },
+    numbers: ({ learningRate, step }) => {
+      const { offset, scale } = adamDirection(step, settings);
+      return [learningRate * scale, offset];
+    },
+    nodes: (g, inputs) => {
+      const { parameter, decays } = inputs;
+      const gradient = scaledSum(g, decays ? settings.weightDecay : 0, parameter, inputs.gradient);
+      const { quotient, moments } = adamNodes(g, { ...inputs, gradient }, settings, numberOf(inputs, 1));
+      return { parameter: g.sub(parameter, g.mul(quotient, numberOf(inputs, 0))), moments };
     },
   };
 }
@@ -77,6 +92,19 @@ export function adamPass(
   const { parameter, gradient, scale } = inputs;
   const arrays = { parameter, gradient, first: moment(inputs, 0), second: moment(inputs, 1) };
   kernels.call('adam', arrays, { scale, ...pass, beta1, beta2, offset });
+}
+
+/** Moves the moments. Gives M/(√V + offset) as well. */
+export function adamNodes(
+  g: Builder,
+  inputs: NodeInputs,
+  { beta1, beta2 }: Pick<Adam, 'beta1' | 'beta2'>,
+  offset: Value,
+): { readonly quotient: Value; readonly moments: readonly Value[] } {
+  const { gradient } = inputs;
+  const first = scaledSum(g, beta1, moment(inputs, 0), gradient);
+  const second = scaledSum(g, beta2, moment(inputs, 1), g.mul(gradient, gradient));
+  return { quotient: g.div(first, g.add(g.sqrt(second), offset)), moments: [first, second] };
 }
 
 export const adam = optimizerKind(adamSettings, 1e-3, rule);

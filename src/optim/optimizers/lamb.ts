@@ -1,10 +1,14 @@
 import { z } from 'zod';
-import { ADAM_MOMENTS, type AdamDirection, adamDirection, adamPass, adamSettings } from './adam.js';
+import { ADAM_MOMENTS, type AdamDirection, adamDirection, adamNodes, adamPass, adamSettings } from './adam.js';
 import {
   epsilon,
   moment,
+  norm,
+  numberOf,
   optimizerKind,
   ratioOrOne,
+  ratioOrOneNodes,
+  scaledSum,
   type UpdateInputs,
   type UpdateRule,
   weightDecay,
@@ -33,6 +37,21 @@ function rule(settings: Lamb): UpdateRule {
       const { parameterNorm, updateNorm } = moveMoments(inputs, direction, settings.weightDecay);
       const rate = learningRate * ratioOrOne(parameterNorm, updateNorm, parameterNorm / updateNorm);
       descend(inputs, direction, { rate, decay: settings.weightDecay });
+    },
+    numbers: ({ learningRate, step }) => {
+      const { offset, scale } = adamDirection(step, settings);
+      return [learningRate, offset, scale];
+    },
+    nodes: (g, inputs) => {
+      const { parameter, decays } = inputs;
+      const [rate, scale] = [numberOf(inputs, 0), numberOf(inputs, 2)];
+      const { quotient, moments } = adamNodes(g, inputs, settings, numberOf(inputs, 1));
+      const direction = g.mul(quotient, scale);
+      if (!decays) return { parameter: g.sub(parameter, g.mul(direction, rate)), moments };
+      const update = scaledSum(g, settings.weightDecay, parameter, direction);
+      const [length, slope] = [norm(g, parameter), norm(g, update)];
+      const trust = ratioOrOneNodes(g, length, slope, g.div(length, slope));
+      return { parameter: g.sub(parameter, g.mul(update, g.mul(rate, trust))), moments };
     },
   };
 }

@@ -1,7 +1,16 @@
 import { z } from 'zod';
 import { numberAbove } from '../../settings.js';
-import { descend, sgdSettings } from './sgd.js';
-import { optimizerKind, ratioOrOne, sumOfSquares, type UpdateRule, weightDecay } from './updateRule.js';
+import { descend, descentNodes, sgdSettings } from './sgd.js';
+import {
+  norm,
+  optimizerKind,
+  ratioOrOne,
+  ratioOrOneNodes,
+  scaledSum,
+  sumOfSquares,
+  type UpdateRule,
+  weightDecay,
+} from './updateRule.js';
 
 /**
  * SGD by g' = (g + λ·p) · κ·‖p‖/(‖g‖ + λ·‖p‖): each parameter moves by a share κ of its length (You et al. 2017). Those
@@ -30,6 +39,16 @@ function rule({ momentum, nesterov, weightDecay, trust }: Lars): UpdateRule {
       const [length, slope] = [Math.sqrt(sumOfSquares(parameter)), Math.sqrt(sumOfSquares(gradient, scale))];
       const ratio = ratioOrOne(length, slope, (length * trust) / (slope + length * weightDecay + EPSILON));
       descend(kernels, inputs, { decay: weightDecay, learningRate, momentum, nesterov, ratio });
+    },
+    numbers: ({ learningRate }) => [learningRate],
+    nodes: (g, inputs) => {
+      const { parameter, gradient, decays } = inputs;
+      if (!decays) return descentNodes(g, inputs, { momentum, nesterov });
+      const [length, slope] = [norm(g, parameter), norm(g, gradient)];
+      const whole = g.add(scaledSum(g, weightDecay, length, slope), g.scalar(EPSILON));
+      const ratio = ratioOrOneNodes(g, length, slope, g.div(g.mul(length, g.scalar(trust)), whole));
+      const scaled = g.mul(scaledSum(g, weightDecay, parameter, gradient), ratio);
+      return descentNodes(g, { ...inputs, gradient: scaled }, { momentum, nesterov });
     },
   };
 }

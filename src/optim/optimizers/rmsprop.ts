@@ -1,5 +1,14 @@
 import { z } from 'zod';
-import { decayRate, epsilon, moment, optimizerKind, type UpdateRule, weightDecay } from './updateRule.js';
+import {
+  decayRate,
+  epsilon,
+  moment,
+  numberOf,
+  optimizerKind,
+  scaledSum,
+  type UpdateRule,
+  weightDecay,
+} from './updateRule.js';
 
 /**
  * v ← α·v + (1 − α)·g²,  p ← p − η·g/(√v + ε), or with momentum  m ← μ·m + g/(√v + ε),  p ← p − η·m  (Tieleman and Hinton
@@ -27,6 +36,17 @@ function rule({ smoothing, epsilon, momentum, weightDecay }: RmsProp): UpdateRul
       const arrays = { parameter, gradient, squares: moment(inputs, 0) };
       if (momentum === 0) kernels.call('rmsprop', arrays, scalars);
       else kernels.call('rmspropMomentum', { ...arrays, velocity: moment(inputs, 1) }, { ...scalars, momentum });
+    },
+    numbers: ({ learningRate }) => [learningRate / factor],
+    nodes: (g, inputs) => {
+      const { parameter, decays } = inputs;
+      const rate = numberOf(inputs, 0);
+      const gradient = scaledSum(g, decays ? weightDecay : 0, parameter, inputs.gradient);
+      const squares = scaledSum(g, smoothing, moment(inputs, 0), g.mul(gradient, gradient));
+      const quotient = g.div(gradient, g.add(g.sqrt(squares), g.scalar(offset)));
+      if (momentum === 0) return { parameter: g.sub(parameter, g.mul(quotient, rate)), moments: [squares] };
+      const velocity = scaledSum(g, momentum, moment(inputs, 1), quotient);
+      return { parameter: g.sub(parameter, g.mul(velocity, rate)), moments: [squares, velocity] };
     },
   };
 }

@@ -1,6 +1,18 @@
 import { z } from 'zod';
+import type { Builder } from '../../graph/builder.js';
 import type { Kernels } from '../kernels/kernels.js';
-import { decayRate, moment, optimizerKind, type UpdateInputs, type UpdateRule, weightDecay } from './updateRule.js';
+import {
+  decayRate,
+  moment,
+  type NodeInputs,
+  type NodeResults,
+  numberOf,
+  optimizerKind,
+  scaledSum,
+  type UpdateInputs,
+  type UpdateRule,
+  weightDecay,
+} from './updateRule.js';
 
 /**
  * m ← μ·m + g,  p ← p − η·m;  Nesterov's:  p ← p − η·(g + μ·m). Decay is added to the gradient. As in PyTorch
@@ -20,6 +32,11 @@ function rule({ momentum, nesterov, weightDecay }: Sgd): UpdateRule {
     update: (kernels, inputs, { learningRate }) => {
       const decay = inputs.decays ? weightDecay : 0;
       descend(kernels, inputs, { decay, learningRate, momentum, nesterov, ratio: 1 });
+    },
+    numbers: ({ learningRate }) => [learningRate],
+    nodes: (g, inputs) => {
+      const gradient = scaledSum(g, inputs.decays ? weightDecay : 0, inputs.parameter, inputs.gradient);
+      return descentNodes(g, { ...inputs, gradient }, { momentum, nesterov });
     },
   };
 }
@@ -46,6 +63,20 @@ export function descend(
   }
   const ahead = nesterov ? { ahead: momentum, own: 1 } : { ahead: 1, own: 0 };
   kernels.call('momentum', { parameter, gradient, velocity: moment(inputs, 0) }, { ...scalars, momentum, ...ahead });
+}
+
+/** The same by a gradient with its decay, times its ratio, in a graph. */
+export function descentNodes(
+  g: Builder,
+  inputs: NodeInputs,
+  { momentum, nesterov }: Pick<Sgd, 'momentum' | 'nesterov'>,
+): NodeResults {
+  const { parameter, gradient } = inputs;
+  const rate = numberOf(inputs, 0);
+  if (momentum === 0) return { parameter: g.sub(parameter, g.mul(gradient, rate)), moments: [] };
+  const velocity = scaledSum(g, momentum, moment(inputs, 0), gradient);
+  const direction = nesterov ? scaledSum(g, momentum, velocity, gradient) : velocity;
+  return { parameter: g.sub(parameter, g.mul(direction, rate)), moments: [velocity] };
 }
 
 export const sgd = optimizerKind(sgdSettings, 0.01, rule);
