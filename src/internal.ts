@@ -46,6 +46,8 @@ export { cardForTransformersJs } from './export/transformersJsCard.js';
 export { checkPictures } from './train/photoExplainer.js';
 export { comparedQuantities, type ComparedQuantity, type Mean } from './bench/comparison.js';
 export type { ComparisonTable } from './bench/comparisonPage.js';
+export { parseShard, showShard } from './shard.js';
+export type { SuiteResults } from './bench/suiteResults.js';
 export type { Forecast } from './bench/suiteEvents.js';
 export { type Spread, spreadOf } from './bench/statistics.js';
 export { type EnergyChoice, energyChoices, type IdleBaseline, measureIdle, type MeterAccess } from './energy/meter.js';

@@ -5,12 +5,15 @@ import { entryPoint } from '../entryPoint.js';
 import {
   type EnergyChoice,
   energyChoices,
+  parseShard,
   readSuite,
+  showShard,
   type Suite,
   SuiteSession,
   UserError,
   writeSuiteReport,
 } from '../internal.js';
+import { mergeParts } from './benchMerge.js';
 import { BenchView, PLACES, printResults, showForecast } from './benchView.js';
 import { Interruption } from './interruption.js';
 import { number, shared } from './sharedFlags.js';
@@ -20,9 +23,11 @@ import type { Verb } from './verb.js';
 
 interface Arguments {
   suite: string;
+  folders: string[] | undefined;
   model: string[] | undefined;
   data: string[] | undefined;
   only: string | undefined;
+  shard: string | undefined;
   out: string | undefined;
   'dry-run': boolean;
   'report-only': boolean;
@@ -45,8 +50,9 @@ export const verb: Verb<Arguments> = {
       .positional('suite', {
         type: 'string',
         demandOption: true,
-        describe: `a suite, a YAML file, or one that comes with ort-tl: ${SHIPPED.join(', ')}`,
+        describe: `a suite, a YAML file, or one that comes with ort-tl: ${SHIPPED.join(', ')}; merge joins parts that --shard has made`,
       })
+      .positional('folders', { type: 'string', array: true, describe: 'with merge: the folders of the parts' })
       .option('data', {
         type: 'string',
         array: true,
@@ -63,6 +69,12 @@ export const verb: Verb<Arguments> = {
         type: 'string',
         requiresArg: true,
         describe: 'runs with these words: F1C1, small_cnn/F1C0, seed-0/cold; several with commas',
+      })
+      .option('shard', {
+        type: 'string',
+        requiresArg: true,
+        describe:
+          'make one part of the runs alone: 3/8, the third of eight; auto asks Slurm, Kubernetes, AWS Batch or SHARD, SHARDS',
       })
       .option('out', {
         type: 'string',
@@ -103,9 +115,18 @@ export const verb: Verb<Arguments> = {
       .example('$0 bench quick', 'the embedded model on drawn pictures, in a few minutes')
       .example('$0 bench paper --dry-run', 'what would run, and how long it would take')
       .example('$0 bench paper --data intel=photos/ --model b0=efficientnet_b0.onnx --only b0-intel', '')
-      .example('$0 bench my-suite.yaml --energy estimate --watts 7', 'where nothing can be measured'),
+      .example('$0 bench my-suite.yaml --energy estimate --watts 7', 'where nothing can be measured')
+      .example('$0 bench my-suite.yaml --shard 1/3 --out part1', 'the first of three parts, on any machine')
+      .example('$0 bench merge part1 part2 part3 --out all', 'and all of them together'),
   handler: async (args) => {
     const terminal = new Terminal(args);
+    const { folders = [] } = args;
+    if (args.suite === 'merge') {
+      await mergeParts(folders, args.out, terminal);
+      return;
+    }
+    if (folders.length > 0)
+      throw new UserError('bad-arguments', `expected one suite, got ${args.suite} and ${folders.join(', ')}`);
     const interruption = new Interruption((what) => {
       terminal.warn(what);
     }, 'ending the training under way; what is finished is kept');
@@ -129,14 +150,18 @@ export const verb: Verb<Arguments> = {
 
 /** Makes the runs that are asked for, and writes the report; or tells how long they would take. */
 async function runSuite(suite: Suite, args: Arguments, terminal: Terminal, interruption: Interruption): Promise<void> {
-  const out = args.out ?? join('runs', `bench-${suite.name}`);
   const { signal } = interruption;
+  const shard = args.shard === undefined ? undefined : parseShard(args.shard);
+  const part = shard === undefined ? '' : `-${shard.index}-of-${shard.count}`;
+  const out = args.out ?? join('runs', `bench-${suite.name}${part}`);
+  if (shard?.readFrom !== undefined) terminal.print(`shard ${showShard(shard)}, read from ${shard.readFrom}`);
   const session = await SuiteSession.open(suite, {
     command: COMMAND,
     out,
     signal,
     keepRuns: args['keep-runs'],
     ...(args.only === undefined ? {} : { only: args.only }),
+    ...(shard === undefined ? {} : { shard }),
     ...(args.powercap === undefined ? {} : { powercap: args.powercap }),
   });
   const view = new BenchView(terminal);
@@ -154,7 +179,7 @@ async function runSuite(suite: Suite, args: Arguments, terminal: Terminal, inter
     if (makes) for await (const event of session.run()) view.show(event);
     view.close();
     await writeSuiteReport(session.results, out);
-    printResults(session, out, terminal);
+    printResults(session.results, out, terminal);
     if (signal.aborted) {
       process.exitCode = interruption.exitCode;
       terminal.warn('stopped; the same command goes on');
