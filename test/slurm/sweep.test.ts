@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectRefusal, main, type Outcome } from '../cli/cli.js';
-import { runs, until } from '../processes.js';
+import { until } from '../processes.js';
 import { type Cluster, noCluster, startCluster } from './cluster.js';
 
 const FOUR = `models: { cnn: small_cnn }
@@ -174,7 +174,6 @@ describe.skipIf(noCluster !== undefined)(
       expect(accuraciesIn(out)).toEqual(accuraciesIn(join(work, 'whole')));
       // All is there: nothing is submitted again.
       expect((await sweep().end).stdout).not.toContain('submitted');
-      expect(runs(process.pid)).toBe(true);
     });
   },
 );
