@@ -14,6 +14,7 @@ const LONGEST = [
   'studio/story',
   'studio/page',
   'cli/bench',
+  'cli/shards',
   'export/inference',
   'fuzz/fuzz',
   'runtime/stepper',

@@ -91,6 +91,8 @@ export { findMeter, type Meter, type MeterOptions } from './energy/meter.js';
 export { readSuite } from './bench/suiteFile/readSuite.js';
 export type { Suite } from './bench/suite.js';
 export { SuiteSession, type SuiteSessionOptions } from './bench/suiteSession.js';
+export { mergeShards, type MergedSuite } from './bench/mergeShards.js';
+export type { Shard } from './shard.js';
 export type { SuiteEvent } from './bench/suiteEvents.js';
 export { writeSuiteReport } from './bench/suiteReport.js';
 export { type ComparedRun, readRuns } from './bench/comparedRun.js';

@@ -6,7 +6,15 @@ import type { RunOutcome } from './suiteResults.js';
 import { readTrainFlags } from '../train/trainOptions.js';
 import { cellOf, type SuiteRun } from './suiteRuns.js';
 
-type Key = Pick<MeasurementRecord, 'id' | 'round' | 'setting'>;
+type Key = Pick<MeasurementRecord, 'id' | 'round' | 'setting' | 'content'>;
+
+/** Where runs are made, and whether those made elsewhere count. */
+export interface Place {
+  /** The kind of this machine. */
+  readonly machine: string;
+  /** Whether what other machines have finished need not be made again here. */
+  readonly countsOthers: boolean;
+}
 
 /** A short training that tells how long others will take. `allPhotos`: how many those would read. */
 export type Probe = RunResult & { readonly allPhotos: number };
@@ -17,6 +25,7 @@ export class KnownRuns {
     private readonly records: Records,
     private readonly runs: readonly SuiteRun[],
     private readonly settings: RunSettings,
+    private readonly place: Place,
   ) {}
 
   /** What failed is not done: it is tried again. */
@@ -35,7 +44,7 @@ export class KnownRuns {
 
   /** Keeps what a training gave, or why it failed. */
   add(run: SuiteRun, outcome: RunResult | string): void {
-    this.keep(this.keyOf(run), outcome);
+    this.keep({ ...this.keyOf(run), content: this.settings.get(run.id)?.content }, outcome);
   }
 
   addProbe(run: SuiteRun, outcome: Probe | string): void {
@@ -47,14 +56,14 @@ export class KnownRuns {
     return this.runs.map((run) => {
       const record = this.records.find(this.keyOf(run));
       const result = record?.result && runResultSchema.parse(record.result);
-      return { run, result, error: record?.error, at: record?.at };
+      return { run, result, error: record?.error, at: record?.at, machine: record?.machine ?? this.place.machine };
     });
   }
 
   /** How many records are of other settings, files or machines. */
   get otherRecords(): number {
-    const known = new Set(this.runs.flatMap((run) => [this.keyOf(run), this.probeKey(run)]).map(textOf));
-    return this.records.entries.filter((each) => !known.has(textOf(each))).length;
+    const known = new Set(this.runs.flatMap((run) => [this.keyOf(run), this.probeKey(run)]).flatMap(textsOf));
+    return this.records.entries.filter((each) => !textsOf(each).some((text) => known.has(text))).length;
   }
 
   expectedSeconds(run: SuiteRun): number | undefined {
@@ -69,12 +78,13 @@ export class KnownRuns {
 
   /** What the finished runs of the same cell took. */
   finishedSeconds(run: SuiteRun): number | undefined {
-    const { setting } = this.keyOf(run);
+    const setting = this.settings.get(run.id)?.setting;
     const cell = cellOf(run);
     const seconds = this.runs.flatMap((other) => {
-      if (cellOf(other) !== cell || this.keyOf(other).setting !== setting) return [];
-      const { result } = this.records.find(this.keyOf(other)) ?? {};
-      return result ? runResultSchema.parse(result).wallSeconds : [];
+      if (cellOf(other) !== cell) return [];
+      const { result, setting: measured } = this.records.find(this.keyOf(other)) ?? {};
+      // What another machine took says nothing of this one.
+      return result && measured === setting ? runResultSchema.parse(result).wallSeconds : [];
     });
     return seconds.length > 0 ? median(seconds) : undefined;
   }
@@ -94,17 +104,21 @@ export class KnownRuns {
   }
 
   private keep(key: Key, outcome: RunResult | string): void {
-    const at = new Date().toISOString();
-    this.records.add(typeof outcome === 'string' ? { ...key, at, error: outcome } : { ...key, at, result: outcome });
+    const common = { ...key, machine: this.place.machine, at: new Date().toISOString() };
+    this.records.add(typeof outcome === 'string' ? { ...common, error: outcome } : { ...common, result: outcome });
   }
 
   private keyOf({ id, round }: SuiteRun): Key {
-    return { id, round, setting: this.settings.get(id) ?? '' };
+    const { setting = '', content } = this.settings.get(id) ?? {};
+    return { id, round, setting, ...(this.place.countsOthers ? { content } : {}) };
   }
 
+  /** What a short training took says nothing of other machines. */
   private probeKey({ row, policy, id }: SuiteRun): Key {
-    return { id: `probe/${row.name}/${policy}`, round: 1, setting: this.settings.get(id) ?? '' };
+    return { id: `probe/${row.name}/${policy}`, round: 1, setting: this.settings.get(id)?.setting ?? '' };
   }
 }
 
-const textOf = ({ id, round, setting }: Key) => `${id} ${round} ${setting}`;
+/** By which a record is known: under its machine's setting, or by what is equal on all. */
+const textsOf = ({ id, round, setting, content }: Key): string[] =>
+  [setting, ...(content === undefined ? [] : [content])].map((text) => `${id} ${round} ${text}`);

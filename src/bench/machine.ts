@@ -12,6 +12,14 @@ export interface Machine {
   readonly versions: Readonly<Record<'ort-tl' | 'node' | 'onnxruntime-node' | 'sharp', string>>;
 }
 
+/** What is equal for machines whose times may be set beside each other; their kernels' patches and a few megabytes may differ. */
+export function kindOfMachine({ system, processor, cores, memoryBytes }: Machine, energy: string | undefined): string {
+  const [name = system] = system.split(' ');
+  const architecture = system.split(', ').at(-1) ?? '';
+  const meter = energy === undefined ? 'no energy meter' : `energy by ${energy}`;
+  return `${processor}, ${cores} cores, ${Math.round(memoryBytes / 1e9)} GB, ${name} ${architecture}, ${meter}`;
+}
+
 export function describeMachine(): Machine {
   return {
     system: `${osType()} ${release()}, ${process.arch}`,

@@ -22,6 +22,8 @@ const recordSchema = z.object({
   round: z.number().int().positive(),
   /** Equal for measurements that may be compared: the model, the photos and how many. */
   setting: z.string(),
+  /** Equal for measurements whose accuracies may be compared, on machines of other kinds too. */
+  content: z.string().optional(),
   /** The kind of machine, where measurements of several kinds lie in one file. */
   machine: z.string().optional(),
   /** When it ended, ISO 8601. */
@@ -32,6 +34,14 @@ const recordSchema = z.object({
   error: z.string().optional(),
 });
 export type MeasurementRecord = z.infer<typeof recordSchema>;
+
+/** What a measurement is looked up by. */
+type Wanted = Pick<MeasurementRecord, 'id' | 'round' | 'setting' | 'content'>;
+
+const isOf = (each: MeasurementRecord, { id, round, setting, content }: Wanted): boolean =>
+  each.id === id &&
+  each.round === round &&
+  (each.setting === setting || (content !== undefined && each.content === content));
 
 /** How every record begins. */
 const BEGINNING = '{"id":"';
@@ -54,12 +64,16 @@ export class Records {
   ) {}
 
   /**
-   * @param options `fresh` throws away what is there, or what it chooses of it.
+   * @param options `fresh` throws away what is there, or what it chooses of it; `reads`: nothing is to be added, and the file, which another process
+   * may be writing, stays as it is.
    * @throws UserError `foreign-files` when that is not of records, `bad-suite` where it cannot be read.
    */
   static open(
     path: string,
-    { fresh = false }: { readonly fresh?: boolean | ((record: MeasurementRecord) => boolean) } = {},
+    {
+      fresh = false,
+      reads = false,
+    }: { readonly fresh?: boolean | ((record: MeasurementRecord) => boolean); readonly reads?: boolean } = {},
   ): Records {
     const found = existsSync(path) ? readRecords(path).split('\n') : [];
     const [first = '', ...others] = found.filter((line) => line !== '');
@@ -67,6 +81,11 @@ export class Records {
     const isBegun = others.length === 0 && first.startsWith(BEGINNING.slice(0, first.length));
     if (!isBegun && !found.some((line) => recordOf(line)))
       throw new UserError('foreign-files', `${path} holds no measurements of ort-tl; choose another file (‹out›)`);
+    if (reads)
+      return new Records(
+        path,
+        found.flatMap((line) => recordOf(line) ?? []),
+      );
     const isThrownAway = typeof fresh === 'boolean' ? () => fresh : fresh;
     const records = found.flatMap((line) => recordOf(line) ?? []);
     const kept = records.filter((record) => !isThrownAway(record));
@@ -101,9 +120,12 @@ export class Records {
     }
   }
 
-  /** The latest record of a measurement that succeeded, else the latest of all. */
-  find({ id, round, setting }: Pick<MeasurementRecord, 'id' | 'round' | 'setting'>): MeasurementRecord | undefined {
-    const same = this.entries.filter((each) => each.id === id && each.round === round && each.setting === setting);
+  /**
+   * The latest record of a measurement that succeeded, else the latest of all. Where `content` is given, those of other machines that have
+   * it are meant too.
+   */
+  find(wanted: Wanted): MeasurementRecord | undefined {
+    const same = this.entries.filter((each) => isOf(each, wanted));
     return same.findLast(({ result }) => result !== undefined) ?? same.at(-1);
   }
 
@@ -113,10 +135,8 @@ export class Records {
   }
 
   /** Whether it was measured; what failed is tried again. */
-  isDone({ id, round, setting }: Pick<MeasurementRecord, 'id' | 'round' | 'setting'>): boolean {
-    return this.entries.some(
-      (each) => each.id === id && each.round === round && each.setting === setting && each.result !== undefined,
-    );
+  isDone(wanted: Wanted): boolean {
+    return this.entries.some((each) => isOf(each, wanted) && each.result !== undefined);
   }
 
   /** What `read` finds in each round's latest result of `id`. */

@@ -8,8 +8,15 @@ import { readTrainFlags } from '../train/trainOptions.js';
 import { photosOf, type SuiteRow, type TrainSettings } from './suite.js';
 import type { SuiteRun } from './suiteRuns.js';
 
-/** Runs by their ids, with the text that is equal for runs whose results may be compared. */
-export type RunSettings = ReadonlyMap<string, string>;
+/** What a run depends on, as hashes. */
+export interface RunKey {
+  /** Equal for runs whose times may be compared: the machine, too, is the same. Empty where the run was not made by this process. */
+  readonly setting: string;
+  /** Equal for runs whose accuracies may be compared, on whichever machines. */
+  readonly content: string;
+}
+/** Runs by their ids. */
+export type RunSettings = ReadonlyMap<string, RunKey>;
 
 /** What a run depends on besides its own settings and files. */
 export interface Circumstances {
@@ -28,16 +35,19 @@ export async function settingsOfRuns(runs: readonly SuiteRun[], circumstances: C
       contents.set(contentKey(row), `${await modelContent(row)} ${await photosContent(row, out)}`);
   return new Map(
     runs.map(({ id, row }) => {
-      const decides = [
-        machine,
-        access.kind === 'meter' ? access.describe : 'no energy',
+      const { node: _, ...versions } = machine.versions;
+      const told = [
         contents.get(contentKey(row)),
         Object.entries(trainSettingsOf(row)).sort(([a], [b]) => (a < b ? -1 : 1)),
       ];
-      return [id, sha256(Buffer.from(JSON.stringify(decides))).slice(0, 16)];
+      const measured = [machine, access.kind === 'meter' ? access.describe : 'no energy'];
+      return [id, { setting: hashOf([...measured, ...told]), content: hashOf([versions, ...told]) }];
     }),
   );
 }
+
+/** 16 hexadecimal digits that differ where `decides` does. */
+export const hashOf = (decides: unknown): string => sha256(Buffer.from(JSON.stringify(decides))).slice(0, 16);
 
 /** What the trainings of a row are told. The exported model is not run again unless the suite says so: that is no part of what training costs. */
 export const trainSettingsOf = ({ train }: SuiteRow): TrainSettings => ({ verify: 0, ...train });

@@ -8,10 +8,11 @@ import { checkUnlocked, type FolderLock, isLocked, LOCK_FILE, lockFolder } from 
 import { isMarked, isOwnFolder, mark, markerIn, removeMarked, removeMarkedSync } from '../marker.js';
 import { onExit } from '../onExit.js';
 import { recordOf } from './records.js';
+import { MERGED_FILE, SHARD_FILE } from './shardFile.js';
 
 /** What a suite writes, beside the pictures that are drawn and the runs that are kept, which say by themselves what they are. */
-const RECORDS = 'results.jsonl';
-const SUITE_FILES = [RECORDS, 'report.html', 'summary.csv', 'figures'];
+export const RECORDS = 'results.jsonl';
+const SUITE_FILES = [RECORDS, SHARD_FILE, MERGED_FILE, 'report.html', 'summary.csv', 'figures'];
 const WORK = 'work-';
 /** Where a training of a suite writes, in the folder in which it works. */
 export const RUN = 'run';

@@ -24,7 +24,7 @@ export async function writeSuiteReport(results: SuiteResults, out: string): Prom
   const figures = new DrawnFigures();
   const page = await reportPage(reported, figures);
   const files: FileContent[] = [
-    { path: join(out, 'summary.csv'), parts: [summaryCsv(reported.cells)] },
+    { path: join(out, 'summary.csv'), parts: [summaryCsv(reported.cells, results)] },
     { path: join(out, 'report.html'), parts: [page] },
   ];
   for (const [name, svg] of figures.drawn) {

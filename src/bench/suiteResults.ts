@@ -11,6 +11,8 @@ export interface RunOutcome {
   readonly error: string | undefined;
   /** When it ended, ISO 8601. */
   readonly at: string | undefined;
+  /** The kind of machine that made it; where it is not said, that of all others. */
+  readonly machine?: string;
 }
 
 /** Everything that a report tells. */
@@ -31,33 +33,53 @@ export interface Cell {
   readonly policy: string;
   readonly cache: CacheState;
   readonly finished: readonly FinishedRun[];
+  /** Those of them whose time, memory and energy are told together: of one kind of machine. */
+  readonly measured: readonly FinishedRun[];
 }
 
 export interface FinishedRun {
   readonly run: SuiteRun;
   readonly result: RunResult;
+  readonly machine: string | undefined;
   /** The accuracy that it was to reach, 0 to 1; undefined where the baseline's run of its seed is missing. */
   readonly target: number | undefined;
   /** The first epoch at whose end it was reached, and how long that took; undefined where it never was. */
   readonly reached: { readonly epoch: number; readonly seconds: number } | undefined;
 }
 
-/** The cells of a suite, in the order of its rows and their policies. */
-export function cellsOf({ suite, outcomes }: SuiteResults): Cell[] {
+/** The kinds of machines that finished runs, in alphabetical order. */
+export const machinesOf = ({ outcomes }: Pick<SuiteResults, 'outcomes'>): string[] =>
+  [...new Set(outcomes.flatMap(({ result, machine }) => (result && machine !== undefined ? machine : [])))].sort();
+
+/**
+ * The cells of a suite, in the order of its rows and their policies. Where several kinds of machines ran it, a cell of all of them has accuracies alone:
+ * {@link cellsOn} tells what they took on each.
+ */
+export function cellsOf(results: SuiteResults): Cell[] {
+  const { suite, outcomes } = results;
+  const isOfOneKind = machinesOf(results).length <= 1;
   return suite.rows.flatMap((row) =>
     suite.caches.flatMap((cache) =>
       row.policies.map((policy) => {
         const name = cellOf({ row, policy, cache });
-        const finished = outcomes.flatMap(({ run, result }): FinishedRun[] => {
+        const finished = outcomes.flatMap(({ run, result, machine }): FinishedRun[] => {
           if (!result || cellOf(run) !== name) return [];
           const target = targetOf(run, suite, outcomes);
-          return [{ run, result, target, reached: target === undefined ? undefined : reached(result, target) }];
+          const atTarget = target === undefined ? undefined : reached(result, target);
+          return [{ run, result, machine, target, reached: atTarget }];
         });
-        return { name, row, policy, cache, finished };
+        return { name, row, policy, cache, finished, measured: isOfOneKind ? finished : [] };
       }),
     ),
   );
 }
+
+/** The cells of which one kind of machine has finished runs, with what these took there. */
+export const cellsOn = (cells: readonly Cell[], machine: string): Cell[] =>
+  cells.flatMap((cell) => {
+    const measured = cell.finished.filter((run) => run.machine === machine);
+    return measured.length === 0 ? [] : [{ ...cell, measured }];
+  });
 
 function targetOf(run: SuiteRun, { baseline }: Suite, outcomes: readonly RunOutcome[]): number | undefined {
   const { target } = run.row.data;
@@ -79,6 +101,8 @@ export interface Quantity {
   readonly title: string;
   readonly unit: '%' | '' | 's' | 'MB' | 'J';
   readonly what: string;
+  /** Whether it depends on what was learned alone, and not on the machine: then all runs are told together. */
+  readonly isOfLearning?: boolean;
   readonly read: (run: FinishedRun) => number | undefined;
 }
 
@@ -88,6 +112,7 @@ export const quantities: readonly Quantity[] = [
     title: 'top-1',
     unit: '%',
     what: 'accuracy on the validation photos at the best epoch',
+    isOfLearning: true,
     read: ({ result }) => (result.top1 === undefined ? undefined : 100 * result.top1),
   },
   {
@@ -95,6 +120,7 @@ export const quantities: readonly Quantity[] = [
     title: 'mAP',
     unit: '%',
     what: 'mean average precision of the labels on the validation photos at the best epoch',
+    isOfLearning: true,
     read: ({ result }) => (result.map === undefined ? undefined : 100 * result.map),
   },
   {
@@ -102,6 +128,7 @@ export const quantities: readonly Quantity[] = [
     title: 'best epoch',
     unit: '',
     what: 'the first epoch with that accuracy',
+    isOfLearning: true,
     read: ({ result }) => result.bestEpoch,
   },
   {
@@ -109,6 +136,7 @@ export const quantities: readonly Quantity[] = [
     title: 'epochs to target',
     unit: '',
     what: 'the first epoch at whose end the target accuracy was reached; runs that never reach it are left out',
+    isOfLearning: true,
     read: (run) => run.reached?.epoch,
   },
   {
@@ -191,16 +219,16 @@ export function quantityCalled(key: string): Quantity {
 
 const megabytes = (bytes: number | null) => (bytes === null ? undefined : bytes / 1e6);
 
-/** A quantity of each finished run of a cell, where it is known. */
-export const valuesOf = (cell: Cell, { read }: Quantity): number[] =>
-  cell.finished.flatMap((run) => {
+/** A quantity of each finished run of a cell, where it is known; of one kind of machine, where it depends on that. */
+export const valuesOf = (cell: Cell, { read, isOfLearning }: Quantity): number[] =>
+  (isOfLearning ? cell.finished : cell.measured).flatMap((run) => {
     const value = read(run);
     return value === undefined || !Number.isFinite(value) ? [] : [value];
   });
 
 /** Joules where every run of `cells` has them (net ones where there is an idle baseline), else CPU seconds, else seconds. */
 export function costQuantity(cells: readonly Cell[]): { readonly quantity: Quantity; readonly estimated: boolean } {
-  const runs = cells.flatMap(({ finished }) => finished);
+  const runs = cells.flatMap(({ measured }) => measured);
   const known = (key: string) => runs.length > 0 && runs.every((run) => quantityCalled(key).read(run) !== undefined);
   const key = ['netJ', 'grossJ', 'cpuSeconds'].find(known) ?? 'wallSeconds';
   return {

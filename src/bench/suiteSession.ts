@@ -1,16 +1,20 @@
 import { resolve } from 'node:path';
 import { findMeter, type IdleBaseline, measureIdle, type MeterAccess } from '../energy/meter.js';
 import { UserError } from '../errors.js';
+import type { Shard } from '../shard.js';
 import { checkRunFolder } from '../train/runFiles.js';
 import { drawData } from './drawData.js';
 import { KnownRuns } from './knownRuns.js';
-import { describeMachine, type Machine } from './machine.js';
+import { describeMachine, kindOfMachine, type Machine } from './machine.js';
 import { probeSettings } from './probeSettings.js';
 import { Records } from './records.js';
-import { settingsOfRuns, trainSettingsOf } from './settingsOfRuns.js';
+import { estimatesOf } from './runEstimate.js';
+import { type RunSettings, settingsOfRuns, trainSettingsOf } from './settingsOfRuns.js';
+import { checkShard, readMerged, writeShard } from './shardFile.js';
 import type { Suite } from './suite.js';
 import type { Forecast, SuiteEvent } from './suiteEvents.js';
 import { SuiteFolder } from './suiteFolder.js';
+import { partOf } from './suitePart.js';
 import type { SuiteResults } from './suiteResults.js';
 import { cellOf, chosenRuns, runsOf, type SuiteRun } from './suiteRuns.js';
 import { keptFolderOf, SuiteTrainer, type TrainerOptions } from './suiteTrainer.js';
@@ -18,6 +22,8 @@ import { keptFolderOf, SuiteTrainer, type TrainerOptions } from './suiteTrainer.
 export interface SuiteSessionOptions extends TrainerOptions {
   /** Which runs: comma-separated parts, each words between slashes, all of which must be in a run's name. */
   readonly only?: string;
+  /** Makes one part of these runs alone. The parts are the same on every machine, and {@link mergeShards} joins them. */
+  readonly shard?: Shard;
   /** Where the counters of RAPL are; see `MeterOptions`. */
   readonly powercap?: string;
   /** Keeps the folder of each training, below `runs/`. */
@@ -38,33 +44,40 @@ const NOTHING_BUT_READING = { 'time-limit': '1ms', verify: 0 } as const;
 
 /** The runs of a suite and what is known of them, in a folder that is gone on with whenever it is opened again. */
 export class SuiteSession {
+  private settings: RunSettings = new Map();
   private known: KnownRuns;
+  private chosen: readonly SuiteRun[];
 
-  /** @param all the runs of the suite, those too that are not to be made. */
+  /**
+   * @param asked the runs that are asked for, of all parts where there are several.
+   * @param all the runs of the suite, those too that are not to be made.
+   */
   private constructor(
     readonly suite: Suite,
-    readonly runs: readonly SuiteRun[],
+    private readonly asked: readonly SuiteRun[],
     private readonly all: readonly SuiteRun[],
     private readonly at: Beginning,
   ) {
-    this.known = new KnownRuns(at.records, all, new Map());
+    this.chosen = asked;
+    this.known = this.knownOf(all);
   }
 
   /**
    * @throws UserError `no-runs` when nothing can be run, or nothing is what `only` asks for, `folder-in-use`, `foreign-files`,
-   * `write-failed`, and what `findMeter` throws.
+   * `write-failed`, `other-shard`, `bad-shard`, and what `findMeter` throws.
    */
   static async open(suite: Suite, options: SuiteSessionOptions): Promise<SuiteSession> {
     const all = runsOf(suite);
-    const runs = runsAskedFor(suite, all, options.only);
+    const asked = runsAskedFor(suite, all, options.only);
     const out = resolve(options.out);
     const folder = await SuiteFolder.open(out);
     try {
-      if (options.keepRuns) for (const run of runs) checkRunFolder(keptFolderOf(out, run), { overwrite: true });
+      checkShard(out, options.shard);
+      if (options.keepRuns) for (const run of asked) checkRunFolder(keptFolderOf(out, run), { overwrite: true });
       const access = await meterOf(suite, options);
       const records = Records.open(folder.records);
       const at = { options: { ...options, out }, folder, records, machine: describeMachine(), access };
-      return new SuiteSession(suite, runs, all, at);
+      return new SuiteSession(suite, asked, all, at);
     } catch (thrown) {
       folder.close();
       throw thrown;
@@ -81,11 +94,18 @@ export class SuiteSession {
    * @throws UserError `stopped` when the signal fires while it draws.
    */
   async *prepare(): AsyncGenerator<SuiteEvent> {
-    const { options, machine, access, records } = this.at;
+    const { options, machine, access } = this.at;
+    const { out, shard, signal } = options;
+    if (shard) this.chosen = partOf(this.asked, await estimatesOf(this.asked, out), shard);
     for (const data of new Map(this.runs.map(({ row }) => [row.data.name, row.data])).values())
-      yield* drawData(data, options.out, options.signal);
-    const settings = await settingsOfRuns(this.all, { machine, access, out: options.out });
-    this.known = new KnownRuns(records, this.all, settings);
+      yield* drawData(data, out, signal);
+    this.settings = await settingsOfRuns(this.all, { machine, access, out });
+    this.known = this.knownOf(shard ? this.runs : this.all);
+  }
+
+  /** Runs that are to be made, or are finished: those of one part, as soon as `prepare` has found out which these are. */
+  get runs(): readonly SuiteRun[] {
+    return this.chosen;
   }
 
   /** Runs that are still to be made; what failed is tried again. */
@@ -96,8 +116,9 @@ export class SuiteSession {
   /** Makes the runs that are left, one after another. */
   async *run(): AsyncGenerator<SuiteEvent> {
     const { left } = this;
-    if (left.length === 0) return;
     const { options, folder, access } = this.at;
+    await this.describeShard();
+    if (left.length === 0) return;
     const work = folder.makeWork();
     try {
       const trainer = new SuiteTrainer(options, work, access, yield* this.measureIdle());
@@ -148,14 +169,35 @@ export class SuiteSession {
 
   /** What is known of all runs of the suite, those that `only` leaves out too. */
   get results(): SuiteResults {
-    const { machine, access } = this.at;
     return {
       suite: this.suite,
-      machine,
-      energy: access.kind === 'meter' ? access.describe : `not measured: ${access.reason}`,
+      machine: this.at.machine,
+      energy: this.energy,
       outcomes: this.known.outcomes,
       otherRecords: this.known.otherRecords,
     };
+  }
+
+  private get energy(): string {
+    const { access } = this.at;
+    return access.kind === 'meter' ? access.describe : `not measured: ${access.reason}`;
+  }
+
+  private knownOf(runs: readonly SuiteRun[]): KnownRuns {
+    const { machine, access, records, options } = this.at;
+    return new KnownRuns(records, runs, this.settings, {
+      machine: kindOfMachine(machine, access.kind === 'meter' ? access.describe : undefined),
+      // A part may be gone on with on another machine of its cluster.
+      countsOthers: options.shard !== undefined || readMerged(options.out) !== undefined,
+    });
+  }
+
+  /** Says in the folder which part it holds, before anything of it is made. */
+  private async describeShard(): Promise<void> {
+    const { suite, settings, energy, asked: all, chosen: part } = this;
+    const { options, machine } = this.at;
+    if (options.shard)
+      await writeShard(options.out, { suite, shard: options.shard, all, part, settings, machine, energy });
   }
 
   private isStopped(): boolean {

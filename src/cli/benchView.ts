@@ -1,5 +1,12 @@
 import { join } from 'node:path';
-import { type Forecast, headlineIn, scoreOf, type SuiteEvent, type SuiteSession } from '../internal.js';
+import {
+  type Forecast,
+  headlineIn,
+  scoreOf,
+  type SuiteEvent,
+  type SuiteResults,
+  type SuiteSession,
+} from '../internal.js';
 import { showDuration, showPercent, table, type Terminal } from './terminal.js';
 
 /** How what a suite lacks is given. */
@@ -97,9 +104,13 @@ const WORDS: Readonly<Record<Forecast['basis'], string>> = {
   failed: '',
 };
 
-/** Tells what the suite has found so far, and where its report is. */
-export function printResults(session: SuiteSession, out: string, terminal: Terminal): void {
-  const { outcomes, suite } = session.results;
+/** Tells what the suite has found so far, and where its report is; `more` stands in the answer of `--json`. */
+export function printResults(
+  { outcomes, suite }: SuiteResults,
+  out: string,
+  terminal: Terminal,
+  more: object = {},
+): void {
   const done = outcomes.filter(({ result }) => result).length;
   const report = join(out, 'report.html');
   terminal.result(`${done} of ${outcomes.length} runs are finished: ${report}`, 'bold');
@@ -112,9 +123,10 @@ export function printResults(session: SuiteSession, out: string, terminal: Termi
       ...{ id: run.id, round: run.round, at: at ?? null },
       ...(result ? { result } : { error: error ?? 'not run' }),
     })),
-    missing: missingOf(session),
+    missing: missingOf({ suite }),
+    ...more,
   });
 }
 
-const missingOf = ({ suite }: SuiteSession) =>
+const missingOf = ({ suite }: Pick<SuiteResults, 'suite'>) =>
   suite.rows.flatMap(({ name, missing }) => (missing === undefined ? [] : [{ row: name, missing }]));

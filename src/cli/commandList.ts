@@ -37,7 +37,7 @@ export const COMMANDS = [
   ),
   lazily('measure', 'run a command, and tell what it cost in time, memory and energy', () => import('./measure.js')),
   lazily(
-    'bench <suite>',
+    'bench <suite> [folders..]',
     'run a suite of trainings, and write a report of what each policy gives and costs',
     () => import('./bench.js'),
   ),

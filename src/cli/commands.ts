@@ -8,7 +8,7 @@ import { inOurWords } from './wording.js';
 
 /** What may be given more than once. */
 const LISTS = ['photos', 'names', 'runs'];
-const BENCH_LISTS = ['model', 'data'];
+const BENCH_LISTS = ['model', 'data', 'folders', 'sbatch'];
 /** Characters of a line of help. */
 const WIDEST = 110;
 /** Flags that may stand without a value. */

@@ -49,6 +49,11 @@ const COMMANDS_NOT_RUN: Readonly<Record<string, readonly string[]>> = {
     'ort-tl bench quick                     # the embedded model on drawn pictures, in under five minutes',
     'ort-tl bench my-suite.yaml --dry-run   # what would run, and how long it would take',
     'ort-tl bench my-suite.yaml             # runs it; the same command goes on where it stopped',
+    'ort-tl bench my-suite.yaml --shard 1/3 --out part1   # one of three parts, on any machine',
+    'ort-tl bench my-suite.yaml --shard 2/3 --out part2',
+    'ort-tl bench my-suite.yaml --shard 3/3 --out part3',
+    'ort-tl bench merge part1 part2 part3 --out all       # the suite, as if one machine had run it',
+    'ort-tl bench my-suite.yaml --on slurm --shards 8 --partition cpu --time 2:00:00 --out /shared/my-suite',
   ],
   'docs/how-it-works.md': [
     'npx vitest run test/autodiff/blocked.test.ts test/graph/rows.test.ts',

@@ -1,10 +1,12 @@
 import { type Markup, markup } from '../../markup.js';
 import type { CacheState } from '../suite.js';
-import { quantities, type SuiteResults } from '../suiteResults.js';
+import { machinesOf, quantities, type SuiteResults } from '../suiteResults.js';
 import { bulletList, percent, termList } from './dataTable.js';
 
 /** What one must know of a suite at first sight. */
-export function atFirstSight({ outcomes, machine, energy, suite }: SuiteResults): Markup {
+export function atFirstSight(results: SuiteResults): Markup {
+  const { outcomes, machine, energy, suite } = results;
+  const machines = machinesOf(results);
   const finished = outcomes.filter(({ result }) => result).length;
   const last = outcomes
     .flatMap(({ at }) => at ?? [])
@@ -17,8 +19,12 @@ export function atFirstSight({ outcomes, machine, energy, suite }: SuiteResults)
       `${finished} of ${outcomes.length} finished${last === undefined ? '' : `, the last on ${last.slice(0, 10)}`}`,
     ],
     ['Seeds', `${seeds === 1 ? 'one' : seeds}${suite.repeat > 1 ? `, each ${suite.repeat} times` : ''}`],
-    ['Machine', `${machine.processor}, ${machine.cores} cores, ${gigabytes(machine.memoryBytes)}`],
-    ['Energy', energy.startsWith('not measured') ? 'not measured; why is told below' : energy],
+    ...(machines.length > 1
+      ? [['Machines', `${machines.length} kinds, told apart below`] as const]
+      : [
+          ['Machine', `${machine.processor}, ${machine.cores} cores, ${gigabytes(machine.memoryBytes)}`] as const,
+          ['Energy', energy.startsWith('not measured') ? 'not measured; why is told below' : energy] as const,
+        ]),
   ];
   return markup`<dl class="facts">${facts.map(([what, told]) => markup`<div><dt>${what}</dt><dd>${told}</dd></div>`)}</dl>`;
 }
@@ -49,15 +55,20 @@ export function methodSection(results: SuiteResults): Markup {
 <h3>What the columns mean</h3>${termList(columns)}`;
 }
 
-function conditions({ machine, energy, suite }: SuiteResults): [string, string][] {
+function conditions(results: SuiteResults): [string, string][] {
+  const { machine, energy, suite } = results;
+  const machines = machinesOf(results);
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
   const warmUp = suite.warmUp ? 'a warm-up that is not measured reads all photos of each row first' : 'no warm-up';
-  return [
+  const here: [string, string][] = [
     ['Processor', `${machine.processor}, ${machine.cores} cores`],
     ['Memory', gigabytes(machine.memoryBytes)],
     ['System', machine.system],
     ['Versions', versions.join(', ')],
     ['Energy', energy],
+  ];
+  return [
+    ...(machines.length > 1 ? machines.map((name, index): [string, string] => [`Machine ${index + 1}`, name]) : here),
     ['Cache of features', suite.caches.map((cache) => CACHES[cache]).join('; ')],
     ['Order', `seed by seed, within one in an order drawn with seed ${suite.order}; ${warmUp}`],
   ];

@@ -3,7 +3,7 @@ import { meanOf } from '../statistics.js';
 import { type Cell, type Quantity, quantityCalled, valuesOf } from '../suiteResults.js';
 import type { DrawnFigures } from './drawnFigures.js';
 import type { Figure } from './figure.js';
-import type { ReportedSuite } from './reportedSuite.js';
+import type { MachineGroup, ReportedSuite } from './reportedSuite.js';
 import { growthFigure } from './suiteFigures.js';
 
 /** What a cost may grow along. */
@@ -13,8 +13,19 @@ interface Axis {
 }
 
 /** Time, CPU and memory along the number of photos and along whatever the suite varies. */
-export async function growthSection({ suite, cells }: ReportedSuite, figures: DrawnFigures): Promise<Markup> {
-  const done = cells.filter(({ finished }) => finished.length > 0);
+export async function growthSection(reported: ReportedSuite, figures: DrawnFigures): Promise<Markup> {
+  const parts: Markup[] = [];
+  for (const group of reported.groups) parts.push(await growthOn(group, reported, figures));
+  return inLines(parts);
+}
+
+/** What one kind of machine has measured. */
+async function growthOn(
+  { name, suffix, cells }: MachineGroup,
+  { suite }: ReportedSuite,
+  figures: DrawnFigures,
+): Promise<Markup> {
+  const done = cells.filter(({ measured }) => measured.length > 0);
   const policies = [...new Set(suite.rows.flatMap((row) => row.policies))];
   const axes: readonly Axis[] = [
     { name: 'photos to train with', at: (cell) => cell.finished[0]?.result.trainPhotos },
@@ -31,8 +42,10 @@ export async function growthSection({ suite, cells }: ReportedSuite, figures: Dr
       .map(quantityCalled)
       .flatMap((quantity) =>
         [...groups].flatMap(([where, group]) => chartOf(axis, quantity, where, group, policies) ?? []),
-      );
-    parts.push(await figures.show(`By ${axis.name}`, 'Points are means over seeds.', charts));
+      )
+      .map((figure) => ({ ...figure, name: `${figure.name}${suffix}` }));
+    const title = `By ${axis.name}${name === '' ? '' : `, on ${name}`}`;
+    parts.push(await figures.show(title, 'Points are means over seeds.', charts));
   }
   return inLines(parts);
 }

@@ -27,11 +27,31 @@ export function headComparison(reported: ReportedSuite): Markup {
 
 function rowOf(reported: ReportedSuite, row: SuiteRow): Markup {
   const { paper, title } = row;
-  const heading = markup`<th scope="row" rowspan="${paper ? 2 : 1}">${title}</th>`;
+  const onMachines = row.missing === undefined && reported.hasMachines ? machineRows(reported, row) : [];
+  const heading = markup`<th scope="row" rowspan="${(paper ? 2 : 1) + onMachines.length}">${title}</th>`;
   const ours = markup`<td>here</td>${ourFigures(reported, row)}`;
-  if (!paper) return markup`<tr>${heading}${ours}</tr>`;
-  return markup`<tr>${heading}<td>paper</td>${printedFigures(paper).map(numberCell)}</tr><tr class="ours">${ours}</tr>`;
+  if (!paper) return markup`<tr>${heading}${ours}</tr>${onMachines}`;
+  return markup`<tr>${heading}<td>paper</td>${printedFigures(paper).map(numberCell)}</tr><tr class="ours">${ours}</tr>${onMachines}`;
 }
+
+/** What the two policies took on each kind of machine. */
+function machineRows(reported: ReportedSuite, row: SuiteRow): Markup[] {
+  const { quantity } = reported.cost;
+  return reported.groups.map(({ cells }, index) => {
+    const ofRow = reported.leading(row).map(({ name }) => cells.find((cell) => cell.name === name));
+    const costs = [isHeadOf(reported), isConvolution].map((is) => {
+      const cell = ofRow.find((each) => each !== undefined && is(each.policy));
+      return cell ? meanWithInterval(cell, quantity) : 'not run';
+    });
+    return markup`<tr class="ours"><td>machine ${index + 1}</td>${['', '', ...costs, '', ''].map(numberCell)}</tr>`;
+  });
+}
+
+const isHeadOf =
+  ({ suite }: ReportedSuite) =>
+  (policy: string) =>
+    policy === suite.baseline;
+const isConvolution = (policy: string) => /^F(x|\d+)C1$/.test(policy);
 
 const printedFigures = (paper: PaperFigures): string[] => [
   percent(paper.fc),
@@ -45,8 +65,8 @@ const printedFigures = (paper: PaperFigures): string[] => [
 function ourFigures(reported: ReportedSuite, row: SuiteRow): Markup {
   if (row.missing !== undefined) return markup`<td colspan="6" class="absent">missing: ${row.missing}</td>`;
   const leading = reported.leading(row);
-  const fc = leading.find(({ policy }) => policy === reported.suite.baseline);
-  const conv = leading.find(({ policy }) => /^F(x|\d+)C1$/.test(policy));
+  const fc = leading.find(({ policy }) => isHeadOf(reported)(policy));
+  const conv = leading.find(({ policy }) => isConvolution(policy));
   const accuracy = accuracyIn(leading);
   const { quantity } = reported.cost;
   const shown = (cell: Cell | undefined, each: Quantity) => (cell ? meanWithInterval(cell, each) : 'not in the suite');

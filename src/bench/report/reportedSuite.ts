@@ -1,12 +1,32 @@
 import { interval95, meanOf } from '../statistics.js';
 import type { CacheState, Suite, SuiteRow } from '../suite.js';
-import { type Cell, cellsOf, costQuantity, type Quantity, type SuiteResults, valuesOf } from '../suiteResults.js';
+import {
+  type Cell,
+  cellsOf,
+  cellsOn,
+  costQuantity,
+  machinesOf,
+  type Quantity,
+  type SuiteResults,
+  valuesOf,
+} from '../suiteResults.js';
 import { significant } from '../table.js';
+
+/** What one kind of machine has measured: times, memory and energy are told of each apart. */
+export interface MachineGroup {
+  /** Empty where there is one kind alone, which need not be named. */
+  readonly name: string;
+  /** Ends the names of its charts' files. */
+  readonly suffix: string;
+  readonly cells: readonly Cell[];
+}
 
 /** What all sections of a report tell of a suite: its cells, and how their numbers are written. */
 export class ReportedSuite {
   readonly suite: Suite;
   readonly cells: readonly Cell[];
+  /** By kind of machine; one group for all cells where one kind alone has run them. */
+  readonly groups: readonly MachineGroup[];
   /** What is told as the cost of a policy. */
   readonly cost: { readonly quantity: Quantity; readonly estimated: boolean };
   /** Rows of which at least one run is finished. */
@@ -15,8 +35,13 @@ export class ReportedSuite {
   constructor(readonly results: SuiteResults) {
     this.suite = results.suite;
     this.cells = cellsOf(results);
-    this.cost = costQuantity(this.cells);
+    this.groups = groupsOf(results, this.cells);
+    this.cost = costQuantity(this.groups.flatMap(({ cells }) => cells));
     this.rowsDone = this.suite.rows.filter((row) => this.cellsOfRow(row).some(({ finished }) => finished.length > 0));
+  }
+
+  get hasMachines(): boolean {
+    return this.groups.length > 1;
   }
 
   get hasCaches(): boolean {
@@ -53,10 +78,19 @@ export class ReportedSuite {
   }
 }
 
+function groupsOf(results: SuiteResults, cells: readonly Cell[]): MachineGroup[] {
+  const machines = machinesOf(results);
+  if (machines.length <= 1) return [{ name: '', suffix: '', cells }];
+  return machines.map((name, index) => ({ name, suffix: `-machine-${index + 1}`, cells: cellsOn(cells, name) }));
+}
+
 /** The mean over the runs of a cell, and half of its interval. */
 export function meanWithInterval(cell: Cell, quantity: Quantity): string {
   const values = valuesOf(cell, quantity);
-  if (values.length === 0) return cell.finished.length === 0 ? 'not run' : absent(quantity);
+  if (values.length === 0) {
+    if (cell.finished.length === 0) return 'not run';
+    return cell.measured.length === 0 && !quantity.isOfLearning ? 'by machine' : absent(quantity);
+  }
   return `${significantOf(quantity, meanOf(values))}${halfInterval(values)}${quantity.unit === '%' ? ' %' : ''}`;
 }
 

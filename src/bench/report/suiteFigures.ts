@@ -81,8 +81,7 @@ export function costFigure(
   row: SuiteRow,
   cells: readonly Cell[],
   quantity: Quantity,
-  title: string,
-  estimated: boolean,
+  { title, estimated, suffix }: { readonly title: string; readonly estimated: boolean; readonly suffix: string },
 ): Figure | undefined {
   const values = cells.flatMap((cell) => {
     const all = valuesOf(cell, quantity);
@@ -141,7 +140,7 @@ export function costFigure(
         `${each.series}${caches.length > 1 ? ` (${each.cache})` : ''} ${each.mean.toPrecision(3)} ${quantity.unit}`,
     )
     .join(', ')}.`;
-  return { name: `${row.name}-cost`, title, label, spec };
+  return { name: `${row.name}-cost${suffix}`, title, label, spec };
 }
 
 export interface Growth {

@@ -10,6 +10,8 @@ export interface TradeOffOptions {
   readonly row: SuiteRow;
   readonly cache: CacheState;
   readonly cells: readonly Cell[];
+  /** Ends the name of its files. */
+  readonly suffix: string;
   readonly accuracy: Quantity;
   readonly cost: Quantity;
   /** Whether the cost is estimated. */
@@ -45,7 +47,7 @@ export function tradeOffFigure(options: TradeOffOptions): TradeOff | undefined {
   );
   const onFront = front.map((each) => each.series);
   const label = `${title}, ${row.title}, ${cache} cache: ${told.join(', ')}. On the Pareto front: ${onFront.join(', ')}. Knee: ${knee ?? 'none'}.`;
-  const name = `${row.name}-${cache}-accuracy-by-${cost.key}`;
+  const name = `${row.name}-${cache}-accuracy-by-${cost.key}${options.suffix}`;
   return { figure: { name, title, label, spec: specOf(points, front, knee, options) }, front: onFront, knee };
 }
 

@@ -25,7 +25,7 @@ const modelSchema = z.strictObject({
   train: settings.optional(),
 });
 
-const drawnSchema = z.strictObject({
+export const drawnSchema = z.strictObject({
   train: count,
   val: count,
   size: count.default(48),
@@ -44,7 +44,7 @@ const dataSchema = z
     message: 'expected either `path`, where photos are, or `drawn`, how many to draw',
   });
 
-const paperSchema = z.strictObject({
+export const paperSchema = z.strictObject({
   fc: z.number(),
   fxc1: z.number(),
   'energy-fc': z.number(),
