@@ -7,7 +7,7 @@ import type { Provider } from './providers.js';
 
 /**
  * From so many multiply-adds of an image in the trained part, further sessions are worth what they take. On two cores evaluating 200 photos by
- * EfficientNet-B0's F1C3 (39 million) takes 135 ms in two sessions and 200 in one, beside other processes no less; of F1C1 (20) little is to be had.
+ * EfficientNet-B0's F1C3 (39 million) takes 135 ms in two sessions and 200 in one; of F1C1 (20) little is to be had.
  */
 const LEAST_MULTIPLY_ADDS = 3e7;
 /** Which share of the machine's memory further sessions may take where nothing limits them. */
