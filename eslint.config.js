@@ -20,7 +20,7 @@ const FLOORS = [
     'runtime',
     'data',
   ],
-    ...['figures', 'survey', 'energy', 'train', 'fit', 'recommend', 'bench', 'slurm', 'export', 'studio', 'cli'],
+  ...['figures', 'survey', 'energy', 'train', 'fit', 'recommend', 'bench', 'slurm', 'export', 'studio', 'cli'],
 ];
 for (const entry of readdirSync(new URL('src', import.meta.url), { withFileTypes: true }))
   if (entry.isDirectory() && !FLOORS.includes(entry.name))

@@ -54,7 +54,6 @@ export { chosenRuns, runsOf } from './bench/suiteRuns.js';
 export { hashOf } from './bench/settingsOfRuns.js';
 export { jobScript, type SlurmJob } from './slurm/jobScript.js';
 export { sweep, type SweepEvent, type SweepState } from './slurm/sweep.js';
-export { parseShard, showShard } from './shard.js';
 export type { SuiteResults } from './bench/suiteResults.js';
 export type { Forecast } from './bench/suiteEvents.js';
 export { type Spread, spreadOf } from './bench/statistics.js';
