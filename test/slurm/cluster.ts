@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,6 +89,7 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=60 State=UP
     const all = pids();
     for (const pid of all.filter(runs)) process.kill(pid, 'SIGTERM');
     await until(() => !all.some(runs));
+    rmSync(munge, { recursive: true, force: true });
   };
   await until(() => call('sinfo', '-h', '-N', '-o', '%T') === 'idle\nidle\n');
   return { env, call, stop };
