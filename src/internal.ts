@@ -6,7 +6,7 @@ export * from './index.js';
 export { DEFAULT_MODEL } from './hub/modelRegistry.js';
 export { modelHere } from './hub/resolveModel.js';
 export { removeModel } from './hub/pulledModels.js';
-export { parseShard, type Shard, showShard } from './shard.js';
+export { parseShard, showShard } from './shard.js';
 export { fitFlagSettings } from './fit/fitSettings.js';
 export { checkFitPlace, FIT_FILES } from './fit/fitReport.js';
 export { hubSettings } from './hub/hubSettings.js';
@@ -27,7 +27,13 @@ export { type MergedCaches, mergeCaches } from './cache/mergeCaches.js';
 export { type CalibrationMethod, calibrationMethods } from './quantize/calibration.js';
 export { hasCheckpoint } from './train/checkpoint.js';
 export { headlineIn, headlineOf, scoreOf } from './train/headline.js';
-export { featureFlagSettings, incidentalFlags, readTrainFlags, type TrainFlags, trainFlagSettings } from './train/trainOptions.js';
+export {
+  featureFlagSettings,
+  incidentalFlags,
+  readTrainFlags,
+  type TrainFlags,
+  trainFlagSettings,
+} from './train/trainOptions.js';
 export { type Flag, flagsOf, helpOf, settleFlags, type SchemaShape } from './settings.js';
 export { checkFunction } from './train/functionCheck.js';
 export { compileFlagSettings, compileSettings, headSettings } from './artifacts/compileSettings.js';
