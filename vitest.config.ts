@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
@@ -46,6 +46,8 @@ class LongestFirst extends BaseSequencer {
 
 // All that tests and the commands that they run write for a time: gigabytes, gone when the last test has ended.
 const temporary = mkdtempSync(join(tmpdir(), 'ort-tl-tests-'));
+// Some tests run as another user.
+chmodSync(temporary, 0o755);
 for (const name of ['TMPDIR', 'TEMP', 'TMP']) process.env[name] = temporary;
 process.on('exit', () => rmSync(temporary, { recursive: true, force: true, maxRetries: 3 }));
 const cache = join(temporary, 'cache');
