@@ -71,7 +71,9 @@ def _fit(engine: Engine, message: Message, context: Context, epochs: int) -> Fit
     }
     if "data" not in flags:
         raise Refused("its --node-config names no photos")
-    flags |= {"epochs": epochs, "lr": float(config["learning-rate"]), "seed": int(config["seed"])}
+    flags |= {"epochs": epochs, "seed": int(config["seed"])}
+    if rate := float(config["learning-rate"]):
+        flags["lr"] = rate
     if proximal := float(config.get("proximal-mu", 0)):
         flags["proximal"] = proximal
     arrays = message.content.array_records["arrays"]

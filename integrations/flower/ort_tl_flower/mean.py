@@ -3,9 +3,23 @@
 from collections.abc import Mapping
 
 import numpy as np
-from flwr.app import Message, MessageType, MetricRecord, RecordDict
+from flwr.app import Message, MessageType, Metadata, MetricRecord, RecordDict
+from flwr.app.message import make_message
 
 from .parameters import Parameters, record
+
+# Of a message that is not sent.
+NOWHERE = Metadata(
+    run_id=0,
+    message_id="",
+    src_node_id=0,
+    dst_node_id=0,
+    reply_to_message_id="",
+    group_id="",
+    created_at=0.0,
+    ttl=1.0,
+    message_type=MessageType.TRAIN,
+)
 
 
 class WeightedMean:
@@ -36,4 +50,4 @@ class WeightedMean:
         content = RecordDict(
             {"arrays": record(self.parameters()), "metrics": MetricRecord({"num-examples": self.weight})}
         )
-        return Message(content, dst_node_id=0, message_type=MessageType.TRAIN)
+        return make_message(metadata=NOWHERE, content=content)
