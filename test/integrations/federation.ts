@@ -18,6 +18,24 @@ export const python = [process.env['ORT_TL_FLOWER_PYTHON'] ?? '', 'python3'].fin
   (path) => path !== '' && spawnSync(path, ['-c', CHECK]).status === 0,
 );
 
+/** A line of rounds.jsonl, as far as tests look at it. */
+export interface Round {
+  readonly round: number;
+  readonly photos: number;
+  readonly devices: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly leftOut: Readonly<Record<string, string>>;
+  readonly atTheServer: { readonly top1: number; readonly evaluated: number };
+  readonly pooled?: { readonly top1: number; readonly evaluated: number } | null;
+  readonly bytes: { readonly down: number; readonly up: number };
+}
+
+/** The whole rounds of a federation. */
+export const roundsOf = (out: string): Round[] =>
+  readFileSync(join(out, 'rounds.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Round);
+
 /** What a device is, and has. */
 export interface DeviceSettings {
   readonly name: string;
@@ -82,7 +100,11 @@ export class Federation {
     const settings = Object.entries({ 'ort-tl': ENGINE, ...config }).map(
       ([name, value]) => `${name}=${typeof value === 'string' ? `"${value}"` : value}`,
     );
-    const child = this.spawn('run', ['flwr', 'run', APP, 'here', '--run-config', settings.join(' '), '--stream'], 'user');
+    const child = this.spawn(
+      'run',
+      ['flwr', 'run', APP, 'here', '--run-config', settings.join(' '), '--stream'],
+      'user',
+    );
     await new Promise((end) => child.once('exit', end));
     return this.log('run');
   }

@@ -13,6 +13,8 @@ from flwr.supercore import log
 # So many replies are in memory at most: Flower's own send_and_receive holds all of a round.
 TOGETHER = 16
 POLL_SECONDS = 0.5
+# A device that fails so often to say what it has is not asked again.
+FAILURES = 3
 # For an answer to what a device has.
 ASK_SECONDS = 300.0
 
@@ -51,6 +53,7 @@ class Devices:
         self._seconds = seconds
         self._names: dict[int, str] = {}
         self._outside: set[int] = set()
+        self._failures: dict[int, int] = {}
         self.refused: dict[str, str] = {}
 
     def get_node_ids(self) -> list[int]:
@@ -88,7 +91,10 @@ class Devices:
         asked = [Message(content, dst_node_id=node, message_type=MessageType.QUERY) for node in nodes]
         for node, reply in self._exchange(asked, min(self._seconds, ASK_SECONDS)):
             if reply is None or reply.has_error():
-                # Whoever comes back is asked again.
+                # It may be better next time, a few times.
+                self._failures[node] = self._failures.get(node, 0) + 1
+                if self._failures[node] >= FAILURES:
+                    self._outside.add(node)
                 self.refuse(self.name(node), "no answer" if reply is None else reply.error.reason)
                 continue
             answer = next(iter(reply.content.config_records.values()))

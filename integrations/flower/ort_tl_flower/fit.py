@@ -3,10 +3,11 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,6 @@ import numpy as np
 
 from . import parameters as files
 from .parameters import Parameters, Refused
-
-# ort-tl ends when the other end of this descriptor closes, so also when this process is killed.
-LIFELINE = "ORT_TL_LIFELINE"
 
 
 @dataclass(frozen=True)
@@ -48,39 +46,42 @@ class Engine:
                 given = ["--parameters", str(Path(folder, "in.safetensors"))]
             told = [text for name, value in flags.items() for text in (f"--{name}", str(value))]
             self._run(["fit", self.artifacts, *given, *told, "--out", str(out), "--json"])
+            if not Path(out, "fit.json").exists():
+                raise Refused(f"{self.command[0]} ended well and wrote no fit.json: it is no ort-tl that has fit")
             report = json.loads(Path(out, "fit.json").read_text(encoding="utf-8"))
             return Fitted(report, files.read(Path(out, "parameters.safetensors")))
 
     def _run(self, arguments: list[str]) -> None:
-        with _lifeline() as (descriptors, variables):
-            try:
-                ended = subprocess.run(
-                    [*self.command, *arguments],
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    text=True,
-                    pass_fds=descriptors,
-                    env={**os.environ, **variables},
-                )
-            except OSError as error:
-                raise Refused(f"{self.command[0]} does not run: {error.strerror}") from error
-        if ended.returncode != 0:
-            last = (ended.stderr.strip() or ended.stdout.strip() or "it said nothing").splitlines()[-1]
-            raise Refused(f"ort-tl fit ended with {ended.returncode}: {last}")
+        """Runs the command to its end; whoever is interrupted meanwhile ends it, with what it has started."""
+        try:
+            process = subprocess.Popen(
+                [*self.command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Refused(f"{self.command[0]} does not run: {error.strerror}") from error
+        try:
+            said, complained = process.communicate()
+        except BaseException:
+            _end(process)
+            raise
+        if process.returncode != 0:
+            last = (complained.strip() or said.strip() or "it said nothing").splitlines()[-1]
+            raise Refused(f"ort-tl fit ended with {process.returncode}: {last}")
 
 
-@contextmanager
-def _lifeline() -> Iterator[tuple[tuple[int, ...], dict[str, str]]]:
-    """A pipe that breaks when this process ends; none where processes inherit no descriptors."""
-    if os.name != "posix":
-        yield (), {}
-        return
-    near, far = os.pipe()
-    try:
-        yield (near,), {LIFELINE: str(near)}
-    finally:
-        os.close(near)
-        os.close(far)
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends a process, and where processes come in groups, those that it has started: npx starts the command itself."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+    else:
+        process.terminate()
+    process.wait()
 
 
 def engine_of(command: object, artifacts: object) -> Engine:
