@@ -141,7 +141,7 @@ def over_superlink(devices: int) -> dict[str, Any]:
         before = dict(watched.cpu)
         began = time.monotonic()
         settings = {"ort-tl": engine, "artifacts": ".", "out": str(folder / "out"), "rounds": 1, "min-devices": devices}
-        told = " ".join(f"{key}={json.dumps(value)}" for key, value in {**settings, "evaluate-every": 0}.items())
+        told = " ".join(f"{key}={json.dumps(value)}" for key, value in {**settings, "evaluate-every": -1}.items())
         subprocess.run([*command, "flwr", "run", str(APP), "here", "--run-config", told], env=environment, check=True)
         fleet.serve(lambda: (folder / "out" / "rounds" / "0001").exists() or time.monotonic() > began + 1800, watched)
         line = json.loads((folder / "out" / "rounds.jsonl").read_text().splitlines()[-1])
@@ -186,13 +186,15 @@ class Fleet:
         self.connections = connections
 
     def serve(self, is_over: Callable[[], bool], watched: Watched) -> None:
-        """Lets the devices ask for messages in turns, until it is over."""
+        """Lets each device ask for messages every three seconds, as a SuperNode does, until it is over."""
         while not is_over():
+            again = time.monotonic() + 3
             for index, connection in enumerate(self.connections):
                 if received := connection[1]():
                     self._answer(index, received)
             watched.look()
-            time.sleep(0.2)
+            while time.monotonic() < again and not is_over():
+                time.sleep(0.1)
 
     def _answer(self, index: int, received: Any) -> None:
         """Takes a message with all that belongs to it, and sends what it asks for."""

@@ -79,7 +79,8 @@ class Federation:
             raise ValueError("the strategy gave no parameters")
         new = {name: arrays[name].numpy() for name in parameters}
         every = int(self._config["evaluate-every"])
-        evaluated = self._on_devices(number, new, traffic) if is_last or (every and number % every == 0) else {}
+        is_due = (is_last and every >= 0) or (every > 0 and number % every == 0)
+        evaluated = self._on_devices(number, new, traffic) if is_due else {}
         line = {
             "round": number,
             "photos": int(mean.weight),
