@@ -33,7 +33,6 @@ import numpy as np
 from flwr.serverapp.strategy import FedAvg
 from ort_tl_flower.fit import Engine, Fitted
 from ort_tl_flower.mean import WeightedMean
-from ort_tl_flower.parameters import record
 from ort_tl_flower.rounds import Rounds
 
 POLICIES = ("F1C0", "F1C1", "F1C2")
@@ -165,7 +164,7 @@ def federate(study: Study, cell: Cell) -> None:
         parameters = {name: arrays[name].numpy() for name in parameters}
         seconds = time.monotonic() - began
         tested = engine.fit(study.flags(epochs=0, data=test), parameters)
-        size = sum(len(array.data) for array in record(parameters).values())
+        size = sum(values.nbytes for values in parameters.values())
         line = {
             "round": number,
             "test": tested.report["after"],
@@ -236,84 +235,81 @@ def report(study: Study, cells: Sequence[Cell]) -> None:
 
 def page(study: Study, results: Sequence[dict[str, Any]]) -> str:
     """The results as Markdown."""
-    central = {each["policy"]: each for each in results if each["devices"] == 1}
-    shown = [number for number in (1, 2, 3, 5, 10, 20) if number <= study.arguments.rounds]
-    head = [
-        "policy",
-        "devices",
-        "photos of a device",
-        *[f"round {number}" for number in shown],
-        "central",
-        "each alone",
-        "range",
-    ]
-    rows = []
-    for each in results:
-        if each["devices"] == 1 or not each["rounds"]:
-            continue
-        tested = {line["round"]: line["test"]["top1"] for line in each["rounds"]}
-        alone = [line["test"]["top1"] for line in each["alone"]]
-        reference = central.get(each["policy"], {}).get("alone") or []
-        rows.append(
-            [
-                each["policy"],
-                f"{each['devices']}, {each['shares']}",
-                f"{min(each['photos'])} to {max(each['photos'])}",
-                *[percent(tested.get(number)) for number in shown],
-                percent(reference[0]["test"]["top1"] if reference else None),
-                percent(sum(alone) / len(alone) if alone else None),
-                f"{percent(min(alone))} to {percent(max(alone))}" if alone else "",
-            ]
-        )
-    costs = []
-    for each in results:
-        trained = each["rounds"][1:]
-        if not trained:
-            continue
-        joules = [device["joules"] for line in trained for device in line["devices"]]
-        costs.append(
-            [
-                each["policy"],
-                "central, by epochs" if each["devices"] == 1 else f"{each['devices']}, {each['shares']}",
-                f"{trained[0]['bytes']['down'] // each['devices']:,}" if each["devices"] > 1 else "",
-                f"{sum(line['bytes']['down'] + line['bytes']['up'] for line in trained) / 1e6:.1f}"
-                if each["devices"] > 1
-                else "",
-                f"{sum(line['seconds'] for line in trained) / len(trained):.1f}",
-                f"{sum(device['trainingSeconds'] for line in trained for device in line['devices']) / len(trained):.1f}",
-                "not measured" if None in joules else f"{sum(joules) / len(trained):.0f}",
-            ]
-        )
-    cost_head = [
-        "policy",
-        "devices",
-        "bytes of the parameters",
-        "MB in all",
-        "s a round",
-        "of it training, all devices",
-        "J a round",
-    ]
-    photos = (
+    arguments = study.arguments
+    shown = [number for number in (1, 2, 3, 5, 10, 20) if number <= arguments.rounds]
+    by_round = [f"round {number}" for number in shown]
+    head = ["policy", "devices", "photos of a device", *by_round, "central", "each alone", "range"]
+    cost_head = ["policy", "devices", "bytes of parameters", "MB in all", "s a round", "s of training", "J a round"]
+    central = {each["policy"]: tested(each["alone"]) for each in results if each["devices"] == 1}
+    federated = [each for each in results if each["devices"] > 1]
+    whole = [each for each in federated if len(each["rounds"]) > arguments.rounds]
+    cells = len(POLICIES) * len(DEVICES) * len(SHARES)
+    left = (
+        ""
+        if len(whole) == cells
+        else f"**{len(whole)} of {cells} federations have run so far.** The command goes on.\n\n"
+    )
+    counts = (
         f"{len(study.train):,} photos to train with, {len(study.test):,} to test with, {len(study.classes)} classes"
     )
     return f"""# Federated transfer learning: how much of the network is worth sending
 
-{photos}; {study.arguments.rounds} rounds of one local epoch. Made by
+{left}{counts}; {arguments.rounds} rounds of one local epoch. Made by
 
-    {command_line()}
+    {command_line(arguments)}
 
-on {machine()}, {study.arguments.jobs} devices at a time, each a process of its own (`ort-tl fit`).
-Flower's FedAvg takes the mean, weighted by photos. Accuracy is that of the test photos, in per cent. "Central" is one training with all photos, as many epochs as there are
-rounds; "each alone" is the mean over devices that train as many epochs on their own photos, and send nothing.
+on {machine()}, {arguments.jobs} devices at a time, each a process of its own (`ort-tl fit`); Flower's FedAvg takes
+the mean, weighted by photos. Accuracy is that of the test photos, in per cent. "Central" is one training with all
+photos, as many epochs as there are rounds; "each alone" is the mean over devices that train as many epochs on their own
+photos, and send nothing.
 
-{table(head, rows)}
+{table(head, [accuracies(each, shown, central.get(each["policy"], [])) for each in federated])}
 ## What it took
 
-Bytes are those of the parameters that train, one way, for one device and round; what Flower's protocol adds is in
-[docs/fleet.md](../../docs/fleet.md). Seconds are of {study.arguments.jobs} devices at a time on this one machine
-{study.arguments.note}, with features that were computed once before.
+Bytes are those of the parameters, one way, for one device and round; what Flower's protocol adds is in
+[docs/fleet.md](../../docs/fleet.md#what-travels). A round's seconds are until the mean is taken, with {arguments.jobs}
+devices at a time on one machine{arguments.note}: most of it are processes that start. Features were computed before, but
+for the first round of each policy's central training. Training is the sum over devices.
 
-{table(cost_head, costs)}"""
+{table(cost_head, [costs(each) for each in results])}"""
+
+
+def accuracies(cell: dict[str, Any], shown: Sequence[int], central: Sequence[float]) -> list[str]:
+    """A row of the first table."""
+    by_round = {line["round"]: line["test"]["top1"] for line in cell["rounds"]}
+    alone = tested(cell["alone"])
+    return [
+        cell["policy"],
+        f"{cell['devices']}, {cell['shares']}",
+        f"{min(cell['photos'])} to {max(cell['photos'])}",
+        *[percent(by_round.get(number)) for number in shown],
+        percent(central[0] if central else None),
+        percent(sum(alone) / len(alone) if len(alone) == cell["devices"] else None),
+        f"{percent(min(alone))} to {percent(max(alone))}" if len(alone) == cell["devices"] else "",
+    ]
+
+
+def costs(cell: dict[str, Any]) -> list[str]:
+    """A row of the second table."""
+    rounds = cell["rounds"][1:]
+    devices = [device for line in rounds for device in line["devices"]]
+    joules = [device["joules"] for device in devices]
+    sent = [f"{line['bytes']['down'] // cell['devices']:,}" for line in rounds[:1]]
+    in_all = f"{sum(line['bytes']['down'] + line['bytes']['up'] for line in rounds) / 1e6:.1f}"
+    count = max(1, len(rounds))
+    return [
+        cell["policy"],
+        "central, by epochs" if cell["devices"] == 1 else f"{cell['devices']}, {cell['shares']}",
+        *(["", ""] if cell["devices"] == 1 else [*sent, in_all]),
+        f"{sum(line['seconds'] for line in rounds) / count:.1f}",
+        f"{sum(device['trainingSeconds'] for device in devices) / count:.1f}",
+        "not measured" if None in joules or not joules else f"{sum(joules) / count:.0f}",
+    ]
+
+
+def tested(lines: Sequence[dict[str, Any]]) -> list[float]:
+    """The accuracies of trainings."""
+    return [line["test"]["top1"] for line in lines]
 
 
 def percent(share: float | None) -> str:
@@ -326,10 +322,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in [head, ["---"] * len(head), *rows])
 
 
-def command_line() -> str:
+def command_line(arguments: argparse.Namespace) -> str:
     """The command that made the results, without this machine's folders."""
-    words = [Path(word).name if word.startswith("/") else word for word in sys.argv[1:]]
-    return " ".join(["python bench/federated.py", *map(shlex.quote, words)])
+    words = ["--model", arguments.model.name, "--photos", f"{arguments.photos.name}/", "--work", "FOLDER"]
+    per_class = ["--per-class", str(arguments.per_class)] if arguments.per_class else []
+    return " ".join(["python bench/federated.py", *words, "--rounds", str(arguments.rounds), *per_class])
 
 
 def machine() -> str:
