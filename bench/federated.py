@@ -2,8 +2,8 @@
 
     python bench/federated.py --model efficientnet_b0.onnx --photos scenes/ --work FOLDER
 
-`scenes/` has train/<class>/ and test/<class>/. Devices are processes of `ort-tl fit`, as in a real federation, --jobs of
-them at a time; the rounds between them are Flower's own strategy and what integrations/flower does around it, called
+`scenes/` has train/<class>/ and test/<class>/. Devices are processes of `ort-tl fit`, as in a real federation, --jobs
+of them at a time; the rounds between them are Flower's own strategy and what integrations/flower does around it, called
 here directly: twenty SuperNodes would say more of two cores than of federations. A device has the same photos in all
 policies. Everything that is done is kept in --work: the same command goes on where it was cut off. Needs what
 integrations/flower needs (pip install ./integrations/flower).
@@ -33,6 +33,7 @@ import numpy as np
 from flwr.serverapp.strategy import FedAvg
 from ort_tl_flower.fit import Engine, Fitted
 from ort_tl_flower.mean import WeightedMean
+from ort_tl_flower.parameters import record
 from ort_tl_flower.rounds import Rounds
 
 POLICIES = ("F1C0", "F1C1", "F1C2")
@@ -164,7 +165,7 @@ def federate(study: Study, cell: Cell) -> None:
         parameters = {name: arrays[name].numpy() for name in parameters}
         seconds = time.monotonic() - began
         tested = engine.fit(study.flags(epochs=0, data=test), parameters)
-        size = sum(values.nbytes for values in parameters.values())
+        size = sum(len(array.data) for array in record(parameters).values())
         line = {
             "round": number,
             "test": tested.report["after"],
@@ -194,7 +195,7 @@ def spent(fitted: Fitted) -> dict[str, Any]:
 
 
 def train_alone(study: Study, cell: Cell) -> None:
-    """Each share for itself, or all photos in one place, as many epochs as there are rounds; what is done is left as it is."""
+    """Each share for itself, or all photos in one place, as many epochs as there are rounds, if not done."""
     path = study.work / "alone" / f"{cell.name}.jsonl"
     path.parent.mkdir(exist_ok=True)
     done = len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
@@ -244,11 +245,7 @@ def page(study: Study, results: Sequence[dict[str, Any]]) -> str:
     federated = [each for each in results if each["devices"] > 1]
     whole = [each for each in federated if len(each["rounds"]) > arguments.rounds]
     cells = len(POLICIES) * len(DEVICES) * len(SHARES)
-    left = (
-        ""
-        if len(whole) == cells
-        else f"**{len(whole)} of {cells} federations have run so far.** The command goes on.\n\n"
-    )
+    left = "" if len(whole) == cells else f"**{len(whole)} of {cells} federations have run so far.**\n\n"
     counts = (
         f"{len(study.train):,} photos to train with, {len(study.test):,} to test with, {len(study.classes)} classes"
     )
@@ -266,10 +263,10 @@ photos, and send nothing.
 {table(head, [accuracies(each, shown, central.get(each["policy"], [])) for each in federated])}
 ## What it took
 
-Bytes are those of the parameters, one way, for one device and round; what Flower's protocol adds is in
+Bytes are those of the parameters in Flower's arrays, one way, for one device and round; what its protocol adds is in
 [docs/fleet.md](../../docs/fleet.md#what-travels). A round's seconds are until the mean is taken, with {arguments.jobs}
-devices at a time on one machine{arguments.note}: most of it are processes that start. Features were computed before, but
-for the first round of each policy's central training. Training is the sum over devices.
+devices at a time on one machine{arguments.note}: most of it are processes that start. Features were
+computed before, but for the first round of each policy's central training. Training is the sum over devices.
 
 {table(cost_head, [costs(each) for each in results])}"""
 

@@ -2,10 +2,11 @@
 
     python bench/federatedServer.py --devices 1000 [--way flower|streamed|superlink]
 
-`flower` gives all replies to Flower's FedAvg at once, as its own loop does; `streamed` adds them up one after another, as
-integrations/flower does; both in this process, from replies as they lie in its memory. `superlink` starts a real SuperLink
-with the server app, and devices that speak Flower's protocol and train nothing: each has random parameters of its own,
-so that nothing is sent once for two. Prints one line of JSON. Needs integrations/flower (pip install ./integrations/flower).
+`flower` gives all replies to Flower's FedAvg at once, as its own loop does; `streamed` adds them up one after another,
+as integrations/flower does; both in this process, from replies as they lie in its memory. `superlink` starts a real
+SuperLink with the server app, and devices that speak Flower's protocol and train nothing: each has random parameters of
+its own, so that nothing is sent once for two. Prints one line of JSON. Needs what integrations/flower needs
+(pip install ./integrations/flower).
 """
 
 import argparse
@@ -217,6 +218,8 @@ def answer_of(message_type: str, index: int) -> RecordDict:
     if message_type == MessageType.QUERY:
         about = {"name": f"device {index}", "fingerprint": "synthetic", "policy": "F1C1", "classes": list("abcdef")}
         return RecordDict({"device": ConfigRecord(about)})
+    if message_type == MessageType.EVALUATE:
+        return RecordDict({"metrics": MetricRecord({"evaluated": 0})})
     return reply(index + 1).content
 
 
