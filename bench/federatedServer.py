@@ -216,7 +216,7 @@ class Fleet:
 def answer_of(message_type: str, index: int) -> RecordDict:
     """What a device says of itself, or the parameters that it has not trained."""
     if message_type == MessageType.QUERY:
-        about = {"name": f"device {index}", "fingerprint": "synthetic", "policy": "F1C1", "classes": list("abcdef")}
+        about: dict[str, Any] = {"name": f"device {index}", "fingerprint": "synthetic", "policy": "F1C1", "classes": list("abcdef")}
         return RecordDict({"device": ConfigRecord(about)})
     if message_type == MessageType.EVALUATE:
         return RecordDict({"metrics": MetricRecord({"evaluated": 0})})
