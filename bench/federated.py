@@ -212,7 +212,8 @@ def train_alone(study: Study, cell: Cell) -> None:
             for fitted in in_turns(study, [partial(engine.fit, flags) for flags in told]):
                 stream.write(json.dumps({**spent(fitted), "test": fitted.report["after"]}) + "\n")
                 stream.flush()
-    print(f"{cell.name}: each alone", flush=True)
+    if done < len(lists):
+        print(f"{cell.name}: each alone", flush=True)
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
