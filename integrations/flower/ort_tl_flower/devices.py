@@ -15,6 +15,8 @@ TOGETHER = 16
 POLL_SECONDS = 0.5
 # A device that fails so often to say what it has is not asked again.
 FAILURES = 3
+# Characters of what a device says that are told.
+MOST_TOLD = 500
 # For an answer to what a device has.
 ASK_SECONDS = 300.0
 
@@ -41,6 +43,11 @@ class Agreement:
 def agreement_of(about: Mapping[str, Any]) -> Agreement:
     """What a fit.json tells of its artifacts, or a device of its own."""
     return Agreement(str(about["fingerprint"]), str(about["policy"]), tuple(map(str, about["classes"])))
+
+
+def visible(text: str) -> str:
+    """What a device says, as a log may show it: no controls of a terminal, and no more than a line or two."""
+    return "".join(each if each.isprintable() else "?" for each in text)[:MOST_TOLD]
 
 
 class Devices:
@@ -82,7 +89,7 @@ class Devices:
 
     def refuse(self, name: str, reason: str | None) -> None:
         """Leaves a device out of the round, and says so."""
-        self.refused[name] = reason or "it failed, and did not say why"
+        self.refused[name] = visible(reason or "it failed, and did not say why")
         log(WARNING, "%s is left out: %s", name, self.refused[name])
 
     def _ask(self, nodes: list[int]) -> None:
@@ -98,7 +105,7 @@ class Devices:
                 self.refuse(self.name(node), "no answer" if reply is None else reply.error.reason)
                 continue
             answer = next(iter(reply.content.config_records.values()))
-            name = str(answer["name"])
+            name = visible(str(answer["name"]))
             reason = str(answer["reason"]) if "reason" in answer else self._agreement.differs(agreement_of(answer))
             if reason is None:
                 # It may be the same one, started again, or another: both take part as long as they answer.

@@ -13,7 +13,7 @@ from flwr.app import ArrayRecord, MetricRecord, RecordDict
 from flwr.app.message import make_message
 from flwr.serverapp.strategy import FedAvg, FedAvgM
 
-from ort_tl_flower.devices import Agreement
+from ort_tl_flower.devices import Agreement, visible
 from ort_tl_flower.fit import Engine
 from ort_tl_flower.mean import NOWHERE, WeightedMean
 from ort_tl_flower.parameters import Parameters, Refused, checked, record
@@ -122,6 +122,10 @@ class OtherTest(unittest.TestCase):
         self.assertEqual(own.differs(Agreement("g", "F1C1", ("a", "c"))), "another class list: a, c instead of a, b")
         self.assertEqual(own.differs(Agreement("g", "F1C0", ("a", "b"))), "another policy: F1C0 instead of F1C1")
         self.assertRegex(str(own.differs(Agreement("g", "F1C1", ("a", "b")))), "^another model: ")
+
+    def test_what_devices_say_does_not_steer_a_terminal(self) -> None:
+        self.assertEqual(visible("north\x1b[2J\n"), "north?[2J?")
+        self.assertEqual(len(visible("a" * 10_000)), 500)
 
     def test_accuracy_is_pooled_over_photos_not_over_devices(self) -> None:
         devices = [
