@@ -7,6 +7,7 @@ from logging import INFO, WARNING
 from typing import Any
 
 from flwr.app import ConfigRecord, Message, MessageType, RecordDict
+from flwr.common.constant import ErrorCode
 from flwr.serverapp import Grid
 from flwr.supercore import log
 
@@ -15,6 +16,12 @@ TOGETHER = 16
 POLL_SECONDS = 0.5
 # A device that fails so often to say what it has is not asked again.
 FAILURES = 3
+# Where Flower's own words say less.
+FAILED = {
+    ErrorCode.MESSAGE_UNAVAILABLE: "no answer in time",
+    ErrorCode.REPLY_MESSAGE_UNAVAILABLE: "its answer came too late",
+    ErrorCode.NODE_UNAVAILABLE: "it is gone: no heartbeat for a minute",
+}
 # Characters of what a device says that are told.
 MOST_TOLD = 500
 # For an answer to what a device has.
@@ -81,7 +88,7 @@ class Devices:
             if reply is None:
                 self.refuse(self.name(node), f"no answer in {self._seconds:.0f} s")
             elif reply.has_error():
-                self.refuse(self.name(node), reply.error.reason)
+                self.refuse(self.name(node), FAILED.get(reply.error.code, reply.error.reason))
             elif refused := reply.content.config_records.get("refused"):
                 self.refuse(self.name(node), str(refused["reason"]))
             else:
