@@ -7,6 +7,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** The files that take longest, the longest first, by a run on two cores. */
 const LONGEST = [
   'docs/commands',
+  'integrations/flower',
   'train/resume',
   'train/pytorch',
   'train/train',

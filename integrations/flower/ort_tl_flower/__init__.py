@@ -1,0 +1,1 @@
+"""Federated training with ort-tl on Flower: parameters of trained layers travel, photos stay on their devices."""
