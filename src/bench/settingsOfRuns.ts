@@ -9,14 +9,14 @@ import { photosOf, type SuiteRow, type TrainSettings } from './suite.js';
 import type { SuiteRun } from './suiteRuns.js';
 
 /** What a run depends on, as hashes. */
-export interface RunKey {
+export interface MadeWith {
   /** Equal for runs whose times may be compared: the machine, too, is the same. Empty where the run was not made by this process. */
   readonly setting: string;
   /** Equal for runs whose accuracies may be compared, on whichever machines. */
   readonly content: string;
 }
 /** Runs by their ids. */
-export type RunSettings = ReadonlyMap<string, RunKey>;
+export type RunSettings = ReadonlyMap<string, MadeWith>;
 
 /** What a run depends on besides its own settings and files. */
 export interface Circumstances {

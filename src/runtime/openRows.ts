@@ -1,6 +1,6 @@
 import type { Artifacts } from '../artifacts/load.js';
 import type { Opened } from '../opened.js';
-import { openFeatures } from './features.js';
+import { openFeatures } from './frozenFeatures.js';
 import { sessionOptions } from './partSessions.js';
 import { PhotoRows } from './photoRows.js';
 import { Slots } from './slots.js';

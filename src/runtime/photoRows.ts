@@ -1,6 +1,6 @@
 import { UserError } from '../errors.js';
 import { boundaryTensors } from './boundaryTensors.js';
-import type { Features } from './features.js';
+import type { Features } from './frozenFeatures.js';
 import { bytesOf, type Row, Slots } from './slots.js';
 
 /** What a cache has for a run. */

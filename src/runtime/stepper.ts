@@ -6,7 +6,7 @@ import { Opened } from '../opened.js';
 import { meanShares } from '../optim/loss.js';
 import { argMax } from './argMax.js';
 import { evaluationSize } from './evaluationSize.js';
-import type { CacheOptions } from './features.js';
+import type { CacheOptions } from './frozenFeatures.js';
 import type { DeviceWay } from './deviceSteps.js';
 import { openRows } from './openRows.js';
 import * as ort from './ort.js';

@@ -32,7 +32,7 @@ export interface Filling {
 }
 
 /** So many features were computed from photos, and so many were taken from the cache. */
-export interface Tally {
+export interface FeatureTally {
   computed: number;
   kept: number;
 }
@@ -52,7 +52,7 @@ export interface FillOptions {
   /** Keys that the engine's cache has something for; absent where there is no cache. */
   readonly cached?: ReadonlySet<string> | undefined;
   /** Counts what was done. */
-  readonly tally?: Tally;
+  readonly tally?: FeatureTally;
 }
 
 /** A photo that was read: its pixels, unless the cache has what becomes of them, and its key in there. */

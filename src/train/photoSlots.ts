@@ -12,7 +12,7 @@ import { Random } from '../random.js';
 import type { Engine } from '../runtime/engine.js';
 import { orderOfEpoch } from './epochOrder.js';
 import type { PhotoAccount, TrainEvent } from './events.js';
-import { type Filling, fillSlots, type FillOptions, type Tally } from './fillSlots.js';
+import { type Filling, fillSlots, type FillOptions, type FeatureTally } from './fillSlots.js';
 import type { Settings } from './trainOptions.js';
 import { augments, keptViews, makesNewViews } from './views.js';
 
@@ -33,7 +33,7 @@ export type SlotSettings = Pick<Settings, 'augmentation' | 'views' | 'seed' | 'b
  */
 export class PhotoSlots {
   /** Where the features have come from so far. */
-  readonly tally: Tally = { computed: 0, kept: 0 };
+  readonly tally: FeatureTally = { computed: 0, kept: 0 };
   private readonly unreadable = new SkippedPhotos();
   private readonly duplicates = new Duplicates();
   private readonly views: number;

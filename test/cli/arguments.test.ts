@@ -123,7 +123,7 @@ describe('arguments that make no sense get one clear line and exit code 2, and n
     ['small_cnn', ['models', 'ls'], /names are for pull, path and rm/],
     ['small_cnn', ['models', 'rm'], /small_cnn comes with ort-tl.*nothing was removed/],
     ['', ['cache'], /expected <action>, as in: ort-tl cache <action> \[names\.\.\]$/m],
-    ['burn', ['cache'], /expected one of "ls", "rm", "prune", got "burn" \(<action>\)$/m],
+    ['burn', ['cache'], /expected one of "ls", "rm", "prune", "merge", got "burn" \(<action>\)$/m],
     ['--classes 1', ['inspect', SMALL_CNN], /a whole number from 2 up, got `1` \(--classes\)/],
     ['--epochs 0', ['demo'], /a whole number from 1 up, got `0` \(--epochs\)/],
     ['now', ['doctor'], /there is no `now` here/],

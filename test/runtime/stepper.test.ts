@@ -10,7 +10,7 @@ import { sha256 } from '../../src/files.js';
 import { readModel } from '../../src/onnx/model.js';
 import { floats, floatTensor } from '../../src/onnx/tensor.js';
 import { optimizers } from '../../src/optim/optimizer.js';
-import type { CacheOptions } from '../../src/runtime/features.js';
+import type { CacheOptions } from '../../src/runtime/frozenFeatures.js';
 import { type StepPlan, Stepper } from '../../src/runtime/stepper.js';
 import { Random } from '../../src/random.js';
 import { EFFICIENTNET_B0, SMALL_CNN, TINY_MBCONV } from '../models.js';
