@@ -80,7 +80,7 @@ const MARK = 'ort_tl.fit';
 /**
  * Writes parameters and report into `folder`, the report last. It has the SHA-256 of the parameters (`parametersSha256`), so that whoever finds
  * both knows that they belong together. An earlier result is replaced.
- * @throws UserError `write-failed`, `folder-in-use`, as {@link checkFitPlace} does.
+ * @throws UserError `write-failed`, `folder-in-use`, as `checkFitPlace` does.
  */
 export async function writeFit(folder: string, { report, parameters }: FitResult): Promise<void> {
   const parts = encodeSafetensors(parameters, { [MARK]: report.fingerprint });
