@@ -18,7 +18,8 @@ import {
 import { mergeParts } from './benchMerge.js';
 import { benchOnSlurm, checkSlurmFlags, type SlurmArguments, withSlurmFlags } from './benchSlurm.js';
 import { BenchView, PLACES, printResults, showForecast } from './benchView.js';
-import { Interruption } from './interruption.js';
+import type { Interruption } from './interruption.js';
+import { interruptibly } from './interruptibly.js';
 import { number, shared } from './sharedFlags.js';
 import { findModel } from './sourceModel.js';
 import { Terminal } from './terminal.js';
@@ -133,10 +134,7 @@ export const verb: Verb<Arguments> = {
       throw new UserError('bad-arguments', `expected one suite, got ${args.suite} and ${folders.join(', ')}`);
     checkSlurmFlags(args);
     const doing = args.on ? 'ending' : 'ending the training under way; what is finished is kept';
-    const interruption = new Interruption((what) => {
-      terminal.warn(what);
-    }, doing);
-    try {
+    await interruptibly(terminal, { doing }, async (interruption) => {
       const before = suiteOf(args);
       const isRunning = !args['dry-run'] && !args['report-only'] && !args['script-only'];
       const names = isRunning ? before.rows.flatMap(({ model: { toPull } }) => toPull ?? []) : [];
@@ -145,13 +143,7 @@ export const verb: Verb<Arguments> = {
       const suite = names.length > 0 ? suiteOf(args) : before;
       if (args.on) await benchOnSlurm(suite, args, COMMAND, { terminal, interruption });
       else await runSuite(suite, args, terminal, interruption);
-    } catch (thrown) {
-      if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
-      terminal.warn(`ort-tl: ${thrown.text}`);
-      process.exitCode = interruption.exitCode;
-    } finally {
-      interruption.close();
-    }
+    });
   },
 };
 

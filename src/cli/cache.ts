@@ -8,7 +8,7 @@ import {
   resultOf,
   UserError,
 } from '../internal.js';
-import { Interruption } from './interruption.js';
+import { interruptibly } from './interruptibly.js';
 import { duration, shared, size } from './sharedFlags.js';
 import { showBytes, showCount, table, Terminal } from './terminal.js';
 import type { Verb } from './verb.js';
@@ -118,21 +118,12 @@ export const verb: Verb<Arguments> = {
 
 /** Adds what other caches have to the one in `root`. */
 async function merge(terminal: Terminal, froms: readonly string[], root: string): Promise<void> {
-  const interruption = new Interruption((what) => {
-    terminal.warn(what);
-  }, 'stopping; rows that were added stay');
-  try {
-    const merged = await resultOf(mergeCaches(froms, root, interruption.signal), ({ store, done, total }) => {
+  await interruptibly(terminal, { doing: 'stopping; rows that were added stay' }, async ({ signal }) => {
+    const merged = await resultOf(mergeCaches(froms, root, signal), ({ store, done, total }) => {
       terminal.progress(`merging ${store.slice(0, 8)}`, done, total, 'rows');
     });
     reportMerged(terminal, merged, root);
-  } catch (thrown) {
-    if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
-    process.exitCode = interruption.exitCode;
-    terminal.warn(`ort-tl: ${thrown.text}`);
-  } finally {
-    interruption.close();
-  }
+  });
 }
 
 function reportMerged(terminal: Terminal, merged: MergedCaches, root: string): void {

@@ -9,9 +9,8 @@ import {
   resultOf,
   settleFlags,
   showShard,
-  UserError,
 } from '../internal.js';
-import { Interruption } from './interruption.js';
+import { interruptibly } from './interruptibly.js';
 import { reportEvent, warnOfPhotos } from './report.js';
 import { withSettings } from './settingFlags.js';
 import { shared } from './sharedFlags.js';
@@ -52,7 +51,7 @@ export const verb: Verb<Arguments> = {
       .option('quiet', shared.quiet)
       .example('$0 features net.onnx --data photos/ --policy F1C1', 'all photos: a training finds their features')
       .example('$0 features net.onnx --data photos/ --shard 2/4 --cache /shared/cache', 'the second of four machines')
-      .example('srun --array=1-8 … $0 features net.onnx --data photos/ --shard auto', 'each task of an array its part'),
+      .example('$0 features net.onnx --data photos/ --shard auto', 'in a task of a Slurm array: its part'),
   handler: async (args) => {
     const terminal = new Terminal(args);
     const shard = args.shard === undefined ? undefined : parseShard(args.shard);
@@ -65,36 +64,26 @@ export const verb: Verb<Arguments> = {
       ...(valLimit === undefined ? {} : { valLimit }),
     });
     warnOfPhotos(terminal, dataset);
-    const interruption = new Interruption(
-      (what) => {
-        terminal.warn(what);
+    await interruptibly(
+      terminal,
+      { doing: 'stopping; what is computed stays in the cache', hint: () => ['the same command computes the rest'] },
+      async ({ signal }) => {
+        const { model } = await readSource(terminal, args.model, signal);
+        const found = await providerCalled(provider);
+        const options = { ...settings, model, dataset, cache, signal, provider: found, ...(shard ? { shard } : {}) };
+        const summary = await resultOf(computeFeatures(options), (event) => {
+          terminal.event(event);
+          reportEvent(terminal, event);
+        });
+        const { photos, computed, kept, skipped, seconds, folder } = summary;
+        const unread = skipped.length > 0 ? `, ${showCount(skipped.length)} skipped` : '';
+        const part = shard ? ` of shard ${showShard(shard)}` : '';
+        terminal.print(
+          `${showCount(photos)} photos${part}: ${showCount(computed)} computed, ${showCount(kept)} were there${unread}; ${folder}, ${seconds.toFixed(1)} s`,
+        );
+        terminal.event({ type: 'done', summary });
+        terminal.json(summary);
       },
-      'stopping; what is computed stays in the cache',
-      () => ['the same command computes the rest'],
     );
-    const { signal } = interruption;
-    try {
-      const { model } = await readSource(terminal, args.model, signal);
-      const found = await providerCalled(provider);
-      const options = { ...settings, model, dataset, cache, signal, provider: found, ...(shard ? { shard } : {}) };
-      const summary = await resultOf(computeFeatures(options), (event) => {
-        terminal.event(event);
-        reportEvent(terminal, event);
-      });
-      const { photos, computed, kept, skipped, seconds, folder } = summary;
-      const unread = skipped.length > 0 ? `, ${showCount(skipped.length)} skipped` : '';
-      const part = shard ? ` of shard ${showShard(shard)}` : '';
-      terminal.print(
-        `${showCount(photos)} photos${part}: ${showCount(computed)} computed, ${showCount(kept)} were there${unread}; ${folder}, ${seconds.toFixed(1)} s`,
-      );
-      terminal.event({ type: 'done', summary });
-      terminal.json(summary);
-    } catch (thrown) {
-      if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
-      process.exitCode = interruption.exitCode;
-      terminal.warn(`ort-tl: ${thrown.text}`);
-    } finally {
-      interruption.close();
-    }
   },
 };

@@ -24,7 +24,7 @@ import {
   writeFit,
 } from '../internal.js';
 import { checkApart, checkPlace } from '../files.js';
-import { Interruption } from './interruption.js';
+import { interruptibly } from './interruptibly.js';
 import { reportEvent, warnOfPhotos } from './report.js';
 import type { FlagValues } from './runArguments.js';
 import { withSettings } from './settingFlags.js';
@@ -109,9 +109,7 @@ export const verb: Verb<Arguments> = {
     const manifest = readManifest(artifacts);
     const given = parameters === undefined ? undefined : readParameters(parameters, manifest);
     await checkOutputs(args);
-    const interruption = new Interruption((what) => terminal.warn(what), 'stopping; nothing is written');
-    const { signal } = interruption;
-    try {
+    await interruptibly(terminal, { doing: 'stopping; nothing is written' }, async ({ signal }) => {
       const source = await sourceOf(terminal, args, signal);
       const dataset = data === undefined ? undefined : await photosFor(terminal, data, { manifest, valFraction });
       const access = await findMeter({ energy, ...(watts === undefined ? {} : { watts }) });
@@ -132,13 +130,7 @@ export const verb: Verb<Arguments> = {
       if (source && args.export !== undefined) await writeTuned(args.export, source, manifest, result);
       await writeFit(out, result);
       report(terminal, args, result);
-    } catch (thrown) {
-      if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
-      process.exitCode = interruption.exitCode;
-      terminal.warn(`ort-tl: ${thrown.text}`);
-    } finally {
-      interruption.close();
-    }
+    });
   },
 };
 

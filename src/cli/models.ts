@@ -1,5 +1,5 @@
 import { type KnownModel, knownModels, hubSettings, modelHere, removeModel, UserError } from '../internal.js';
-import { Interruption } from './interruption.js';
+import { interruptibly } from './interruptibly.js';
 import { shared } from './sharedFlags.js';
 import { findModel } from './sourceModel.js';
 import { showBytes, table, Terminal } from './terminal.js';
@@ -64,23 +64,14 @@ function list(terminal: Terminal): void {
 }
 
 async function pullAll(terminal: Terminal, names: readonly string[]): Promise<void> {
-  const interruption = new Interruption((what) => {
-    terminal.warn(what);
-  }, 'stopping');
-  const found = [];
-  try {
+  const found: Awaited<ReturnType<typeof findModel>>[] = [];
+  await interruptibly(terminal, { doing: 'stopping' }, async ({ signal }) => {
     for (const name of names) {
-      const model = await findModel(terminal, name, { signal: interruption.signal, refresh: true });
+      const model = await findModel(terminal, name, { signal, refresh: true });
       terminal.result(model.path);
       found.push(model);
     }
-  } catch (thrown) {
-    if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
-    terminal.warn(`ort-tl: ${thrown.text}`);
-    process.exitCode = interruption.exitCode;
-  } finally {
-    interruption.close();
-  }
+  });
   terminal.json(found);
 }
 

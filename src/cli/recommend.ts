@@ -14,10 +14,9 @@ import {
   resultOf,
   scoreOf,
   settleFlags,
-  UserError,
 } from '../internal.js';
 import { shellWord } from '../text.js';
-import { Interruption } from './interruption.js';
+import { interruptibly } from './interruptibly.js';
 import { duration, joules, shared } from './sharedFlags.js';
 import { warnOfPhotos } from './report.js';
 import { readSource } from './sourceModel.js';
@@ -97,29 +96,20 @@ export const verb: Verb<Arguments> = {
     const { task, valFraction, ...settings } = settleFlags(recommendFlagSettings, args);
     const dataset = await openDataset(args.data, { task, valFraction, seed: settings.seed });
     warnOfPhotos(terminal, dataset);
-    const interruption = new Interruption((what) => {
-      terminal.warn(what);
-    }, 'ending the training under way');
-    try {
-      const { model } = await readSource(terminal, args.model, interruption.signal);
+    await interruptibly(terminal, { doing: 'ending the training under way' }, async ({ signal }) => {
+      const { model } = await readSource(terminal, args.model, signal);
       const result = await reportRecommendation(terminal, {
         ...{ ...settings, model },
         dataset,
         provider: await providerCalled(settings.provider),
-        signal: interruption.signal,
+        signal,
         ...(await meterFor(args.watts)),
         ...limitsOf(args),
       });
       terminal.print();
       terminal.result(`ort-tl train ${trainingFlags(process.argv.slice(3), result.policy)}`);
       terminal.json(result);
-    } catch (thrown) {
-      if (!(thrown instanceof UserError) || thrown.code !== 'stopped') throw thrown;
-      terminal.warn(`ort-tl: ${thrown.text}`);
-      process.exitCode = interruption.exitCode;
-    } finally {
-      interruption.close();
-    }
+    });
   },
 };
 
