@@ -114,7 +114,7 @@ describe.skipIf(browser === undefined)('the page of the studio (skipped where th
     await page.getByRole('dialog').waitFor();
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-    expect(await page.evaluate('document.activeElement.getAttribute("role")')).toBe('gridcell');
+    await expect.poll(() => page.evaluate('document.activeElement.getAttribute("role")')).toBe('gridcell');
     await page.keyboard.press('Delete');
     await toast(page, `${columns + 2} photos deleted`)
       .getByRole('button', { name: 'Undo' })
