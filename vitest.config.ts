@@ -64,8 +64,8 @@ export default defineConfig({
     expect: { poll: { timeout: 20_000 } },
     // A file costs 0.8 s of processor time where each loads all modules anew. Who stubs, spies or changes folder takes it back.
     isolate: false,
-    // Most tests run the command, which uses all cores for half of its time.
-    maxWorkers: 2,
+    // Most tests run the command, which uses all cores for half of its time, and some wait for a cluster or a browser.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     // No test writes into its user's cache, or reads what an earlier run left; those that open a session by themselves send nothing.
     env: { ORT_DISABLE_TELEMETRY: '1', ORT_TL_CACHE: cache },
